@@ -1,0 +1,1 @@
+"""crossgraph: cross-modal image-text retrieval with semantic graphs."""

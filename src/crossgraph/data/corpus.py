@@ -1,0 +1,128 @@
+"""A corpus: pictures, captions, which caption belongs to which picture, optional labels, splits.
+
+Every source (one file each in this folder) ends in a `Corpus`; nothing downstream knows where it came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossgraph.errors import DataError
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Pictures and their captions; immutable.
+
+    `image_ids` are unique names inside the source (a relative path); `caption_image[j]` is the index of the
+    picture that caption j describes: the only link between the two, so a picture may have any number of captions.
+    `labels`, if any, is an images x labels truth table.
+    """
+
+    name: str
+    image_paths: tuple[Path, ...]
+    image_ids: tuple[str, ...]
+    image_splits: tuple[str, ...]
+    captions: tuple[str, ...]
+    caption_image: NDArray[np.int64]
+    labels: NDArray[np.bool_] | None = None
+    label_names: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        n = len(self.image_paths)
+        if len(self.image_ids) != n or len(self.image_splits) != n:
+            raise DataError(
+                f"corpus {self.name!r}: {n} image paths, {len(self.image_ids)} ids and "
+                f"{len(self.image_splits)} splits; there must be one of each per image."
+            )
+        if len(set(self.image_ids)) != n:
+            seen: set[str] = set()
+            twice = next(i for i in self.image_ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            raise DataError(f"corpus {self.name!r}: image id {twice!r} occurs twice; ids must be unique.")
+        if self.caption_image.shape != (len(self.captions),):
+            raise DataError(
+                f"corpus {self.name!r}: {len(self.captions)} captions but {self.caption_image.shape} links to images."
+            )
+        if len(self.captions) and not (0 <= self.caption_image.min() and self.caption_image.max() < n):
+            raise DataError(f"corpus {self.name!r}: a caption points to an image outside 0..{n - 1}.")
+        if self.labels is not None and self.labels.shape != (n, len(self.label_names)):
+            raise DataError(
+                f"corpus {self.name!r}: labels are {self.labels.shape}, "
+                f"expected {(n, len(self.label_names))} (images x label names)."
+            )
+        self.caption_image.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.image_paths)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits that occur, in order of first appearance."""
+        return tuple(dict.fromkeys(self.image_splits))
+
+    def split(self, name: str) -> Corpus:
+        """Only the pictures of one split, with their captions. Raises `DataError` naming the splits there are."""
+        rows = [i for i, s in enumerate(self.image_splits) if s == name]
+        if not rows:
+            raise DataError(
+                f"corpus {self.name!r} has no split {name!r}; it has {', '.join(self.splits) or 'no images'}."
+            )
+        return self.take(rows)
+
+    def take(self, rows: list[int]) -> Corpus:
+        """Only the pictures at `rows`, in that order, with their captions in the order of the pictures."""
+        by_image = self.captions_of_images()
+        captions: list[str] = []
+        links: list[int] = []
+        for new, old in enumerate(rows):
+            for caption in by_image[old]:
+                captions.append(self.captions[caption])
+                links.append(new)
+        return replace(
+            self,
+            image_paths=tuple(self.image_paths[i] for i in rows),
+            image_ids=tuple(self.image_ids[i] for i in rows),
+            image_splits=tuple(self.image_splits[i] for i in rows),
+            captions=tuple(captions),
+            caption_image=np.asarray(links, dtype=np.int64),
+            labels=None if self.labels is None else self.labels[rows],
+        )
+
+    def captions_of_images(self) -> list[list[int]]:
+        """For every picture, the indices of its captions, in order."""
+        found: list[list[int]] = [[] for _ in self.image_paths]
+        for caption, image in enumerate(self.caption_image.tolist()):
+            found[image].append(caption)
+        return found
+
+    def without(self, skipped: list[Skipped]) -> Corpus:
+        """The corpus less the pictures that could not be read, which are kept in `skipped`."""
+        gone = {s.path for s in skipped}
+        kept = self.take([i for i, path in enumerate(self.image_paths) if path not in gone])
+        return replace(kept, skipped=self.skipped + tuple(skipped))
+
+    def fingerprint(self) -> str:
+        """A hash of ids, splits, captions, links and labels (not of pixels): equal corpora, equal fingerprint."""
+        digest = hashlib.sha256()
+        for group in (self.image_ids, self.image_splits, self.captions, self.label_names):
+            digest.update(f"{len(group)}|".encode())
+            for text in group:
+                digest.update(text.encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(self.caption_image.tobytes())
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).tobytes())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,69 @@
+"""Every error that a user can cause, as one tree.
+
+CrossgraphError
+├── ConfigError        a setting is unknown, mistyped or out of range
+├── DataError          a corpus cannot be read, or says something impossible
+│   └── ImageError     one picture cannot be decoded (carries its path and the reason)
+├── FeatureError       cached features are missing, damaged or of another encoder
+├── ModelError         a trained run cannot be loaded, or does not fit what it is asked
+├── ScoreError         scores that cannot be ranked (not finite, wrong shape)
+├── GalleryError       a gallery cannot be opened, written or queried
+└── MissingExtraError  an optional package is not installed (names the extra to install)
+
+A message says what was wrong, what was got, and what to do. The command line prints it and exits with 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class CrossgraphError(Exception):
+    """Root of all errors a user can cause."""
+
+
+class ConfigError(CrossgraphError):
+    """A setting is unknown, mistyped or out of range."""
+
+
+class DataError(CrossgraphError):
+    """A corpus cannot be read, or says something impossible."""
+
+
+class ImageError(DataError):
+    """One picture cannot be decoded; `path` and `reason` say which and why."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+class FeatureError(CrossgraphError):
+    """Cached features are missing, damaged or of another encoder."""
+
+
+class ModelError(CrossgraphError):
+    """A trained run cannot be loaded, or does not fit what it is asked."""
+
+
+class ScoreError(CrossgraphError):
+    """Scores that cannot be ranked: not finite, or of the wrong shape."""
+
+
+class GalleryError(CrossgraphError):
+    """A gallery cannot be opened, written or queried."""
+
+
+class MissingExtraError(CrossgraphError):
+    """An optional package is not installed."""
+
+
+def unknown_name(kind: str, got: str, known: Iterable[str]) -> str:
+    """The message for an unknown name: what was got, the nearest known name, and all known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {got!r}.{hint} Known: {', '.join(names)}."

@@ -1,0 +1,79 @@
+"""What every method is: two encoders, one score, named losses, an explanation, and where each module comes from.
+
+`score(images, texts)[i, j]` depends on row i and column j only, so a re-ranked shortlist and the offline table
+agree. `score_pairs` is the same function along the diagonal, for shortlists and mined candidates.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
+
+
+class MethodConfig(BaseModel):
+    """Base of every method's settings: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSizes(BaseModel):
+    """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    part_width: int
+    whole_width: int
+    vocabulary: int = 0
+    state_width: int = 0
+
+
+class Method(nn.Module, ABC):
+    """A retrieval method. Modules are built from a config and the input sizes; nothing here seeds, prints or saves."""
+
+    name: ClassVar[str]
+    config_type: ClassVar[type[MethodConfig]]
+    provenance: ClassVar[tuple[Provenance, ...]]
+    reranks: ClassVar[bool]
+    """True when `score` is finer than the product of the two embeddings, so that a shortlist pays."""
+
+    def __init__(self, config: MethodConfig, sizes: InputSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    @abstractmethod
+    def encode_images(self, images: ImageBatch) -> Encoded:
+        """One row per picture; no row depends on its batch companions or on padding."""
+
+    @abstractmethod
+    def encode_texts(self, texts: TextBatch) -> Encoded:
+        """One row per caption; no row depends on its batch companions or on padding."""
+
+    @abstractmethod
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """The score of picture i with caption i, row by row. Both sides have the same number of rows."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """Named, weighted losses; the trainer sums them."""
+
+    @abstractmethod
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """Which region matched which word, for one picture and one caption (both batches have one row)."""
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """Scores of all pictures with all captions; by default every pair through `score_pairs`."""
+        n, m = len(images), len(texts)
+        left = torch.arange(n, device=images.embedding.device).repeat_interleave(m)
+        right = torch.arange(m, device=images.embedding.device).repeat(n)
+        return self.score_pairs(images[left], texts[right]).view(n, m)
+
+    def phases(self) -> dict[str, list[nn.Parameter]]:
+        """Which parameters each training phase steps; adversarial methods have two."""
+        return {"joint": [parameter for parameter in self.parameters() if parameter.requires_grad]}

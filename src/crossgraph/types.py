@@ -1,0 +1,151 @@
+"""The only data that crosses package borders: batches, encodings, alignments. All frozen.
+
+Axis letters: n images, m captions, p parts (regions or words), d channels. Masks are True where real.
+Score matrices are images x captions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Features of `n` pictures, padded to the longest: what an image encoder gives and a method reads.
+
+    `boxes` are x1, y1, x2, y2 in [0, 1]; `whole` is one vector for the whole picture.
+    """
+
+    parts: Float[Tensor, "n p d"]
+    mask: Bool[Tensor, "n p"]
+    boxes: Float[Tensor, "n p 4"]
+    whole: Float[Tensor, "n w"]
+
+    def __len__(self) -> int:
+        return self.parts.shape[0]
+
+    def to(self, device: torch.device | str) -> ImageBatch:
+        """The same batch on `device`."""
+        return ImageBatch(
+            self.parts.to(device), self.mask.to(device), self.boxes.to(device), self.whole.to(device)
+        )
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Words of `m` captions, padded to the longest: vocabulary `ids`, or frozen word `states`, never both.
+
+    `words` are the words themselves, one per unmasked position, for explanations.
+    """
+
+    mask: Bool[Tensor, "m p"]
+    words: tuple[tuple[str, ...], ...]
+    ids: Int[Tensor, "m p"] | None = None
+    states: Float[Tensor, "m p d"] | None = None
+
+    def __len__(self) -> int:
+        return self.mask.shape[0]
+
+    def to(self, device: torch.device | str) -> TextBatch:
+        """The same batch on `device`."""
+        return TextBatch(
+            self.mask.to(device),
+            self.words,
+            None if self.ids is None else self.ids.to(device),
+            None if self.states is None else self.states.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss sees: `n` different pictures, `m` captions, and which picture each caption belongs to.
+
+    A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
+    """
+
+    images: ImageBatch
+    texts: TextBatch
+    caption_image: Int[Tensor, " m"]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on `device`."""
+        return Batch(self.images.to(device), self.texts.to(device), self.caption_image.to(device))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One side after a method's encoder. `embedding` (unit length) serves shortlists; `parts` serve fine scores."""
+
+    embedding: Float[Tensor, "n d"]
+    parts: Float[Tensor, "n p e"] | None = None
+    mask: Bool[Tensor, "n p"] | None = None
+
+    def __len__(self) -> int:
+        return self.embedding.shape[0]
+
+    def __getitem__(self, rows: slice | Int[Tensor, " r"] | Sequence[int]) -> Encoded:
+        """The chosen rows, in the order given."""
+        pick = rows if isinstance(rows, (slice, Tensor)) else torch.as_tensor(rows, dtype=torch.long)
+        return Encoded(
+            self.embedding[pick],
+            None if self.parts is None else self.parts[pick],
+            None if self.mask is None else self.mask[pick],
+        )
+
+    def to(self, device: torch.device | str) -> Encoded:
+        """The same rows on `device`."""
+        moved = {
+            field.name: None if (value := getattr(self, field.name)) is None else value.to(device)
+            for field in dataclasses.fields(self)
+        }
+        return Encoded(**moved)
+
+
+def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:
+    """All rows of `pieces` in order, parts padded to the longest. `pieces` must not be empty."""
+    embedding = torch.cat([piece.embedding for piece in pieces])
+    if pieces[0].parts is None:
+        return Encoded(embedding)
+    width = max(piece.parts.shape[1] for piece in pieces if piece.parts is not None)
+    parts = [
+        torch.nn.functional.pad(piece.parts, (0, 0, 0, width - piece.parts.shape[1]))
+        for piece in pieces
+        if piece.parts is not None
+    ]
+    masks = [
+        torch.nn.functional.pad(piece.mask, (0, width - piece.mask.shape[1]))
+        for piece in pieces
+        if piece.mask is not None
+    ]
+    return Encoded(embedding, torch.cat(parts), torch.cat(masks))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Why a picture and a sentence match: `weights[i, j]` is how much word j looked at region i.
+
+    `weights` columns sum to 1 over real regions; `word_scores` say how well each word was found,
+    in the method's own units.
+    """
+
+    words: tuple[str, ...]
+    boxes: Float[Tensor, "p 4"]
+    weights: Float[Tensor, "p w"]
+    word_scores: Float[Tensor, " w"]
+    score: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where one module of a method comes from: `status` is "documented" or "reconstructed", `source` says by what."""
+
+    module: str
+    implementation: str
+    status: str
+    source: str
