@@ -29,7 +29,8 @@ class Corpus:
 
     `image_ids` are unique names inside the source (a relative path); `caption_image[j]` is the index of the
     picture that caption j describes: the only link between the two, so a picture may have any number of captions.
-    `labels`, if any, is an images x labels truth table.
+    `labels`, if any, is an images x labels truth table. Pictures of one `twin_group` (-1: none) show the same things
+    arranged otherwise, and `telling[j]` says that caption j is false of every twin of its picture.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Corpus:
     caption_image: NDArray[np.int64]
     labels: NDArray[np.bool_] | None = None
     label_names: tuple[str, ...] = ()
+    twin_group: NDArray[np.int64] | None = None
+    telling: NDArray[np.bool_] | None = None
     skipped: tuple[Skipped, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -64,7 +67,17 @@ class Corpus:
                 f"corpus {self.name!r}: labels are {self.labels.shape}, "
                 f"expected {(n, len(self.label_names))} (images x label names)."
             )
-        self.caption_image.setflags(write=False)
+        if (self.twin_group is None) != (self.telling is None):
+            raise DataError(f"corpus {self.name!r}: twin_group and telling come together or not at all.")
+        if self.twin_group is not None and self.telling is not None:
+            if self.twin_group.shape != (n,) or self.telling.shape != (len(self.captions),):
+                raise DataError(
+                    f"corpus {self.name!r}: twin_group is {self.twin_group.shape} and telling {self.telling.shape}, "
+                    f"expected {(n,)} and {(len(self.captions),)}."
+                )
+        for array in (self.caption_image, self.labels, self.twin_group, self.telling):
+            if array is not None:
+                array.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -86,20 +99,18 @@ class Corpus:
     def take(self, rows: list[int]) -> Corpus:
         """Only the pictures at `rows`, in that order, with their captions in the order of the pictures."""
         by_image = self.captions_of_images()
-        captions: list[str] = []
-        links: list[int] = []
-        for new, old in enumerate(rows):
-            for caption in by_image[old]:
-                captions.append(self.captions[caption])
-                links.append(new)
+        kept = [caption for image in rows for caption in by_image[image]]
+        links = [new for new, image in enumerate(rows) for _ in by_image[image]]
         return replace(
             self,
             image_paths=tuple(self.image_paths[i] for i in rows),
             image_ids=tuple(self.image_ids[i] for i in rows),
             image_splits=tuple(self.image_splits[i] for i in rows),
-            captions=tuple(captions),
+            captions=tuple(self.captions[caption] for caption in kept),
             caption_image=np.asarray(links, dtype=np.int64),
             labels=None if self.labels is None else self.labels[rows],
+            twin_group=None if self.twin_group is None else self.twin_group[rows],
+            telling=None if self.telling is None else self.telling[kept],
         )
 
     def captions_of_images(self) -> list[list[int]]:
