@@ -6,7 +6,6 @@ Score matrices are images x captions.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,9 +31,7 @@ class ImageBatch:
 
     def to(self, device: torch.device | str) -> ImageBatch:
         """The same batch on `device`."""
-        return ImageBatch(
-            self.parts.to(device), self.mask.to(device), self.boxes.to(device), self.whole.to(device)
-        )
+        return ImageBatch(self.parts.to(device), self.mask.to(device), self.boxes.to(device), self.whole.to(device))
 
 
 @dataclass(frozen=True)
@@ -67,15 +64,17 @@ class Batch:
     """What a loss sees: `n` different pictures, `m` captions, and which picture each caption belongs to.
 
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
+    `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
     """
 
     images: ImageBatch
     texts: TextBatch
     caption_image: Int[Tensor, " m"]
+    hardness: float = 1.0
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""
-        return Batch(self.images.to(device), self.texts.to(device), self.caption_image.to(device))
+        return Batch(self.images.to(device), self.texts.to(device), self.caption_image.to(device), self.hardness)
 
 
 @dataclass(frozen=True)
@@ -100,11 +99,11 @@ class Encoded:
 
     def to(self, device: torch.device | str) -> Encoded:
         """The same rows on `device`."""
-        moved = {
-            field.name: None if (value := getattr(self, field.name)) is None else value.to(device)
-            for field in dataclasses.fields(self)
-        }
-        return Encoded(**moved)
+        return Encoded(
+            self.embedding.to(device),
+            None if self.parts is None else self.parts.to(device),
+            None if self.mask is None else self.mask.to(device),
+        )
 
 
 def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:

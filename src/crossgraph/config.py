@@ -1,0 +1,147 @@
+"""Settings of a run: typed, commented, read from TOML, changed with `--set a.b=c`. Unknown keys are errors.
+
+method = "kidrr"
+[images]    which picture encoder, at what size, how many cells
+[texts]     which sentence encoder
+[training]  batches, learning rate, schedule, selection
+[model]     the method's own settings (see `crossgraph methods show NAME`)
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crossgraph.errors import ConfigError, unknown_name
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImagesConfig(_Section):
+    """How pictures become numbers."""
+
+    encoder: str = Field("efficientnet-lite0", description="efficientnet-lite0|1|2, a model folder, or a hub name")
+    size: int | None = Field(None, ge=32, description="pixels a side; none: the encoder's own")
+    cells: tuple[int, ...] = Field((5,), description="grid cells a side, one number per scale")
+    mirror: bool = Field(False, description="also train on mirrored pictures (never where captions say left or right)")
+
+
+class TextsConfig(_Section):
+    """How sentences become numbers."""
+
+    encoder: str = Field("words", description="words (learned vectors), minilm, a model folder, or a hub name")
+    min_count: int = Field(2, ge=1, description="rarer words of the training captions become unknown")
+    max_words: int = Field(40, ge=1, description="longer captions are cut")
+
+
+class TrainingConfig(_Section):
+    """How a method is trained."""
+
+    epochs: int = Field(20, ge=1, description="an epoch shows every caption once")
+    batch_size: int = Field(128, ge=2, description="different pictures a step")
+    captions_per_image: int = Field(2, ge=1, description="captions of a picture in one step")
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    step_at: float = Field(0.6, gt=0, le=1, description="share of the run after which `step` divides the rate by 10")
+    warmup_steps: int = Field(200, ge=0, description="steps over which the rate rises from 0")
+    clip: float = Field(2.0, gt=0, description="largest gradient norm")
+    hardness_epochs: float = Field(1.0, ge=0, description="epochs from the mean over negatives to the hardest one")
+    average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0: off")
+    neighbours: int = Field(0, ge=0, description="batches of look-alikes: pick among so many neighbours; 0: random")
+    validation_split: str = "val"
+    validation_shortlist: int = Field(50, ge=1, description="candidates a query when a re-ranker is validated")
+    seed: int = 0
+    save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")
+
+
+class RunConfig(_Section):
+    """Everything a training run is made from, besides the data."""
+
+    method: str = "dual_encoder"
+    images: ImagesConfig = ImagesConfig()
+    texts: TextsConfig = TextsConfig()
+    training: TrainingConfig = TrainingConfig()
+    model: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_config(
+    path: Path | None, *, changes: Sequence[str] = (), defaults: Mapping[str, Any] | None = None
+) -> RunConfig:
+    """A run's settings: `defaults`, then the TOML file, then each `a.b=value` of `changes`, in order."""
+    tree: dict[str, Any] = merged({}, defaults or {})
+    if path is not None:
+        tree = merged(tree, read_toml(path))
+    for change in changes:
+        tree = merged(tree, parse_change(change))
+    return validated(RunConfig, tree)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a tree; errors name the file, the line and the problem."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no config file {path}; give an existing TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}.") from error
+
+
+def parse_change(change: str) -> dict[str, Any]:
+    """`a.b=value` as a tree; the value is read as TOML, and as plain text where it is not TOML."""
+    key, sign, text = change.partition("=")
+    names = [name.strip() for name in key.split(".")]
+    if not sign or not all(names):
+        raise ConfigError(f"--set {change!r} is not of the form section.key=value, for example training.epochs=5.")
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for name in reversed(names):
+        value = {name: value}
+    tree: dict[str, Any] = value
+    return tree
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `over` laid on top, section by section; neither is changed."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def validated(kind: type[Settings], tree: Mapping[str, Any], *, section: str = "") -> Settings:
+    """`tree` as settings of `kind`; raises `ConfigError` with every problem, and the nearest known key."""
+    try:
+        return kind.model_validate(dict(tree))
+    except ValidationError as error:
+        problems = [_problem(kind, item, section) for item in error.errors()]
+        raise ConfigError("the settings do not fit:\n" + "\n".join(f"  {problem}" for problem in problems)) from error
+
+
+def _problem(kind: type[BaseModel], item: Any, section: str) -> str:
+    path = [*([section] if section else []), *(str(part) for part in item["loc"])]
+    where = ".".join(path)
+    if item["type"] == "extra_forbidden":
+        return unknown_name("setting", where, _known_keys(kind, item["loc"][:-1], section))
+    return f"{where}: {item['msg']} (got {item['input']!r})"
+
+
+def _known_keys(kind: type[BaseModel], path: Sequence[Any], section: str) -> list[str]:
+    prefix = [section] if section else []
+    for name in path:
+        annotation = kind.model_fields[str(name)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            kind = annotation
+            prefix.append(str(name))
+    return [".".join([*prefix, field]) for field in kind.model_fields]

@@ -1,0 +1,102 @@
+"""What is in a corpus, and what is wrong with it, before any work is put into it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossgraph.data.corpus import Corpus, Skipped
+from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.data.sources import open_corpus
+from crossgraph.errors import ImageError
+from crossgraph.progress import Progress, Silent
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """Counts over the pictures that can be read, and every file that cannot, with its reason.
+
+    `splits` and `labels` count pictures; `captions_per_image` is least, mean and most. `duplicate_captions` counts the
+    captions that repeat an earlier one; `duplicate_images` groups the ids of pictures whose files are equal.
+    """
+
+    name: str
+    images: int
+    captions: int
+    captions_per_image: tuple[int, float, int]
+    splits: Mapping[str, int]
+    labels: Mapping[str, int]
+    duplicate_captions: int
+    duplicate_images: tuple[tuple[str, ...], ...]
+    images_without_captions: int
+    unreadable: tuple[Skipped, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain dicts, lists, strings and numbers."""
+        low, mean, high = self.captions_per_image
+        return {
+            "name": self.name,
+            "images": self.images,
+            "captions": self.captions,
+            "captions_per_image": {"min": low, "mean": mean, "max": high},
+            "splits": dict(self.splits),
+            "labels": dict(self.labels),
+            "duplicate_captions": self.duplicate_captions,
+            "duplicate_images": [list(group) for group in self.duplicate_images],
+            "images_without_captions": self.images_without_captions,
+            "unreadable": [{"path": str(one.path), "reason": one.reason} for one in self.unreadable],
+        }
+
+
+def check_corpus(spec: str | Path, *, progress: Progress = Silent()) -> CorpusReport:
+    """Open `spec` as `open_corpus` does and decode every picture once.
+
+    Raises `DataError` only when the source itself cannot be opened; pictures never raise.
+    """
+    corpus = open_corpus(spec, progress=progress)
+    digests: dict[Path, str] = {}
+    broken: list[Skipped] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task("decoding pictures", len(corpus)) as task:
+        outcomes = pool.map(_try_picture, corpus.image_paths)
+        for path, outcome in zip(corpus.image_paths, outcomes, strict=True):
+            if isinstance(outcome, Skipped):
+                broken.append(outcome)
+            else:
+                digests[path] = outcome
+            task.advance()
+    return _report(corpus.without(broken), digests)
+
+
+def _try_picture(path: Path) -> str | Skipped:
+    try:
+        read_image(path)
+        return image_bytes_digest(path)
+    except ImageError as error:
+        return Skipped(path, error.reason)
+
+
+def _report(corpus: Corpus, digests: Mapping[Path, str]) -> CorpusReport:
+    per_image = [len(captions) for captions in corpus.captions_of_images()]
+    same: dict[str, list[str]] = defaultdict(list)
+    for path, image_id in zip(corpus.image_paths, corpus.image_ids, strict=True):
+        same[digests[path]].append(image_id)
+    truth = () if corpus.labels is None else corpus.labels.sum(axis=0).tolist()
+    return CorpusReport(
+        name=corpus.name,
+        images=len(corpus),
+        captions=len(corpus.captions),
+        captions_per_image=(min(per_image), sum(per_image) / len(per_image), max(per_image))
+        if per_image
+        else (0, 0.0, 0),
+        splits=dict(Counter(corpus.image_splits)),
+        labels=dict(zip(corpus.label_names, truth, strict=True)),
+        duplicate_captions=len(corpus.captions) - len(set(corpus.captions)),
+        duplicate_images=tuple(tuple(group) for group in same.values() if len(group) > 1),
+        images_without_captions=per_image.count(0),
+        unreadable=corpus.skipped,
+    )

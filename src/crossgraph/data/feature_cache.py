@@ -1,0 +1,182 @@
+"""Features on disk: written in shards that are complete or absent, read through memory maps by key.
+
+    cache/
+      efficientnet-lite0-3f0c.../      one folder per encoder (its fingerprint)
+        plain/  mirror/                one per view of the pictures
+          4711-9e....safetensors       one shard: the records of some hundred keys
+
+A shard is written under a temporary name, synced and renamed, so that a kill at any moment loses at most the
+records not yet flushed. Names are unique, so processes may share a cache: at worst one record is stored twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from crossgraph.errors import FeatureError
+
+Array: TypeAlias = NDArray[Any]
+
+SHARD = ".safetensors"
+TEMPORARY = ".writing"
+
+log = logging.getLogger(__name__)
+
+
+class FeatureCache:
+    """All cached features under one folder, which is made when first written to."""
+
+    def __init__(self, folder: Path | str, *, shard_size: int = 256) -> None:
+        self.folder = Path(folder)
+        self.shard_size = shard_size
+        self._stores: dict[Path, RecordStore] = {}
+
+    def records(self, name: str, fingerprint: str, *, view: str) -> RecordStore:
+        """The records of one encoder and view, with what other processes have added until now."""
+        readable = re.sub(r"[^\w.-]+", "-", Path(name).name)
+        folder = self.folder / f"{readable}-{fingerprint}" / view
+        if folder in self._stores:
+            self._stores[folder].refresh()
+        else:
+            self._stores[folder] = RecordStore(folder, shard_size=self.shard_size)
+        return self._stores[folder]
+
+
+class RecordStore:
+    """Records (named arrays, each at least one-dimensional) by key.
+
+    Records of one store have the same fields, and each field the same type and shape but for the first axis.
+    """
+
+    def __init__(self, folder: Path, *, shard_size: int = 256) -> None:
+        self.folder = folder
+        self.shard_size = shard_size
+        self.damaged: tuple[Path, ...] = ()
+        """Shards that were found damaged and removed; their keys are simply absent and will be computed again."""
+        self._pending: dict[str, Mapping[str, Array]] = {}
+        self._shards: dict[str, _Shard] = {}
+        self._places: dict[str, tuple[_Shard, int]] = {}
+        for leftover in folder.glob(f"*{TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def refresh(self) -> None:
+        """Take in the shards that have appeared since the last look; remove damaged ones."""
+        for path in sorted(self.folder.glob(f"*{SHARD}")):
+            if path.name not in self._shards:
+                self._take_in(path)
+
+    def read(self, key: str) -> dict[str, Array]:
+        """The record of `key`, as it was written. Raises `FeatureError` if there is none on disk."""
+        if key not in self._places:
+            raise FeatureError(f"no cached features for {key!r} in {self.folder}; extract the features first.")
+        shard, row = self._places[key]
+        return shard.read(row)
+
+    def write(self, key: str, record: Mapping[str, Array]) -> None:
+        """Keep a record; it reaches the disk, and can be read, once the shard is full or at `flush`."""
+        self._pending[key] = record
+        if len(self._pending) >= self.shard_size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending as one shard. Raises `FeatureError` if the disk does not take it."""
+        if not self._pending:
+            return
+        path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex}{SHARD}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, _pack(self._pending))
+        except OSError as error:
+            raise FeatureError(
+                f"the feature cache cannot be written: {error}. Free some space, or choose a folder that is writable."
+            ) from error
+        self._pending = {}
+        self._take_in(path)
+
+    def _take_in(self, path: Path) -> None:
+        try:
+            shard = _Shard(path)
+        except FileNotFoundError:
+            return  # another process found it damaged and removed it
+        except (SafetensorError, KeyError, ValueError, TypeError) as error:
+            log.warning("removed the damaged feature shard %s (%s); its features will be computed again", path, error)
+            path.unlink(missing_ok=True)
+            self.damaged += (path,)
+            return
+        self._shards[path.name] = shard
+        for row, key in enumerate(shard.keys):
+            self._places.setdefault(key, (shard, row))
+
+
+class _Shard:
+    """One complete shard, memory-mapped."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = cast(Any, safe_open(path, framework="numpy"))
+        metadata = self._file.metadata()
+        self.keys: list[str] = json.loads(metadata["keys"])
+        fields: list[str] = json.loads(metadata["fields"])
+        self._fields = {name: self._file.get_slice(name) for name in fields}
+        self._starts = {name: self._file.get_tensor(f"{name}.starts").tolist() for name in fields}
+        for name, starts in self._starts.items():
+            if len(starts) != len(self.keys) + 1 or starts[-1] != self._fields[name].get_shape()[0]:
+                raise ValueError(f"field {name!r} does not fit its {len(self.keys)} keys")
+
+    def read(self, row: int) -> dict[str, Array]:
+        return {
+            name: rows[self._starts[name][row] : self._starts[name][row + 1]] for name, rows in self._fields.items()
+        }
+
+
+def _pack(records: Mapping[str, Mapping[str, Array]]) -> bytes:
+    """Records as one safetensors file: each field's rows end to end, and where each record's rows start."""
+    fields = list(next(iter(records.values())))
+    tensors: dict[str, Array] = {}
+    for name in fields:
+        pieces = [record[name] for record in records.values()]
+        tensors[name] = np.concatenate(pieces)
+        tensors[f"{name}.starts"] = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+    return save(tensors, metadata={"keys": json.dumps(list(records)), "fields": json.dumps(fields)})
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is complete or absent, whatever happens meanwhile, power cuts included."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    while True:
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            continue  # a process that opened the cache just now took it for a leftover of a kill
+        break
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,271 @@
+"""Features of pictures and captions: computed once by a frozen encoder, cached, read back as padded batches.
+
+Pictures are known by the content of their files, captions by their text, so a renamed, copied or repeated one
+costs nothing. A run that was killed continues where the last complete shard ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from crossgraph.data.corpus import Skipped
+from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
+from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.text import TextEncoder, TextFeatures
+from crossgraph.errors import ConfigError, ImageError, unknown_name
+from crossgraph.progress import Progress, Silent
+from crossgraph.types import ImageBatch, TextBatch
+
+__all__ = ["FeatureCache", "ImageTable", "TextTable", "VIEWS", "extract_image_features", "extract_text_features"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
+    "plain": lambda picture: picture,
+    "mirror": ImageOps.mirror,
+}
+"""How a picture can be shown to the encoder; "mirror" swaps left and right, as augmentation."""
+
+TEXT_BATCH = 64
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Cached features of the readable pictures among those asked for, in their order.
+
+    `kept[i]` is the position of row i in the list that was asked for, `paths[i]` its file.
+    """
+
+    paths: tuple[Path, ...]
+    kept: tuple[int, ...]
+    keys: tuple[str, ...]
+    store: RecordStore
+    part_width: int
+    whole_width: int
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def rows(self, indices: Sequence[int]) -> ImageBatch:
+        """The features at `indices`, which may repeat, in single precision and padded to the longest."""
+        records = [self.store.read(self.keys[index]) for index in indices]
+        parts, mask = pad([record["parts"] for record in records], np.zeros((0, self.part_width), np.float16))
+        boxes, _ = pad([record["boxes"] for record in records], np.zeros((0, 4), np.float32))
+        wholes = [record["whole"] for record in records]
+        whole = torch.from_numpy(np.concatenate([np.zeros((0, self.whole_width), np.float16), *wholes]))
+        return ImageBatch(parts.float(), mask, boxes, whole.float())
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Words of captions with their ids or states; repeated captions share one record."""
+
+    captions: tuple[str, ...]
+    state_width: int
+    read: Callable[[str], TextFeatures]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def rows(self, indices: Sequence[int]) -> TextBatch:
+        """The captions at `indices`, which may repeat, padded to the longest; states in single precision."""
+        texts = [self.read(self.captions[index]) for index in indices]
+        words = tuple(text.words for text in texts)
+        if self.state_width:
+            empty = np.zeros((0, self.state_width), np.float16)
+            states, mask = pad([text.states for text in texts if text.states is not None], empty)
+            return TextBatch(mask, words, states=states.float())
+        ids, mask = pad([text.ids for text in texts if text.ids is not None], np.zeros(0, np.int64))
+        return TextBatch(mask, words, ids=ids)
+
+
+def pad(pieces: Sequence[Array], empty: Array) -> tuple[Tensor, Tensor]:
+    """Pieces of different length as one zero-padded tensor, and the mask of what is real.
+
+    `empty` is a piece of length 0: it gives the type and width when there are no pieces.
+    """
+    longest = max(map(len, pieces), default=0)
+    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), empty.dtype)
+    mask = np.zeros((len(pieces), longest), np.bool_)
+    for row, piece in enumerate(pieces):
+        padded[row, : len(piece)] = piece
+        mask[row, : len(piece)] = True
+    return torch.from_numpy(padded), torch.from_numpy(mask)
+
+
+def extract_image_features(
+    paths: Sequence[Path],
+    encoder: ImageEncoder,
+    cache: FeatureCache,
+    *,
+    view: str = "plain",
+    batch: int = 16,
+    progress: Progress | None = None,
+) -> tuple[ImageTable, list[Skipped]]:
+    """The features of `paths` as a table, computing what the cache lacks, and the pictures that cannot be read.
+
+    Files are hashed, then decoded ahead of the network, in threads. An unreadable picture never stops the run.
+    """
+    if view not in VIEWS:
+        raise ConfigError(unknown_name("view", view, VIEWS))
+    progress = progress or Silent()
+    store = cache.records(encoder.name, encoder.fingerprint, view=view)
+    with ThreadPoolExecutor() as pool:
+        digests = _digest_files(paths, pool=pool, progress=progress)
+        missing: dict[str, Path] = {}
+        for path, key in zip(paths, digests, strict=True):
+            if isinstance(key, str) and key not in store:
+                missing.setdefault(key, path)
+        reasons = _encode_pictures(missing, encoder, store, view=view, batch=batch, pool=pool, progress=progress)
+    rows: list[tuple[int, str]] = []
+    skipped: list[Skipped] = []
+    for position, (path, key) in enumerate(zip(paths, digests, strict=True)):
+        if isinstance(key, Skipped):
+            skipped.append(key)
+        elif key in reasons:
+            skipped.append(Skipped(path, reasons[key]))
+        else:
+            rows.append((position, key))
+    table = ImageTable(
+        paths=tuple(paths[position] for position, _ in rows),
+        kept=tuple(position for position, _ in rows),
+        keys=tuple(key for _, key in rows),
+        store=store,
+        part_width=encoder.part_width,
+        whole_width=encoder.whole_width,
+    )
+    return table, skipped
+
+
+def extract_text_features(
+    captions: Sequence[str], encoder: TextEncoder, cache: FeatureCache, *, progress: Progress | None = None
+) -> TextTable:
+    """The words of `captions` as a table; equal captions are encoded once.
+
+    Vocabulary ids, and a handful of new captions (a query, not a corpus), stay in memory: reading and writing them
+    would cost more than encoding them.
+    """
+    distinct = list(dict.fromkeys(captions))
+    if encoder.vocabulary_size:
+        features = dict(zip(distinct, encoder.encode(distinct), strict=True))
+        return TextTable(tuple(captions), 0, features.__getitem__)
+    store = cache.records(encoder.name, encoder.fingerprint, view="text")
+    missing = [caption for caption in distinct if _caption_key(caption) not in store]
+    fresh: dict[str, TextFeatures] = {}
+    if len(missing) <= TEXT_BATCH:
+        fresh.update(zip(missing, encoder.encode(missing), strict=True))
+    else:
+        _encode_captions(missing, encoder, store, progress=progress or Silent())
+
+    def read(caption: str) -> TextFeatures:
+        return fresh[caption] if caption in fresh else _text_of_record(store.read(_caption_key(caption)))
+
+    return TextTable(tuple(captions), encoder.state_width, read)
+
+
+def _digest_files(paths: Sequence[Path], *, pool: Executor, progress: Progress) -> list[str | Skipped]:
+    def digest(path: Path) -> str | Skipped:
+        try:
+            return image_bytes_digest(path)
+        except ImageError as error:
+            return Skipped(path, error.reason)
+
+    digests = []
+    with progress.task("checking pictures", len(paths)) as task:
+        for key in _ahead(digest, paths, pool=pool, depth=256):
+            digests.append(key)
+            task.advance()
+    return digests
+
+
+def _encode_pictures(
+    missing: Mapping[str, Path],
+    encoder: ImageEncoder,
+    store: RecordStore,
+    *,
+    view: str,
+    batch: int,
+    pool: Executor,
+    progress: Progress,
+) -> dict[str, str]:
+    """Encode and store the pictures of `missing` (by key); why the unreadable ones could not be read, by key."""
+    reasons: dict[str, str] = {}
+
+    def load(item: tuple[str, Path]) -> tuple[str, Image.Image | ImageError]:
+        key, path = item
+        try:
+            return key, VIEWS[view](encoder.prepare(read_image(path)))
+        except ImageError as error:
+            return key, error
+
+    if not missing:
+        return reasons
+    loaded = _ahead(load, missing.items(), pool=pool, depth=2 * batch)
+    try:
+        with progress.task("encoding pictures", len(missing)) as task:
+            while group := list(islice(loaded, batch)):
+                pictures = {key: found for key, found in group if not isinstance(found, ImageError)}
+                reasons.update({key: found.reason for key, found in group if isinstance(found, ImageError)})
+                for key, features in zip(pictures, encoder.encode(list(pictures.values())), strict=True):
+                    whole = features.whole[None]
+                    store.write(key, {"parts": features.parts, "boxes": features.boxes, "whole": whole})
+                task.advance(len(group))
+    finally:
+        store.flush()
+    return reasons
+
+
+def _encode_captions(captions: Sequence[str], encoder: TextEncoder, store: RecordStore, *, progress: Progress) -> None:
+    """Encode and store captions, short ones first, so that a batch holds captions of like length."""
+    ordered = sorted(captions, key=len)
+    try:
+        with progress.task("encoding captions", len(ordered)) as task:
+            for start in range(0, len(ordered), TEXT_BATCH):
+                group = ordered[start : start + TEXT_BATCH]
+                for caption, text in zip(group, encoder.encode(group), strict=True):
+                    store.write(_caption_key(caption), _record_of_text(text))
+                task.advance(len(group))
+    finally:
+        store.flush()
+
+
+def _caption_key(caption: str) -> str:
+    return hashlib.sha256(caption.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _record_of_text(text: TextFeatures) -> dict[str, Array]:
+    """Words have no white space in them, so they are kept as one line-separated text."""
+    if text.states is None:
+        raise ConfigError("only word states are cached; vocabulary ids are quicker to compute than to read.")
+    return {"words": np.frombuffer("\n".join(text.words).encode(), np.uint8), "states": text.states}
+
+
+def _text_of_record(record: Mapping[str, Array]) -> TextFeatures:
+    return TextFeatures(tuple(record["words"].tobytes().decode().split("\n")), states=record["states"])
+
+
+def _ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], *, pool: Executor, depth: int
+) -> Iterator[Result]:
+    """`map(function, items)` in the pool's threads, at most `depth` results ahead of the reader to bound memory."""
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > depth:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

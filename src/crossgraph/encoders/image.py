@@ -1,0 +1,84 @@
+"""What every image encoder is: a frozen network that turns a picture into parts with boxes and one whole vector."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float16, Float32
+from PIL import Image
+
+from crossgraph.errors import ConfigError
+
+IMAGE_ENCODERS: Mapping[str, int] = MappingProxyType(
+    {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
+)
+"""The encoders whose weights install as packages, and the picture side in pixels each was trained at."""
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """One picture after an encoder: part vectors, their boxes (x1, y1, x2, y2 in [0, 1]), one whole vector."""
+
+    parts: Float16[np.ndarray, "p d"]
+    boxes: Float32[np.ndarray, "p 4"]
+    whole: Float16[np.ndarray, " w"]
+
+
+class ImageEncoder(ABC):
+    """A frozen image network. Methods train on top of its outputs, so they are computed once and cached.
+
+    `fingerprint` is a hash of the name, the settings and the weights: equal fingerprints, equal features.
+    """
+
+    name: str
+    part_width: int
+    whole_width: int
+    fingerprint: str
+
+    @abstractmethod
+    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+        """Features of each picture, in order; none depends on its batch companions (to float tolerance)."""
+
+    def prepare(self, picture: Image.Image) -> Image.Image:
+        """The picture at the size the network reads, so that large originals need not be kept in memory.
+
+        `encode` takes prepared and unprepared pictures alike. By default the picture as it is.
+        """
+        return picture
+
+
+def squash(picture: Image.Image, side: int) -> Image.Image:
+    """The whole picture as an RGB square: squashed, not cropped, so that boxes cover all of it."""
+    square = picture.convert("RGB")
+    return square if square.size == (side, side) else square.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def build_image_encoder(
+    name: str = "efficientnet-lite0",
+    *,
+    size: int | None = None,
+    cells: Sequence[int] = (5,),
+    device: str = "cpu",
+) -> ImageEncoder:
+    """The encoder called `name`: one of `IMAGE_ENCODERS`, or a Hugging Face vision model by folder or hub name.
+
+    `size` is the side in pixels at which pictures are read (by default the one the network was trained at).
+    `cells` are the sides of the part grids: (5, 2) gives 25 parts of a 5 x 5 grid, then 4 of a 2 x 2 grid.
+    Raises `ConfigError` for an unknown name, `MissingExtraError` for absent weights, `ModelError` for unusable ones.
+    """
+    if size is not None and size < 32:
+        raise ConfigError(f"image size must be at least 32 pixels, got {size}.")
+    if not cells or min(cells) < 1:
+        raise ConfigError(f"cells must be one or more grid sides of at least 1, got {list(cells)}.")
+    # Imported here because both modules import this one, and transformers takes seconds to import.
+    if name in IMAGE_ENCODERS:
+        from crossgraph.encoders.efficientnet import EfficientNetEncoder
+
+        return EfficientNetEncoder(name, size=size, cells=cells, device=device)
+    from crossgraph.encoders.transformer_image import TransformerImageEncoder
+
+    return TransformerImageEncoder(name, size=size, cells=cells, device=device)

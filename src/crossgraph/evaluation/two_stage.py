@@ -1,0 +1,152 @@
+"""Retrieval in two stages: a cheap score picks a shortlist for every query, the method's own score orders it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from crossgraph.errors import ConfigError, ScoreError
+from crossgraph.evaluation.ranking import lengths, refuse_non_finite, row_blocks, scoring, without_padding
+from crossgraph.methods.contract import Method
+from crossgraph.progress import Progress, Silent
+from crossgraph.types import Encoded
+
+
+@dataclass(frozen=True)
+class RecallCap:
+    """The best R@K a second stage could reach: percent of queries with a relevant item in their shortlist."""
+
+    image_to_text: float
+    text_to_image: float
+
+
+@dataclass(frozen=True)
+class TwoStageResult:
+    """Orderings for both directions, as matrices for the same metrics as any scores.
+
+    Shortlists differ by direction, hence two matrices (both images x captions): pass them to
+    `retrieval_metrics(result.image_to_text, relevant, text_to_image=result.text_to_image)`. Their numbers are whole
+    and mean nothing but order within one query: shortlisted items are positive and ordered by the fine score, all
+    others negative and ordered by the shortlist's score; equal scores stay equal.
+    """
+
+    image_to_text: Float[Tensor, "n m"]
+    text_to_image: Float[Tensor, "n m"]
+    captions_of_images: Int[Tensor, "n k_captions"]
+    """The captions shortlisted for each picture, best first by the shortlist's score."""
+    images_of_captions: Int[Tensor, "m k_images"]
+    """The pictures shortlisted for each caption, best first by the shortlist's score."""
+    k: int
+    blend: float
+    scored_pairs: int
+    """How many pairs the fine score was computed for; a pair on both sides' shortlists counts once."""
+
+    def recall_cap(self, relevant: Bool[Tensor, "n m"]) -> RecallCap:
+        """What the shortlists let through, over the queries that have a relevant item."""
+        return RecallCap(
+            _share_found(self.captions_of_images, relevant), _share_found(self.images_of_captions, relevant.T)
+        )
+
+
+def two_stage(
+    method: Method,
+    images: Encoded,
+    texts: Encoded,
+    *,
+    shortlist_scores: Float[Tensor, "n m"],
+    k: int,
+    blend: float = 0.0,
+    pairs_per_block: int = 4096,
+    progress: Progress = Silent(),
+) -> TwoStageResult:
+    """Take the `k` best items of every query by `shortlist_scores` and order them by `method.score_pairs`.
+
+    Items tied at the edge of a shortlist enter in order of index. With `blend`, a shortlist is ordered by
+    fine score + blend * shortlist score; by default the fine score decides alone. With `k` as large as both
+    galleries the result ranks as the exhaustive scores do. All tensors are on one device.
+
+    Raises `ConfigError` for k below 1, `ScoreError` for
+    scores that are not finite or not images x captions.
+    """
+    n, m = len(images), len(texts)
+    if k < 1:
+        raise ConfigError(f"a shortlist of {k} items holds nothing; choose k of at least 1.")
+    if shortlist_scores.shape != (n, m):
+        raise ScoreError(
+            f"shortlist scores are {tuple(shortlist_scores.shape)}, expected {(n, m)} (images x captions)."
+        )
+    refuse_non_finite(shortlist_scores)
+    captions, image_to_text = _first_stage(shortlist_scores, k)
+    pictures, text_to_image = _first_stage(shortlist_scores.T, k)
+
+    device = shortlist_scores.device
+    pairs_of_images = torch.arange(n, device=device)[:, None] * m + captions
+    pairs_of_captions = pictures * m + torch.arange(m, device=device)[:, None]
+    listed = torch.cat([pairs_of_images.flatten(), pairs_of_captions.flatten()])
+    pairs, position = torch.unique(listed, return_inverse=True)
+    rows, columns = pairs // m, pairs % m
+    fine = _score_listed(method, images, texts, rows, columns, pairs_per_block=pairs_per_block, progress=progress)
+    fine = fine + blend * shortlist_scores[rows, columns] if blend else fine
+    of_images, of_captions = position.split([pairs_of_images.numel(), pairs_of_captions.numel()])
+    _second_stage(image_to_text, captions, fine[of_images].view_as(captions))
+    _second_stage(text_to_image, pictures, fine[of_captions].view_as(pictures))
+    return TwoStageResult(image_to_text, text_to_image.T, captions, pictures, k, blend, len(pairs))
+
+
+def _first_stage(scores: Float[Tensor, "q g"], k: int) -> tuple[Int[Tensor, "q k"], Float[Tensor, "q g"]]:
+    """The k best items of every query, and all items numbered -1, -2, ... from the best; equals share a number."""
+    shortlists = torch.empty(scores.shape[0], min(k, scores.shape[1]), dtype=torch.long, device=scores.device)
+    order = torch.empty(scores.shape, device=scores.device)
+    for rows in row_blocks(scores):
+        values, items = scores[rows].sort(dim=1, descending=True, stable=True)
+        shortlists[rows] = items[:, :k]
+        order[rows] = torch.empty_like(order[rows]).scatter_(1, items, -1 - _steps_below_best(values))
+    return shortlists, order
+
+
+def _second_stage(order: Float[Tensor, "q g"], shortlist: Int[Tensor, "q k"], fine: Float[Tensor, "q k"]) -> None:
+    """Renumber the shortlisted items, in place: the best k, the next k - 1, ...; equals share a number."""
+    values, places = fine.sort(dim=1, descending=True, stable=True)
+    order.scatter_(1, shortlist.gather(1, places), shortlist.shape[1] - _steps_below_best(values))
+
+
+def _steps_below_best(descending: Float[Tensor, "q g"]) -> Float[Tensor, "q g"]:
+    """How many different larger values each row holds; whole numbers, exact in float32 up to 16 million."""
+    steps = torch.zeros(descending.shape, device=descending.device)
+    steps[:, 1:] = (descending[:, 1:] != descending[:, :-1]).cumsum(1)
+    return steps
+
+
+def _score_listed(
+    method: Method,
+    images: Encoded,
+    texts: Encoded,
+    rows: Int[Tensor, " pairs"],
+    columns: Int[Tensor, " pairs"],
+    *,
+    pairs_per_block: int,
+    progress: Progress,
+) -> Float[Tensor, " pairs"]:
+    """The fine score of every pair, in blocks of captions of similar length, so that padding costs little."""
+    by_length = lengths(texts)[columns].argsort(stable=True)
+    dtype = torch.promote_types(images.embedding.dtype, torch.float32)
+    scores = torch.empty(len(rows), dtype=dtype, device=images.embedding.device)
+    with scoring(method), progress.task("re-ranking pairs", len(rows)) as task:
+        for block in torch.split(by_length, pairs_per_block):
+            fine = method.score_pairs(images[rows[block]], without_padding(texts[columns[block]]))
+            scores[block] = fine.to(dtype)
+            task.advance(len(block))
+    if bad := (~scores.isfinite()).nonzero()[:, 0].tolist():
+        raise ScoreError(
+            f"{len(bad):,} of {len(scores):,} fine scores are not finite and cannot be ranked; the first is "
+            f"{float(scores[bad[0]])} for image {int(rows[bad[0]])} and caption {int(columns[bad[0]])} (from 0)."
+        )
+    return scores
+
+
+def _share_found(shortlists: Int[Tensor, "q k"], relevant: Bool[Tensor, "q g"]) -> float:
+    found = relevant.gather(1, shortlists.to(relevant.device)).any(1)
+    return 100 * float(found[relevant.any(1)].double().mean())

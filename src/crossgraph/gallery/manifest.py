@@ -1,0 +1,59 @@
+"""The manifest of a gallery: which model encoded it, and which folders went in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from crossgraph.errors import GalleryError
+
+FORMAT = 1
+FILE = "gallery.json"
+
+
+class Manifest(BaseModel):
+    """What must be known before a gallery is read or written; replaced as a whole, never edited in place.
+
+    `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, as given; `width` is that of
+    the shortlist vectors, `roots` are the folders indexed so far.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    model: str
+    shortlist: str | None
+    method: str
+    run: str | None
+    width: int
+    roots: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest of the gallery in `folder`. Raises `GalleryError` if there is none, or a damaged one."""
+        file = folder / FILE
+        try:
+            found = cls.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            raise GalleryError(
+                f"{folder} is not a gallery: it has no {FILE}. "
+                f"Make one with `crossgraph index FOLDER --gallery {folder}`."
+            ) from None
+        except (OSError, ValidationError) as error:
+            raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error
+        if found.format != FORMAT:
+            raise GalleryError(
+                f"{folder} has gallery format {found.format}, this version reads {FORMAT}. Index into a new gallery."
+            )
+        return found
+
+    def write(self, folder: Path) -> None:
+        """Replace the manifest in `folder` at once: after a kill there is the old one or the new one."""
+        draft = folder / f".{FILE}.{os.getpid()}"
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(self.model_dump_json(indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / FILE)

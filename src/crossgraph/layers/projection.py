@@ -1,0 +1,24 @@
+"""From frozen features to a method's own channels."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ResidualProjection(nn.Module):
+    """A linear map plus a two-layer perceptron beside it (Chen 2021), after layer normalisation and dropout."""
+
+    def __init__(self, inputs: int, width: int, *, hidden: int | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.normalise = nn.LayerNorm(inputs)
+        self.drop = nn.Dropout(dropout)
+        self.straight = nn.Linear(inputs, width)
+        hidden = hidden or max(width // 2, 1)
+        self.bent = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+
+    def forward(self, features: Float[Tensor, "*rows i"]) -> Float[Tensor, "*rows d"]:
+        """One vector of the new width per input vector."""
+        features = self.drop(self.normalise(features))
+        projected: Tensor = self.straight(features) + self.bent(features)
+        return projected

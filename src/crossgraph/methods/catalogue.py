@@ -1,0 +1,27 @@
+"""All methods by name, and how one is built from settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crossgraph.config import validated
+from crossgraph.errors import ConfigError, unknown_name
+from crossgraph.methods.contract import InputSizes, Method
+from crossgraph.methods.dual_encoder import DualEncoder
+from crossgraph.methods.kidrr import Kidrr
+
+METHODS: dict[str, type[Method]] = {"dual_encoder": DualEncoder, "kidrr": Kidrr}
+
+
+def method_type(name: str) -> type[Method]:
+    """The class of a method; raises `ConfigError` with the nearest known name."""
+    if name not in METHODS:
+        raise ConfigError(unknown_name("method", name, METHODS))
+    return METHODS[name]
+
+
+def build_method(name: str, settings: Mapping[str, Any], sizes: InputSizes) -> Method:
+    """A fresh method with random weights from the global generator; settings are checked against its config."""
+    kind = method_type(name)
+    return kind(validated(kind.config_type, settings, section="model"), sizes)

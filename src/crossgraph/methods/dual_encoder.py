@@ -1,0 +1,126 @@
+"""The baseline and the shortlist: two encoders that never meet, one vector each, cosine between them.
+
+In the line of VSE++ (Faghri 2018) and VSE-infinity (Chen 2021): frozen features are projected, parts are pooled with
+learned weights, and a whole-item vector is added before normalisation. Every later method must beat it.
+
+    parts -> project -> HeadPooling --+
+    whole -> project -----------------+-> unit embedding; score = cosine
+
+| module                        | class                            | status        |
+|-------------------------------|----------------------------------|---------------|
+| projection with residual MLP  | ResidualProjection               | documented (VSE-infinity) |
+| BiGRU, directions averaged    | WordEncoder                      | documented (VSE++, SCAN)  |
+| learned pooling               | HeadPooling                      | reconstructed: ours, in the place of GPO |
+| hinge or InfoNCE, same image masked | triplet_loss, info_nce     | documented (Faghri 2018; van den Oord 2018) |
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from crossgraph.encoders.gru import WordEncoder
+from crossgraph.layers.pooling import HeadPooling, masked_mean
+from crossgraph.layers.projection import ResidualProjection
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.losses.triplet import triplet_loss
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
+
+
+class DualEncoderConfig(MethodConfig):
+    """Sizes and loss of the baseline."""
+
+    width: int = Field(512, gt=0, description="channels of the embedding")
+    heads: int = Field(8, gt=0, description="pooling heads; must divide the width")
+    word_width: int = Field(300, gt=0, description="width of a learned word vector; unused with frozen word states")
+    dropout: float = Field(0.3, ge=0, lt=1)
+    loss: Literal["info_nce", "triplet"] = "info_nce"
+    temperature: float = Field(0.05, gt=0, description="where the learned temperature of InfoNCE starts")
+    margin: float = 0.2
+
+
+class DualEncoder(Method):
+    """Two encoders, one embedding a side, cosine score."""
+
+    name: ClassVar[str] = "dual_encoder"
+    config_type: ClassVar[type[MethodConfig]] = DualEncoderConfig
+    reranks: ClassVar[bool] = False
+    provenance: ClassVar[tuple[Provenance, ...]] = (
+        Provenance("projection with residual MLP", "ResidualProjection", "documented", "VSE-infinity (Chen 2021)"),
+        Provenance("sentence encoder", "WordEncoder", "documented", "VSE++ (Faghri 2018), SCAN (Lee 2018)"),
+        Provenance("pooling", "HeadPooling", "reconstructed", "ours, in the place of GPO (Chen 2021)"),
+        Provenance("whole-item vector", "DualEncoder.see_whole", "reconstructed", "ours"),
+        Provenance("hinge loss", "losses.triplet_loss", "documented", "VSE++ (Faghri 2018)"),
+        Provenance("InfoNCE", "losses.info_nce", "documented", "CPC (van den Oord 2018), same-image pairs masked"),
+    )
+
+    def __init__(self, config: DualEncoderConfig, sizes: InputSizes) -> None:
+        super().__init__(config, sizes)
+        self.config = config
+        width = config.width
+        self.see = ResidualProjection(sizes.part_width, width, dropout=config.dropout)
+        self.see_whole = ResidualProjection(sizes.whole_width, width, dropout=config.dropout)
+        self.read = WordEncoder(
+            width,
+            vocabulary=sizes.vocabulary,
+            state_width=sizes.state_width,
+            word_width=config.word_width,
+            dropout=config.dropout,
+            residual=True,
+        )
+        self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
+        self.scale = nn.Parameter(torch.tensor(1.0 / config.temperature).log())
+
+    def encode_images(self, images: ImageBatch) -> Encoded:
+        """One unit vector per picture."""
+        pooled = self.pool_image(self.see(images.parts), images.mask)
+        return Encoded(F.normalize(pooled + self.see_whole(images.whole), dim=-1))
+
+    def encode_texts(self, texts: TextBatch) -> Encoded:
+        """One unit vector per caption."""
+        words = self.read(texts)
+        return Encoded(F.normalize(self.pool_text(words, texts.mask) + masked_mean(words, texts.mask), dim=-1))
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """Cosine of every picture with every caption."""
+        return images.embedding @ texts.embedding.T
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """Cosine row by row."""
+        return (images.embedding * texts.embedding).sum(dim=-1)
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """The ranking loss chosen in the config."""
+        scores = self.score(self.encode_images(batch.images), self.encode_texts(batch.texts))
+        if self.config.loss == "triplet":
+            loss = triplet_loss(scores, batch.caption_image, margin=self.config.margin, hardness=batch.hardness)
+        else:
+            loss = info_nce(scores, batch.caption_image, scale=self.scale.exp().clamp(max=100.0))
+        return {self.config.loss: loss}
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """How much of the cosine each region and word carry: pooling is linear, so the score splits into pairs.
+
+        `word_scores` are each word's share of the cosine with the whole picture; a column of `weights` is where in
+        the picture the positive part of that share lies.
+        """
+        image, text = self.encode_images(images), self.encode_texts(texts)
+        words = self.read(texts)
+        from_words = self.pool_text.contributions(words, texts.mask)[0] + words[0] / texts.mask[0].sum()
+        from_regions = self.pool_image.contributions(self.see(images.parts), images.mask)[0]
+        pairs = (from_regions @ from_words.T).clamp(min=0)
+        weights = pairs / pairs.sum(dim=0, keepdim=True).clamp(min=1e-12)
+        length = (self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)).norm()
+        return Alignment(
+            words=texts.words[0],
+            boxes=images.boxes[0],
+            weights=weights,
+            word_scores=from_words @ image.embedding[0] / length,
+            score=float(self.score_pairs(image, text)[0]),
+        )

@@ -1,0 +1,261 @@
+"""The one training loop: plan, step, validate, keep the best, stop and resume at any step without a trace."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crossgraph.config import RunConfig, TrainingConfig
+from crossgraph.data.batches import Step, plan_epoch
+from crossgraph.errors import ModelError, ScoreError
+from crossgraph.evaluation.metrics import RetrievalMetrics
+from crossgraph.methods.contract import Method
+from crossgraph.progress import Progress
+from crossgraph.training.checkpoint import (
+    LAST,
+    LOG,
+    WEIGHTS,
+    Position,
+    optimiser_tensors,
+    read_tensors,
+    restore_optimiser,
+    write_atomically,
+    write_tensors,
+)
+from crossgraph.training.material import Material
+from crossgraph.training.schedule import hardness, learning_rate_factor
+from crossgraph.training.validation import Validation
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C and has saved where it stands; resume it."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The epoch whose weights a run keeps, and its validation metrics."""
+
+    epoch: int
+    metrics: RetrievalMetrics
+
+
+class Trainer:
+    """Trains `method` on `material` into the folder `run`; everything random comes from the seed."""
+
+    def __init__(
+        self,
+        method: Method,
+        config: RunConfig,
+        *,
+        run: Path,
+        material: Material,
+        validation: Validation,
+        neighbours: Tensor | None,
+        fingerprint: str,
+        progress: Progress,
+        device: str,
+    ) -> None:
+        self.method, self.training, self.run = method.to(device), config.training, run
+        self.material, self.validation = material, validation
+        self.neighbours = None if neighbours is None else neighbours.numpy()
+        self.mirror = config.images.mirror
+        self.fingerprint, self.progress, self.device = fingerprint, progress, device
+        self.optimisers = {
+            phase: torch.optim.AdamW(
+                parameters, lr=config.training.learning_rate, weight_decay=config.training.weight_decay
+            )
+            for phase, parameters in method.phases().items()
+        }
+        self.average = (
+            {name: value.detach().clone() for name, value in method.state_dict().items()}
+            if config.training.average
+            else None
+        )
+        self.position = Position()
+        self.selected: dict[str, Any] | None = None
+        self.captions = material.corpus.captions_of_images()
+        self.steps_per_epoch = len(self._plan(0))
+
+    def train(self) -> dict[str, Any]:
+        """Run to the last epoch from wherever the position is; returns the selected epoch and its metrics."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        with _stop_requested() as stop:
+            while self.position.epoch < self.training.epochs:
+                self._epoch(stop)
+                self._validate()
+        assert self.selected is not None  # every epoch validates
+        return self.selected
+
+    def _plan(self, epoch: int) -> list[Step]:
+        return plan_epoch(
+            self.captions,
+            batch_size=self.training.batch_size,
+            captions_per_image=self.training.captions_per_image,
+            seed=self.training.seed,
+            epoch=epoch,
+            neighbours=self.neighbours,
+            mirror=self.mirror,
+        )
+
+    def _epoch(self, stop: threading.Event) -> None:
+        epoch, plan = self.position.epoch, self._plan(self.position.epoch)
+        self.method.train()
+        saved = time.monotonic()
+        with self.progress.task(f"epoch {epoch + 1} of {self.training.epochs}", len(plan)) as task:
+            task.advance(self.position.step)
+            while self.position.step < len(plan):
+                facts = self._step(plan[self.position.step])
+                self.position = replace(
+                    self.position, step=self.position.step + 1, steps_done=self.position.steps_done + 1
+                )
+                self._log({"epoch": epoch, "step": self.position.steps_done, **facts})
+                task.advance(1, loss=round(facts["loss"], 4))
+                if stop.is_set():
+                    self.save()
+                    raise Interrupted
+                if time.monotonic() - saved > self.training.save_seconds:
+                    self.save()
+                    saved = time.monotonic()
+
+    def _step(self, step: Step) -> dict[str, float]:
+        done = self.position.steps_done
+        total = self.steps_per_epoch * self.training.epochs
+        rate = self.training.learning_rate * learning_rate_factor(done, total=total, training=self.training)
+        batch = self.material.batch(step, hardness=hardness(done / self.steps_per_epoch, training=self.training)).to(
+            self.device
+        )
+        facts: dict[str, float] = {"rate": rate}
+        for phase, optimiser in self.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            losses = self.method.losses(batch, phase)
+            loss = torch.stack(list(losses.values())).sum()
+            if not torch.isfinite(loss):
+                raise ScoreError(
+                    f"the loss is {loss.item()} at step {done + 1} ({_values(losses)}); lower "
+                    "training.learning_rate, or resume from the last save with other settings."
+                )
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], self.training.clip)
+            optimiser.step()
+            facts |= {"loss": facts.get("loss", 0.0) + loss.item(), "gradient": float(norm), **_values(losses)}
+        self._follow()
+        return facts
+
+    def _follow(self) -> None:
+        """Move the running average of weights towards the weights; it catches up fast while it is young."""
+        if self.average is None:
+            return
+        decay = min(self.training.average, (1 + self.position.steps_done) / (10 + self.position.steps_done))
+        for name, value in self.method.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+
+    def _validate(self) -> None:
+        epoch = self.position.epoch
+        current = {name: value.detach().clone() for name, value in self.method.state_dict().items()}
+        if self.average is not None:
+            self.method.load_state_dict(self.average)
+        metrics = self.validation.measure(self.method, progress=self.progress)
+        facts = {"epoch": epoch + 1, "rsum": metrics.rsum, **metrics.values()}
+        better = self.position.best is None or metrics.rsum > self.position.best
+        if better:
+            self.selected = facts
+            write_tensors(self.run / WEIGHTS, self.method.state_dict(), {"selected": facts})
+        self.method.load_state_dict(current)
+        best = metrics.rsum if better else self.position.best
+        self.position = Position(epoch + 1, 0, self.position.steps_done, best)
+        self._log({"validation": facts})
+        self.progress.note("validation", **{key: round(value, 2) for key, value in facts.items()}, best=better)
+        self.save()
+
+    def save(self) -> None:
+        """Write where training stands, as one file."""
+        tensors: dict[str, Tensor] = {f"weights.{name}": value for name, value in self.method.state_dict().items()}
+        for name, value in (self.average or {}).items():
+            tensors[f"average.{name}"] = value
+        for phase, optimiser in self.optimisers.items():
+            tensors |= {f"{phase}/{name}": value for name, value in optimiser_tensors(optimiser).items()}
+        tensors["random"] = torch.get_rng_state()
+        facts = {"position": asdict(self.position), "fingerprint": self.fingerprint, "selected": self.selected}
+        write_tensors(self.run / LAST, tensors, facts)
+
+    def restore(self) -> None:
+        """Continue where `save` stopped; refused when the settings or the data have changed since."""
+        tensors, facts = read_tensors(self.run / LAST)
+        if facts["fingerprint"] != self.fingerprint:
+            raise ModelError(
+                f"{self.run} was started with other settings or other data (fingerprint {facts['fingerprint']}, now "
+                f"{self.fingerprint}); resume with the same ones, or train into another folder."
+            )
+        self.method.load_state_dict(_under("weights.", tensors))
+        if self.average is not None:
+            self.average = {name: value.to(self.device) for name, value in _under("average.", tensors).items()}
+        for phase, optimiser in self.optimisers.items():
+            restore_optimiser(optimiser, _under(f"{phase}/", tensors))
+        torch.set_rng_state(tensors["random"])
+        self.position, self.selected = Position(**facts["position"]), facts["selected"]
+        _forget_after(self.run / LOG, self.position)
+
+    def _log(self, facts: dict[str, Any]) -> None:
+        with (self.run / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _values(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {f"loss_{name}": loss.item() for name, loss in losses.items()}
+
+
+def _forget_after(log: Path, position: Position) -> None:
+    """Drop the log lines of steps that were taken after the last save and will be taken again."""
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:  # a line cut short by a kill
+            continue
+        known = entry.get("step", 0) <= position.steps_done
+        if known and entry.get("validation", {}).get("epoch", 0) <= position.epoch:
+            kept.append(line)
+    write_atomically(log, "".join(f"{line}\n" for line in kept).encode())
+
+
+@contextmanager
+def _stop_requested() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets instead of raising, so that a step is never cut in half; a second Ctrl-C raises."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def shrunk(training: TrainingConfig, *, captions: int) -> TrainingConfig:
+    """The settings with a warm-up of at most a tenth of the run, so that a small corpus trains at all."""
+    steps = max(1, captions // (training.batch_size * training.captions_per_image)) * training.epochs
+    return training.model_copy(update={"warmup_steps": min(training.warmup_steps, max(1, steps // 10))})

@@ -1,0 +1,66 @@
+"""What a training run reads: cached features of both splits, tied to their captions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from crossgraph.data.batches import Step
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
+from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.text import TextEncoder
+from crossgraph.errors import DataError
+from crossgraph.progress import Progress
+from crossgraph.types import Batch, ImageBatch
+
+
+@dataclass(frozen=True)
+class Material:
+    """One split as features: `corpus` holds only readable pictures, in the order of `images`."""
+
+    corpus: Corpus
+    images: ImageTable
+    mirrored: ImageTable | None
+    texts: TextTable
+
+    def caption_image(self) -> Int[Tensor, " m"]:
+        """The row of every caption's picture."""
+        return torch.from_numpy(self.corpus.caption_image.copy())
+
+    def batch(self, step: Step, *, hardness: float) -> Batch:
+        """One step's pictures and captions as padded tensors."""
+        images = self.images.rows(step.images)
+        if self.mirrored is not None and any(step.mirrored):
+            other, flip = self.mirrored.rows(step.images), torch.tensor(step.mirrored)
+            images = ImageBatch(
+                torch.where(flip[:, None, None], other.parts, images.parts),
+                images.mask,
+                torch.where(flip[:, None, None], other.boxes, images.boxes),
+                torch.where(flip[:, None], other.whole, images.whole),
+            )
+        return Batch(images, self.texts.rows(step.captions), torch.tensor(step.caption_image), hardness)
+
+
+def gather_material(
+    corpus: Corpus,
+    image_encoder: ImageEncoder,
+    text_encoder: TextEncoder,
+    *,
+    cache: FeatureCache,
+    mirror: bool,
+    progress: Progress,
+) -> Material:
+    """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus."""
+    if not corpus.captions:
+        raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
+    images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
+    corpus = corpus.without(list(skipped))
+    mirrored = None
+    if mirror:
+        mirrored, _ = extract_image_features(corpus.image_paths, image_encoder, cache, view="mirror", progress=progress)
+    texts = extract_text_features(corpus.captions, text_encoder, cache, progress=progress)
+    return Material(corpus, images, mirrored, texts)

@@ -1,0 +1,150 @@
+"""A trained run, loaded: pictures and sentences in, encodings and explanations out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crossgraph.config import ImagesConfig, RunConfig, validated
+from crossgraph.data.corpus import Skipped
+from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
+from crossgraph.encoders.image import ImageEncoder, build_image_encoder
+from crossgraph.encoders.text import TextEncoder, build_text_encoder
+from crossgraph.errors import ImageError, ModelError
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.contract import InputSizes, Method
+from crossgraph.progress import Progress, Silent
+from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.types import Alignment, Encoded, stack_encoded
+
+SHORTLIST = "shortlist"
+
+
+@dataclass(frozen=True)
+class EncodedPictures:
+    """Encoded pictures, which of the given paths they are (`kept`), and what could not be read."""
+
+    encoded: Encoded
+    kept: tuple[int, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def build_encoder(images: ImagesConfig, device: str) -> ImageEncoder:
+    """The picture encoder that the settings name."""
+    return build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+
+
+class TrainedModel:
+    """A method with its selected weights and the encoders it was trained on; never changes after loading."""
+
+    def __init__(
+        self, run: Path, *, cache: FeatureCache, device: str = "cpu", image_encoder: ImageEncoder | None = None
+    ) -> None:
+        self.run, self.cache, self.device = run, cache, device
+        self.manifest = read_manifest(run)
+        self.config = validated(RunConfig, self.manifest["config"])
+        self.fingerprint = weights_fingerprint(run) if (run / WEIGHTS).exists() else ""
+        self.method = self._load_method()
+        if image_encoder is not None:
+            self.__dict__["image_encoder"] = image_encoder
+        self.shortlist: TrainedModel | None = None
+        if (run / SHORTLIST).is_dir():
+            self.shortlist = TrainedModel(run / SHORTLIST, cache=cache, device=device)
+            if self.shortlist.config.images.model_dump(exclude={"mirror"}) == self.config.images.model_dump(
+                exclude={"mirror"}
+            ):
+                self.shortlist.__dict__["image_encoder"] = self.image_encoder
+
+    def _load_method(self) -> Method:
+        sizes = InputSizes.model_validate(self.manifest["sizes"])
+        method = build_method(self.config.method, self.config.model, sizes)
+        tensors, _ = read_tensors(self.run / WEIGHTS)
+        try:
+            method.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise ModelError(f"the weights in {self.run} do not fit method {self.config.method!r}: {error}") from error
+        return method.eval().to(self.device)
+
+    @cached_property
+    def image_encoder(self) -> ImageEncoder:
+        """The picture encoder; refused when it is not the one the run was trained on."""
+        encoder = build_encoder(self.config.images, self.device)
+        if encoder.fingerprint != self.manifest["image_encoder"]:
+            raise ModelError(
+                f"{self.run} was trained on features of {self.config.images.encoder!r} with fingerprint "
+                f"{self.manifest['image_encoder']}, but the encoder here has {encoder.fingerprint}. "
+                "Install the same weights, or train the run again."
+            )
+        return encoder
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The sentence encoder, as the manifest describes it."""
+        return build_text_encoder(self.manifest["text_encoder"], device=self.device)
+
+    def image_features(
+        self, paths: Sequence[Path], *, progress: Progress | None = None
+    ) -> tuple[ImageTable, tuple[Skipped, ...]]:
+        """Cached features of the readable pictures among `paths`, and the rest with reasons."""
+        table, skipped = extract_image_features(paths, self.image_encoder, self.cache, progress=progress or Silent())
+        return table, tuple(skipped)
+
+    def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> EncodedPictures:
+        """One row per readable picture."""
+        table, skipped = self.image_features(paths, progress=progress)
+        return EncodedPictures(self.encode_image_table(table), tuple(table.kept), skipped)
+
+    def encode_sentences(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:
+        """One row per sentence."""
+        table = extract_text_features(sentences, self.text_encoder, self.cache, progress=progress or Silent())
+        return self.encode_text_table(table)
+
+    def encode_image_table(self, table: ImageTable) -> Encoded:
+        """One row per picture of a feature table."""
+        return encode_images(self.method, table, device=self.device)
+
+    def encode_text_table(self, table: TextTable) -> Encoded:
+        """One row per sentence of a feature table."""
+        return encode_texts(self.method, table, device=self.device)
+
+    def explain(self, sentence: str, path: Path) -> Alignment:
+        """Which region of a picture matched which word; raises `ImageError` when the picture cannot be read."""
+        table, skipped = self.image_features([path])
+        if skipped:
+            raise ImageError(path, skipped[0].reason)
+        text = extract_text_features([sentence], self.text_encoder, self.cache, progress=Silent())
+        with torch.inference_mode():
+            return self.method.explain(table.rows([0]).to(self.device), text.rows([0]).to(self.device))
+
+    def describe(self) -> dict[str, Any]:
+        """What a result should name: method, run, fingerprint, seed, selected epoch."""
+        return {
+            "run": str(self.run),
+            "method": self.config.method,
+            "fingerprint": self.fingerprint,
+            "seed": self.config.training.seed,
+            "selected_epoch": self.manifest.get("selected", {}).get("epoch"),
+        }
+
+
+@torch.inference_mode()
+def encode_images(method: Method, table: ImageTable, *, device: str = "cpu", block: int = 256) -> Encoded:
+    """All pictures of a table, block by block."""
+    blocks = [range(i, min(i + block, len(table))) for i in range(0, len(table), block)]
+    if not blocks:
+        raise ModelError("there is no picture to encode; every file was unreadable, or the list was empty.")
+    return stack_encoded([method.encode_images(table.rows(rows).to(device)) for rows in blocks])
+
+
+@torch.inference_mode()
+def encode_texts(method: Method, table: TextTable, *, device: str = "cpu", block: int = 512) -> Encoded:
+    """All sentences of a table, block by block."""
+    blocks = [range(i, min(i + block, len(table))) for i in range(0, len(table), block)]
+    if not blocks:
+        raise ModelError("there is no sentence to encode.")
+    return stack_encoded([method.encode_texts(table.rows(rows).to(device)) for rows in blocks])

@@ -1,0 +1,334 @@
+"""Every source on a small fixture drawn here: what it reads, what it lists as missing, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from crossgraph.data.check import check_corpus
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.csv_captions import open_csv
+from crossgraph.data.flickr import open_flickr
+from crossgraph.data.folder import open_folder
+from crossgraph.data.jsonl import open_jsonl
+from crossgraph.data.karpathy import open_karpathy
+from crossgraph.data.sources import DATASETS, open_corpus
+from crossgraph.errors import DataError
+
+
+def put_photos(folder: Path, *names: str) -> None:
+    for shade, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (10 * shade, 0, 0)).save(folder / name, "JPEG")
+
+
+def put_jsonl(folder: Path, *rows: dict[str, Any] | str) -> Path:
+    file = folder / "captions.jsonl"
+    file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return file
+
+
+def told(corpus: Corpus) -> dict[str, tuple[str, list[str]]]:
+    """Image id -> split and captions, through the links."""
+    by_image = corpus.captions_of_images()
+    return {
+        image: (corpus.image_splits[i], [corpus.captions[j] for j in by_image[i]])
+        for i, image in enumerate(corpus.image_ids)
+    }
+
+
+def test_jsonl_reads_splits_captions_and_labels(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "images/b.jpg")
+    file = put_jsonl(
+        tmp_path,
+        {"image": "b.jpg", "split": "val", "captions": ["two", " three ", ""], "labels": ["Park"], "more": 1},
+        "",
+        {"image": "a.jpg", "captions": ["one"]},
+        {"image": "gone.jpg", "captions": ["lost"]},
+        {"image": "b.jpg", "split": "val", "captions": ["four"], "labels": ["Airport"]},
+    )
+    corpus = open_jsonl(file)
+    assert told(corpus) == {"b.jpg": ("val", ["two", "three", "four"]), "a.jpg": ("all", ["one"])}
+    assert corpus.name == tmp_path.name
+    assert corpus.image_paths == (tmp_path / "images/b.jpg", tmp_path / "a.jpg")
+    assert corpus.label_names == ("Airport", "Park")
+    assert corpus.labels is not None
+    assert corpus.labels.tolist() == [[True, True], [False, False]]
+    assert [(one.path.name, one.reason) for one in corpus.skipped] == [("gone.jpg", "no such file")]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "{not json}",
+        "[]",
+        '{"captions": ["no image"]}',
+        '{"image": "a.jpg"}',
+        '{"image": "a.jpg", "captions": "one text"}',
+        '{"image": "a.jpg", "captions": [1]}',
+        '{"image": "a.jpg", "captions": [], "split": 3}',
+        '{"image": "a.jpg", "captions": [], "labels": "Park"}',
+        '{"image": "", "captions": []}',
+    ],
+)
+def test_a_malformed_jsonl_row_is_named_by_file_and_line(tmp_path: Path, row: str) -> None:
+    put_photos(tmp_path, "a.jpg")
+    file = put_jsonl(tmp_path, {"image": "a.jpg", "captions": []}, row)
+    with pytest.raises(DataError, match=r"captions\.jsonl, line 2: got .*; expected \{"):
+        open_jsonl(file)
+
+
+def test_a_picture_in_two_splits_is_refused(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg")
+    row = {"image": "a.jpg", "captions": ["x"], "split": "train"}
+    with pytest.raises(DataError, match="line 2.*'val' here and in 'train' before"):
+        open_jsonl(put_jsonl(tmp_path, row, {**row, "split": "val"}))
+
+
+def test_text_that_is_not_utf_8_is_named_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "captions.jsonl"
+    file.write_bytes(b"\n{\xff}\n")
+    with pytest.raises(DataError, match="line 2: not UTF-8"):
+        open_jsonl(file)
+
+
+def test_a_caption_file_without_any_picture_on_disk_says_where_they_should_be(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none of the 1 pictures.*gone.jpg.*no such file.*images"):
+        open_jsonl(put_jsonl(tmp_path, {"image": "gone.jpg", "captions": []}))
+    with pytest.raises(DataError, match="names no pictures"):
+        open_jsonl(put_jsonl(tmp_path))
+
+
+def test_csv_joins_the_rows_of_a_picture(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "captions.csv").write_text(
+        '\ufeffimage,caption,split,by\r\na.jpg,"one, quoted ""word""\nand a second line",train,me\r\n'
+        "b.jpg,,val,me\r\na.jpg,two,train,you\r\n",
+        encoding="utf-8",
+        newline="",
+    )
+    corpus = open_csv(tmp_path / "captions.csv")
+    assert told(corpus) == {
+        "a.jpg": ("train", ['one, quoted "word"\nand a second line', "two"]),
+        "b.jpg": ("val", []),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a.jpg,first caption\n", "line 1.*expected a header line"),
+        ("", "line 1: got nothing"),
+        ("image,caption\na.jpg\n", "line 2.*expected 2 fields"),
+        ("image,caption\na.jpg,one\na.jpg,dogs, cats\n", "line 3.*expected 2 fields"),
+        ("image,caption\n,one\n", "line 2.*image first filled"),
+        ('image,caption\na.jpg,"open\n', "not readable as CSV"),
+    ],
+)
+def test_a_malformed_csv_is_named_by_file_and_line(tmp_path: Path, text: str, complaint: str) -> None:
+    put_photos(tmp_path, "a.jpg")
+    (tmp_path / "captions.csv").write_text(text)
+    with pytest.raises(DataError, match=rf"captions\.csv, .*{complaint}|captions\.csv, {complaint}"):
+        open_csv(tmp_path / "captions.csv")
+
+
+def test_sidecar_files_give_one_caption_a_line(tmp_path: Path) -> None:
+    put_photos(tmp_path, "b.jpg", "sub/a.jpg", "without.jpg")
+    (tmp_path / "b.txt").write_text("one\n\n  two \n")
+    (tmp_path / "sub/a.txt").write_text("three")
+    corpus = open_folder(tmp_path)
+    assert told(corpus) == {
+        "b.jpg": ("all", ["one", "two"]),
+        "sub/a.jpg": ("all", ["three"]),
+        "without.jpg": ("all", []),
+    }
+
+
+def test_a_folder_without_captions_is_a_corpus_without_captions(tmp_path: Path) -> None:
+    put_photos(tmp_path, "b.jpg", "a.jpg", os.fsdecode(b"odd \xff.jpg"))
+    corpus = open_folder(tmp_path)
+    assert list(corpus.image_ids) == ["a.jpg", "b.jpg", os.fsdecode(b"odd \xff.jpg")]
+    assert corpus.captions == ()
+    assert len(corpus.fingerprint()) == 16
+
+
+def test_a_folder_prefers_jsonl_to_csv_to_sidecar(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg")
+    (tmp_path / "a.txt").write_text("sidecar")
+    assert open_folder(tmp_path).captions == ("sidecar",)
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,csv\n")
+    assert open_folder(tmp_path).captions == ("csv",)
+    put_jsonl(tmp_path, {"image": "a.jpg", "captions": ["jsonl"]})
+    assert open_folder(tmp_path).captions == ("jsonl",)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no pictures in it"):
+        open_folder(tmp_path)
+
+
+def put_karpathy(folder: Path, *entries: dict[str, Any]) -> Path:
+    file = folder / "dataset_coco.json"
+    file.write_text(json.dumps({"dataset": "coco", "images": list(entries)}))
+    return file
+
+
+def entry(filename: str, split: str, *raw: str, **more: Any) -> dict[str, Any]:
+    return {"filename": filename, "split": split, "sentences": [{"raw": text} for text in raw], **more}
+
+
+def test_karpathy_reads_restval_as_train_and_finds_pictures(tmp_path: Path) -> None:
+    put_photos(tmp_path, "images/val2014/a.jpg", "b.jpg")
+    file = put_karpathy(
+        tmp_path,
+        entry("a.jpg", "restval", "one\n", "two", filepath="val2014"),
+        entry("b.jpg", "test", "three", filepath="val2014"),
+        entry("c.jpg", "val", "four"),
+    )
+    corpus = open_karpathy(file)
+    assert told(corpus) == {"val2014/a.jpg": ("train", ["one", "two"]), "val2014/b.jpg": ("test", ["three"])}
+    assert corpus.name == "coco"
+    assert [one.path.name for one in corpus.skipped] == ["c.jpg"]
+    assert open_karpathy(file, restval_is_train=False).image_splits == ("restval", "test")
+    assert open_folder(tmp_path).fingerprint() == corpus.fingerprint()
+
+
+def test_karpathy_takes_the_picture_folder_as_an_argument(tmp_path: Path) -> None:
+    put_photos(tmp_path / "far", "a.jpg")
+    file = put_karpathy(tmp_path, entry("a.jpg", "train", "one"))
+    assert open_karpathy(file, images=tmp_path / "far").image_paths == (tmp_path / "far/a.jpg",)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "not JSON"),
+        ("[]", 'top level: got list; expected a JSON object with a list "images"'),
+        ('{"images": [{"filename": "a.jpg"}]}', r"images\[0\]: got .*; expected"),
+        ('{"images": [{"filename": "a.jpg", "split": "train", "sentences": [{}]}]}', r"images\[0\]"),
+    ],
+)
+def test_malformed_karpathy_files_are_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(DataError, match=complaint):
+        open_karpathy(tmp_path / "dataset.json")
+
+
+def put_flickr(folder: Path) -> Path:
+    put_photos(folder, "Flicker8k_Dataset/a.jpg", "Flicker8k_Dataset/b.jpg", "Flicker8k_Dataset/spare.jpg")
+    file = folder / "Flickr8k.token.txt"
+    rows = ("a.jpg#0\tone", "a.jpg#1\ttwo", "b.jpg#0\tthree #1 dog", "spare.jpg#0\tfour", "spare.jpg#1\tfive")
+    file.write_text("\n".join(rows) + "\n")
+    return file
+
+
+def test_flickr_reads_tokens_and_calls_dev_val(tmp_path: Path) -> None:
+    file = put_flickr(tmp_path)
+    assert told(open_flickr(file))["a.jpg"] == ("all", ["one", "two"])
+    (tmp_path / "Flickr_8k.trainImages.txt").write_text("a.jpg\n")
+    (tmp_path / "Flickr_8k.devImages.txt").write_text("b.jpg\n")
+    corpus = open_flickr(file)
+    assert told(corpus) == {"a.jpg": ("train", ["one", "two"]), "b.jpg": ("val", ["three #1 dog"])}
+    assert [(one.path.name, one.reason) for one in corpus.skipped] == [("spare.jpg", "in none of the split files")]
+    assert open_folder(tmp_path).fingerprint() == corpus.fingerprint()
+
+
+def test_flickr_refuses_a_malformed_line_and_a_picture_in_two_splits(tmp_path: Path) -> None:
+    file = put_flickr(tmp_path)
+    (tmp_path / "Flickr_8k.trainImages.txt").write_text("a.jpg\n")
+    (tmp_path / "Flickr_8k.testImages.txt").write_text("b.jpg\na.jpg\n")
+    with pytest.raises(DataError, match="testImages.txt, line 2: 'a.jpg' is in split 'test' here and in 'train'"):
+        open_flickr(file)
+    file.write_text("a.jpg#0 caption after a space\n")
+    with pytest.raises(DataError, match="line 1: got a.jpg#0 caption"):
+        open_flickr(file)
+
+
+def test_open_corpus_takes_folders_and_files_of_every_kind(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg")
+    file = put_jsonl(tmp_path, {"image": "a.jpg", "captions": ["x"], "split": "val"})
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,csv\n")
+    (tmp_path / "my.token").write_text("a.jpg#0\ttoken\n")
+    put_karpathy(tmp_path, entry("a.jpg", "val", "karpathy"))
+    assert open_corpus(tmp_path).captions == open_corpus(str(file)).captions == ("x",)
+    assert open_corpus(tmp_path / "captions.csv").captions == ("csv",)
+    assert open_corpus(tmp_path / "my.token").captions == ("token",)
+    assert open_corpus(tmp_path / "dataset_coco.json", name="mine").name == "mine"
+    assert len(open_corpus(tmp_path, split="val")) == 1
+    with pytest.raises(DataError, match="no split 'train'"):
+        open_corpus(tmp_path, split="train")
+    assert set(DATASETS) == {"scenes", "folder", "jsonl", "csv", "karpathy", "flickr"}
+
+
+def test_open_corpus_suggests_what_was_meant(tmp_path: Path) -> None:
+    put_photos(tmp_path, "holiday/a.jpg")
+    with pytest.raises(DataError, match="Did you mean '.*/holiday'.*Give a folder"):
+        open_corpus(tmp_path / "holidays")
+    with pytest.raises(DataError, match="Did you mean 'scenes'"):
+        open_corpus("scene")
+    with pytest.raises(DataError, match="give the folder it is in"):
+        open_corpus(tmp_path / "holiday/a.jpg")
+
+
+sentences = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=30)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.lists(sentences, max_size=4), min_size=1, max_size=4))
+def test_jsonl_and_csv_of_the_same_captions_are_the_same_corpus(tmp_path: Path, texts: list[list[str]]) -> None:
+    put_photos(tmp_path, *(f"{index}.jpg" for index in range(len(texts))))
+    file = put_jsonl(tmp_path, *({"image": f"{i}.jpg", "captions": captions} for i, captions in enumerate(texts)))
+    table = io.StringIO()
+    rows = [(f"{i}.jpg", caption) for i, captions in enumerate(texts) for caption in (captions or [""])]
+    csv.writer(table).writerows([("image", "caption"), *rows])
+    (tmp_path / "captions.csv").write_text(table.getvalue(), encoding="utf-8", newline="")
+    expected = {f"{i}.jpg": ("all", [c.strip() for c in captions if c.strip()]) for i, captions in enumerate(texts)}
+    assert told(open_jsonl(file)) == told(open_csv(tmp_path / "captions.csv")) == expected
+
+
+def test_check_corpus_counts_everything_and_names_what_cannot_be_read(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "copy.jpg").write_bytes((tmp_path / "b.jpg").read_bytes())
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    file = put_jsonl(
+        tmp_path,
+        {"image": "a.jpg", "captions": ["x", "y", "x"], "split": "train", "labels": ["Park"]},
+        {"image": "b.jpg", "captions": [], "split": "train", "labels": ["Park", "Lake"]},
+        {"image": "copy.jpg", "captions": ["y"], "split": "val"},
+        {"image": "empty.jpg", "captions": ["z"], "split": "val"},
+        {"image": "gone.jpg", "captions": ["z"], "split": "val"},
+    )
+    report = check_corpus(file).to_json()
+    assert json.loads(json.dumps(report)) == {
+        "name": tmp_path.name,
+        "images": 3,
+        "captions": 4,
+        "captions_per_image": {"min": 0, "mean": pytest.approx(4 / 3), "max": 3},
+        "splits": {"train": 2, "val": 1},
+        "labels": {"Lake": 1, "Park": 2},
+        "duplicate_captions": 2,
+        "duplicate_images": [["b.jpg", "copy.jpg"]],
+        "images_without_captions": 1,
+        "unreadable": [
+            {"path": str(tmp_path / "gone.jpg"), "reason": "no such file"},
+            {"path": str(tmp_path / "empty.jpg"), "reason": "the file is empty"},
+        ],
+    }
+
+
+def test_check_corpus_of_a_folder_of_broken_pictures_still_reports(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("not a picture")
+    report = check_corpus(tmp_path)
+    assert (report.images, report.captions_per_image) == (0, (0, 0.0, 0))
+    assert [one.path.name for one in report.unreadable] == ["text.jpg"]
+    assert np.isfinite(report.captions_per_image[1])

@@ -1,0 +1,60 @@
+"""Words and vocabularies."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossgraph.data.text import EMPTY, PADDING, UNKNOWN, Vocabulary, tokenize
+from crossgraph.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("A dog's ball, at 5 o'clock!", ["a", "dog's", "ball", "at", "5", "o'clock"]),
+        ("The dogs' T-shirt_on", ["the", "dogs", "t", "shirt", "on"]),
+        ("Café  Über\tЛес 犬 3d", ["café", "über", "лес", "犬", "3d"]),
+        ("it’s", ["it's"]),
+        ("Cafe\N{COMBINING ACUTE ACCENT}", ["café"]),
+        ("broken \ud800 text", ["broken", "text"]),
+        ("", [EMPTY]),
+        (" ...!? '_", [EMPTY]),
+    ],
+)
+def test_a_sentence_becomes_lower_case_words(sentence: str, words: list[str]) -> None:
+    assert tokenize(sentence) == words
+
+
+@given(st.text())
+def test_every_text_has_at_least_one_word_and_words_hold_no_white_space(text: str) -> None:
+    words = tokenize(text)
+    assert words
+    assert all(word and not any(letter.isspace() for letter in word) for word in words)
+
+
+def test_ids_go_by_frequency_then_alphabet_after_padding_and_unknown() -> None:
+    vocabulary = Vocabulary.build(["a dog runs", "a cat", "a cat sleeps"])
+    assert vocabulary.words == ("a", "cat", "dog", "runs", "sleeps")
+    assert len(vocabulary) == 7
+    assert vocabulary.ids(["a", "zebra", "sleeps"]) == [2, UNKNOWN, 6]
+    assert PADDING not in vocabulary.ids(["a", "cat", "dog", "runs", "sleeps", "other"])
+
+
+def test_rare_words_are_left_out() -> None:
+    assert Vocabulary.build(["a dog", "a cat"], min_count=2).words == ("a",)
+
+
+def test_the_order_of_captions_does_not_matter() -> None:
+    captions = ["a red ball", "two dogs", "a dog and a ball"]
+    assert Vocabulary.build(captions) == Vocabulary.build(captions[::-1])
+
+
+def test_a_vocabulary_survives_json() -> None:
+    vocabulary = Vocabulary.build(["a dog's café", "犬"])
+    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+
+
+@pytest.mark.parametrize("text", ["not json", "{}", "[1, 2]", '["dog", "dog"]'])
+def test_json_that_is_no_vocabulary_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="vocabulary"):
+        Vocabulary.from_json(text)

@@ -1,0 +1,37 @@
+"""Makes `fake_model` importable here and in the process that a test kills."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_model import FakeModel, draw_pictures
+
+
+@pytest.fixture
+def dense() -> FakeModel:
+    """A model that scores by embedding."""
+    return FakeModel("dense", fine=False)
+
+
+@pytest.fixture
+def model(dense: FakeModel) -> FakeModel:
+    """A model that re-ranks what `dense` finds."""
+    return FakeModel("fine", fine=True, shortlist=dense)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of twelve pictures without captions."""
+    return draw_pictures(tmp_path / "pictures", 12)
+
+
+@pytest.fixture
+def captioned(tmp_path: Path) -> Path:
+    """A folder of six pictures with two captions each, one of them shared by two pictures."""
+    folder = draw_pictures(tmp_path / "captioned", 6)
+    for index, path in enumerate(sorted(folder.glob("*.png"))):
+        path.with_suffix(".txt").write_text(f"thing number {index}\nshape of kind {index // 2}\n", encoding="utf-8")
+    return folder
