@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from crossgraph.config import RunConfig
+from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.features import FeatureCache
 from crossgraph.data.images import read_image
@@ -30,7 +30,7 @@ from crossgraph.gallery.cascade import SearchResults
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import IndexReport
-from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.catalogue import build_method, method_type
 from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import (
@@ -81,6 +81,7 @@ def train(
     an existing run is never written over. Raises `ConfigError`, `DataError` or `ModelError`.
     """
     out, cache = Path(out), cache or default_cache()
+    validated(method_type(config.method).config_type, config.model, section="model")  # before any work is put in
     corpus = open_corpus(data) if isinstance(data, (Path, str)) else data
     if not resume and (out / MANIFEST).exists():
         raise ModelError(f"{out} holds a run already; continue it with --resume, or train into another folder.")
@@ -108,6 +109,7 @@ def train(
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
     torch.manual_seed(config.training.seed)
     method = build_method(config.method, config.model, sizes)
+    skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
     manifest: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
         "sizes": sizes.model_dump(),
@@ -119,7 +121,7 @@ def train(
             "train_images": len(material.corpus),
             "train_captions": len(material.corpus.captions),
             "validation_split": config.training.validation_split if split == "train" else split,
-            "skipped": [[str(entry.path), entry.reason] for entry in material.corpus.skipped],
+            "skipped": [[str(entry.path), entry.reason] for entry in skipped],
         },
         "shortlist": None if helper is None else helper.fingerprint,
         "parameters": sum(parameter.numel() for parameter in method.parameters()),
@@ -138,10 +140,11 @@ def train(
         progress=progress,
         device=device,
     )
+    started: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
     if resume and (out / LAST).exists():
         trainer.restore()
-    started: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
-    if not resume:
+    else:
+        _keep_shortlist(helper, out)
         write_manifest(out, {**manifest, **started})
     selected = trainer.train()
     begun = {key: read_manifest(out)[key] for key in started}
@@ -194,16 +197,19 @@ def evaluate(
 
 
 def evaluate_seeds(
-    runs: Sequence[Path | str],
+    runs: Sequence[TrainedModel | Path | str],
     data: Corpus | Path | str,
     *,
     split: str = "val",
     two_stage_k: int | None = None,
+    blend: float = 0.0,
     progress: Progress = Silent(),
 ) -> EvaluationReport:
     """One report of several runs of one recipe: mean and deviation over their seeds."""
     corpus = open_corpus(data) if isinstance(data, (Path, str)) else data
-    return over_seeds([evaluate(run, corpus, split=split, two_stage_k=two_stage_k, progress=progress) for run in runs])
+    return over_seeds(
+        [evaluate(run, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress) for run in runs]
+    )
 
 
 def encode_corpus_images(
@@ -243,14 +249,16 @@ def index(
     return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
 
 
-def open_gallery(gallery: Path | str, *, model: TrainedModel | Path | str | None = None) -> Gallery:
+def open_gallery(
+    gallery: Path | str, *, model: TrainedModel | Path | str | None = None, device: str = "cpu"
+) -> Gallery:
     """A gallery with the model it was made with; give `model` when the run has moved."""
     if model is None:
         run = Gallery.open(gallery).manifest.run
         if run is None or not (Path(run) / MANIFEST).exists():
             raise GalleryError(f"the run that made {gallery} ({run}) is gone; say where it is with --model RUN.")
         model = run
-    return Gallery.open(gallery, model if isinstance(model, TrainedModel) else load_model(model))
+    return Gallery.open(gallery, model if isinstance(model, TrainedModel) else load_model(model, device=device))
 
 
 def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, shortlist: int = 100) -> SearchResults:
@@ -269,17 +277,20 @@ def explain(sentence: str, image: Path | str, model: TrainedModel | Path | str) 
 def _shortlist_of(
     out: Path, given: Path | str | None, *, resume: bool, cache: FeatureCache, device: str
 ) -> TrainedModel | None:
-    """The run's own copy of its shortlist model, made on the first start."""
+    """The shortlist model: the one given, or the run's own copy when it is resumed."""
+    if resume:
+        given = out / SHORTLIST if (out / SHORTLIST).exists() else None
+    return None if given is None else TrainedModel(Path(given), cache=cache, device=device)
+
+
+def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
+    """Copy the shortlist model into the run, which then needs nothing beside itself."""
     copy = out / SHORTLIST
-    if not resume and given is not None:
-        source = Path(given)
-        read_manifest(source)
-        copy.mkdir(parents=True, exist_ok=True)
-        for name in (WEIGHTS, MANIFEST):
-            if not (source / name).exists():
-                raise ModelError(f"{source} has no {name}; train the shortlist to the end first.")
-            shutil.copy2(source / name, copy / name)
-    return TrainedModel(copy, cache=cache, device=device) if (copy / MANIFEST).exists() else None
+    if helper is None or helper.run.resolve() == copy.resolve():
+        return
+    copy.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, MANIFEST):
+        shutil.copy2(helper.run / name, copy / name)
 
 
 def _first_stage(helper: TrainedModel | None, material: Material) -> torch.Tensor | None:

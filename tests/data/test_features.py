@@ -1,7 +1,6 @@
 """The feature cache: computed once, read back as it was, resumable, shared, suspicious of damage."""
 
 import hashlib
-import multiprocessing
 import signal
 import subprocess
 import sys
@@ -262,11 +261,11 @@ def test_a_writer_whose_temporary_file_was_taken_for_a_leftover_writes_again(
     assert (tmp_path / "one.safetensors").read_bytes() == b"content"
 
 
-def test_a_store_keeps_any_arrays_and_refuses_unknown_keys(tmp_path: Path) -> None:
+def test_a_store_keeps_arrays_of_any_memory_order_and_refuses_unknown_keys(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "store", shard_size=2)
     records = {
-        key: {"a": np.arange(3 * size, dtype=np.float32).reshape(size, 3), "b": np.arange(size, dtype=np.uint8)}
-        for key, size in (("one", 1), ("none", 0), ("five", 5))
+        key: {"a": np.arange(3.0 * size).reshape(3, size).T, "b": np.arange(size, dtype=np.uint8)}
+        for key, size in (("one", 1), ("two", 2), ("five", 5))
     }
     for key, record in records.items():
         store.write(key, record)
@@ -302,7 +301,7 @@ def test_what_was_computed_before_an_interruption_is_kept(tmp_path: Path) -> Non
     assert encoder.encoded == 6
 
 
-KILLED = """
+EXTRACT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
@@ -312,18 +311,31 @@ extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[3], 
 """
 
 
+@contextmanager
+def extraction_under_way(pictures: Path, cache: FeatureCache) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that extracts features slowly and has written its first shard."""
+    run = subprocess.Popen(
+        [sys.executable, "-c", EXTRACT, str(Path(__file__).parent), str(pictures), str(cache.folder)]
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not shards(cache):
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
 def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     paths = draw(tmp_path / "drawn", 60)
     whole, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "whole", shard_size=8), batch=4)
     cache = FeatureCache(tmp_path / "cache", shard_size=8)
-    here = str(Path(__file__).parent)
-    run = subprocess.Popen([sys.executable, "-c", KILLED, here, str(tmp_path / "drawn"), str(cache.folder)])
-    deadline = time.monotonic() + 60
-    while not shards(cache) and time.monotonic() < deadline:
-        assert run.poll() is None
-        time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL
+    with extraction_under_way(tmp_path / "drawn", cache) as run:
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
     stored = 8 * len(shards(cache))
     assert 0 < stored < 60
     encoder = RowEncoder()
@@ -334,26 +346,18 @@ def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Pat
     assert not list(cache.folder.rglob("*.writing"))
 
 
-def _extract_in_a_process(paths: list[Path], folder: Path) -> None:
-    extract_image_features(paths, RowEncoder(pause=0.002), FeatureCache(folder, shard_size=4), batch=2)
-
-
 def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
-    paths = draw(tmp_path, 40)
-    spawn = multiprocessing.get_context("spawn")
-    workers = [
-        spawn.Process(target=_extract_in_a_process, args=(order, tmp_path / "cache")) for order in (paths, paths[::-1])
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    paths = draw(tmp_path / "drawn", 60)
+    cache = FeatureCache(tmp_path / "cache", shard_size=3)
+    with extraction_under_way(tmp_path / "drawn", cache) as run:
+        extract_image_features(paths[::-1], RowEncoder(pause=0.005), cache, batch=3)
+        assert run.wait(60) == 0
     encoder = RowEncoder()
     table, _ = extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
+    assert table.store.damaged == ()
     expected, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "alone"))
-    assert_same(table.rows(range(40)), expected.rows(range(40)))
+    assert_same(table.rows(range(60)), expected.rows(range(60)))
 
 
 def test_an_open_cache_sees_what_another_one_adds(tmp_path: Path) -> None:

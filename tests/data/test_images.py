@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -192,7 +193,7 @@ def test_max_pixels_is_checked_before_decoding(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "photo.png"
     path.write_bytes(encoded(photo(), "PNG"))
     assert read_image(path, max_pixels=1200).size == (40, 30)
-    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="40 x 30 pixels"):
         read_image(path, max_pixels=1199)
 
@@ -219,10 +220,8 @@ def test_whatever_the_bytes_only_image_error_comes_out(
         content[int(position * len(content))] = value
     path = tmp_path / "fuzzed.jpg"
     path.write_bytes(content[: int(cut * len(content)) + 1])
-    try:
+    with contextlib.suppress(ImageError):
         assert read_image(path).mode == "RGB"
-    except ImageError as error:
-        assert error.reason
 
 
 def test_find_images_lists_pictures_sorted_and_nothing_hidden(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def parse_phrase(phrase: str) -> set[str]:
 
 
 def relation_is_false(sentence: str, row: Row) -> bool | None:
-    """Whether no two things of the graph, by the middles of their boxes, are as the sentence says; None: no relation."""
+    """Whether no two things of the graph, going by their middles, are as the sentence says; None: no relation."""
     match = next((found for form in FORMS if (found := form.fullmatch(sentence))), None)
     if match is None:
         return None
@@ -187,7 +187,7 @@ def test_telling_relations_are_false_of_the_twin_by_an_independent_reading(
     drawn: tuple[Path, Corpus, list[Row]],
 ) -> None:
     _, corpus, rows = drawn
-    captions = {image: group for image, group in zip(corpus.image_ids, corpus.captions_of_images(), strict=True)}
+    captions = dict(zip(corpus.image_ids, corpus.captions_of_images(), strict=True))
     read = 0
     for pair in twins_in(rows):
         for own, twin in (pair, pair[::-1]):
@@ -267,7 +267,10 @@ def test_named_scenes_are_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("spec", ["scenes:", "scenes:0", "scenes:many", "scenes:5:-1", "scenes:5:1:1"])
-def test_scenes_asked_for_wrongly_are_refused_with_an_example(spec: str) -> None:
+def test_scenes_asked_for_wrongly_are_refused_with_an_example(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSGRAPH_CACHE", str(tmp_path))
     with pytest.raises(DataError, match="for example scenes:600:7"):
         open_corpus(spec)
 

@@ -1,0 +1,84 @@
+"""The command line: one thin file per verb, which parses, calls the Python API and prints.
+
+Answers go to stdout, progress and notes to stderr. Exit codes: 0 done, 2 an error the user can mend (one message, no
+traceback), 130 stopped by Ctrl-C. Each verb imports what it works with when it runs, so that --help is immediate.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from crossgraph.cli.data import check
+from crossgraph.cli.demo import demo
+from crossgraph.cli.doctor import doctor
+from crossgraph.cli.evaluate import evaluate
+from crossgraph.cli.explain import explain
+from crossgraph.cli.index import index
+from crossgraph.cli.methods import list_methods, show_method
+from crossgraph.cli.search import search
+from crossgraph.cli.train import train
+from crossgraph.errors import CrossgraphError
+
+
+class _Guarded(TyperGroup):
+    """Commands whose errors are one message on stderr."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            answer = super().invoke(ctx)
+            sys.stdout.flush()  # a broken pipe shows here, where it is handled, not at exit
+            return answer
+        except BrokenPipeError:
+            raise  # typer ends quietly
+        except (CrossgraphError, OSError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt:
+            typer.echo("stopped; what was finished is kept: run the same command again to go on.", err=True)
+            raise typer.Exit(130) from None
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        import importlib.metadata
+
+        typer.echo(f"crossgraph {importlib.metadata.version('crossgraph')}")
+        raise typer.Exit
+
+
+app = typer.Typer(name="crossgraph", cls=_Guarded, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def crossgraph(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Retrieve pictures by sentences and sentences by pictures: train, compare, and search your own pictures."""
+
+
+data_commands = typer.Typer(help="Look at data before any work is put into it.", no_args_is_help=True)
+data_commands.command()(check)
+methods_commands = typer.Typer(help="The methods there are, their switches and sources.", no_args_is_help=True)
+methods_commands.command("list")(list_methods)
+methods_commands.command("show")(show_method)
+
+app.command()(demo)
+app.add_typer(data_commands, name="data")
+app.command()(train)
+app.command()(evaluate)
+app.command()(index)
+app.command()(search)
+app.command()(explain)
+app.add_typer(methods_commands, name="methods")
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    app()

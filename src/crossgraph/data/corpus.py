@@ -60,7 +60,7 @@ class Corpus:
             raise DataError(
                 f"corpus {self.name!r}: {len(self.captions)} captions but {self.caption_image.shape} links to images."
             )
-        if len(self.captions) and not (0 <= self.caption_image.min() and self.caption_image.max() < n):
+        if len(self.captions) and not (self.caption_image.min() >= 0 and self.caption_image.max() < n):
             raise DataError(f"corpus {self.name!r}: a caption points to an image outside 0..{n - 1}.")
         if self.labels is not None and self.labels.shape != (n, len(self.label_names)):
             raise DataError(
@@ -69,12 +69,9 @@ class Corpus:
             )
         if (self.twin_group is None) != (self.telling is None):
             raise DataError(f"corpus {self.name!r}: twin_group and telling come together or not at all.")
-        if self.twin_group is not None and self.telling is not None:
-            if self.twin_group.shape != (n,) or self.telling.shape != (len(self.captions),):
-                raise DataError(
-                    f"corpus {self.name!r}: twin_group is {self.twin_group.shape} and telling {self.telling.shape}, "
-                    f"expected {(n,)} and {(len(self.captions),)}."
-                )
+        for name, array, length in (("twin_group", self.twin_group, n), ("telling", self.telling, len(self.captions))):
+            if array is not None and array.shape != (length,):
+                raise DataError(f"corpus {self.name!r}: {name} is {array.shape}, expected {(length,)}.")
         for array in (self.caption_image, self.labels, self.twin_group, self.telling):
             if array is not None:
                 array.setflags(write=False)

@@ -55,7 +55,7 @@ class FeatureCache:
 
 
 class RecordStore:
-    """Records (named arrays, each at least one-dimensional) by key.
+    """Records (named arrays, each of one row or more) by key.
 
     Records of one store have the same fields, and each field the same type and shape but for the first axis.
     """
@@ -153,7 +153,8 @@ def _pack(records: Mapping[str, Mapping[str, Array]]) -> bytes:
     tensors: dict[str, Array] = {}
     for name in fields:
         pieces = [record[name] for record in records.values()]
-        tensors[name] = np.concatenate(pieces)
+        # safetensors writes memory as it lies, whatever the order of the axes in it.
+        tensors[name] = np.ascontiguousarray(np.concatenate(pieces))
         tensors[f"{name}.starts"] = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
     return save(tensors, metadata={"keys": json.dumps(list(records)), "fields": json.dumps(fields)})
 

@@ -126,10 +126,8 @@ def extract_image_features(
     store = cache.records(encoder.name, encoder.fingerprint, view=view)
     with ThreadPoolExecutor() as pool:
         digests = _digest_files(paths, pool=pool, progress=progress)
-        missing: dict[str, Path] = {}
-        for path, key in zip(paths, digests, strict=True):
-            if isinstance(key, str) and key not in store:
-                missing.setdefault(key, path)
+        known = {key: path for path, key in zip(paths, digests, strict=True) if isinstance(key, str)}
+        missing = {key: path for key, path in known.items() if key not in store}
         reasons = _encode_pictures(missing, encoder, store, view=view, batch=batch, pool=pool, progress=progress)
     rows: list[tuple[int, str]] = []
     skipped: list[Skipped] = []

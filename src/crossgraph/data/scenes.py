@@ -32,7 +32,7 @@ SCENES_COUNT = 3000
 
 _DRAWING = 1  # raised whenever the same count and seed give other pictures or captions, so that old ones are redrawn
 _SPLIT_OF_PAIR = ("train",) * 8 + ("val", "test")
-_SPEC = re.compile(r"scenes(?::([1-9]\d{0,6}))?(?::(\d{1,9}))?")
+_SPEC = re.compile(r"scenes(?::([1-9]\d{0,6})(?::(\d{1,9}))?)?")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Fine features as columns of a table and back: embedding, and the real parts of each row end to end."""
+"""Fine features as columns of a table and back: embedding, and the real parts of each row end to end.
+
+They are kept in single precision, as they were encoded, so that a search scores exactly as an evaluation does.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,6 @@ from numpy.typing import NDArray
 from crossgraph.errors import GalleryError
 from crossgraph.types import Encoded
 
-PART_TYPE = np.float16
-"""Parts are kept at half precision: half the disk and half the fetch for about three significant digits."""
-
 Fine = tuple[NDArray[np.float32], NDArray[np.float32] | None]
 """Embedding, and parts (p e) if the model has any, of one row."""
 
@@ -23,13 +23,12 @@ def fine_columns(encoded: Encoded) -> dict[str, pa.Array]:
     """The columns of the parts table for the rows of `encoded`: only real parts, end to end."""
     n = len(encoded)
     embedding = finite(encoded.embedding.float().cpu().numpy())
-    count, width, values = np.zeros(n, np.int32), 0, np.empty(0, PART_TYPE)
+    count, width, values = np.zeros(n, np.int32), 0, np.empty(0, np.float32)
     if encoded.parts is not None:
         width = encoded.parts.shape[2]
         real = torch.ones(encoded.parts.shape[:2], dtype=torch.bool) if encoded.mask is None else encoded.mask.cpu()
         count = real.sum(1).numpy().astype(np.int32)
-        with np.errstate(over="ignore"):
-            values = finite(encoded.parts.float().cpu()[real].numpy().astype(PART_TYPE)).ravel()
+        values = finite(encoded.parts.to(torch.float32).cpu()[real].numpy()).ravel()
     offsets = np.concatenate([[0], np.cumsum(count * width)]).astype(np.int32)
     return {
         "embedding": pa.array(list(embedding), pa.list_(pa.float32())),
@@ -46,7 +45,7 @@ def fine_rows(table: pa.Table) -> Iterator[tuple[str, Fine]]:
             table[name][row] for name in ("key", "embedding", "count", "width", "values")
         )
         shape = (count.as_py(), width.as_py())
-        parts = values.values.to_numpy().reshape(shape).astype(np.float32) if shape[1] else None
+        parts = values.values.to_numpy().reshape(shape) if shape[1] else None
         yield key.as_py(), (embedding.values.to_numpy(), parts)
 
 

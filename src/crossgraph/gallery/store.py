@@ -33,7 +33,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.parts import PART_TYPE, Fine, fine_columns, fine_rows, finite, pad_fine
+from crossgraph.gallery.parts import Fine, fine_columns, fine_rows, finite, pad_fine
 from crossgraph.types import Encoded
 
 FETCH_LIMIT = 512  # keys in one filter expression
@@ -115,7 +115,7 @@ class Store:
             ("embedding", pa.list_(pa.float32())),
             ("count", pa.int32()),
             ("width", pa.int32()),
-            ("values", pa.list_(pa.from_numpy_dtype(PART_TYPE))),
+            ("values", pa.list_(pa.float32())),
         )
 
     @contextmanager

@@ -21,7 +21,7 @@ from typing import ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
@@ -43,6 +43,12 @@ class DualEncoderConfig(MethodConfig):
     loss: Literal["info_nce", "triplet"] = "info_nce"
     temperature: float = Field(0.05, gt=0, description="where the learned temperature of InfoNCE starts")
     margin: float = 0.2
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> DualEncoderConfig:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
+        return self
 
 
 class DualEncoder(Method):
@@ -75,7 +81,8 @@ class DualEncoder(Method):
             residual=True,
         )
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
-        self.scale = nn.Parameter(torch.tensor(1.0 / config.temperature).log())
+        learns_scale = config.loss == "info_nce"
+        self.scale = nn.Parameter(torch.tensor(1.0 / config.temperature).log()) if learns_scale else None
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
@@ -98,7 +105,7 @@ class DualEncoder(Method):
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss chosen in the config."""
         scores = self.score(self.encode_images(batch.images), self.encode_texts(batch.texts))
-        if self.config.loss == "triplet":
+        if self.scale is None:
             loss = triplet_loss(scores, batch.caption_image, margin=self.config.margin, hardness=batch.hardness)
         else:
             loss = info_nce(scores, batch.caption_image, scale=self.scale.exp().clamp(max=100.0))

@@ -67,6 +67,8 @@ class Dissemination(nn.Module):
     def __init__(self, width: int, *, rounds: int) -> None:
         super().__init__()
         self.rounds = rounds
+        if rounds == 0:
+            return
         self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
         self.of_part, self.of_global = (nn.Linear(width, width) for _ in range(2))
         self.weigh = nn.Linear(width, 1)
@@ -246,8 +248,9 @@ class Kidrr(Method):
             else None
         )
         self.judge = nn.Linear(config.similarity_width, 1)
-        self.scale = nn.Parameter(torch.tensor(20.0).log())
-        self.global_scale = nn.Parameter(torch.tensor(20.0).log())
+        self.scale, self.global_scale = (
+            nn.Parameter(torch.tensor(20.0).log()) if config.loss == "info_nce" else None for _ in range(2)
+        )
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit region vectors that know the whole picture, and the unit global node as embedding."""
@@ -280,8 +283,8 @@ class Kidrr(Method):
             "global": self.config.global_weight * self._ranking(coarse, batch, self.global_scale),
         }
 
-    def _ranking(self, scores: Float[Tensor, "n m"], batch: Batch, scale: Tensor) -> Float[Tensor, ""]:
-        if self.config.loss == "triplet":
+    def _ranking(self, scores: Float[Tensor, "n m"], batch: Batch, scale: Tensor | None) -> Float[Tensor, ""]:
+        if scale is None:
             return triplet_loss(scores, batch.caption_image, margin=self.config.margin, hardness=batch.hardness)
         return info_nce(scores, batch.caption_image, scale=scale.exp().clamp(max=100.0))
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from crossgraph.data.feature_cache import write_whole
 from crossgraph.errors import ModelError
 
 FORMAT = 1
@@ -36,12 +36,7 @@ MANIFEST, WEIGHTS, LAST, LOG = "manifest.json", "weights.safetensors", "last.saf
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` with `content` in one instant that survives a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, content)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:

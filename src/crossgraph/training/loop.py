@@ -18,7 +18,7 @@ from torch import Tensor
 
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
-from crossgraph.errors import ModelError, ScoreError
+from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.evaluation.metrics import RetrievalMetrics
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
@@ -86,10 +86,16 @@ class Trainer:
         self.selected: dict[str, Any] | None = None
         self.captions = material.corpus.captions_of_images()
         self.steps_per_epoch = len(self._plan(0))
+        if not self.steps_per_epoch:
+            raise DataError(
+                f"corpus {material.corpus.name!r} has {len(material.corpus)} readable pictures to train on; a step "
+                "compares at least two that have captions."
+            )
 
     def train(self) -> dict[str, Any]:
         """Run to the last epoch from wherever the position is; returns the selected epoch and its metrics."""
         self.run.mkdir(parents=True, exist_ok=True)
+        _forget_after(self.run / LOG, self.position)
         with _stop_requested() as stop:
             while self.position.epoch < self.training.epochs:
                 self._epoch(stop)
@@ -119,7 +125,7 @@ class Trainer:
                 self.position = replace(
                     self.position, step=self.position.step + 1, steps_done=self.position.steps_done + 1
                 )
-                self._log({"epoch": epoch, "step": self.position.steps_done, **facts})
+                self._log({"epoch": epoch + 1, "step": self.position.steps_done, **facts})
                 task.advance(1, loss=round(facts["loss"], 4))
                 if stop.is_set():
                     self.save()
@@ -143,8 +149,8 @@ class Trainer:
             loss = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(loss):
                 raise ScoreError(
-                    f"the loss is {loss.item()} at step {done + 1} ({_values(losses)}); lower "
-                    "training.learning_rate, or resume from the last save with other settings."
+                    f"the loss is {loss.item()} at step {done + 1} ({_values(losses)}); train again into another "
+                    "folder with a lower training.learning_rate."
                 )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -206,7 +212,6 @@ class Trainer:
             restore_optimiser(optimiser, _under(f"{phase}/", tensors))
         torch.set_rng_state(tensors["random"])
         self.position, self.selected = Position(**facts["position"]), facts["selected"]
-        _forget_after(self.run / LOG, self.position)
 
     def _log(self, facts: dict[str, Any]) -> None:
         with (self.run / LOG).open("a", encoding="utf-8") as file:

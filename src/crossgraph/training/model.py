@@ -55,9 +55,7 @@ class TrainedModel:
         self.shortlist: TrainedModel | None = None
         if (run / SHORTLIST).is_dir():
             self.shortlist = TrainedModel(run / SHORTLIST, cache=cache, device=device)
-            if self.shortlist.config.images.model_dump(exclude={"mirror"}) == self.config.images.model_dump(
-                exclude={"mirror"}
-            ):
+            if self.shortlist.manifest["image_encoder"] == self.manifest["image_encoder"]:
                 self.shortlist.__dict__["image_encoder"] = self.image_encoder
 
     def _load_method(self) -> Method:

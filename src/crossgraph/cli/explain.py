@@ -1,0 +1,39 @@
+"""`crossgraph explain`: where in a picture each word of a sentence was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossgraph.cli.options import AsJson, Device, Run
+from crossgraph.errors import ConfigError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def explain(
+    sentence: Annotated[str, typer.Argument(help="The sentence.")],
+    image: Annotated[Path, typer.Argument(help="The picture's file.")],
+    model: Run,
+    out: Annotated[Path, typer.Option("--out", help="Where to draw the explanation.")],
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Draw which regions each word looked at, and print how well each word was found."""
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json
+    from crossgraph.gallery.explain import alignment_to_json
+
+    if out.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"{out}: the ending says no picture format; use one of {', '.join(ENDINGS)}.")
+    alignment, drawing = verbs.explain(sentence, image, verbs.load_model(model, device=device))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    drawing.save(out)
+    if as_json:
+        print_json({"sentence": sentence, "path": str(image), "drawing": str(out), **alignment_to_json(alignment)})
+        return
+    for word, score in zip(alignment.words, alignment.word_scores.tolist(), strict=True):
+        typer.echo(f"{score:8.3f}  {word}")
+    typer.echo(f"{alignment.score:8.3f}  the pair; drawn in {out}")

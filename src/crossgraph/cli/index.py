@@ -1,0 +1,37 @@
+"""`crossgraph index`: a folder's pictures into a gallery."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from crossgraph.cli.options import AsJson, Device, GalleryFolder, OtherRun
+
+
+def index(
+    folder: Annotated[str, typer.Argument(help="The pictures: a folder, a caption file, or scenes[:COUNT[:SEED]].")],
+    gallery: GalleryFolder,
+    model: OtherRun = None,
+    split: Annotated[str | None, typer.Option("--split", help="Only the pictures of one split.")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Make pictures searchable; a second run adds what is new or changed. Skipped files are listed at the end."""
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json, print_rich, print_skipped, skipped_to_json
+    from crossgraph.data.sources import open_corpus
+    from crossgraph.progress import choose_progress
+
+    progress = choose_progress()
+    loaded = None if model is None else verbs.load_model(model, device=device)
+    report = verbs.index(open_corpus(folder, split=split, progress=progress), gallery, model=loaded, progress=progress)
+    if as_json:
+        print_json({"gallery": str(gallery), **asdict(report), "skipped": skipped_to_json(report.skipped)})
+        return
+    print_rich(
+        f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
+        f"{len(report.skipped):,} skipped, in {report.seconds:.1f} s"
+    )
+    print_skipped(report.skipped)

@@ -1,0 +1,82 @@
+"""`crossgraph train`: a method on a corpus, into a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossgraph.cli.options import AsJson, Data, Device
+from crossgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crossgraph.config import RunConfig
+
+
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="The run's folder; it must not hold a run yet.")],
+    method: Annotated[str | None, typer.Option("--method", help="See: crossgraph methods list.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings as a TOML file.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="One setting, over the file's: training.epochs=5. Repeatable.")
+    ] = None,
+    shortlist: Annotated[
+        Path | None, typer.Option("--shortlist", help="A trained dual encoder that finds a re-ranker's candidates.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Train a method; Ctrl-C saves where training stands."""
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json, print_rich
+    from crossgraph.data.sources import open_corpus
+    from crossgraph.progress import choose_progress
+    from crossgraph.training.loop import Interrupted
+
+    progress = choose_progress()
+    settings = settings_of_run(config, method, changes or (), resumed=out if resume else None)
+    try:
+        model = verbs.train(
+            open_corpus(data, progress=progress),
+            settings,
+            out,
+            shortlist=shortlist,
+            resume=resume,
+            progress=progress,
+            device=device,
+        )
+    except Interrupted:
+        typer.echo(
+            f"stopped; where training stands is saved. Go on with: crossgraph train --resume --data {data} --out {out}",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    facts = model.describe() | {"selected": model.manifest["selected"]}
+    if as_json:
+        print_json(facts)
+    else:
+        selected = model.manifest["selected"]
+        print_rich(f"{out}: {model.config.method}, epoch {selected['epoch']}, validation rSum {selected['rsum']:.1f}")
+
+
+def settings_of_run(
+    config: Path | None, method: str | None, changes: Sequence[str], *, resumed: Path | None
+) -> RunConfig:
+    """The settings asked for; those in the manifest of a resumed run when none are given."""
+    from crossgraph.config import RunConfig, read_config, validated
+    from crossgraph.training.checkpoint import MANIFEST, read_manifest
+
+    asked = config is not None or method is not None or bool(changes)
+    if resumed is not None and (resumed / MANIFEST).exists() and not asked:
+        return validated(RunConfig, read_manifest(resumed)["config"])
+    if config is None and method is None:
+        raise ConfigError(
+            "nothing says which method to train; give --method NAME or --config FILE (crossgraph methods list)."
+        )
+    named = [] if method is None else [f"method={json.dumps(method)}"]
+    return read_config(config, changes=[*changes, *named])
