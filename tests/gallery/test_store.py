@@ -16,9 +16,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def fine(*counts: int, seed: int = 0) -> Encoded:
-    """Random rows with that many real parts, exact at half precision, padded with rubbish."""
+    """Random rows with that many real parts, padded with rubbish."""
     random = torch.Generator().manual_seed(seed)
-    parts = torch.randn(len(counts), max(counts), 3, generator=random).half().float()
+    parts = torch.randn(len(counts), max(counts), 3, generator=random)
     mask = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
     return Encoded(torch.randn(len(counts), 4, generator=random), parts, mask)
 
@@ -72,9 +72,9 @@ def test_a_missing_key_is_an_error(store: Store) -> None:
         store.fetch([A])
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e6])
-def test_parts_that_half_precision_cannot_hold_are_refused(store: Store, value: float) -> None:
-    with pytest.raises(GalleryError, match="not finite in float16"):
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_parts_that_are_not_finite_are_refused(store: Store, value: float) -> None:
+    with pytest.raises(GalleryError, match="not finite"):
         store.write_parts([A], Encoded(torch.ones(1, 4), torch.full((1, 2, 3), value)))
     assert store._parts.count_rows() == 0
 

@@ -42,12 +42,13 @@ class _Guarded(TyperGroup):
             raise typer.Exit(130) from None
 
 
-def _print_version(asked: bool) -> None:
+def _print_version(asked: bool) -> bool:
     if asked:
         import importlib.metadata
 
         typer.echo(f"crossgraph {importlib.metadata.version('crossgraph')}")
         raise typer.Exit
+    return asked
 
 
 app = typer.Typer(name="crossgraph", cls=_Guarded, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -56,7 +57,7 @@ app = typer.Typer(name="crossgraph", cls=_Guarded, no_args_is_help=True, pretty_
 @app.callback()
 def crossgraph(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", metavar="", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Retrieve pictures by sentences and sentences by pictures: train, compare, and search your own pictures."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Int
@@ -75,12 +76,12 @@ def _group_neighbours(
     while waiting:
         group = [next(iter(waiting))]
         del waiting[group[0]]
-        near = [int(image) for image in neighbours[group[0]] if int(image) in waiting]
-        picked = rng.permutation(near)[: batch_size - 1].tolist()
-        rest = (image for image in list(waiting) if image not in set(picked))
-        while len(picked) < batch_size - 1 and (image := next(rest, None)) is not None:
-            picked.append(image)
-        for image in picked:
+        near = [image for image in neighbours[group[0]].tolist() if image in waiting]
+        group += rng.permutation(near)[: batch_size - 1].tolist()
+        for image in group[1:]:
             del waiting[image]
-        groups.append(group + picked)
+        filling = list(islice(waiting, batch_size - len(group)))
+        for image in filling:
+            del waiting[image]
+        groups.append(group + filling)
     return groups

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -17,6 +17,8 @@ class WordEncoder(nn.Module):
 
     It reads ids if `vocabulary` (the number of ids) is given, frozen states if `state_width` is; one of the two.
     `residual` adds a linear map of the inputs to the GRU's output, which keeps what frozen states already know.
+    `gru_width` is the GRU's own width where it differs from the output's; 0 leaves the GRU out, which serves frozen
+    states that are in context already (there is then a residual map in any case).
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class WordEncoder(nn.Module):
         word_width: int = 300,
         dropout: float = 0.0,
         residual: bool = False,
+        gru_width: int | None = None,
     ) -> None:
         super().__init__()
         if (vocabulary > 0) == (state_width > 0):
@@ -38,22 +41,33 @@ class WordEncoder(nn.Module):
         self.width = width
         self.embedding = nn.Embedding(vocabulary, word_width, padding_idx=PADDING) if vocabulary else None
         self.norm = nn.LayerNorm(state_width) if state_width else None
-        self.narrow = nn.Linear(state_width, word_width) if state_width else nn.Identity()
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(word_width, width, batch_first=True, bidirectional=True)
-        self.shortcut = nn.Linear(state_width or word_width, width) if residual else None
+        inner = width if gru_width is None else gru_width
+        recurrent = inner > 0
+        self.narrow = nn.Linear(state_width, word_width) if state_width and recurrent else nn.Identity()
+        self.gru = nn.GRU(word_width, inner, batch_first=True, bidirectional=True) if recurrent else None
+        self.widen = nn.Linear(inner, width) if recurrent and inner != width else nn.Identity()
+        self.shortcut = nn.Linear(state_width or word_width, width) if residual or not recurrent else None
 
     def forward(self, texts: TextBatch) -> Float[Tensor, "m p d"]:
         """One vector per word; zero at padded positions, and no row depends on padding or on other rows."""
         words = self.dropout(self._words(texts))
-        lengths = texts.mask.sum(dim=1).clamp(min=1).cpu()
-        packed = pack_padded_sequence(self.narrow(words), lengths, batch_first=True, enforce_sorted=False)
-        both, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=texts.mask.shape[1])
-        forward, backward = torch.chunk(both, 2, dim=2)
-        context: Tensor = (forward + backward) / 2
-        if self.shortcut is not None:
-            context = context + self.shortcut(words)
+        found = [self.shortcut(words)] if self.shortcut is not None else []
+        if self.gru is not None:
+            found.append(self._in_context(words, texts.mask, self.gru))
+        context: Tensor = torch.stack(found).sum(dim=0)
         return context.masked_fill(~texts.mask[:, :, None], 0.0)
+
+    def _in_context(
+        self, words: Float[Tensor, "m p e"], mask: Bool[Tensor, "m p"], gru: nn.GRU
+    ) -> Float[Tensor, "m p d"]:
+        """What the GRU makes of the words: both directions averaged."""
+        lengths = mask.sum(dim=1).clamp(min=1).cpu()
+        packed = pack_padded_sequence(self.narrow(words), lengths, batch_first=True, enforce_sorted=False)
+        both, _ = pad_packed_sequence(gru(packed)[0], batch_first=True, total_length=mask.shape[1])
+        forward, backward = torch.chunk(both, 2, dim=2)
+        context: Tensor = self.widen((forward + backward) / 2)
+        return context
 
     def _words(self, texts: TextBatch) -> Float[Tensor, "m p e"]:
         if self.embedding is not None and texts.ids is not None:

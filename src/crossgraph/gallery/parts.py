@@ -45,7 +45,7 @@ def fine_rows(table: pa.Table) -> Iterator[tuple[str, Fine]]:
             table[name][row] for name in ("key", "embedding", "count", "width", "values")
         )
         shape = (count.as_py(), width.as_py())
-        parts = values.values.to_numpy().reshape(shape) if shape[1] else None
+        parts = values.values.to_numpy().reshape(shape).copy() if shape[1] else None
         yield key.as_py(), (embedding.values.to_numpy(), parts)
 
 

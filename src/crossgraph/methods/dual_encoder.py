@@ -38,7 +38,8 @@ class DualEncoderConfig(MethodConfig):
 
     width: int = Field(512, gt=0, description="channels of the embedding")
     heads: int = Field(8, gt=0, description="pooling heads; must divide the width")
-    word_width: int = Field(300, gt=0, description="width of a learned word vector; unused with frozen word states")
+    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
+    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
     dropout: float = Field(0.3, ge=0, lt=1)
     loss: Literal["info_nce", "triplet"] = "info_nce"
     temperature: float = Field(0.05, gt=0, description="where the learned temperature of InfoNCE starts")
@@ -79,6 +80,7 @@ class DualEncoder(Method):
             word_width=config.word_width,
             dropout=config.dropout,
             residual=True,
+            gru_width=config.gru_width,
         )
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         learns_scale = config.loss == "info_nce"

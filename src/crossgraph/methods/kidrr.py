@@ -50,7 +50,8 @@ class KidrrConfig(MethodConfig):
     top: int = Field(8, ge=1, description="neighbours kept in a rebuilt graph row")
     sharpness: float = Field(9.0, gt=0, description="inverse temperature of the word-to-region attention")
     boxes: bool = Field(True, description="add where a region is to what it is")
-    word_width: int = Field(300, gt=0, description="width of a learned word vector; unused with frozen word states")
+    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
+    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
     dropout: float = Field(0.3, ge=0, lt=1)
     loss: Literal["info_nce", "triplet"] = "info_nce"
     margin: float = 0.2
@@ -150,8 +151,9 @@ class RelationReconstruction(nn.Module):
         self.query, self.key, self.update = (
             nn.ModuleList(nn.Linear(width, width) for _ in range(steps)) for _ in range(3)
         )
-        self.state = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(steps if rebuild else 0))
-        self.trust = nn.Parameter(torch.full((steps if rebuild else 0,), 1.0))
+        if rebuild:
+            self.state = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(steps))
+            self.trust = nn.Parameter(torch.ones(steps))
 
     def graph(
         self, step: int, rows: Float[Tensor, "n r s"], nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]
@@ -229,6 +231,7 @@ class Kidrr(Method):
             word_width=config.word_width,
             dropout=config.dropout,
             residual=True,
+            gru_width=config.gru_width,
         )
         self.spread_image, self.spread_text = (Dissemination(width, rounds=config.rounds) for _ in range(2))
         self.compare = SimilarityVectors(

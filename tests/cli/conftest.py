@@ -1,0 +1,67 @@
+"""One tiny cascade, trained through the command line once, and a gallery made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from crossgraph.cli import app
+from typer.testing import CliRunner, Result
+
+DATA = "scenes:40:1"
+TINY = (
+    "images.size=64",
+    "images.cells=[2]",
+    "training.epochs=1",
+    "training.batch_size=8",
+    "texts.min_count=1",
+    "model.width=16",
+    "model.word_width=16",
+)
+
+
+def with_settings(settings: Sequence[str]) -> list[str]:
+    """`--set` before each setting."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def call(*words: object) -> Result:
+    """Run `crossgraph` with these words; anything but a clean exit is raised."""
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where the runs, their gallery and the pictures are."""
+
+    dual_encoder: Path
+    kidrr: Path
+    gallery: Path
+    pictures: Path
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of this session alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("CROSSGRAPH_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A dual encoder, KIDRR with it as shortlist, and a gallery of all pictures."""
+    root = tmp_path_factory.mktemp("trained")
+    found = Trained(root / "dual", root / "kidrr", root / "gallery", cache / "scenes-40-1" / "images")
+    train = ("train", "--data", DATA, *with_settings(TINY))
+    for words in (
+        (*train, "--method", "dual_encoder", "--out", found.dual_encoder, "--set", "model.heads=2"),
+        (*train, "--method", "kidrr", "--out", found.kidrr, "--shortlist", found.dual_encoder),
+        ("index", DATA, "--gallery", found.gallery, "--model", found.kidrr),
+    ):
+        result = call(*words)
+        assert result.exit_code == 0, result.stderr
+    return found

@@ -1,0 +1,70 @@
+"""The command as a process: quick to start, quiet when the reader leaves, and able to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import DATA, TINY, with_settings
+
+COMMAND = (sys.executable, "-c", "from crossgraph.cli import main; main()")
+HEAVY = ("torch", "numpy", "transformers", "lancedb", "pyarrow", "PIL", "pydantic", "jinja2")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import atexit, sys\n"
+        "from crossgraph.cli import main\n"
+        f"atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr))\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "evaluate" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", ["demo", "data", "train", "evaluate", "index", "search", "explain", "methods"])
+def test_every_verb_has_help(verb: str) -> None:
+    from .conftest import call
+
+    assert call(verb, "--help").exit_code == 0
+
+
+def test_a_broken_pipe_is_quiet() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "methods", "show", "kidrr"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    process.wait(timeout=60)
+
+
+def test_ctrl_c_saves_the_training_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [*COMMAND, "train", "--data", DATA, "--method", "dual_encoder", "--out", str(run)]
+        + with_settings([*TINY, "training.epochs=100000", "model.heads=2"]),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CROSSGRAPH_CACHE": str(cache), "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 120
+    while not (run / "weights.safetensors").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"crossgraph train --resume --data {DATA} --out {run}" in said
+    assert "Traceback" not in said
+    assert (run / "last.safetensors").exists()

@@ -1,0 +1,128 @@
+"""Mistakes get one clear message on stderr and exit code 2, without a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import DATA, TINY, Trained, call, with_settings
+
+
+def refusal(*words: object) -> str:
+    """The message with which a command is refused."""
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    assert not result.stdout
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_an_unknown_method_gets_the_nearest_name(tmp_path: Path) -> None:
+    assert "Did you mean 'kidrr'?" in refusal("train", "--data", DATA, "--method", "kidr", "--out", tmp_path / "run")
+    assert "Did you mean 'kidrr'?" in refusal("methods", "show", "kidr")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training.epoch=3", "Did you mean 'training.epochs'?"),
+        ("model.widht=8", "Did you mean 'model.width'?"),
+        ("training.epochs=0", "training.epochs"),
+        ("training.epochs", "section.key=value"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_any_work(cache: Path, tmp_path: Path, setting: str, message: str) -> None:
+    run = tmp_path / "run"
+    assert message in refusal("train", "--data", DATA, "--method", "kidrr", "--out", run, "--set", setting)
+    assert not run.exists()
+
+
+def test_training_needs_a_method(tmp_path: Path) -> None:
+    assert "--method" in refusal("train", "--data", DATA, "--out", tmp_path / "run")
+
+
+def test_a_run_is_not_written_over(trained: Trained) -> None:
+    message = refusal("train", "--data", DATA, "--method", "kidrr", "--out", trained.kidrr)
+    assert "--resume" in message
+
+
+def test_resuming_with_other_settings_is_refused(trained: Trained) -> None:
+    words = ("train", "--resume", "--data", DATA, "--method", "dual_encoder", "--out", trained.dual_encoder)
+    message = refusal(*words, *with_settings(TINY), "--set", "model.heads=2", "--set", "training.epochs=2")
+    assert "other settings" in message.splitlines()[-1]
+
+
+def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
+    assert "no run to resume" in refusal(
+        "train", "--resume", "--data", DATA, "--method", "kidrr", "--out", tmp_path / "run"
+    )
+
+
+@pytest.mark.parametrize("verb", [("data", "check"), ("index", "--gallery", "g", "--model", "r")])
+def test_a_missing_folder_is_named(tmp_path: Path, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "nowhere" in refusal(*verb, "nowhere") or verb[0] == "index"
+
+
+def test_what_is_no_run_is_named(cache: Path, tmp_path: Path) -> None:
+    assert f"{tmp_path} is not a trained run" in refusal("evaluate", "--model", tmp_path, "--data", DATA)
+
+
+def test_an_unknown_split_gets_the_known_ones(trained: Trained) -> None:
+    message = refusal("evaluate", "--model", trained.dual_encoder, "--data", DATA, "--split", "dev")
+    assert "train, val, test" in message
+
+
+def test_two_stages_need_a_method_that_reranks_and_blend_needs_two_stages(trained: Trained) -> None:
+    words = ("evaluate", "--model", trained.dual_encoder, "--data", DATA)
+    assert "nothing to re-rank with" in refusal(*words, "--two-stage", 3)
+    assert "--two-stage" in refusal(*words, "--blend", 0.5)
+
+
+def test_what_is_no_gallery_is_named(tmp_path: Path) -> None:
+    assert f"{tmp_path} is not a gallery" in refusal("search", "a ball", "--gallery", tmp_path)
+
+
+def test_a_new_gallery_needs_a_model(cache: Path, tmp_path: Path) -> None:
+    assert "--model" in refusal("index", DATA, "--gallery", tmp_path / "gallery")
+
+
+def test_a_gallery_refuses_another_model(trained: Trained) -> None:
+    message = refusal("search", "a ball", "--gallery", trained.gallery, "--model", trained.dual_encoder)
+    assert "cannot be compared" in message
+
+
+def test_an_unreadable_picture_is_named_with_its_reason(trained: Trained, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff but no more")
+    assert f"{broken}: " in refusal("search", "--image", broken, "--gallery", trained.gallery)
+    words = ("explain", "a ball", broken, "--model", trained.kidrr, "--out", tmp_path / "overlay.png")
+    assert f"{broken}: " in refusal(*words)
+
+
+def test_a_drawing_needs_a_picture_ending(trained: Trained, tmp_path: Path) -> None:
+    picture = trained.pictures / "00000.jpg"
+    words = ("explain", "a ball", picture, "--model", trained.kidrr, "--out", tmp_path / "overlay")
+    assert ".png" in refusal(*words)
+
+
+@pytest.mark.parametrize("query", [(), ("a ball", "--item", "x"), ("--image", "x.jpg", "--item", "x")])
+def test_exactly_one_query_is_asked_for(trained: Trained, query: tuple[str, ...]) -> None:
+    assert "exactly one query" in refusal("search", *query, "--gallery", trained.gallery)
+
+
+def test_an_unknown_item_and_an_empty_sentence_are_refused(trained: Trained) -> None:
+    assert "nothing.jpg" in refusal("search", "--item", "nothing.jpg", "--gallery", trained.gallery)
+    assert "empty" in refusal("search", " ", "--gallery", trained.gallery)
+
+
+def test_a_folder_that_cannot_be_written_is_named(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = ("explain", "a ball", trained.pictures / "00000.jpg", "--model", trained.kidrr)
+    assert str(tmp_path / "file") in refusal(*words, "--out", tmp_path / "file" / "overlay.png")
+
+
+@pytest.mark.parametrize("words", [("serach",), ("search", "--galery", "g"), ("methods", "shwo")])
+def test_an_unknown_command_or_option_is_refused(words: tuple[str, ...]) -> None:
+    assert "No such" in refusal(*words)

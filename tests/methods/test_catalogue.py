@@ -1,0 +1,30 @@
+import pytest
+from synthetic_items import SIZES
+
+from crossgraph.errors import ConfigError
+from crossgraph.methods.catalogue import METHODS, build_method, method_type
+
+
+def test_an_unknown_method_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ConfigError, match=r"unknown method 'kidr'\. Did you mean 'kidrr'\?"):
+        method_type("kidr")
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_an_unknown_setting_is_refused_with_its_section(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting 'model\.widht'\. Did you mean 'model\.width'\?"):
+        build_method(name, {"widht": 3}, SIZES["ids"])
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [("dual_encoder", "loss", "mse"), ("kidrr", "rounds", -1), ("kidrr", "levels", ["words"]), ("kidrr", "steps", 0)],
+)
+def test_a_setting_out_of_range_is_refused_by_name(name: str, setting: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.{setting}"):
+        build_method(name, {setting: value}, SIZES["ids"])
+
+
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+    with pytest.raises(ConfigError, match="3 heads do not divide a width of 16"):
+        build_method("dual_encoder", {"width": 16, "heads": 3}, SIZES["ids"])

@@ -1,0 +1,203 @@
+"""What every method must keep, whatever it does inside."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic_items import (
+    PART_WIDTH,
+    STATE_WIDTH,
+    VOCABULARY,
+    WHOLE_WIDTH,
+    Caption,
+    Picture,
+    draw_captions,
+    draw_pictures,
+    image_batch,
+    small_method,
+    text_batch,
+    training_batch,
+)
+
+from crossgraph.evaluation.metrics import retrieval_metrics
+from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.methods.catalogue import METHODS, build_method
+from crossgraph.methods.contract import Method
+from crossgraph.training.checkpoint import read_tensors, write_tensors
+from crossgraph.types import Batch, Encoded
+
+
+@pytest.fixture(params=list(METHODS))
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=["ids", "states"])
+def inputs(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def method(name: str, inputs: str) -> Iterator[Method]:
+    with torch.no_grad():
+        yield small_method(name, inputs)
+
+
+def both_sides(method: Method, inputs: str, *, images: int = 6, captions: int = 7) -> tuple[Encoded, Encoded]:
+    pictures, texts = draw_pictures(images), draw_captions(captions)
+    return method.encode_images(image_batch(pictures)), method.encode_texts(text_batch(texts, inputs))
+
+
+def test_pictures_and_captions_of_any_length_are_encoded_and_scored(method: Method, inputs: str) -> None:
+    images, texts = both_sides(method, inputs)
+    scores = method.score(images, texts)
+    assert scores.shape == (6, 7)
+    assert scores.isfinite().all()
+    assert torch.allclose(images.embedding.norm(dim=1), torch.ones(6))
+    assert torch.allclose(texts.embedding.norm(dim=1), torch.ones(7))
+    assert scores.std() > 0
+
+
+def test_encoding_twice_gives_the_same(method: Method, inputs: str) -> None:
+    once, twice = both_sides(method, inputs), both_sides(method, inputs)
+    assert torch.equal(method.score(*once), method.score(*twice))
+
+
+def test_neighbours_and_padding_do_not_reach_an_item(method: Method, inputs: str) -> None:
+    pictures, captions = draw_pictures(6), draw_captions(7)
+    images = method.encode_images(image_batch(pictures, padding=3, filler=5.0))
+    texts = method.encode_texts(text_batch(captions, inputs, padding=4))
+    scores = method.score(images, texts)
+    for i, picture in enumerate(pictures):
+        alone = method.encode_images(image_batch([picture]))
+        assert torch.allclose(alone.embedding[0], images.embedding[i], atol=1e-5)
+        if alone.parts is not None:
+            assert torch.allclose(alone.parts[0], images.parts[i, : len(picture.parts)], atol=1e-5)
+            assert images.parts[i, len(picture.parts) :].abs().max() == 0
+        for j, caption in enumerate(captions):
+            text = method.encode_texts(text_batch([caption], inputs))
+            assert torch.allclose(method.score(alone, text)[0, 0], scores[i, j], atol=1e-5)
+
+
+def test_scoring_a_block_equals_the_block_of_the_scores(method: Method, inputs: str) -> None:
+    images, texts = both_sides(method, inputs)
+    rows, columns = [4, 0, 3], [6, 2]
+    block = method.score(images[rows], texts[columns])
+    assert torch.allclose(block, method.score(images, texts)[rows][:, columns], atol=1e-6)
+
+
+def test_scoring_pairs_equals_those_elements_of_the_scores(method: Method, inputs: str) -> None:
+    images, texts = both_sides(method, inputs)
+    rows, columns = torch.tensor([0, 5, 5, 2]), torch.tensor([6, 0, 1, 2])
+    pairs = method.score_pairs(images[rows], texts[columns])
+    assert torch.allclose(pairs, method.score(images, texts)[rows, columns], atol=1e-6)
+
+
+def test_a_shortlist_as_long_as_the_gallery_ranks_as_scoring_every_pair_does(method: Method, inputs: str) -> None:
+    images, texts = both_sides(method, inputs)
+    coarse = images.embedding @ texts.embedding.T
+    ranked = two_stage(method, images, texts, shortlist_scores=coarse, k=7)
+    relevant = torch.arange(7)[None, :] % 6 == torch.arange(6)[:, None]
+    short = retrieval_metrics(ranked.image_to_text, relevant, text_to_image=ranked.text_to_image)
+    assert short == retrieval_metrics(method.score(images, texts), relevant)
+
+
+def test_saved_and_loaded_weights_score_exactly_alike(name: str, method: Method, inputs: str, tmp_path: Path) -> None:
+    write_tensors(tmp_path / "weights.safetensors", method.state_dict(), {"epoch": 3})
+    torch.manual_seed(1)
+    other = small_method(name, inputs)
+    before = other.score(*both_sides(other, inputs))
+    tensors, facts = read_tensors(tmp_path / "weights.safetensors")
+    other.load_state_dict(tensors)
+    expected = method.score(*both_sides(method, inputs))
+    assert facts == {"epoch": 3}
+    assert not torch.equal(before, expected)
+    assert torch.equal(other.score(*both_sides(other, inputs)), expected)
+
+
+@pytest.mark.parametrize("loss", ["info_nce", "triplet"])
+def test_every_parameter_gets_a_finite_gradient_in_some_phase(name: str, inputs: str, loss: str) -> None:
+    method = small_method(name, inputs, loss=loss).train()
+    for phase, parameters in method.phases().items():
+        losses = method.losses(training_batch(inputs), phase)
+        assert all(value.isfinite() for value in losses.values())
+        torch.stack(list(losses.values())).sum().backward()
+        assert parameters
+    reached = {key: parameter.grad for key, parameter in method.named_parameters()}
+    assert [key for key, gradient in reached.items() if gradient is None] == []
+    assert [key for key, gradient in reached.items() if not gradient.isfinite().all()] == []
+
+
+def test_a_batch_of_one_picture_trains_without_harm(name: str, inputs: str) -> None:
+    method = small_method(name, inputs).train()
+    losses = method.losses(training_batch(inputs, images=1, captions=2))
+    torch.stack(list(losses.values())).sum().backward()
+    assert sum(value.item() for value in losses.values()) == pytest.approx(0.0, abs=1e-6)
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in method.parameters())
+
+
+def thirty_two_pairs(inputs: str) -> Batch:
+    rng = torch.Generator().manual_seed(5)
+    pictures = [
+        Picture(torch.randn(3, PART_WIDTH, generator=rng), torch.rand(3, 4), torch.randn(WHOLE_WIDTH, generator=rng))
+        for _ in range(32)
+    ]
+    captions = [
+        Caption(torch.randint(1, VOCABULARY, (4,), generator=rng), torch.randn(4, STATE_WIDTH, generator=rng))
+        for _ in range(32)
+    ]
+    return Batch(image_batch(pictures), text_batch(captions, inputs), torch.arange(32))
+
+
+def test_thirty_two_pairs_are_learnt_by_heart(name: str, inputs: str) -> None:
+    method, batch = small_method(name, inputs, dropout=0.0).train(), thirty_two_pairs(inputs)
+    optimiser = torch.optim.Adam(method.parameters(), lr=1e-2)
+    first = None
+    for step in range(300):
+        loss = torch.stack(list(method.losses(batch).values())).sum()
+        first = first or loss.item()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step % 20 == 19:
+            with torch.no_grad():
+                scores = method.score(method.encode_images(batch.images), method.encode_texts(batch.texts))
+            pairs = torch.arange(32)
+            if torch.equal(scores.argmax(0), pairs) and torch.equal(scores.argmax(1), pairs):
+                break
+    else:
+        pytest.fail(f"R@1 is below 100 after 300 steps, loss {first:.3f} -> {loss.item():.3f}")
+    assert loss.item() < first
+
+
+def test_an_explanation_names_every_word_and_region(method: Method, inputs: str) -> None:
+    pictures, captions = draw_pictures(6), draw_captions(7)
+    for picture, caption in zip(pictures, captions, strict=False):
+        image, text = image_batch([picture]), text_batch([caption], inputs)
+        alignment = method.explain(image, text)
+        regions, words = len(picture.parts), len(caption.ids)
+        assert alignment.words == text.words[0]
+        assert torch.equal(alignment.boxes, picture.boxes)
+        assert alignment.weights.shape == (regions, words)
+        assert alignment.word_scores.shape == (words,)
+        score = method.score(method.encode_images(image), method.encode_texts(text))[0, 0]
+        assert alignment.score == pytest.approx(score.item(), abs=1e-6)
+        assert (alignment.weights >= 0).all()
+
+
+def test_provenance_names_where_every_module_comes_from(name: str) -> None:
+    entries = METHODS[name].provenance
+    assert entries
+    assert {entry.status for entry in entries} <= {"documented", "reconstructed"}
+    assert all(entry.module and entry.implementation and entry.source for entry in entries)
+    assert len({entry.module for entry in entries}) == len(entries)
+    assert METHODS[name].name == name
+
+
+def test_equal_seeds_build_equal_methods(name: str, inputs: str) -> None:
+    torch.manual_seed(7)
+    one = small_method(name, inputs)
+    torch.manual_seed(7)
+    other = build_method(name, one.config.model_dump(), one.sizes)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))

@@ -1,0 +1,306 @@
+"""KIDRR against slow versions written from its formulas, and what each of its switches promises."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from synthetic_items import (
+    Caption,
+    Picture,
+    draw_captions,
+    draw_pictures,
+    image_batch,
+    small_method,
+    text_batch,
+    training_batch,
+)
+from torch import Tensor, nn
+
+from crossgraph.errors import ModelError
+from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
+from crossgraph.types import Encoded
+
+
+def softmax(values: list[float]) -> list[float]:
+    exponentials = [math.exp(value - max(values)) for value in values]
+    return [value / sum(exponentials) for value in exponentials]
+
+
+def weighted(weights: list[float], vectors: list[Tensor]) -> Tensor:
+    return sum((w * v for w, v in zip(weights, vectors, strict=True)), torch.zeros_like(vectors[0]))
+
+
+def unit(vector: Tensor) -> Tensor:
+    return vector / vector.norm().clamp(min=1e-12)
+
+
+def slow_dissemination(module: Dissemination, parts: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    whole = sum(parts) / len(parts)
+    for _ in range(module.rounds):
+        linked = []
+        for part in parts:
+            logits = [float(module.query(part) @ module.key(other)) / math.sqrt(len(part)) for other in parts]
+            told = weighted(softmax(logits), [module.value(other) for other in parts])
+            linked.append(part + module.associate_gate * told)
+        interest = [float(module.weigh(torch.tanh(module.of_part(x) * module.of_global(whole)))) for x in linked]
+        collected = weighted(softmax(interest), linked)
+        keep = torch.sigmoid(module.keep(torch.cat([whole, collected])))
+        whole = keep * whole + (1 - keep) * collected
+        spread = module.spread(whole)
+        accepted = [torch.sigmoid(module.accept(torch.cat([x, whole]))) for x in linked]
+        parts = [
+            module.normalise(x + module.broadcast_gate * accept * spread)
+            for x, accept in zip(linked, accepted, strict=True)
+        ]
+    return parts, whole
+
+
+def slow_seen(queries: list[Tensor], keys: list[Tensor], sharpness: float) -> list[Tensor]:
+    cosine = [[max(0.0, float(query @ key)) for key in keys] for query in queries]
+    length = [max(math.sqrt(sum(row[k] ** 2 for row in cosine)), 1e-12) for k in range(len(keys))]
+    return [unit(weighted(softmax([sharpness * row[k] / length[k] for k in range(len(keys))]), keys)) for row in cosine]
+
+
+def slow_reasoning(module: RelationReconstruction, nodes: list[Tensor]) -> Tensor:
+    for step in range(len(module.update)):
+        moved = []
+        for node in nodes:
+            query = module.query[step](node)
+            graph = softmax([float(query @ module.key[step](other)) for other in nodes])
+            if module.rebuild:
+                state = unit(module.state[step](node))
+                alike = [max(0.0, float(state @ unit(module.state[step](other)))) + 1e-6 for other in nodes]
+                kept = sorted(alike, reverse=True)[: module.top]
+                alike = [value if value >= kept[-1] else 0.0 for value in alike]
+                trust = float(torch.sigmoid(module.trust[step]))
+                graph = [trust * a + (1 - trust) * b / sum(alike) for a, b in zip(graph, alike, strict=True)]
+            new = torch.relu(module.update[step](weighted(graph, nodes)))
+            moved.append(new + node if module.rebuild else new)
+        nodes = moved
+    return nodes[0]
+
+
+def slow_score(method: Kidrr, picture: Picture, caption: Caption) -> float:
+    """One picture and one caption, region by region and word by word."""
+    config, compare = method.config, method.compare
+    regions = [method.see(part) for part in picture.parts]
+    if config.boxes:
+        regions = [region + method.place(box) for region, box in zip(regions, picture.boxes, strict=True)]
+    regions, whole_image = slow_dissemination(method.spread_image, regions)
+    words, whole_text = slow_dissemination(method.spread_text, list(method.read(text_batch([caption]))[0]))
+    whole_image, whole_text = unit(whole_image + method.see_whole(picture.whole)), unit(whole_text)
+    regions, words = [unit(region) for region in regions], [unit(word) for word in words]
+
+    def similarity(level: str, left: Tensor, right: Tensor) -> Tensor:
+        if config.similarity == "scalar":
+            return compare.maps[level]((left @ right)[None])
+        return unit(compare.maps[level]((left - right) ** 2))
+
+    nodes = [similarity("global", whole_image, whole_text)]
+    for level in config.levels:
+        if level == "local":
+            seen = slow_seen(words, regions, config.sharpness)
+            nodes += [similarity(level, word, sight) for word, sight in zip(words, seen, strict=True)]
+        if level == "global_local":
+            nodes += [similarity(level, word, whole_image) for word in words]
+        if level == "region":
+            told = slow_seen(regions, words, config.sharpness)
+            nodes += [similarity(level, region, tale) for region, tale in zip(regions, told, strict=True)]
+    pooled = sum(nodes) / len(nodes) if method.reason is None else slow_reasoning(method.reason, nodes)
+    return math.tanh(float(method.judge(pooled)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"top": 2, "steps": 2, "rounds": 3},
+        {"reasoning": "sgr", "similarity": "scalar"},
+        {"reasoning": "mean", "rounds": 0, "boxes": False, "levels": ("global", "local")},
+    ],
+    ids=["all switches on", "narrow graph", "plain reasoning on cosines", "everything off"],
+)
+def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
+    method = small_method("kidrr", **changes)
+    pictures, captions = draw_pictures(3), draw_captions(4)
+    with torch.no_grad():
+        for parameter in method.parameters():  # gates and biases leave their tame beginnings
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        scores = method.score(method.encode_images(image_batch(pictures)), method.encode_texts(text_batch(captions)))
+        for i, picture in enumerate(pictures):
+            for j, caption in enumerate(captions):
+                assert scores[i, j].item() == pytest.approx(slow_score(method, picture, caption), abs=2e-5)
+
+
+def reasoning_inputs(*, real: int = 5, padded: int = 3, width: int = 8) -> tuple[Tensor, Tensor]:
+    mask = torch.tensor([[True] * (real + padded), [True] * real + [False] * padded])
+    return F.normalize(torch.randn(2, real + padded, width), dim=-1) * mask[..., None], mask
+
+
+def test_without_rebuilding_reasoning_is_plain_sgr() -> None:
+    reason = RelationReconstruction(8, steps=3, top=2, rebuild=False)
+    nodes = torch.randn(2, 6, 8)
+    state = nodes
+    for query, key, update in zip(reason.query, reason.key, reason.update, strict=True):
+        state = torch.relu(update(torch.softmax(query(state) @ key(state).transpose(1, 2), dim=-1) @ state))
+    reasoned = reason(nodes, torch.ones(2, 6, dtype=torch.bool))
+    assert torch.allclose(reasoned, state[:, 0], atol=1e-6)
+    assert {name.split(".")[0] for name, _ in reason.named_parameters()} == {"query", "key", "update"}
+
+
+def test_the_last_step_for_the_global_node_alone_equals_computing_all_rows() -> None:
+    reason = RelationReconstruction(8, steps=3, top=3, rebuild=True)
+    nodes, mask = reasoning_inputs()
+    state = nodes
+    for step, update in enumerate(reason.update):
+        state = torch.relu(update(reason.graph(step, state, state, mask) @ state)) + state
+    assert torch.allclose(reason(nodes, mask), state[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("rebuild", [True, False])
+@pytest.mark.parametrize("top", [1, 3, 50])
+def test_rows_of_a_rebuilt_graph_sum_to_one_over_real_nodes(rebuild: bool, top: int) -> None:
+    reason = RelationReconstruction(8, steps=1, top=top, rebuild=rebuild)
+    nodes, mask = reasoning_inputs()
+    graph = reason.graph(0, nodes, nodes, mask)
+    assert torch.allclose(graph.sum(-1), torch.ones(2, 8), atol=1e-6)
+    assert graph[1, :, 5:].abs().max() == 0
+
+
+def test_the_rebuilt_part_of_a_row_keeps_the_nearest_nodes_only() -> None:
+    reason = RelationReconstruction(8, steps=1, top=2, rebuild=True)
+    torch.nn.init.eye_(reason.state[0].weight)
+    torch.nn.init.constant_(reason.trust, -100.0)  # all of the blend is the rebuilt graph
+    nodes = F.normalize(torch.rand(1, 6, 8), dim=-1)
+    graph = reason.graph(0, nodes, nodes, torch.ones(1, 6, dtype=torch.bool))[0]
+    cosine = nodes[0] @ nodes[0].T
+    for row in range(6):
+        assert set(graph[row].nonzero()[:, 0].tolist()) == set(cosine[row].topk(2).indices.tolist())
+        assert graph[row, row] == graph[row].max()
+
+
+def test_a_trained_graph_differs_from_the_learned_one() -> None:
+    reason = RelationReconstruction(8, steps=1, top=2, rebuild=True)
+    nodes, mask = reasoning_inputs()
+    blended = reason.graph(0, nodes, nodes, mask)
+    reason.rebuild = False
+    assert not torch.allclose(blended, reason.graph(0, nodes, nodes, mask), atol=1e-3)
+
+
+def disseminated(rounds: int, parts: Tensor) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(3)
+    with torch.no_grad():
+        return Dissemination(8, rounds=rounds)(parts, torch.ones(parts.shape[:2], dtype=torch.bool))
+
+
+def test_without_rounds_parts_are_untouched_and_no_region_reaches_another() -> None:
+    parts = torch.randn(1, 5, 8)
+    changed = parts.clone()
+    changed[0, 2] += 1
+    assert torch.equal(disseminated(0, parts)[0], parts)
+    same = (disseminated(0, changed)[0] == disseminated(0, parts)[0]).all(dim=-1)[0]
+    assert same.tolist() == [True, True, False, True, True]
+    assert list(Dissemination(8, rounds=0).parameters()) == []
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+@pytest.mark.parametrize("region", range(5))
+def test_with_rounds_a_change_of_any_region_reaches_the_global_vector_and_all_others(rounds: int, region: int) -> None:
+    parts = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(1))
+    changed = parts.clone()
+    changed[0, region] += 1
+    (before, whole_before), (after, whole_after) = disseminated(rounds, parts), disseminated(rounds, changed)
+    assert (whole_after - whole_before).abs().max() > 1e-4
+    assert ((after - before).abs().amax(dim=-1) > 1e-5).all()
+
+
+def test_the_order_of_regions_does_not_matter_to_dissemination() -> None:
+    parts = torch.randn(1, 5, 8)
+    (straight, whole), (flipped, whole_flipped) = disseminated(2, parts), disseminated(2, parts.flip(1))
+    assert torch.allclose(straight, flipped.flip(1), atol=1e-6)
+    assert torch.allclose(whole, whole_flipped, atol=1e-6)
+
+
+SWITCHES: list[dict[str, object]] = [
+    {"similarity": "scalar"},
+    {"levels": ()},
+    {"levels": ("global",)},
+    {"levels": ("local",)},
+    {"levels": ("global_local",)},
+    {"levels": ("region",)},
+    {"reasoning": "mean"},
+    {"reasoning": "sgr"},
+    {"reasoning": "reconstruct"},
+    {"boxes": False},
+    {"rounds": 0},
+    {"gru_width": 0},
+    {"rounds": 2},
+    {"loss": "triplet"},
+    {"global_weight": 0.0},
+    {"steps": 1},
+]
+
+
+@pytest.mark.parametrize("changes", SWITCHES, ids=str)
+def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, object]) -> None:
+    method = small_method("kidrr", **changes).train()
+    optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
+    loss = torch.stack(list(method.losses(training_batch()).values())).sum()
+    loss.backward()
+    assert loss.isfinite()
+    unused = [name for name, parameter in method.named_parameters() if parameter.grad is None]
+    assert unused == []
+    assert all(parameter.grad.isfinite().all() for parameter in method.parameters())
+    optimiser.step()
+    with torch.no_grad():
+        scores = method.eval().score(
+            method.encode_images(image_batch(draw_pictures(3))), method.encode_texts(text_batch(draw_captions(4)))
+        )
+    assert scores.shape == (3, 4)
+    assert (scores.abs() <= 1).all()
+    assert scores.std() > 0
+
+
+def test_boxes_matter_only_when_switched_on() -> None:
+    picture, caption = draw_pictures(1, most=4)[0], draw_captions(1)[0]
+    moved = Picture(picture.parts, picture.boxes.flip(0) * 0.5, picture.whole)
+    for boxes in (True, False):
+        method = small_method("kidrr", boxes=boxes)
+        with torch.no_grad():
+            text = method.encode_texts(text_batch([caption]))
+            here, there = (
+                method.score(method.encode_images(image_batch([one])), text).item() for one in (picture, moved)
+            )
+        assert (here != there) == boxes
+
+
+def test_the_smaller_loss_reaches_the_embedding_and_is_weighed() -> None:
+    torch.manual_seed(0)
+    method = small_method("kidrr", dropout=0.0)
+    losses = method.losses(training_batch())
+    heavier = Kidrr(method.config.model_copy(update={"global_weight": 1.0}), method.sizes)
+    heavier.load_state_dict(method.state_dict())
+    assert set(losses) == {"fine", "global"}
+    assert heavier.losses(training_batch())["global"].item() == pytest.approx(2 * losses["global"].item(), rel=1e-5)
+
+
+def test_weights_of_every_word_sum_to_one_over_the_regions() -> None:
+    method = small_method("kidrr")
+    with torch.no_grad():
+        for picture, caption in zip(draw_pictures(5), draw_captions(5), strict=True):
+            alignment = method.explain(image_batch([picture]), text_batch([caption]))
+            assert torch.allclose(alignment.weights.sum(dim=0), torch.ones(len(caption.ids)), atol=1e-6)
+            assert (alignment.word_scores.abs() <= 1 + 1e-6).all()
+
+
+def test_an_encoding_without_parts_is_refused() -> None:
+    bare = Encoded(F.normalize(torch.randn(2, 16), dim=-1))
+    with pytest.raises(ModelError, match="kidrr scores parts"):
+        small_method("kidrr").score(bare, bare)
+
+
+def test_a_gate_starts_small_and_never_at_one() -> None:
+    module: nn.Module = Dissemination(8, rounds=2)
+    assert module.associate_gate.item() == pytest.approx(0.1)
+    assert module.broadcast_gate.item() == pytest.approx(0.1)

@@ -1,0 +1,61 @@
+"""Rows of an encoding can be picked, stacked and moved without touching the others."""
+
+import pytest
+import torch
+
+from crossgraph.types import Batch, Encoded, ImageBatch, TextBatch, stack_encoded
+
+
+def encoded(rows: int, parts: int, *, seed: int = 0) -> Encoded:
+    rng = torch.Generator().manual_seed(seed)
+    return Encoded(
+        torch.randn(rows, 3, generator=rng),
+        torch.randn(rows, parts, 2, generator=rng),
+        torch.ones(rows, parts, dtype=torch.bool),
+    )
+
+
+@pytest.mark.parametrize("rows", [[2, 0], torch.tensor([2, 0]), slice(1, 3), [], range(2)])
+def test_rows_are_picked_in_the_order_given(rows: object) -> None:
+    whole = encoded(4, 3)
+    some = whole[list(rows) if isinstance(rows, range) else rows]
+    expected = list(range(4))[rows] if isinstance(rows, slice) else [int(row) for row in rows]
+    assert len(some) == len(expected)
+    assert torch.equal(some.embedding, whole.embedding[expected])
+    assert torch.equal(some.parts, whole.parts[expected])
+    assert torch.equal(some.mask, whole.mask[expected])
+
+
+def test_an_encoding_without_parts_stays_without() -> None:
+    bare = Encoded(torch.eye(3))
+    assert bare[[1]].parts is None
+    assert stack_encoded([bare, bare]).parts is None
+    assert len(stack_encoded([bare, bare])) == 6
+
+
+def test_stacking_pads_parts_to_the_longest_and_masks_the_rest() -> None:
+    short, long = encoded(2, 1), encoded(1, 4, seed=1)
+    stacked = stack_encoded([short, long, short])
+    assert stacked.parts.shape == (5, 4, 2)
+    assert stacked.mask.sum(dim=1).tolist() == [1, 1, 4, 1, 1]
+    assert torch.equal(stacked.parts[2], long.parts[0])
+    assert torch.equal(stacked.parts[4, :1], short.parts[1])
+    assert stacked.parts[~stacked.mask].abs().max() == 0
+    assert torch.equal(stacked.embedding, torch.cat([short.embedding, long.embedding, short.embedding]))
+
+
+def test_a_batch_moves_with_all_it_holds() -> None:
+    images = ImageBatch(torch.rand(2, 3, 4), torch.ones(2, 3, dtype=torch.bool), torch.rand(2, 3, 4), torch.rand(2, 5))
+    mask = torch.ones(3, 2, dtype=torch.bool)
+    texts = TextBatch(mask, (("a", "b"),) * 3, ids=torch.ones(3, 2, dtype=torch.long))
+    moved = Batch(images, texts, torch.tensor([0, 1, 1]), hardness=0.25).to("meta")
+    assert {moved.images.parts.device.type, moved.texts.ids.device.type, moved.caption_image.device.type} == {"meta"}
+    assert moved.texts.words == texts.words
+    assert moved.texts.states is None
+    assert moved.hardness == 0.25
+    assert (len(images), len(texts)) == (2, 3)
+
+
+def test_shapes_that_disagree_are_refused_while_tests_run() -> None:
+    with pytest.raises(Exception, match="mask"):
+        Encoded(torch.eye(3), torch.rand(3, 2, 4), torch.ones(2, 2, dtype=torch.bool))

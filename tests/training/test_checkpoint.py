@@ -1,0 +1,117 @@
+"""A run's files: whole or absent, readable or refused with the reason."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossgraph.errors import ModelError
+from crossgraph.training.checkpoint import (
+    FORMAT,
+    MANIFEST,
+    WEIGHTS,
+    environment,
+    optimiser_tensors,
+    read_manifest,
+    read_tensors,
+    restore_optimiser,
+    weights_fingerprint,
+    write_atomically,
+    write_manifest,
+    write_tensors,
+)
+
+
+def test_tensors_and_facts_come_back_as_they_were(tmp_path: Path) -> None:
+    tensors = {
+        "matrix": torch.randn(3, 4).T,
+        "scalar": torch.tensor(2.5),
+        "count": torch.tensor(7),
+        "empty": torch.zeros(0, 3),
+        "random": torch.get_rng_state(),
+    }
+    facts = {"best": 0.1 + 0.2, "none": None, "nested": {"list": [1, 2]}}
+    write_tensors(tmp_path / "deep" / "file.safetensors", tensors, facts)
+    back, said = read_tensors(tmp_path / "deep" / "file.safetensors")
+    assert said == facts
+    assert back.keys() == tensors.keys()
+    assert all(torch.equal(back[name], tensors[name]) and back[name].dtype == tensors[name].dtype for name in tensors)
+
+
+def test_writing_replaces_a_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    for content in (b"one", b"two"):
+        write_atomically(tmp_path / "file", content)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("damage", [b"", b"not tensors at all", None])
+def test_a_damaged_file_is_refused(damage: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / WEIGHTS
+    write_tensors(path, {"a": torch.ones(100)}, {})
+    path.write_bytes(path.read_bytes()[:-50] if damage is None else damage)
+    with pytest.raises(ModelError, match=rf"{WEIGHTS} is damaged \(.+\); restore it or train"):
+        read_tensors(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is missing; the run was not trained to its first validation"):
+        read_tensors(tmp_path / WEIGHTS)
+
+
+def test_a_manifest_comes_back_with_its_format(tmp_path: Path) -> None:
+    write_manifest(tmp_path, {"config": {"method": "kidrr"}})
+    assert read_manifest(tmp_path) == {"format": FORMAT, "config": {"method": "kidrr"}}
+    assert json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))["format"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is not a trained run: it has no manifest.json"),
+        (b"{", "cannot be read"),
+        (b"\xff", "cannot be read"),
+        (b'{"format": 99}', "has format 99; this version reads format 1"),
+        (b"{}", "has format None"),
+        (b"[1, 2]", "cannot be read|format"),
+    ],
+)
+def test_a_folder_that_is_not_a_run_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        read_manifest(tmp_path)
+
+
+def test_equal_weights_have_equal_fingerprints(tmp_path: Path) -> None:
+    for name, value in (("a", 1.0), ("b", 1.0), ("c", 1.5)):
+        write_tensors(tmp_path / name / WEIGHTS, {"w": torch.tensor([value])}, {})
+    prints = [weights_fingerprint(tmp_path / name) for name in "abc"]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_an_optimiser_continues_where_it_was(tmp_path: Path) -> None:
+    def step(weight: torch.nn.Parameter, optimiser: torch.optim.Optimizer) -> None:
+        optimiser.zero_grad()
+        (weight**2).sum().backward()
+        optimiser.step()
+
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimiser = torch.optim.AdamW([weight], lr=0.1)
+    step(weight, optimiser)
+    write_tensors(tmp_path / "state", {"weight": weight, **optimiser_tensors(optimiser)}, {})
+    step(weight, optimiser)
+    tensors, _ = read_tensors(tmp_path / "state")
+    again = torch.nn.Parameter(tensors["weight"])
+    fresh = torch.optim.AdamW([again], lr=0.1)
+    restore_optimiser(fresh, tensors)
+    step(again, fresh)
+    assert torch.equal(again, weight)
+
+
+def test_the_environment_names_versions_and_fits_json() -> None:
+    facts = environment()
+    assert facts["torch"] == torch.__version__
+    assert {"crossgraph", "threads", "git"} <= facts.keys()
+    json.dumps(facts)
