@@ -10,7 +10,8 @@ from crossgraph.config import ImagesConfig, RunConfig, merged, parse_change, rea
 from crossgraph.errors import ConfigError
 from crossgraph.methods.catalogue import method_type
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("**/*.toml"))
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted([*(ROOT / "configs").rglob("*.toml"), *(ROOT / "src").rglob("*.toml")])
 
 
 def test_without_anything_the_defaults_hold() -> None:

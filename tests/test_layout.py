@@ -9,12 +9,13 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-import crossgraph
 import pytest
+from typer.main import get_command
+
+import crossgraph
 from crossgraph.cli import app
 from crossgraph.config import read_config, validated
 from crossgraph.methods.catalogue import method_type
-from typer.main import get_command
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "crossgraph"

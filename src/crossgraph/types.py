@@ -97,6 +97,20 @@ class Encoded:
             None if self.mask is None else self.mask[pick],
         )
 
+    def lengths(self) -> Int[Tensor, " n"]:
+        """The width every row needs: one more than the position of its last real part; 0 where there are no parts."""
+        if self.mask is None:
+            return torch.zeros(len(self), dtype=torch.long, device=self.embedding.device)
+        positions = torch.arange(1, self.mask.shape[1] + 1, device=self.mask.device)
+        return (self.mask * positions).amax(dim=1)
+
+    def without_padding(self) -> Encoded:
+        """The same rows, cut to the longest of them."""
+        if self.parts is None or self.mask is None or len(self) == 0:
+            return self
+        width = max(1, int(self.lengths().max()))
+        return Encoded(self.embedding, self.parts[:, :width], self.mask[:, :width])
+
     def to(self, device: torch.device | str) -> Encoded:
         """The same rows on `device`."""
         return Encoded(

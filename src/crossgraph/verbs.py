@@ -44,6 +44,7 @@ from crossgraph.training.checkpoint import (
 )
 from crossgraph.training.loop import Trainer, shrunk
 from crossgraph.training.material import Material, gather_material
+from crossgraph.training.memory import keep_freed_memory
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.validation import Validation
@@ -80,6 +81,7 @@ def train(
     validation and search, and is copied into the run. With `resume` the run continues where it was saved; without,
     an existing run is never written over. Raises `ConfigError`, `DataError` or `ModelError`.
     """
+    keep_freed_memory()
     out, cache = Path(out), cache or default_cache()
     validated(method_type(config.method).config_type, config.model, section="model")  # before any work is put in
     corpus = open_corpus(data) if isinstance(data, (Path, str)) else data
@@ -176,6 +178,7 @@ def evaluate(
 
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
+    keep_freed_memory()
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)

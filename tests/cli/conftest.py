@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from crossgraph.cli import app
 from typer.testing import CliRunner, Result
+
+from crossgraph.cli import app
 
 DATA = "scenes:40:1"
 TINY = (

@@ -20,7 +20,9 @@ def answer(*words: object) -> dict[str, object]:
     return found
 
 
-def test_training_says_which_epoch_was_selected_and_reports_progress_on_stderr(trained: Trained, tmp_path: Path) -> None:
+def test_training_says_which_epoch_was_selected_and_reports_progress_on_stderr(
+    trained: Trained, tmp_path: Path
+) -> None:
     result = call(
         *("train", "--data", DATA, "--method", "dual_encoder", "--out", tmp_path / "run"),
         *with_settings(TINY),
@@ -105,9 +107,7 @@ def test_search_results_carry_path_score_and_rank(trained: Trained) -> None:
     ("words", "stage"),
     [(("--no-rerank",), "turned off"), (("--shortlist", 5), "re-ranked"), (("--captions",), "shortlist alone")],
 )
-def test_search_for_people_prints_one_line_per_answer(
-    trained: Trained, words: tuple[object, ...], stage: str
-) -> None:
+def test_search_for_people_prints_one_line_per_answer(trained: Trained, words: tuple[object, ...], stage: str) -> None:
     result = call("search", "a red ball", "--gallery", trained.gallery, "-k", 3, *words)
     assert len(result.stdout.splitlines()) == 3
     assert stage in result.stderr

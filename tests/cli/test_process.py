@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DATA, TINY, with_settings
+from .conftest import DATA, TINY, call, with_settings
 
 COMMAND = (sys.executable, "-c", "from crossgraph.cli import main; main()")
 HEAVY = ("torch", "numpy", "transformers", "lancedb", "pyarrow", "PIL", "pydantic", "jinja2")
@@ -32,8 +32,6 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("verb", ["demo", "data", "train", "evaluate", "index", "search", "explain", "methods"])
 def test_every_verb_has_help(verb: str) -> None:
-    from .conftest import call
-
     assert call(verb, "--help").exit_code == 0
 
 
@@ -52,8 +50,10 @@ def test_a_broken_pipe_is_quiet() -> None:
 def test_ctrl_c_saves_the_training_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = subprocess.Popen(
-        [*COMMAND, "train", "--data", DATA, "--method", "dual_encoder", "--out", str(run)]
-        + with_settings([*TINY, "training.epochs=100000", "model.heads=2"]),
+        [
+            *(*COMMAND, "train", "--data", DATA, "--method", "dual_encoder", "--out", str(run)),
+            *with_settings([*TINY, "training.epochs=100000", "model.heads=2"]),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

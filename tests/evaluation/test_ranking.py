@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crossgraph.errors import ScoreError
-from crossgraph.evaluation.ranking import lengths, pair_bytes, score_corpus, scoring, without_padding
+from crossgraph.evaluation.ranking import pair_bytes, score_corpus, scoring
 from crossgraph.methods.contract import Method
 from crossgraph.progress import JsonLines
 from crossgraph.types import Encoded
@@ -67,11 +67,11 @@ def test_scores_can_be_changed_and_differentiated_through_afterwards(method: Met
 def test_padding_is_cut_to_the_longest_row_and_holes_are_kept() -> None:
     mask = torch.tensor([[True, False, False, False], [False, True, False, False]])
     encoded = Encoded(torch.ones(2, 3), torch.ones(2, 4, 3), mask)
-    assert lengths(encoded).tolist() == [1, 2]
-    cut = without_padding(encoded)
+    assert encoded.lengths().tolist() == [1, 2]
+    cut = encoded.without_padding()
     assert cut.mask is not None
     assert cut.mask.tolist() == [[True, False], [False, True]]
-    assert without_padding(Encoded(torch.ones(2, 3))).parts is None
+    assert Encoded(torch.ones(2, 3)).without_padding().parts is None
 
 
 def test_a_method_that_gives_nan_is_refused_with_its_place(method: Method, make_encoded: MakeEncoded) -> None:

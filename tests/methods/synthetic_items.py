@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, object]] = {
         "dropout": 0.1,
         "levels": ("global", "local", "global_local", "region"),
         "top": 3,
+        "candidates": 0,
     },
 }
 """Settings that make a method quick; a method without an entry is only narrowed."""

@@ -18,8 +18,9 @@ from synthetic_items import (
 from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
+from crossgraph.losses.contrastive import info_nce
 from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
-from crossgraph.types import Encoded
+from crossgraph.types import Batch, Encoded
 
 
 def softmax(values: list[float]) -> list[float]:
@@ -239,6 +240,8 @@ SWITCHES: list[dict[str, object]] = [
     {"loss": "triplet"},
     {"global_weight": 0.0},
     {"steps": 1},
+    {"candidates": 1},
+    {"candidates": 1, "loss": "triplet"},
 ]
 
 
@@ -283,6 +286,43 @@ def test_the_smaller_loss_reaches_the_embedding_and_is_weighed() -> None:
     heavier.load_state_dict(method.state_dict())
     assert set(losses) == {"fine", "global"}
     assert heavier.losses(training_batch())["global"].item() == pytest.approx(2 * losses["global"].item(), rel=1e-5)
+
+
+def trained_on(candidates: int, batch: Batch) -> tuple[float, int]:
+    """The fine loss of one untrained method, and how many pairs were scored for it."""
+    torch.manual_seed(0)
+    method = small_method("kidrr", candidates=candidates)
+    scored: list[int] = []
+    score_pairs = method.score_pairs
+    method.score_pairs = lambda images, texts: scored.append(len(images)) or score_pairs(images, texts)
+    return method.losses(batch)["fine"].item(), sum(scored)
+
+
+def test_as_many_candidates_as_the_batch_holds_train_as_all_pairs_do() -> None:
+    batch = training_batch(images=5, captions=8)
+    (full, all_pairs), (enough, scored) = trained_on(0, batch), trained_on(8, batch)
+    assert enough == pytest.approx(full, rel=1e-5)
+    assert all_pairs == scored == 40
+
+
+def test_few_candidates_are_the_hardest_negatives_of_either_side() -> None:
+    batch = training_batch(images=5, captions=8)
+    torch.manual_seed(0)
+    method = small_method("kidrr", candidates=1)
+    with torch.no_grad():
+        images, texts = method.encode_images(batch.images), method.encode_texts(batch.texts)
+        coarse, fine = (images.embedding @ texts.embedding.T).tolist(), method.score(images, texts)
+    owner = batch.caption_image.tolist()
+    kept = set(zip(owner, range(8), strict=True))
+    for caption in range(8):
+        kept.add((max((i for i in range(5) if i != owner[caption]), key=lambda i: coarse[i][caption]), caption))
+    for image in range(5):
+        kept.add((image, max((j for j in range(8) if owner[j] != image), key=lambda j: coarse[image][j])))
+    lost = torch.tensor([[(i, j) not in kept for j in range(8)] for i in range(5)])
+    expected = info_nce(fine.masked_fill(lost, -1e4), batch.caption_image, scale=20.0)
+    loss, scored = trained_on(1, batch)
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+    assert scored == len(kept) < 40
 
 
 def test_weights_of_every_word_sum_to_one_over_the_regions() -> None:

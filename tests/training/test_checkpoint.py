@@ -74,7 +74,7 @@ def test_a_manifest_comes_back_with_its_format(tmp_path: Path) -> None:
         (b"\xff", "cannot be read"),
         (b'{"format": 99}', "has format 99; this version reads format 1"),
         (b"{}", "has format None"),
-        (b"[1, 2]", "cannot be read|format"),
+        (b"[1, 2]", "has format None"),
     ],
 )
 def test_a_folder_that_is_not_a_run_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:

@@ -27,9 +27,8 @@ def test_the_step_divides_by_ten_at_its_share_of_the_run() -> None:
 
 def test_warm_up_and_schedule_multiply() -> None:
     both = factors(10, warmup_steps=5)
-    assert both == pytest.approx(
-        [a * b for a, b in zip(factors(10, warmup_steps=0), factors(10, warmup_steps=5, schedule="constant"))]
-    )
+    cosine, warm_up = factors(10, warmup_steps=0), factors(10, warmup_steps=5, schedule="constant")
+    assert both == pytest.approx([a * b for a, b in zip(cosine, warm_up, strict=True)])
 
 
 def test_past_the_end_the_cosine_stays_at_zero() -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from math import isqrt
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from crossgraph.errors import ScoreError
@@ -44,12 +43,12 @@ def score_corpus(
     pairs = block_pairs or max(1, budget_bytes // pair_bytes(images, texts))
     columns = max(1, min(m, isqrt(pairs)))
     rows = max(1, min(n, pairs // columns))
-    by_length = lengths(texts).argsort(stable=True)
+    by_length = texts.lengths().argsort(stable=True)
     dtype = torch.promote_types(images.embedding.dtype, torch.float32)
     scores = torch.empty(n, m, dtype=dtype, device=images.embedding.device)
     with scoring(method), progress.task("scoring pairs", n * m) as task:
         for captions in torch.split(by_length, columns):
-            some_texts = without_padding(texts[captions])
+            some_texts = texts[captions].without_padding()
             for start in range(0, n, rows):
                 block = method.score(images[start : start + rows], some_texts)
                 scores[start : start + rows, captions] = block.to(dtype)
@@ -66,22 +65,6 @@ def pair_bytes(images: Encoded, texts: Encoded) -> int:
         regions, words = images.parts.shape[1], texts.parts.shape[1]
         elements = regions * images.parts.shape[2] + words * texts.parts.shape[2] + regions * words
     return WORKING_COPIES * elements * images.embedding.element_size()
-
-
-def lengths(encoded: Encoded) -> Int[Tensor, " n"]:
-    """The width every row needs: one more than the position of its last real part; 0 where there are no parts."""
-    if encoded.mask is None:
-        return torch.zeros(len(encoded), dtype=torch.long, device=encoded.embedding.device)
-    positions = torch.arange(1, encoded.mask.shape[1] + 1, device=encoded.mask.device)
-    return (encoded.mask * positions).amax(1)
-
-
-def without_padding(encoded: Encoded) -> Encoded:
-    """The same rows, cut to the longest of them."""
-    if encoded.parts is None or encoded.mask is None or len(encoded) == 0:
-        return encoded
-    width = max(1, int(lengths(encoded).max()))
-    return replace(encoded, parts=encoded.parts[:, :width], mask=encoded.mask[:, :width])
 
 
 @contextmanager

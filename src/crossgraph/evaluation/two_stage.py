@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.errors import ConfigError, ScoreError
-from crossgraph.evaluation.ranking import lengths, refuse_non_finite, row_blocks, scoring, without_padding
+from crossgraph.evaluation.ranking import refuse_non_finite, row_blocks, scoring
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.types import Encoded
@@ -131,12 +131,12 @@ def _score_listed(
     progress: Progress,
 ) -> Float[Tensor, " pairs"]:
     """The fine score of every pair, in blocks of captions of similar length, so that padding costs little."""
-    by_length = lengths(texts)[columns].argsort(stable=True)
+    by_length = texts.lengths()[columns].argsort(stable=True)
     dtype = torch.promote_types(images.embedding.dtype, torch.float32)
     scores = torch.empty(len(rows), dtype=dtype, device=images.embedding.device)
     with scoring(method), progress.task("re-ranking pairs", len(rows)) as task:
         for block in torch.split(by_length, pairs_per_block):
-            fine = method.score_pairs(images[rows[block]], without_padding(texts[columns[block]]))
+            fine = method.score_pairs(images[rows[block]], texts[columns[block]].without_padding())
             scores[block] = fine.to(dtype)
             task.advance(len(block))
     if bad := (~scores.isfinite()).nonzero()[:, 0].tolist():

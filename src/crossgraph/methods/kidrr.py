@@ -30,9 +30,16 @@ from crossgraph.layers.attention import attend
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.contrastive import info_nce
+from crossgraph.losses.matching import same_image_mask
 from crossgraph.losses.triplet import triplet_loss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
+
+UNSCORED = -1e4
+"""Stands for a pair that is not scored in training: lost by far, yet finite, so that gradients stay finite."""
+
+TRAINING_BLOCK = 512
+"""Pairs scored at once in training: captions of like length together, in pieces that fit a processor's cache."""
 
 Level = Literal["global", "local", "global_local", "region"]
 
@@ -54,6 +61,7 @@ class KidrrConfig(MethodConfig):
     gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
     dropout: float = Field(0.3, ge=0, lt=1)
     loss: Literal["info_nce", "triplet"] = "info_nce"
+    candidates: int = Field(8, ge=0, description="hardest negatives a query is trained against; 0: all of the batch")
     margin: float = 0.2
     global_weight: float = Field(0.5, ge=0, description="weight of the loss that trains the shortlist embedding")
 
@@ -279,12 +287,34 @@ class Kidrr(Method):
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss of the pair scores, and a smaller one that makes the global nodes a usable shortlist."""
         images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
-        fine = self.score(images, texts)
         coarse = images.embedding @ texts.embedding.T
+        fine = self._fine_scores(images, texts, coarse.detach(), batch)
         return {
             "fine": self._ranking(fine, batch, self.scale),
             "global": self.config.global_weight * self._ranking(coarse, batch, self.global_scale),
         }
+
+    def _fine_scores(
+        self, images: Encoded, texts: Encoded, coarse: Float[Tensor, "n m"], batch: Batch
+    ) -> Float[Tensor, "n m"]:
+        """Pair scores of the matches and of every query's hardest negatives by `coarse`; the rest count as lost."""
+        if self.config.candidates == 0:
+            return self.score(images, texts)
+        n, m = coarse.shape
+        wanted = same_image_mask(batch.caption_image, n)
+        foreign = coarse.masked_fill(wanted, float("-inf"))
+        wanted = wanted.scatter(0, foreign.topk(min(self.config.candidates, n), dim=0).indices, True)
+        wanted = wanted.scatter(1, foreign.topk(min(self.config.candidates, m), dim=1).indices, True)
+        rows, columns = wanted.nonzero(as_tuple=True)
+        by_length = texts.lengths()[columns].argsort(stable=True)
+        scores = torch.cat(
+            [
+                self.score_pairs(images[rows[block]], texts[columns[block]].without_padding())
+                for block in torch.split(by_length, TRAINING_BLOCK)
+            ]
+        )
+        lost = torch.full_like(coarse, UNSCORED)
+        return lost.index_put((rows[by_length], columns[by_length]), scores)
 
     def _ranking(self, scores: Float[Tensor, "n m"], batch: Batch, scale: Tensor | None) -> Float[Tensor, ""]:
         if scale is None:

@@ -61,16 +61,17 @@ def read_manifest(run: Path) -> dict[str, Any]:
     """A run's manifest; raises `ModelError` when `run` is not a run or of another format."""
     path = run / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(
             f"{run} is not a trained run: it has no {MANIFEST}. Give the folder that `crossgraph train --out` wrote."
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{path} cannot be read: {error}.") from error
-    if manifest.get("format") != FORMAT:
-        raise ModelError(f"{path} has format {manifest.get('format')!r}; this version reads format {FORMAT}.")
-    return manifest
+    written = manifest.get("format") if isinstance(manifest, dict) else None
+    if written != FORMAT:
+        raise ModelError(f"{path} has format {written!r}; this version reads format {FORMAT}.")
+    return dict(manifest)
 
 
 def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:

@@ -1,0 +1,258 @@
+"""From a folder of pictures to a trained run, and what is refused on the way."""
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fake_encoder import ColourEncoder
+from fake_material import MODELS, Watcher
+
+from crossgraph.config import RunConfig
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.features import FeatureCache
+from crossgraph.data.scenes import draw_scenes
+from crossgraph.errors import ConfigError, DataError, ImageError, ModelError
+from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, weights_fingerprint
+from crossgraph.training.loop import Interrupted
+from crossgraph.training.model import TrainedModel
+from crossgraph.verbs import load_model, train
+
+
+@pytest.fixture(autouse=True)
+def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("crossgraph.verbs", "crossgraph.training.model"):
+        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Twenty-four scenes: twenty to train on, two to validate with, two to test with."""
+    return draw_scenes(tmp_path_factory.mktemp("scenes") / "scenes", 24)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> FeatureCache:
+    return FeatureCache(tmp_path / "cache")
+
+
+def settings(method: str = "dual_encoder", **training: object) -> RunConfig:
+    training = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, **training}
+    return RunConfig.model_validate(
+        {"method": method, "texts": {"min_count": 1}, "training": training, "model": MODELS[method]}
+    )
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    for name in (WEIGHTS, LOG, LAST):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_a_run_says_what_it_is(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    model = train(scenes, settings(), tmp_path / "run", cache=cache)
+    manifest = read_manifest(tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted([LAST, LOG, MANIFEST, WEIGHTS])
+    assert manifest["weights"] == model.fingerprint == weights_fingerprint(tmp_path / "run")
+    assert manifest["data"]["fingerprint"] == scenes.fingerprint()
+    assert manifest["data"]["train_images"] == 20
+    assert manifest["data"]["train_captions"] == len(scenes.split("train").captions)
+    assert manifest["data"]["validation_split"] == "val"
+    assert manifest["data"]["skipped"] == []
+    assert manifest["shortlist"] is None
+    assert manifest["selected"]["epoch"] in (1, 2)
+    assert manifest["parameters"] == sum(parameter.numel() for parameter in model.method.parameters())
+    assert RunConfig.model_validate(manifest["config"]) == model.config
+    assert manifest["environment"]["torch"] == torch.__version__
+    assert manifest["started"].endswith("+00:00")
+    assert model.describe()["selected_epoch"] == manifest["selected"]["epoch"]
+
+
+def test_a_loaded_run_encodes_as_the_one_that_was_trained(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    trained = train(scenes, settings(), tmp_path / "run", cache=cache)
+    moved = tmp_path / "moved"
+    shutil.move(tmp_path / "run", moved)
+    loaded, paths = load_model(moved, cache=FeatureCache(tmp_path / "other cache")), scenes.image_paths[:5]
+    assert torch.equal(
+        loaded.encode_pictures(paths).encoded.embedding, trained.encode_pictures(paths).encoded.embedding
+    )
+    sentences = ["a red circle", "words never seen before", ""]
+    assert torch.equal(loaded.encode_sentences(sentences).embedding, trained.encode_sentences(sentences).embedding)
+    alignment = loaded.explain(scenes.captions[0], paths[0])
+    assert alignment.weights.shape == (9, len(alignment.words))
+
+
+def test_equal_seeds_train_equal_weights_and_others_do_not(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    runs = [train(scenes, settings(seed=seed), tmp_path / str(i), cache=cache) for i, seed in enumerate((0, 0, 1))]
+    assert_equal_runs(tmp_path / "0", tmp_path / "1")
+    assert runs[0].fingerprint == runs[1].fingerprint != runs[2].fingerprint
+
+
+def stop_at(step: int) -> Watcher:
+    return Watcher(lambda done: os.kill(os.getpid(), signal.SIGINT) if done == step else None)
+
+
+def test_a_stopped_run_is_resumed_to_the_same_end(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(), tmp_path / "whole", cache=cache)
+    with pytest.raises(Interrupted):
+        train(scenes, settings(), tmp_path / "stopped", cache=cache, progress=stop_at(3))
+    started = read_manifest(tmp_path / "stopped")["started"]
+    with pytest.raises(ModelError, match=r"weights\.safetensors is missing"):
+        load_model(tmp_path / "stopped", cache=cache)
+    train(scenes, settings(), tmp_path / "stopped", cache=cache, resume=True)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+    whole, resumed = read_manifest(tmp_path / "whole"), read_manifest(tmp_path / "stopped")
+    assert resumed["started"] == started
+    assert {key: value for key, value in resumed.items() if key != "started"} == {
+        key: value for key, value in whole.items() if key != "started"
+    }
+
+
+def test_a_run_killed_before_its_first_save_is_resumed_from_the_start(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    def cut(_: int) -> None:
+        raise PowerCut
+
+    train(scenes, settings(), tmp_path / "whole", cache=cache)
+    with pytest.raises(PowerCut):
+        train(scenes, settings(), tmp_path / "cut", cache=cache, progress=Watcher(cut))
+    train(scenes, settings(), tmp_path / "cut", cache=cache, resume=True)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_an_existing_run_is_never_written_over(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    before = (tmp_path / "run" / WEIGHTS).read_bytes()
+    with pytest.raises(ModelError, match="holds a run already; continue it with --resume"):
+        train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == before
+
+
+def test_only_a_run_can_be_resumed(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no run to resume"):
+        train(scenes, settings(), tmp_path / "run", cache=cache, resume=True)
+
+
+def test_resuming_with_other_settings_or_data_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(), tmp_path / "run", cache=cache)
+    manifest = (tmp_path / "run" / MANIFEST).read_bytes()
+    fewer = scenes.take(list(range(2, len(scenes))))
+    for corpus, config in ((scenes, settings(learning_rate=0.02)), (scenes, settings(epochs=3)), (fewer, settings())):
+        with pytest.raises(ModelError, match="other settings or other data"):
+            train(corpus, config, tmp_path / "run", cache=cache, resume=True)
+    assert (tmp_path / "run" / MANIFEST).read_bytes() == manifest
+
+
+def test_unreadable_pictures_are_left_out_and_recorded(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    torn, empty = tmp_path / "torn.jpg", tmp_path / "empty.jpg"
+    torn.write_bytes(scenes.image_paths[0].read_bytes()[:200])
+    empty.touch()
+    validated = scenes.image_splits.index("val")
+    paths = list(scenes.image_paths)
+    paths[0], paths[validated] = torn, empty
+    model = train(replace(scenes, image_paths=tuple(paths)), settings(epochs=1), tmp_path / "run", cache=cache)
+    data = model.manifest["data"]
+    assert data["train_images"] == 19
+    assert [path for path, _ in data["skipped"]] == [str(torn), str(empty)]
+    assert all(reason for _, reason in data["skipped"])
+    with pytest.raises(ImageError, match=r"torn\.jpg"):
+        model.explain("a circle", torn)
+
+
+def test_a_corpus_without_captions_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    silent = replace(
+        scenes, captions=(), caption_image=np.zeros(0, dtype=np.int64), telling=np.zeros(0, dtype=np.bool_)
+    )
+    with pytest.raises(DataError, match="has no captions in this split"):
+        train(silent, settings(), tmp_path / "run", cache=cache)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_validation_or_train_split_is_named(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no split 'val'; it has train"):
+        train(scenes.split("train"), settings(), tmp_path / "run", cache=cache)
+    with pytest.raises(DataError, match="no split 'dev'"):
+        train(scenes, settings(validation_split="dev"), tmp_path / "run", cache=cache)
+    with pytest.raises(ConfigError, match="no train split, only test"):
+        train(scenes.split("test"), settings(), tmp_path / "run", cache=cache)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corpus_without_splits_is_trained_and_validated_as_a_whole(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    whole = replace(scenes, image_splits=("all",) * len(scenes))
+    model = train(whole, settings(epochs=1), tmp_path / "run", cache=cache)
+    assert model.manifest["data"]["validation_split"] == "all"
+    assert model.manifest["data"]["train_images"] == 24
+
+
+def test_a_wrong_setting_is_refused_before_anything_is_written(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    wrong = settings().model_copy(update={"model": {"widht": 8}})
+    with pytest.raises(ConfigError, match=r"Did you mean 'model\.width'"):
+        train(scenes, wrong, tmp_path / "run", cache=cache)
+    with pytest.raises(ConfigError, match="needs a trained dual encoder to find look-alikes"):
+        train(scenes, settings("kidrr", neighbours=3), tmp_path / "run", cache=cache)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_re_ranker_takes_its_shortlist_along(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    dual = train(scenes, settings(epochs=1), tmp_path / "dual", cache=cache)
+    config = settings("kidrr", epochs=1, neighbours=4, validation_shortlist=3)
+    with pytest.raises(Interrupted):
+        train(scenes, config, tmp_path / "run", shortlist=tmp_path / "dual", cache=cache, progress=stop_at(2))
+    shutil.rmtree(tmp_path / "dual")
+    model = train(scenes, config, tmp_path / "run", cache=cache, resume=True)
+    assert sorted(path.name for path in (tmp_path / "run" / "shortlist").iterdir()) == [MANIFEST, WEIGHTS]
+    assert model.manifest["shortlist"] == dual.fingerprint == model.shortlist.fingerprint
+    assert model.shortlist.config.method == "dual_encoder"
+    assert model.shortlist.image_encoder is model.image_encoder
+    again = load_model(tmp_path / "run", cache=cache)
+    assert torch.equal(
+        again.shortlist.encode_sentences(["a circle"]).embedding, dual.encode_sentences(["a circle"]).embedding
+    )
+
+
+def test_a_shortlist_that_is_no_trained_run_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ModelError, match="is not a trained run"):
+        train(scenes, settings("kidrr"), tmp_path / "run", shortlist=tmp_path / "folder", cache=cache)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_refused_with_another_picture_encoder(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    monkeypatch.setattr("crossgraph.training.model.build_encoder", lambda *_: ColourEncoder("colours-2"))
+    with pytest.raises(ModelError, match="fingerprint colours-1, but the encoder here has colours-2"):
+        load_model(tmp_path / "run", cache=cache).encode_pictures(scenes.image_paths[:2])
+
+
+def edited(run: Path, change: Any) -> TrainedModel:
+    manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+    change(manifest)
+    (run / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    return load_model(run, cache=FeatureCache(run / "cache"))
+
+
+def test_weights_that_do_not_fit_the_manifest_are_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    with pytest.raises(ModelError, match="do not fit method 'dual_encoder'"):
+        edited(tmp_path / "run", lambda manifest: manifest["config"]["model"].update(width=16))
+    (tmp_path / "run" / WEIGHTS).write_bytes(b"torn")
+    with pytest.raises(ModelError, match="is damaged"):
+        load_model(tmp_path / "run", cache=cache)
+    with pytest.raises(ConfigError, match=r"model\.withd"):
+        edited(tmp_path / "run", lambda manifest: manifest["config"]["model"].update(withd=16))
