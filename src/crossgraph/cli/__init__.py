@@ -22,6 +22,7 @@ from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.search import search
 from crossgraph.cli.train import train
 from crossgraph.errors import CrossgraphError
+from crossgraph.training.memory import keep_freed_memory
 
 
 class _Guarded(TyperGroup):
@@ -82,4 +83,5 @@ app.command()(doctor)
 
 def main() -> None:
     """Run the command line; ends the process."""
+    keep_freed_memory()
     app()
