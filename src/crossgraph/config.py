@@ -45,7 +45,7 @@ class TextsConfig(_Section):
 class TrainingConfig(_Section):
     """How a method is trained."""
 
-    epochs: int = Field(20, ge=1, description="an epoch shows every caption once")
+    epochs: int = Field(20, ge=1, description="an epoch shows every caption once, but for a last lone picture")
     batch_size: int = Field(128, ge=2, description="different pictures a step")
     captions_per_image: int = Field(2, ge=1, description="captions of a picture in one step")
     learning_rate: float = Field(1e-3, gt=0)

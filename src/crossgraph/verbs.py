@@ -21,7 +21,8 @@ from crossgraph.data.features import FeatureCache
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.data.text import Vocabulary
-from crossgraph.encoders.text import TextEncoder, build_text_encoder
+from crossgraph.encoders.catalogue import build_text_encoder
+from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ConfigError, GalleryError, ModelError
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds

@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw
 from crossgraph.data.feature_cache import RecordStore, write_whole
 from crossgraph.data.features import FeatureCache, extract_image_features, extract_text_features
 from crossgraph.data.text import Vocabulary, tokenize
-from crossgraph.encoders.image import ImageEncoder, ImageFeatures, build_image_encoder
+from crossgraph.encoders.catalogue import build_image_encoder
+from crossgraph.encoders.image import ImageEncoder, ImageFeatures
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
 from crossgraph.errors import ConfigError, FeatureError

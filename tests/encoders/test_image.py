@@ -21,9 +21,10 @@ from transformers import (
     ViTModel,
 )
 
+from crossgraph.encoders.catalogue import build_image_encoder
 from crossgraph.encoders.efficientnet import EfficientNetEncoder, fuse_batch_norms, load_efficientnet
 from crossgraph.encoders.grid import grid_boxes, pool_grid
-from crossgraph.encoders.image import ImageEncoder, build_image_encoder, squash
+from crossgraph.encoders.image import ImageEncoder, squash
 from crossgraph.encoders.transformer_image import split_tokens
 from crossgraph.errors import ConfigError, MissingExtraError, ModelError
 

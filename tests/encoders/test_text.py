@@ -19,7 +19,8 @@ from transformers import (
 )
 
 from crossgraph.data.text import EMPTY, Vocabulary, tokenize
-from crossgraph.encoders.text import TextEncoder, TextFeatures, build_text_encoder
+from crossgraph.encoders.catalogue import build_text_encoder
+from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.encoders.transformer_text import TransformerTextEncoder
 from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
 from crossgraph.errors import ConfigError, DataError, ModelError

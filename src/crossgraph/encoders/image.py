@@ -11,8 +11,6 @@ import numpy as np
 from jaxtyping import Float16, Float32
 from PIL import Image
 
-from crossgraph.errors import ConfigError
-
 IMAGE_ENCODERS: Mapping[str, int] = MappingProxyType(
     {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
 )
@@ -55,30 +53,3 @@ def squash(picture: Image.Image, side: int) -> Image.Image:
     """The whole picture as an RGB square: squashed, not cropped, so that boxes cover all of it."""
     square = picture.convert("RGB")
     return square if square.size == (side, side) else square.resize((side, side), Image.Resampling.BICUBIC)
-
-
-def build_image_encoder(
-    name: str = "efficientnet-lite0",
-    *,
-    size: int | None = None,
-    cells: Sequence[int] = (5,),
-    device: str = "cpu",
-) -> ImageEncoder:
-    """The encoder called `name`: one of `IMAGE_ENCODERS`, or a Hugging Face vision model by folder or hub name.
-
-    `size` is the side in pixels at which pictures are read (by default the one the network was trained at).
-    `cells` are the sides of the part grids: (5, 2) gives 25 parts of a 5 x 5 grid, then 4 of a 2 x 2 grid.
-    Raises `ConfigError` for an unknown name, `MissingExtraError` for absent weights, `ModelError` for unusable ones.
-    """
-    if size is not None and size < 32:
-        raise ConfigError(f"image size must be at least 32 pixels, got {size}.")
-    if not cells or min(cells) < 1:
-        raise ConfigError(f"cells must be one or more grid sides of at least 1, got {list(cells)}.")
-    # Imported here because both modules import this one, and transformers takes seconds to import.
-    if name in IMAGE_ENCODERS:
-        from crossgraph.encoders.efficientnet import EfficientNetEncoder
-
-        return EfficientNetEncoder(name, size=size, cells=cells, device=device)
-    from crossgraph.encoders.transformer_image import TransformerImageEncoder
-
-    return TransformerImageEncoder(name, size=size, cells=cells, device=device)

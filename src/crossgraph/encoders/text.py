@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float16, Int64
-
-from crossgraph.errors import ConfigError, ModelError, unknown_name
 
 MAX_WORDS = 40
 """Captions are cut after this many words unless told otherwise."""
@@ -45,38 +42,3 @@ class TextEncoder(ABC):
     @abstractmethod
     def describe(self) -> dict[str, object]:
         """What `build_text_encoder` needs to build this encoder again: plain JSON for a run's manifest."""
-
-
-def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -> TextEncoder:
-    """The encoder that `describe` described, or that a person asks for by `kind`.
-
-    `{"kind": "vocabulary", "words": [...]}` or `{"kind": "transformer", "name": "minilm"}`, both with an optional
-    `max_words`. Raises `ConfigError` for anything else. If a `fingerprint` is given the encoder must have it: a run
-    must not meet other weights than it was trained on, so a difference raises `ModelError`.
-    """
-    # Imported here because both modules import this one, and transformers takes seconds to import.
-    kind = description.get("kind")
-    needed = {"vocabulary": "words", "transformer": "name"}
-    if kind not in needed:
-        raise ConfigError(unknown_name("kind of text encoder", str(kind), needed))
-    if needed[kind] not in description:
-        raise ConfigError(f"a text encoder of kind {kind!r} needs {needed[kind]!r}, got {sorted(description)}.")
-    max_words = description.get("max_words", MAX_WORDS)
-    if max_words < 1:
-        raise ConfigError(f"max_words must be at least 1, got {max_words}.")
-    encoder: TextEncoder
-    if kind == "vocabulary":
-        from crossgraph.data.text import Vocabulary
-        from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
-
-        encoder = VocabularyTextEncoder(Vocabulary(tuple(description["words"])), max_words=max_words)
-    else:
-        from crossgraph.encoders.transformer_text import TransformerTextEncoder
-
-        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=device)
-    if (wanted := description.get("fingerprint", encoder.fingerprint)) != encoder.fingerprint:
-        raise ModelError(
-            f"the text encoder {encoder.name!r} is not the one described: its fingerprint is {encoder.fingerprint}, "
-            f"expected {wanted}. Restore the weights it was described with, or train again."
-        )
-    return encoder

@@ -13,8 +13,9 @@ import torch
 from crossgraph.config import ImagesConfig, RunConfig, validated
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
-from crossgraph.encoders.image import ImageEncoder, build_image_encoder
-from crossgraph.encoders.text import TextEncoder, build_text_encoder
+from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
+from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ImageError, ModelError
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method

@@ -1,0 +1,72 @@
+"""All encoders by name: which there are, and how one is built from a name or from a run's description of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crossgraph.encoders.image import IMAGE_ENCODERS, ImageEncoder
+from crossgraph.encoders.text import MAX_WORDS, TextEncoder
+from crossgraph.errors import ConfigError, ModelError, unknown_name
+
+
+def build_image_encoder(
+    name: str = "efficientnet-lite0",
+    *,
+    size: int | None = None,
+    cells: Sequence[int] = (5,),
+    device: str = "cpu",
+) -> ImageEncoder:
+    """The encoder called `name`: one of `IMAGE_ENCODERS`, or a Hugging Face vision model by folder or hub name.
+
+    `size` is the side in pixels at which pictures are read (by default the one the network was trained at).
+    `cells` are the sides of the part grids: (5, 2) gives 25 parts of a 5 x 5 grid, then 4 of a 2 x 2 grid.
+    Raises `ConfigError` for an unknown name, `MissingExtraError` for absent weights, `ModelError` for unusable ones.
+    """
+    if size is not None and size < 32:
+        raise ConfigError(f"image size must be at least 32 pixels, got {size}.")
+    if not cells or min(cells) < 1:
+        raise ConfigError(f"cells must be one or more grid sides of at least 1, got {list(cells)}.")
+    # Imported here because transformers takes seconds to import.
+    if name in IMAGE_ENCODERS:
+        from crossgraph.encoders.efficientnet import EfficientNetEncoder
+
+        return EfficientNetEncoder(name, size=size, cells=cells, device=device)
+    from crossgraph.encoders.transformer_image import TransformerImageEncoder
+
+    return TransformerImageEncoder(name, size=size, cells=cells, device=device)
+
+
+def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -> TextEncoder:
+    """The encoder that `describe` described, or that a person asks for by `kind`.
+
+    `{"kind": "vocabulary", "words": [...]}` or `{"kind": "transformer", "name": "minilm"}`, both with an optional
+    `max_words`. Raises `ConfigError` for anything else. If a `fingerprint` is given the encoder must have it: a run
+    must not meet other weights than it was trained on, so a difference raises `ModelError`.
+    """
+    # Imported here because transformers takes seconds to import.
+    kind = description.get("kind")
+    needed = {"vocabulary": "words", "transformer": "name"}
+    if kind not in needed:
+        raise ConfigError(unknown_name("kind of text encoder", str(kind), needed))
+    if needed[kind] not in description:
+        raise ConfigError(f"a text encoder of kind {kind!r} needs {needed[kind]!r}, got {sorted(description)}.")
+    max_words = description.get("max_words", MAX_WORDS)
+    if max_words < 1:
+        raise ConfigError(f"max_words must be at least 1, got {max_words}.")
+    encoder: TextEncoder
+    if kind == "vocabulary":
+        from crossgraph.data.text import Vocabulary
+        from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
+
+        encoder = VocabularyTextEncoder(Vocabulary(tuple(description["words"])), max_words=max_words)
+    else:
+        from crossgraph.encoders.transformer_text import TransformerTextEncoder
+
+        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=device)
+    if (wanted := description.get("fingerprint", encoder.fingerprint)) != encoder.fingerprint:
+        raise ModelError(
+            f"the text encoder {encoder.name!r} is not the one described: its fingerprint is {encoder.fingerprint}, "
+            f"expected {wanted}. Restore the weights it was described with, or train again."
+        )
+    return encoder
