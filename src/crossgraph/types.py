@@ -143,8 +143,8 @@ def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:
 class Alignment:
     """Why a picture and a sentence match: `weights[i, j]` is how much word j looked at region i.
 
-    `weights` columns sum to 1 over real regions (or are all 0 for a word found nowhere); `word_scores` say how well each word was found,
-    in the method's own units.
+    `weights` columns sum to 1 over real regions, or are all 0 for a word found nowhere; `word_scores` say how well
+    each word was found, in the method's own units.
     """
 
     words: tuple[str, ...]
