@@ -209,10 +209,21 @@ def evaluate_seeds(
     blend: float = 0.0,
     progress: Progress = Silent(),
 ) -> EvaluationReport:
-    """One report of several runs of one recipe: mean and deviation over their seeds."""
+    """One report of several runs of one recipe: mean and deviation over their seeds.
+
+    Raises `ConfigError` when two of them have the same weights: that deviation would mean nothing.
+    """
     corpus = open_corpus(data) if isinstance(data, (Path, str)) else data
+    models = [run if isinstance(run, TrainedModel) else load_model(run) for run in runs]
+    if len({model.fingerprint for model in models}) < len(models):
+        raise ConfigError(
+            f"two of {', '.join(str(model.run) for model in models)} have the same weights; give every run once."
+        )
     return over_seeds(
-        [evaluate(run, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress) for run in runs]
+        [
+            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress)
+            for model in models
+        ]
     )
 
 

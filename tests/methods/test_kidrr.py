@@ -36,8 +36,14 @@ def unit(vector: Tensor) -> Tensor:
     return vector / vector.norm().clamp(min=1e-12)
 
 
-def slow_dissemination(module: Dissemination, parts: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-    whole = sum(parts) / len(parts)
+def slow_pooling(module: HeadPooling, parts: list[Tensor]) -> Tensor:
+    """Slice h of the channels is a mean over parts, weighted by head h."""
+    weights = list(zip(*(softmax([float(module.weigh(part)[h]) for part in parts]) for h in range(module.heads))))
+    slices = [part.view(module.heads, -1) for part in parts]
+    return torch.cat([weighted([w[h] for w in weights], [s[h] for s in slices]) for h in range(module.heads)])
+
+
+def slow_dissemination(module: Dissemination, parts: list[Tensor], whole: Tensor) -> tuple[list[Tensor], Tensor]:
     for _ in range(module.rounds):
         linked = []
         for part in parts:
@@ -46,8 +52,8 @@ def slow_dissemination(module: Dissemination, parts: list[Tensor]) -> tuple[list
             linked.append(part + module.associate_gate * told)
         interest = [float(module.weigh(torch.tanh(module.of_part(x) * module.of_global(whole)))) for x in linked]
         collected = weighted(softmax(interest), linked)
-        keep = torch.sigmoid(module.keep(torch.cat([whole, collected])))
-        whole = keep * whole + (1 - keep) * collected
+        admit = torch.sigmoid(module.admit(torch.cat([whole, collected])))
+        whole = whole + module.collect_gate * admit * module.gather(collected)
         spread = module.spread(whole)
         accepted = [torch.sigmoid(module.accept(torch.cat([x, whole]))) for x in linked]
         parts = [
@@ -88,9 +94,12 @@ def slow_score(method: Kidrr, picture: Picture, caption: Caption) -> float:
     regions = [method.see(part) for part in picture.parts]
     if config.boxes:
         regions = [region + method.place(box) for region, box in zip(regions, picture.boxes, strict=True)]
-    regions, whole_image = slow_dissemination(method.spread_image, regions)
-    words, whole_text = slow_dissemination(method.spread_text, list(method.read(text_batch([caption]))[0]))
-    whole_image, whole_text = unit(whole_image + method.see_whole(picture.whole)), unit(whole_text)
+    words = list(method.read(text_batch([caption]))[0])
+    image_start = slow_pooling(method.pool_image, regions) + method.see_whole(picture.whole)
+    text_start = slow_pooling(method.pool_text, words) + sum(words) / len(words)
+    regions, whole_image = slow_dissemination(method.spread_image, regions, image_start)
+    words, whole_text = slow_dissemination(method.spread_text, words, text_start)
+    whole_image, whole_text = unit(whole_image), unit(whole_text)
     regions, words = [unit(region) for region in regions], [unit(word) for word in words]
 
     def similarity(level: str, left: Tensor, right: Tensor) -> Tensor:

@@ -21,13 +21,13 @@ from typing import ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.errors import ModelError
 from crossgraph.layers.attention import attend
-from crossgraph.layers.pooling import masked_mean
+from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.contrastive import info_nce
 from crossgraph.losses.matching import same_image_mask
@@ -49,6 +49,7 @@ class KidrrConfig(MethodConfig):
 
     width: int = Field(256, gt=0, description="channels of parts and globals (the paper's family uses 1024)")
     similarity_width: int = Field(64, gt=0, description="channels of a similarity vector (256 in the family)")
+    heads: int = Field(8, gt=0, description="heads that pool parts into the first global node; must divide the width")
     rounds: int = Field(2, ge=0, description="rounds of dissemination; 0 turns it off")
     similarity: Literal["vector", "scalar"] = "vector"
     levels: tuple[Level, ...] = ("global", "local", "global_local")
@@ -62,16 +63,24 @@ class KidrrConfig(MethodConfig):
     gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
     dropout: float = Field(0.3, ge=0, lt=1)
     loss: Literal["info_nce", "triplet"] = "info_nce"
-    candidates: int = Field(8, ge=0, description="hardest negatives a query is trained against; 0: all of the batch")
+    candidates: int = Field(
+        8, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
+    )
     margin: float = 0.2
-    global_weight: float = Field(0.5, ge=0, description="weight of the loss that trains the shortlist embedding")
+    global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> KidrrConfig:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
+        return self
 
 
 class Dissemination(nn.Module):
     """Broadcast a global node to all parts of one item, `rounds` times with shared weights.
 
     Each round associates parts with one another, collects them into the global node through a gate, and broadcasts
-    the global node back. Both residual gates start at 0.1: ungated message passing washed the parts out.
+    the global node back. All residual gates start at 0.1: ungated message passing washed the parts out.
     """
 
     def __init__(self, width: int, *, rounds: int) -> None:
@@ -82,18 +91,19 @@ class Dissemination(nn.Module):
         self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
         self.of_part, self.of_global = (nn.Linear(width, width) for _ in range(2))
         self.weigh = nn.Linear(width, 1)
-        self.keep = nn.Linear(2 * width, width)
+        self.gather = nn.Linear(width, width, bias=False)
+        self.admit = nn.Linear(2 * width, width)
         self.accept = nn.Linear(2 * width, 1)
         self.spread = nn.Linear(width, width, bias=False)
         self.normalise = nn.LayerNorm(width)
-        self.associate_gate = nn.Parameter(torch.tensor(0.1))
-        self.broadcast_gate = nn.Parameter(torch.tensor(0.1))
+        self.associate_gate, self.collect_gate, self.broadcast_gate = (
+            nn.Parameter(torch.tensor(0.1)) for _ in range(3)
+        )
 
     def forward(
-        self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"]
+        self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"], whole: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "n p d"], Float[Tensor, "n d"]]:
-        """Parts that know the whole, and the global node. Rounds of 0 give the parts back with their mean."""
-        whole = masked_mean(parts, mask)
+        """Parts that know the whole, and the global node, which starts as `whole`. 0 rounds change nothing."""
         lowest = torch.finfo(parts.dtype).min
         for _ in range(self.rounds):
             logits = self.query(parts) @ self.key(parts).mT / parts.shape[-1] ** 0.5
@@ -102,8 +112,8 @@ class Dissemination(nn.Module):
             interest = self.weigh(torch.tanh(self.of_part(linked) * self.of_global(whole)[:, None, :]))
             share = interest.masked_fill(~mask[..., None], lowest).softmax(dim=1)
             collected = (share * linked).sum(dim=1)
-            keep = torch.sigmoid(self.keep(torch.cat([whole, collected], dim=-1)))
-            whole = keep * whole + (1 - keep) * collected
+            admit = torch.sigmoid(self.admit(torch.cat([whole, collected], dim=-1)))
+            whole = whole + self.collect_gate * admit * self.gather(collected)
             accept = torch.sigmoid(self.accept(torch.cat([linked, whole[:, None, :].expand_as(linked)], dim=-1)))
             parts = self.normalise(linked + self.broadcast_gate * accept * self.spread(whole)[:, None, :])
         return parts * mask[..., None], whole
@@ -279,6 +289,7 @@ class Kidrr(Method):
             residual=True,
             gru_width=config.gru_width,
         )
+        self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         self.spread_image, self.spread_text = (Dissemination(width, rounds=config.rounds) for _ in range(2))
         self.compare = SimilarityVectors(
             width,
@@ -307,13 +318,15 @@ class Kidrr(Method):
         parts = self.see(images.parts)
         if self.place is not None:
             parts = parts + self.place(images.boxes)
-        parts, whole = self.spread_image(parts * images.mask[..., None], images.mask)
-        whole = whole + self.see_whole(images.whole)
+        start = self.pool_image(parts, images.mask) + self.see_whole(images.whole)
+        parts, whole = self.spread_image(parts * images.mask[..., None], images.mask, start)
         return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), images.mask)
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """Unit word vectors that know the whole sentence, and the unit global node as embedding."""
-        parts, whole = self.spread_text(self.read(texts), texts.mask)
+        words = self.read(texts)
+        start = self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)
+        parts, whole = self.spread_text(words, texts.mask, start)
         return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), texts.mask)
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
@@ -338,14 +351,21 @@ class Kidrr(Method):
     def _fine_scores(
         self, images: Encoded, texts: Encoded, coarse: Float[Tensor, "n m"], batch: Batch
     ) -> Float[Tensor, "n m"]:
-        """Pair scores of the matches and of every query's hardest negatives by `coarse`; the rest count as lost."""
+        """Pair scores of the matches and of every query's candidates; the rest count as lost.
+
+        Half of the candidates are the hardest negatives by `coarse`. The other half are drawn at random: a method
+        that meets only hard ones scores easy ones as it likes, and loses to them in every longer shortlist.
+        """
         if self.config.candidates == 0:
             return self.score(images, texts)
         n, m = coarse.shape
         wanted = same_image_mask(batch.caption_image, n)
-        foreign = coarse.masked_fill(wanted, float("-inf"))
-        wanted = wanted.scatter(0, foreign.topk(min(self.config.candidates, n), dim=0).indices, True)
-        wanted = wanted.scatter(1, foreign.topk(min(self.config.candidates, m), dim=1).indices, True)
+        hard = (self.config.candidates + 1) // 2
+        for likely, count in ((coarse, hard), (torch.rand_like(coarse), self.config.candidates - hard)):
+            foreign = likely.masked_fill(wanted, float("-inf"))
+            of_captions = foreign.topk(min(count, n), dim=0).indices
+            of_images = foreign.topk(min(count, m), dim=1).indices
+            wanted = wanted.scatter(0, of_captions, True).scatter(1, of_images, True)
         rows, columns = wanted.nonzero(as_tuple=True)
         by_length = texts.lengths()[columns].argsort(stable=True)
         scores = torch.cat(
