@@ -136,7 +136,11 @@ def train(
         run=out,
         material=material,
         validation=Validation(
-            held_out, config.training.validation_shortlist, _first_stage(helper, held_out), device=device
+            held_out,
+            config.training.validation_shortlist,
+            _first_stage(helper, held_out),
+            blend=config.training.blend,
+            device=device,
         ),
         neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
         fingerprint=fingerprint,
@@ -172,11 +176,12 @@ def evaluate(
     *,
     split: str = "val",
     two_stage_k: int | None = None,
-    blend: float = 0.0,
+    blend: float | None = None,
     progress: Progress = Silent(),
 ) -> EvaluationReport:
     """Retrieval metrics of a model on one split: every pair scored, or only shortlists of `two_stage_k` candidates.
 
+    A shortlist is ordered by fine score + `blend` x shortlist score, by default the run's own `training.blend`.
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
     keep_freed_memory()
@@ -195,7 +200,13 @@ def evaluate(
         )
     first = shortlist_scores(model, corpus, images, texts, progress=progress)
     ranked = two_stage(
-        model.method, images, texts, shortlist_scores=first, k=two_stage_k, blend=blend, progress=progress
+        model.method,
+        images,
+        texts,
+        shortlist_scores=first,
+        k=two_stage_k,
+        blend=model.blend if blend is None else blend,
+        progress=progress,
     )
     return evaluate_scores(ranked, corpus, split=split, seed=seed)
 
@@ -206,7 +217,7 @@ def evaluate_seeds(
     *,
     split: str = "val",
     two_stage_k: int | None = None,
-    blend: float = 0.0,
+    blend: float | None = None,
     progress: Progress = Silent(),
 ) -> EvaluationReport:
     """One report of several runs of one recipe: mean and deviation over their seeds.

@@ -68,6 +68,7 @@ class FakeModel:
         )
         self.shortlist = shortlist
         self.pause, self.spoil = pause, spoil
+        self.blend = 0.0
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())
         self._projection = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(seed))

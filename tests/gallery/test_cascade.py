@@ -45,6 +45,16 @@ def test_a_shortlist_as_long_as_the_gallery_gives_the_exhaustive_ranking(tmp_pat
     torch.testing.assert_close(torch.tensor([result.score for result in found.results]), scores[best])
 
 
+def test_a_blend_adds_its_share_of_the_shortlist_score(gallery: Gallery, model: FakeModel) -> None:
+    plain = {result.id: result for result in gallery.search(SENTENCE, k=12).results}
+    model.blend = 0.5
+    blended = gallery.search(SENTENCE, k=12).results
+    for result in blended:
+        expected = plain[result.id].score + 0.5 * result.shortlist_score
+        assert result.score == pytest.approx(expected, abs=1e-6)
+    assert [result.score for result in blended] == sorted((result.score for result in blended), reverse=True)
+
+
 def test_a_short_shortlist_is_re_ranked_and_nothing_else_is(gallery: Gallery) -> None:
     by_embedding = gallery.search(SENTENCE, k=4, rerank=False)
     found = gallery.search(SENTENCE, k=4, shortlist=4)

@@ -18,6 +18,7 @@ from synthetic_items import (
 from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
+from crossgraph.layers.pooling import HeadPooling
 from crossgraph.losses.contrastive import info_nce
 from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
 from crossgraph.types import Batch, Encoded
@@ -38,9 +39,12 @@ def unit(vector: Tensor) -> Tensor:
 
 def slow_pooling(module: HeadPooling, parts: list[Tensor]) -> Tensor:
     """Slice h of the channels is a mean over parts, weighted by head h."""
-    weights = list(zip(*(softmax([float(module.weigh(part)[h]) for part in parts]) for h in range(module.heads))))
     slices = [part.view(module.heads, -1) for part in parts]
-    return torch.cat([weighted([w[h] for w in weights], [s[h] for s in slices]) for h in range(module.heads)])
+    heads = []
+    for head in range(module.heads):
+        weights = softmax([float(module.weigh(part)[head]) for part in parts])
+        heads.append(weighted(weights, [pieces[head] for pieces in slices]))
+    return torch.cat(heads)
 
 
 def slow_dissemination(module: Dissemination, parts: list[Tensor], whole: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -208,7 +212,7 @@ def test_a_trained_graph_differs_from_the_learned_one() -> None:
 def disseminated(rounds: int, parts: Tensor) -> tuple[Tensor, Tensor]:
     torch.manual_seed(3)
     with torch.no_grad():
-        return Dissemination(8, rounds=rounds)(parts, torch.ones(parts.shape[:2], dtype=torch.bool))
+        return Dissemination(8, rounds=rounds)(parts, torch.ones(parts.shape[:2], dtype=torch.bool), parts.mean(dim=1))
 
 
 def test_without_rounds_parts_are_untouched_and_no_region_reaches_another() -> None:
@@ -298,7 +302,7 @@ def test_the_smaller_loss_reaches_the_embedding_and_is_weighed() -> None:
     torch.manual_seed(0)
     method = small_method("kidrr", dropout=0.0)
     losses = method.losses(training_batch())
-    heavier = Kidrr(method.config.model_copy(update={"global_weight": 1.0}), method.sizes)
+    heavier = Kidrr(method.config.model_copy(update={"global_weight": 2.0}), method.sizes)
     heavier.load_state_dict(method.state_dict())
     assert set(losses) == {"fine", "global"}
     assert heavier.losses(training_batch())["global"].item() == pytest.approx(2 * losses["global"].item(), rel=1e-5)
@@ -359,4 +363,5 @@ def test_an_encoding_without_parts_is_refused() -> None:
 def test_a_gate_starts_small_and_never_at_one() -> None:
     module: nn.Module = Dissemination(8, rounds=2)
     assert module.associate_gate.item() == pytest.approx(0.1)
+    assert module.collect_gate.item() == pytest.approx(0.1)
     assert module.broadcast_gate.item() == pytest.approx(0.1)

@@ -21,8 +21,9 @@ def evaluate(
         int | None, typer.Option("--two-stage", min=1, help="Re-rank a shortlist of so many; else score every pair.")
     ] = None,
     blend: Annotated[
-        float, typer.Option("--blend", help="With --two-stage: share of the shortlist's score to add.")
-    ] = 0.0,
+        float | None,
+        typer.Option("--blend", help="With --two-stage: share of the shortlist's score to add; default: the run's."),
+    ] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -33,7 +34,7 @@ def evaluate(
     from crossgraph.data.sources import open_corpus
     from crossgraph.progress import choose_progress
 
-    if blend and two_stage is None:
+    if blend is not None and two_stage is None:
         raise ConfigError("--blend mixes the scores of two stages; give --two-stage K too.")
     progress = choose_progress()
     models = [verbs.load_model(run, device=device) for run in runs]

@@ -168,7 +168,7 @@ class Cascade:
     def _rescore(
         self, query: Encoded, candidates: Candidates, target: Target, timings: dict[str, float]
     ) -> Float[Tensor, " k"]:
-        """The method's own score of the query with every candidate, block by block."""
+        """The method's own score of the query with every candidate, block by block, and the shortlist's share."""
         method = self._model.method
         device = next((parameter.device for parameter in method.parameters()), torch.device("cpu"))
         column = self._snapshot.items["digest"] if target == "pictures" else self._snapshot.captions["id"]
@@ -184,7 +184,7 @@ class Cascade:
         found = torch.cat(scores)
         if not torch.isfinite(found).all():
             raise ScoreError("re-ranking gave scores that are not finite. Check the trained run.")
-        return found
+        return found + self._model.blend * candidates.scores if self._model.blend else found
 
     def _result(
         self, rank: int, place: int, candidates: Candidates, scores: Float[Tensor, " k"], target: Target

@@ -45,6 +45,10 @@ class SearchModel(Protocol):
     def shortlist(self) -> SearchModel | None:
         """The dual encoder whose embedding finds candidates for this model; None: its own embedding does."""
 
+    @property
+    def blend(self) -> float:
+        """The share of the shortlist's score that is added to the method's own when candidates are re-ranked."""
+
     def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> PictureEncodings: ...
 
     def encode_sentences(self, sentences: Sequence[str]) -> Encoded: ...

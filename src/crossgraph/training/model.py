@@ -69,6 +69,11 @@ class TrainedModel:
             raise ModelError(f"the weights in {self.run} do not fit method {self.config.method!r}: {error}") from error
         return method.eval().to(self.device)
 
+    @property
+    def blend(self) -> float:
+        """The share of the shortlist's score that is added to the method's own when candidates are re-ranked."""
+        return self.config.training.blend
+
     @cached_property
     def image_encoder(self) -> ImageEncoder:
         """The picture encoder; refused when it is not the one the run was trained on."""

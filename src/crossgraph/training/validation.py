@@ -24,6 +24,7 @@ class Validation:
     material: Material
     shortlist: int
     shortlist_scores: Float[Tensor, "n m"] | None
+    blend: float
     device: str
 
     def measure(self, method: Method, *, progress: Progress) -> RetrievalMetrics:
@@ -37,5 +38,13 @@ class Validation:
             return retrieval_metrics(coarse.cpu(), relevant)
         first = coarse if self.shortlist_scores is None else self.shortlist_scores.to(coarse.device)
         with torch.inference_mode():
-            ranked = two_stage(method, images, texts, shortlist_scores=first, k=self.shortlist, progress=progress)
+            ranked = two_stage(
+                method,
+                images,
+                texts,
+                shortlist_scores=first,
+                k=self.shortlist,
+                blend=self.blend,
+                progress=progress,
+            )
         return retrieval_metrics(ranked.image_to_text.cpu(), relevant, text_to_image=ranked.text_to_image.cpu())
