@@ -59,7 +59,6 @@ class TrainingConfig(_Section):
     neighbours: int = Field(0, ge=0, description="batches of look-alikes: pick among so many neighbours; 0: random")
     validation_split: str = "val"
     validation_shortlist: int = Field(50, ge=1, description="candidates a query when a re-ranker is validated")
-    blend: float = Field(0.0, ge=0, description="share of the shortlist's score added in re-ranking")
     seed: int = 0
     save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")
 

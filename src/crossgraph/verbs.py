@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
-from crossgraph.config import RunConfig, validated
+from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.feature_cache import cache_root
 from crossgraph.data.features import FeatureCache
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
-from crossgraph.data.text import Vocabulary
-from crossgraph.encoders.catalogue import build_text_encoder
-from crossgraph.encoders.text import TextEncoder
-from crossgraph.errors import ConfigError, GalleryError, ModelError
+from crossgraph.errors import ConfigError, GalleryError
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.two_stage import two_stage
@@ -31,33 +22,17 @@ from crossgraph.gallery.cascade import SearchResults
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import IndexReport
-from crossgraph.methods.catalogue import build_method, method_type
-from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import (
-    LAST,
-    MANIFEST,
-    WEIGHTS,
-    environment,
-    read_manifest,
-    weights_fingerprint,
-    write_manifest,
-)
-from crossgraph.training.loop import Trainer, shrunk
-from crossgraph.training.material import Material, gather_material
+from crossgraph.training.checkpoint import MANIFEST
 from crossgraph.training.memory import keep_freed_memory
-from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
-from crossgraph.training.neighbours import find_neighbours
-from crossgraph.training.validation import Validation
+from crossgraph.training.model import TrainedModel
+from crossgraph.training.run import train_run
 from crossgraph.types import Alignment, Encoded
-
-TRAIN_SPLITS = ("train", "all")
 
 
 def default_cache() -> FeatureCache:
     """The feature cache of this user: under $CROSSGRAPH_CACHE, by default ~/.cache/crossgraph."""
-    root = os.environ.get("CROSSGRAPH_CACHE")
-    return FeatureCache((Path(root) if root else Path.home() / ".cache" / "crossgraph") / "features")
+    return FeatureCache(cache_root() / "features")
 
 
 def load_model(run: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu") -> TrainedModel:
@@ -83,90 +58,15 @@ def train(
     an existing run is never written over. Raises `ConfigError`, `DataError` or `ModelError`.
     """
     keep_freed_memory()
-    out, cache = Path(out), cache or default_cache()
-    validated(method_type(config.method).config_type, config.model, section="model")  # before any work is put in
-    corpus = open_corpus(data) if isinstance(data, (Path, str)) else data
-    if not resume and (out / MANIFEST).exists():
-        raise ModelError(f"{out} holds a run already; continue it with --resume, or train into another folder.")
-    if resume and not (out / MANIFEST).exists():
-        raise ModelError(f"{out} holds no run to resume; train without --resume first.")
-    helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
-    split = next((name for name in TRAIN_SPLITS if name in corpus.splits), None)
-    if split is None:
-        raise ConfigError(f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}.")
-    training_corpus = corpus.split(split)
-    validation_corpus = corpus.split(config.training.validation_split if split == "train" else split)
-    text_encoder = text_encoder_for(config, training_corpus.captions, device=device)
-    image_encoder = build_encoder(config.images, device)
-    gather = partial(
-        gather_material, image_encoder=image_encoder, text_encoder=text_encoder, cache=cache, progress=progress
-    )
-    material = gather(training_corpus, mirror=config.images.mirror)
-    held_out = gather(validation_corpus, mirror=False)
-    sizes = InputSizes(
-        part_width=image_encoder.part_width,
-        whole_width=image_encoder.whole_width,
-        vocabulary=text_encoder.vocabulary_size,
-        state_width=text_encoder.state_width,
-    )
-    config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
-    torch.manual_seed(config.training.seed)
-    method = build_method(config.method, config.model, sizes)
-    skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
-    manifest: dict[str, Any] = {
-        "config": config.model_dump(mode="json"),
-        "sizes": sizes.model_dump(),
-        "image_encoder": image_encoder.fingerprint,
-        "text_encoder": text_encoder.describe(),
-        "data": {
-            "name": corpus.name,
-            "fingerprint": corpus.fingerprint(),
-            "train_images": len(material.corpus),
-            "train_captions": len(material.corpus.captions),
-            "validation_split": config.training.validation_split if split == "train" else split,
-            "skipped": [[str(entry.path), entry.reason] for entry in skipped],
-        },
-        "shortlist": None if helper is None else helper.fingerprint,
-        "parameters": sum(parameter.numel() for parameter in method.parameters()),
-    }
-    fingerprint = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
-    trainer = Trainer(
-        method,
+    return train_run(
+        open_corpus(data) if isinstance(data, (Path, str)) else data,
         config,
-        run=out,
-        material=material,
-        validation=Validation(
-            held_out,
-            config.training.validation_shortlist,
-            _first_stage(helper, held_out),
-            blend=config.training.blend,
-            device=device,
-        ),
-        neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
-        fingerprint=fingerprint,
+        Path(out),
+        shortlist=None if shortlist is None else Path(shortlist),
+        resume=resume,
+        cache=cache or default_cache(),
         progress=progress,
         device=device,
-    )
-    started: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
-    if resume and (out / LAST).exists():
-        trainer.restore()
-    else:
-        _keep_shortlist(helper, out)
-        write_manifest(out, {**manifest, **started})
-    selected = trainer.train()
-    begun = {key: read_manifest(out)[key] for key in started}
-    write_manifest(out, {**manifest, **begun, "selected": selected, "weights": weights_fingerprint(out)})
-    return TrainedModel(out, cache=cache, device=device, image_encoder=image_encoder)
-
-
-def text_encoder_for(config: RunConfig, captions: Sequence[str], *, device: str = "cpu") -> TextEncoder:
-    """The sentence encoder that the settings name; `words` builds its vocabulary from the training captions."""
-    texts = config.texts
-    if texts.encoder == "words":
-        vocabulary = Vocabulary.build(captions, min_count=texts.min_count)
-        return build_text_encoder({"kind": "vocabulary", "words": vocabulary.words, "max_words": texts.max_words})
-    return build_text_encoder(
-        {"kind": "transformer", "name": texts.encoder, "max_words": texts.max_words}, device=device
     )
 
 
@@ -181,7 +81,7 @@ def evaluate(
 ) -> EvaluationReport:
     """Retrieval metrics of a model on one split: every pair scored, or only shortlists of `two_stage_k` candidates.
 
-    A shortlist is ordered by fine score + `blend` x shortlist score, by default the run's own `training.blend`.
+    A shortlist is ordered by fine score + `blend` x shortlist score, by default the blend that the run chose.
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
     keep_freed_memory()
@@ -298,43 +198,3 @@ def explain(sentence: str, image: Path | str, model: TrainedModel | Path | str) 
     loaded = model if isinstance(model, TrainedModel) else load_model(model)
     alignment = loaded.explain(sentence, Path(image))
     return alignment, draw_alignment(read_image(Path(image)), alignment)
-
-
-def _shortlist_of(
-    out: Path, given: Path | str | None, *, resume: bool, cache: FeatureCache, device: str
-) -> TrainedModel | None:
-    """The shortlist model: the one given, or the run's own copy when it is resumed."""
-    if resume:
-        given = out / SHORTLIST if (out / SHORTLIST).exists() else None
-    return None if given is None else TrainedModel(Path(given), cache=cache, device=device)
-
-
-def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
-    """Copy the shortlist model into the run, which then needs nothing beside itself."""
-    copy = out / SHORTLIST
-    if helper is None or helper.run.resolve() == copy.resolve():
-        return
-    copy.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS, MANIFEST):
-        shutil.copy2(helper.run / name, copy / name)
-
-
-def _first_stage(helper: TrainedModel | None, material: Material) -> torch.Tensor | None:
-    if helper is None:
-        return None
-    images = helper.encode_pictures(material.corpus.image_paths).encoded
-    return images.embedding @ helper.encode_sentences(material.corpus.captions).embedding.T
-
-
-def _neighbours_of(helper: TrainedModel | None, material: Material, *, count: int) -> torch.Tensor | None:
-    """Look-alikes of every training picture, by the shortlist model."""
-    if count == 0:
-        return None
-    if helper is None:
-        raise ConfigError(
-            f"training.neighbours={count} needs a trained dual encoder to find look-alikes; give it with "
-            "--shortlist RUN, or set training.neighbours=0."
-        )
-    images = helper.encode_pictures(material.corpus.image_paths).encoded
-    texts = helper.encode_sentences(material.corpus.captions)
-    return find_neighbours(images, texts, material.caption_image(), count=count)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crossgraph.errors import ConfigError, ScoreError
 from crossgraph.evaluation.metrics import relevance, retrieval_metrics
 from crossgraph.evaluation.ranking import score_corpus
-from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.evaluation.two_stage import two_stage, two_stage_blends
 from crossgraph.methods.contract import Method
 from crossgraph.progress import JsonLines
 from crossgraph.types import Encoded
@@ -129,3 +129,15 @@ def test_empty_shortlists_wrong_shapes_and_scores_that_are_not_finite_are_refuse
     images.parts[1] = torch.inf
     with pytest.raises(ScoreError, match=r"of 12 fine scores .* for image 1 and caption"):
         two_stage(method, images, texts, shortlist_scores=torch.zeros(3, 4), k=4)
+
+
+def test_several_blends_at_once_equal_each_by_itself(method: Method, make_encoded: MakeEncoded) -> None:
+    images, texts = make_encoded(6, 3, seed=0, channels=9), make_encoded(14, 4, seed=1, channels=9)
+    first = torch.rand(6, 14, generator=torch.Generator().manual_seed(4))
+    together = two_stage_blends(method, images, texts, shortlist_scores=first, k=4, blends=[0.0, 0.5, 300.0])
+    assert [result.blend for result in together] == [0.0, 0.5, 300.0]
+    for result in together:
+        alone = two_stage(method, images, texts, shortlist_scores=first, k=4, blend=result.blend)
+        assert torch.equal(result.image_to_text, alone.image_to_text)
+        assert torch.equal(result.text_to_image, alone.text_to_image)
+    assert not torch.equal(together[0].image_to_text, together[2].image_to_text)

@@ -126,7 +126,7 @@ def fake_trainer(
         config,
         run=run,
         material=material,
-        validation=Validation(fake_material([1, 2, 1, 0, 2]), 3, None, blend=0.0, device="cpu"),
+        validation=Validation(fake_material([1, 2, 1, 0, 2]), 3, None, device="cpu"),
         neighbours=torch.tensor([[(i + k) % n for k in (1, 2, 3)] for i in range(n)]) if neighbours else None,
         fingerprint=fingerprint,
         progress=Watcher(at_step or (lambda _: None)),

@@ -22,12 +22,13 @@ from crossgraph.errors import ConfigError, DataError, ImageError, ModelError
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, weights_fingerprint
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
-from crossgraph.verbs import load_model, train
+from crossgraph.training.validation import BLENDS
+from crossgraph.verbs import evaluate, load_model, train
 
 
 @pytest.fixture(autouse=True)
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.verbs", "crossgraph.training.model"):
+    for module in ("crossgraph.training.run", "crossgraph.training.model"):
         monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
 
 
@@ -222,6 +223,19 @@ def test_a_re_ranker_takes_its_shortlist_along(scenes: Corpus, cache: FeatureCac
     assert torch.equal(
         again.shortlist.encode_sentences(["a circle"]).embedding, dual.encode_sentences(["a circle"]).embedding
     )
+
+
+def test_a_re_ranker_keeps_the_blend_that_validates_best(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    model = train(scenes, settings("kidrr"), tmp_path / "run", cache=cache)
+    blend = read_manifest(tmp_path / "run")["blend"]
+    rsums = {float(share): rsum for share, rsum in blend["validation_rsum"].items()}
+    assert set(rsums) == set(BLENDS)
+    assert model.blend == blend["chosen"]
+    assert rsums[model.blend] == max(rsums.values())
+    for share in (0.0, 1.0):
+        report = evaluate(model, scenes, two_stage_k=50, blend=share)
+        assert report.strict.mean["rsum"] == pytest.approx(rsums[share])
+    assert "blend" not in train(scenes, settings(), tmp_path / "dual", cache=cache).manifest
 
 
 def test_a_shortlist_that_is_no_trained_run_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ TEMPORARY = ".writing"
 log = logging.getLogger(__name__)
 
 
+def cache_root() -> Path:
+    """Where this user's features and drawn scenes are kept: $CROSSGRAPH_CACHE, by default ~/.cache/crossgraph."""
+    root = os.environ.get("CROSSGRAPH_CACHE")
+    return Path(root) if root else Path.home() / ".cache" / "crossgraph"
+
+
 class FeatureCache:
     """All cached features under one folder, which is made when first written to."""
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from crossgraph.data.assembly import malformed, text_lines
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.feature_cache import cache_root
 from crossgraph.data.jsonl import open_jsonl
 from crossgraph.data.scene_captions import Caption, describe_scene
 from crossgraph.data.scene_drawing import draw_scene
@@ -96,9 +97,7 @@ def open_named_scenes(spec: str, *, name: str | None = None, progress: Progress 
 
 def scenes_folder(count: int, seed: int) -> Path:
     """Where named scenes are kept: under $CROSSGRAPH_CACHE, by default ~/.cache/crossgraph."""
-    cache = os.environ.get("CROSSGRAPH_CACHE")
-    root = Path(cache) if cache else Path.home() / ".cache" / "crossgraph"
-    return root / f"scenes-{count}-{seed}"
+    return cache_root() / f"scenes-{count}-{seed}"
 
 
 def _corpus(folder: Path, name: str) -> Corpus:

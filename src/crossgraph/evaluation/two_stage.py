@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,9 +69,32 @@ def two_stage(
     fine score + blend * shortlist score; by default the fine score decides alone. With `k` as large as both
     galleries the result ranks as the exhaustive scores do. All tensors are on one device.
 
-    Raises `ConfigError` for k below 1, `ScoreError` for
-    scores that are not finite or not images x captions.
+    Raises `ConfigError` for k below 1, `ScoreError` for scores that are not finite or not images x captions.
     """
+    return two_stage_blends(
+        method,
+        images,
+        texts,
+        shortlist_scores=shortlist_scores,
+        k=k,
+        blends=[blend],
+        pairs_per_block=pairs_per_block,
+        progress=progress,
+    )[0]
+
+
+def two_stage_blends(
+    method: Method,
+    images: Encoded,
+    texts: Encoded,
+    *,
+    shortlist_scores: Float[Tensor, "n m"],
+    k: int,
+    blends: Sequence[float],
+    pairs_per_block: int = 4096,
+    progress: Progress = Silent(),
+) -> list[TwoStageResult]:
+    """`two_stage` for each of several blends, in order; every pair is scored once for all of them."""
     n, m = len(images), len(texts)
     if k < 1:
         raise ConfigError(f"a shortlist of {k} items holds nothing; choose k of at least 1.")
@@ -89,11 +113,14 @@ def two_stage(
     pairs, position = torch.unique(listed, return_inverse=True)
     rows, columns = pairs // m, pairs % m
     fine = _score_listed(method, images, texts, rows, columns, pairs_per_block=pairs_per_block, progress=progress)
-    fine = fine + blend * shortlist_scores[rows, columns] if blend else fine
     of_images, of_captions = position.split([pairs_of_images.numel(), pairs_of_captions.numel()])
-    _second_stage(image_to_text, captions, fine[of_images].view_as(captions))
-    _second_stage(text_to_image, pictures, fine[of_captions].view_as(pictures))
-    return TwoStageResult(image_to_text, text_to_image.T, captions, pictures, k, blend, len(pairs))
+    results = []
+    for blend in blends:
+        scores = fine + blend * shortlist_scores[rows, columns] if blend else fine
+        by_image = _second_stage(image_to_text, captions, scores[of_images].view_as(captions))
+        by_caption = _second_stage(text_to_image, pictures, scores[of_captions].view_as(pictures))
+        results.append(TwoStageResult(by_image, by_caption.T, captions, pictures, k, blend, len(pairs)))
+    return results
 
 
 def _first_stage(scores: Float[Tensor, "q g"], k: int) -> tuple[Int[Tensor, "q k"], Float[Tensor, "q g"]]:
@@ -107,10 +134,12 @@ def _first_stage(scores: Float[Tensor, "q g"], k: int) -> tuple[Int[Tensor, "q k
     return shortlists, order
 
 
-def _second_stage(order: Float[Tensor, "q g"], shortlist: Int[Tensor, "q k"], fine: Float[Tensor, "q k"]) -> None:
-    """Renumber the shortlisted items, in place: the best k, the next k - 1, ...; equals share a number."""
+def _second_stage(
+    order: Float[Tensor, "q g"], shortlist: Int[Tensor, "q k"], fine: Float[Tensor, "q k"]
+) -> Float[Tensor, "q g"]:
+    """`order` with the shortlisted items renumbered: the best k, the next k - 1, ...; equals share a number."""
     values, places = fine.sort(dim=1, descending=True, stable=True)
-    order.scatter_(1, shortlist.gather(1, places), shortlist.shape[1] - _steps_below_best(values))
+    return order.scatter(1, shortlist.gather(1, places), shortlist.shape[1] - _steps_below_best(values))
 
 
 def _steps_below_best(descending: Float[Tensor, "q g"]) -> Float[Tensor, "q g"]:

@@ -71,8 +71,8 @@ class TrainedModel:
 
     @property
     def blend(self) -> float:
-        """The share of the shortlist's score that is added to the method's own when candidates are re-ranked."""
-        return self.config.training.blend
+        """The share of the shortlist's score that is added in re-ranking, as chosen on the validation split."""
+        return float(self.manifest.get("blend", {}).get("chosen", 0.0))
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:

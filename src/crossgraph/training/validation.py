@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from crossgraph.evaluation.metrics import RetrievalMetrics, relevance, retrieval_metrics
-from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.evaluation.two_stage import two_stage_blends
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
 from crossgraph.training.material import Material
 from crossgraph.training.model import encode_images, encode_texts
+from crossgraph.types import Encoded
+
+BLENDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Shares of the first stage's score that are tried."""
 
 
 @dataclass(frozen=True)
@@ -24,27 +28,56 @@ class Validation:
     material: Material
     shortlist: int
     shortlist_scores: Float[Tensor, "n m"] | None
-    blend: float
     device: str
 
     def measure(self, method: Method, *, progress: Progress) -> RetrievalMetrics:
         """R@K, ranks and rSum of the method as it is; leaves it in evaluation mode."""
+        images, texts, relevant, coarse = self._first_look(method)
+        if not method.reranks:
+            return retrieval_metrics(coarse.cpu(), relevant)
+        return self._reranked(method, images, texts, relevant, blends=[0.0], progress=progress)[0]
+
+    def blends(self, method: Method, *, progress: Progress) -> dict[float, float]:
+        """The rSum that each blend of `BLENDS` gives; none for a method that does not re-rank.
+
+        A blend adds its share of the first stage's score to the method's own. Two models err differently, so a
+        sum is often better than either; how much of each is a matter of their scales, hence measured.
+        """
+        if not method.reranks:
+            return {}
+        images, texts, relevant, _ = self._first_look(method)
+        found = self._reranked(method, images, texts, relevant, blends=BLENDS, progress=progress)
+        return {blend: metrics.rsum for blend, metrics in zip(BLENDS, found, strict=True)}
+
+    def _first_look(self, method: Method) -> tuple[Encoded, Encoded, Bool[Tensor, "n m"], Float[Tensor, "n m"]]:
+        """Both sides encoded, what is relevant, and the cosines of the embeddings."""
         method.eval()
         images = encode_images(method, self.material.images, device=self.device)
         texts = encode_texts(method, self.material.texts, device=self.device)
         relevant = relevance(self.material.corpus.caption_image, len(self.material.corpus))
-        coarse = images.embedding @ texts.embedding.T
-        if not method.reranks:
-            return retrieval_metrics(coarse.cpu(), relevant)
-        first = coarse if self.shortlist_scores is None else self.shortlist_scores.to(coarse.device)
-        with torch.inference_mode():
-            ranked = two_stage(
-                method,
-                images,
-                texts,
-                shortlist_scores=first,
-                k=self.shortlist,
-                blend=self.blend,
-                progress=progress,
-            )
-        return retrieval_metrics(ranked.image_to_text.cpu(), relevant, text_to_image=ranked.text_to_image.cpu())
+        return images, texts, relevant, images.embedding @ texts.embedding.T
+
+    def _reranked(
+        self,
+        method: Method,
+        images: Encoded,
+        texts: Encoded,
+        relevant: Bool[Tensor, "n m"],
+        *,
+        blends: Sequence[float],
+        progress: Progress,
+    ) -> list[RetrievalMetrics]:
+        first = images.embedding @ texts.embedding.T if self.shortlist_scores is None else self.shortlist_scores
+        results = two_stage_blends(
+            method,
+            images,
+            texts,
+            shortlist_scores=first.to(images.embedding.device),
+            k=self.shortlist,
+            blends=blends,
+            progress=progress,
+        )
+        return [
+            retrieval_metrics(result.image_to_text.cpu(), relevant, text_to_image=result.text_to_image.cpu())
+            for result in results
+        ]

@@ -1,0 +1,203 @@
+"""One training run from corpus to manifest: gather the material, build the method, train, choose the blend."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crossgraph.config import RunConfig, validated
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.features import FeatureCache
+from crossgraph.data.text import Vocabulary
+from crossgraph.encoders.catalogue import build_text_encoder
+from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.text import TextEncoder
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.methods.catalogue import build_method, method_type
+from crossgraph.methods.contract import InputSizes
+from crossgraph.progress import Progress
+from crossgraph.training.checkpoint import (
+    LAST,
+    MANIFEST,
+    WEIGHTS,
+    environment,
+    read_manifest,
+    weights_fingerprint,
+    write_manifest,
+)
+from crossgraph.training.loop import Trainer, shrunk
+from crossgraph.training.material import Material, gather_material
+from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
+from crossgraph.training.neighbours import find_neighbours
+from crossgraph.training.validation import Validation
+
+TRAIN_SPLITS = ("train", "all")
+
+
+def train_run(
+    corpus: Corpus,
+    config: RunConfig,
+    out: Path,
+    *,
+    shortlist: Path | None,
+    resume: bool,
+    cache: FeatureCache,
+    progress: Progress,
+    device: str,
+) -> TrainedModel:
+    """Train on `corpus` into the folder `out`, which afterwards holds all that the loaded run needs."""
+    validated(method_type(config.method).config_type, config.model, section="model")  # before any work is put in
+    _require_place(out, resume=resume)
+    helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
+    training_split, validation_split = _splits(corpus, config)
+    text_encoder = text_encoder_for(config, corpus.split(training_split).captions, device=device)
+    image_encoder = build_encoder(config.images, device)
+    gather = partial(
+        gather_material, image_encoder=image_encoder, text_encoder=text_encoder, cache=cache, progress=progress
+    )
+    material = gather(corpus.split(training_split), mirror=config.images.mirror)
+    held_out = gather(corpus.split(validation_split), mirror=False)
+    config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
+    manifest = _manifest(config, corpus, material, held_out, image_encoder, text_encoder, helper)
+    torch.manual_seed(config.training.seed)
+    method = build_method(config.method, config.model, InputSizes.model_validate(manifest["sizes"]))
+    manifest["parameters"] = sum(parameter.numel() for parameter in method.parameters())
+    trainer = Trainer(
+        method,
+        config,
+        run=out,
+        material=material,
+        validation=Validation(
+            held_out, config.training.validation_shortlist, _first_stage(helper, held_out), device=device
+        ),
+        neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
+        fingerprint=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16],
+        progress=progress,
+        device=device,
+    )
+    if resume and (out / LAST).exists():
+        trainer.restore()
+        manifest |= {key: read_manifest(out)[key] for key in ("started", "environment")}
+    else:
+        _keep_shortlist(helper, out)
+        manifest |= {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
+        write_manifest(out, manifest)
+    manifest |= {"selected": trainer.train(), "weights": weights_fingerprint(out)}
+    write_manifest(out, manifest)
+    model = TrainedModel(out, cache=cache, device=device, image_encoder=image_encoder)
+    rsums = trainer.validation.blends(model.method, progress=progress)
+    if not rsums:
+        return model
+    blend = {"chosen": max(rsums, key=lambda share: rsums[share]), "validation_rsum": rsums}
+    progress.note("blend", **blend)
+    write_manifest(out, {**manifest, "blend": blend})
+    return TrainedModel(out, cache=cache, device=device, image_encoder=image_encoder)
+
+
+def text_encoder_for(config: RunConfig, captions: Sequence[str], *, device: str = "cpu") -> TextEncoder:
+    """The sentence encoder that the settings name; `words` builds its vocabulary from the training captions."""
+    texts = config.texts
+    if texts.encoder == "words":
+        vocabulary = Vocabulary.build(captions, min_count=texts.min_count)
+        return build_text_encoder({"kind": "vocabulary", "words": vocabulary.words, "max_words": texts.max_words})
+    return build_text_encoder(
+        {"kind": "transformer", "name": texts.encoder, "max_words": texts.max_words}, device=device
+    )
+
+
+def _require_place(out: Path, *, resume: bool) -> None:
+    """A new run needs a folder without one, a resumed run a folder with one."""
+    if not resume and (out / MANIFEST).exists():
+        raise ModelError(f"{out} holds a run already; continue it with --resume, or train into another folder.")
+    if resume and not (out / MANIFEST).exists():
+        raise ModelError(f"{out} holds no run to resume; train without --resume first.")
+
+
+def _splits(corpus: Corpus, config: RunConfig) -> tuple[str, str]:
+    """The split to train on and the one to select by; a corpus without splits is both."""
+    training = next((name for name in TRAIN_SPLITS if name in corpus.splits), None)
+    if training is None:
+        raise ConfigError(f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}.")
+    return training, config.training.validation_split if training == "train" else training
+
+
+def _manifest(
+    config: RunConfig,
+    corpus: Corpus,
+    material: Material,
+    held_out: Material,
+    image_encoder: ImageEncoder,
+    text_encoder: TextEncoder,
+    helper: TrainedModel | None,
+) -> dict[str, Any]:
+    """What decides the outcome of a run: a run may be resumed only where all of this is the same."""
+    sizes = InputSizes(
+        part_width=image_encoder.part_width,
+        whole_width=image_encoder.whole_width,
+        vocabulary=text_encoder.vocabulary_size,
+        state_width=text_encoder.state_width,
+    )
+    skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
+    return {
+        "config": config.model_dump(mode="json"),
+        "sizes": sizes.model_dump(),
+        "image_encoder": image_encoder.fingerprint,
+        "text_encoder": text_encoder.describe(),
+        "data": {
+            "name": corpus.name,
+            "fingerprint": corpus.fingerprint(),
+            "train_images": len(material.corpus),
+            "train_captions": len(material.corpus.captions),
+            "validation_split": _splits(corpus, config)[1],
+            "skipped": [[str(entry.path), entry.reason] for entry in skipped],
+        },
+        "shortlist": None if helper is None else helper.fingerprint,
+    }
+
+
+def _shortlist_of(
+    out: Path, given: Path | str | None, *, resume: bool, cache: FeatureCache, device: str
+) -> TrainedModel | None:
+    """The shortlist model: the one given, or the run's own copy when it is resumed."""
+    if resume:
+        given = out / SHORTLIST if (out / SHORTLIST).exists() else None
+    return None if given is None else TrainedModel(Path(given), cache=cache, device=device)
+
+
+def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
+    """Copy the shortlist model into the run, which then needs nothing beside itself."""
+    copy = out / SHORTLIST
+    if helper is None or helper.run.resolve() == copy.resolve():
+        return
+    copy.mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, MANIFEST):
+        shutil.copy2(helper.run / name, copy / name)
+
+
+def _first_stage(helper: TrainedModel | None, material: Material) -> torch.Tensor | None:
+    if helper is None:
+        return None
+    images = helper.encode_pictures(material.corpus.image_paths).encoded
+    return images.embedding @ helper.encode_sentences(material.corpus.captions).embedding.T
+
+
+def _neighbours_of(helper: TrainedModel | None, material: Material, *, count: int) -> torch.Tensor | None:
+    """Look-alikes of every training picture, by the shortlist model."""
+    if count == 0:
+        return None
+    if helper is None:
+        raise ConfigError(
+            f"training.neighbours={count} needs a trained dual encoder to find look-alikes; give it with "
+            "--shortlist RUN, or set training.neighbours=0."
+        )
+    images = helper.encode_pictures(material.corpus.image_paths).encoded
+    texts = helper.encode_sentences(material.corpus.captions)
+    return find_neighbours(images, texts, material.caption_image(), count=count)
