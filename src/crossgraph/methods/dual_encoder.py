@@ -40,10 +40,10 @@ class DualEncoderConfig(MethodConfig):
     heads: int = Field(8, gt=0, description="pooling heads; must divide the width")
     word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
     gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
-    dropout: float = Field(0.3, ge=0, lt=1)
-    loss: Literal["info_nce", "triplet"] = "info_nce"
+    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
+    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
     temperature: float = Field(0.05, gt=0, description="where the learned temperature of InfoNCE starts")
-    margin: float = 0.2
+    margin: float = Field(0.2, description="of the hinge")
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> DualEncoderConfig:

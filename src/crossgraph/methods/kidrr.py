@@ -51,9 +51,14 @@ class KidrrConfig(MethodConfig):
     similarity_width: int = Field(64, gt=0, description="channels of a similarity vector (256 in the family)")
     heads: int = Field(8, gt=0, description="heads that pool parts into the first global node; must divide the width")
     rounds: int = Field(2, ge=0, description="rounds of dissemination; 0 turns it off")
-    similarity: Literal["vector", "scalar"] = "vector"
-    levels: tuple[Level, ...] = ("global", "local", "global_local")
-    reasoning: Literal["mean", "sgr", "reconstruct"] = "reconstruct"
+    similarity: Literal["vector", "scalar"] = Field("vector", description="describe a pair by vectors or by cosines")
+    levels: tuple[Level, ...] = Field(
+        ("global", "local", "global_local"),
+        description="what is compared: wholes, words, words with the whole, regions",
+    )
+    reasoning: Literal["mean", "sgr", "reconstruct"] = Field(
+        "reconstruct", description="over the similarities: none, a learned graph, or one rebuilt from their states"
+    )
     anchor: bool = Field(True, description="add the plain cosines of globals and words to the graph's score")
     steps: int = Field(3, ge=1, description="reasoning layers")
     top: int = Field(8, ge=1, description="neighbours kept in a rebuilt graph row")
@@ -61,12 +66,12 @@ class KidrrConfig(MethodConfig):
     boxes: bool = Field(True, description="add where a region is to what it is")
     word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
     gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
-    dropout: float = Field(0.3, ge=0, lt=1)
-    loss: Literal["info_nce", "triplet"] = "info_nce"
+    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
+    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
     candidates: int = Field(
         8, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
     )
-    margin: float = 0.2
+    margin: float = Field(0.2, description="of the hinge")
     global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
 
     @model_validator(mode="after")
