@@ -54,7 +54,7 @@ class KidrrConfig(MethodConfig):
     similarity: Literal["vector", "scalar"] = Field("vector", description="describe a pair by vectors or by cosines")
     levels: tuple[Level, ...] = Field(
         ("global", "local", "global_local"),
-        description="what is compared: wholes, words, words with the whole, regions",
+        description="what is compared: wholes, words, word with whole, regions",
     )
     reasoning: Literal["mean", "sgr", "reconstruct"] = Field(
         "reconstruct", description="over the similarities: none, a learned graph, or one rebuilt from their states"
