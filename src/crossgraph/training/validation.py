@@ -16,7 +16,7 @@ from crossgraph.training.material import Material
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.types import Encoded
 
-BLENDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Shares of the first stage's score that are tried."""
 
 
