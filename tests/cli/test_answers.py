@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from crossgraph.methods.kidrr import KidrrConfig
+
 from .conftest import DATA, TINY, Trained, call, with_settings
 
 
@@ -153,7 +155,7 @@ def test_every_method_is_listed_and_shown_with_its_sources_and_switches() -> Non
     for name in ("dual_encoder", "kidrr"):
         assert name in listed
     shown = call("methods", "show", "kidrr").stdout
-    for words in ("Dissemination", "reconstructed", "similarity_width", "0.5"):
+    for words in ("Dissemination", "reconstructed", *KidrrConfig.model_fields, str(KidrrConfig().sharpness)):
         assert words in shown
 
 

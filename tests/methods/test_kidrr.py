@@ -259,6 +259,7 @@ SWITCHES: list[dict[str, object]] = [
     {"rounds": 2},
     {"loss": "triplet"},
     {"global_weight": 0.0},
+    {"anchor_weight": 0.0},
     {"steps": 1},
     {"candidates": 1},
     {"candidates": 1, "loss": "triplet"},
@@ -304,8 +305,24 @@ def test_the_smaller_loss_reaches_the_embedding_and_is_weighed() -> None:
     losses = method.losses(training_batch())
     heavier = Kidrr(method.config.model_copy(update={"global_weight": 2.0}), method.sizes)
     heavier.load_state_dict(method.state_dict())
-    assert set(losses) == {"fine", "global"}
+    assert set(losses) == {"fine", "global", "anchor"}
     assert heavier.losses(training_batch())["global"].item() == pytest.approx(2 * losses["global"].item(), rel=1e-5)
+
+
+def test_the_anchor_of_a_whole_batch_equals_the_anchor_pair_by_pair() -> None:
+    method = small_method("kidrr").eval()
+    with torch.no_grad():
+        images = method.encode_images(image_batch(draw_pictures(3)))
+        texts = method.encode_texts(text_batch(draw_captions(4)))
+        everywhere = method.anchor.everywhere(images, texts, sharpness=method.config.sharpness)
+        torch.nn.init.zeros_(method.judge.weight)  # leaves nothing of the graph's score
+        torch.nn.init.zeros_(method.judge.bias)
+        assert torch.allclose(method.score(images, texts), everywhere, atol=1e-5)
+
+
+def test_the_anchors_own_loss_goes_with_the_anchor() -> None:
+    for changes in ({"anchor": False}, {"anchor_weight": 0.0}):
+        assert set(small_method("kidrr", **changes).losses(training_batch())) == {"fine", "global"}
 
 
 def trained_on(candidates: int, batch: Batch) -> tuple[float, int]:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.errors import ModelError
-from crossgraph.layers.attention import attend
+from crossgraph.layers.attention import attend, attended_cosines
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.contrastive import info_nce
@@ -72,6 +72,9 @@ class KidrrConfig(MethodConfig):
         8, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
     )
     margin: float = Field(0.2, description="of the hinge")
+    anchor_weight: float = Field(
+        1.0, ge=0, description="weight of the anchor's own loss, which sees every pair of the batch"
+    )
     global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
 
     @model_validator(mode="after")
@@ -180,9 +183,16 @@ class CosineAnchor(nn.Module):
     ) -> Float[Tensor, " n"]:
         """A weighted sum of both cosines, row by row."""
         whole = (images.embedding * texts.embedding).sum(dim=-1)
-        scores: Tensor = self.share[0] * whole + self.share[1] * (
-            self.weights(words, texts) * (words * seen).sum(-1)
-        ).sum(1)
+        found = (self.weights(words, texts) * (words * seen).sum(dim=-1)).sum(dim=1)
+        scores: Tensor = self.share[0] * whole + self.share[1] * found
+        return scores
+
+    def everywhere(self, images: Encoded, texts: Encoded, *, sharpness: float) -> Float[Tensor, "n m"]:
+        """The same for all pictures with all captions at once."""
+        regions, region_mask, words, word_mask = _sides(images, texts)
+        cosines = attended_cosines(words, regions, word_mask, region_mask, sharpness=sharpness)
+        found = (self.weights(words, texts) * cosines).sum(dim=-1)
+        scores: Tensor = self.share[0] * (images.embedding @ texts.embedding.T) + self.share[1] * found
         return scores
 
     def weights(self, words: Float[Tensor, "n w d"], texts: Encoded) -> Float[Tensor, "n w"]:
@@ -344,14 +354,18 @@ class Kidrr(Method):
         return scores if self.anchor is None else scores + self.anchor(images, texts, words, seen)
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
-        """The ranking loss of the pair scores, and a smaller one that makes the global nodes a usable shortlist."""
+        """The ranking loss of the pair scores; one of the anchor and one of the global nodes, over the whole batch."""
         images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
         coarse = images.embedding @ texts.embedding.T
         fine = self._fine_scores(images, texts, coarse.detach(), batch)
-        return {
+        losses = {
             "fine": self._ranking(fine, batch, self.scale),
             "global": self.config.global_weight * self._ranking(coarse, batch, self.global_scale),
         }
+        if self.anchor is not None and self.config.anchor_weight:
+            anchor = self.anchor.everywhere(images, texts, sharpness=self.config.sharpness)
+            losses["anchor"] = self.config.anchor_weight * self._ranking(anchor, batch, self.scale)
+        return losses
 
     def _fine_scores(
         self, images: Encoded, texts: Encoded, coarse: Float[Tensor, "n m"], batch: Batch
