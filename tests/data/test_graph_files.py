@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crossgraph.data.graph_files import HEADER, graph_schema, graph_to_json, read_graphs, write_graphs
 from crossgraph.errors import DataError
-from crossgraph.graphs.scene_graph import Attribute, Box, GraphObject, Relation, SceneGraph
+from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 
 SENTENCE = "two brown dogs chase a cat"
 CAPTION = SceneGraph(

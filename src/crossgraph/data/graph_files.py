@@ -40,31 +40,31 @@ HEADER: dict[str, object] = {"format": "crossgraph-graphs", "version": 1}
 Kind = Literal["image", "caption"]
 
 
-_SPAN = PydanticCustomError("span", "two whole numbers from 0, the second not below the first")
-_BOX = PydanticCustomError("box", "x1, y1, x2, y2 in [0, 1] with x1 <= x2 and y1 <= y2")
+_SPAN = "two whole numbers from 0, the second not below the first"
+_BOX = "x1, y1, x2, y2 in [0, 1] with x1 <= x2 and y1 <= y2"
 
 
 def _two(value: object) -> object:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise _SPAN
+        raise PydanticCustomError("span", _SPAN)
     return value
 
 
 def _four(value: object) -> object:
     if not isinstance(value, list | tuple) or len(value) != 4:
-        raise _BOX
+        raise PydanticCustomError("box", _BOX)
     return value
 
 
 def _rising_span(span: Span) -> Span:
     if span[0] > span[1]:
-        raise _SPAN
+        raise PydanticCustomError("span", _SPAN)
     return span
 
 
 def _rising_box(box: Box) -> Box:
     if box[0] > box[2] or box[1] > box[3]:
-        raise _BOX
+        raise PydanticCustomError("box", _BOX)
     return box
 
 
