@@ -21,12 +21,11 @@ from crossgraph.gallery.arrows import (
     path_between,
     point_along,
 )
+from crossgraph.gallery.titles import FAINT, INK, MARGIN, PAPER, with_lines
 from crossgraph.graphs.scene_graph import GraphObject, Relation, SceneGraph
 from crossgraph.graphs.spatial import INVERSE
 
 PICTURE = 880  # longer side of the picture
-MARGIN = 24
-PAPER, INK, FAINT = "#ffffff", "#1c2330", "#5d6778"
 COLOURS = ("#d1495b", "#1f78b4", "#2e8b57", "#b8860b", "#7b4fa3", "#c2571a", "#00798c", "#8c564b")
 _LARGEST = 20.0  # where the ring stops growing
 _WIDEST = 2000.0 * FINE  # radius beyond which many nodes rather overlap than fill the memory
@@ -49,7 +48,7 @@ def draw_graph(
         relations = [one for one in relations if one.subject in boxed and one.object in boxed]
         sheet = _draw_over(graph.objects, relations[:most_relations], picture)
     note = "" if len(relations) <= most_relations else f"{most_relations} of {len(relations)} relations are drawn"
-    return _with_lines(sheet.reduce(FINE), title, note)
+    return with_lines(sheet.reduce(FINE), title, note)
 
 
 @dataclass
@@ -282,30 +281,3 @@ def _colour(index: int) -> str:
 
 def _scaled(box: Rectangle, size: tuple[int, int]) -> Rectangle:
     return box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1]
-
-
-def _with_lines(drawing: Image.Image, title: str, note: str) -> Image.Image:
-    """The drawing with a line above and one below, wrapped to its width."""
-    if not title and not note:
-        return drawing
-    font = ImageFont.load_default(17)
-    above, below = (_wrapped(text, drawing.width - 2 * MARGIN, font) for text in (title, note))
-    top = 24 * len(above) + (MARGIN if above else 0)
-    height = top + drawing.height + 24 * len(below) + (MARGIN // 2 if below else 0)
-    sheet = Image.new("RGB", (drawing.width, height), PAPER)
-    sheet.paste(drawing, (0, top))
-    pen = ImageDraw.Draw(sheet)
-    for y, lines, colour in ((MARGIN // 2, above, INK), (top + drawing.height + 4, below, FAINT)):
-        for number, line in enumerate(lines):
-            pen.text((MARGIN, y + 24 * number), line, fill=colour, font=font)
-    return sheet
-
-
-def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
