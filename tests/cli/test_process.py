@@ -30,7 +30,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", ["demo", "data", "train", "evaluate", "index", "search", "explain", "methods"])
+@pytest.mark.parametrize(
+    "verb", ["demo", "data", "train", "evaluate", "index", "search", "explain", "graph", "methods"]
+)
 def test_every_verb_has_help(verb: str) -> None:
     assert call(verb, "--help").exit_code == 0
 

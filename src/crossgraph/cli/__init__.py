@@ -17,6 +17,7 @@ from crossgraph.cli.demo import demo
 from crossgraph.cli.doctor import doctor
 from crossgraph.cli.evaluate import evaluate
 from crossgraph.cli.explain import explain
+from crossgraph.cli.graph import graph
 from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.search import search
@@ -77,6 +78,7 @@ app.command()(evaluate)
 app.command()(index)
 app.command()(search)
 app.command()(explain)
+app.command()(graph)
 app.add_typer(methods_commands, name="methods")
 app.command()(doctor)
 
