@@ -34,17 +34,66 @@ class ImageBatch:
         return ImageBatch(self.parts.to(device), self.mask.to(device), self.boxes.to(device), self.whole.to(device))
 
 
+OBJECT, ATTRIBUTE, RELATION = 0, 1, 2
+"""Kinds of nodes of a scene graph."""
+
+
+@dataclass(frozen=True)
+class NodeBatch:
+    """Nodes of `n` scene graphs, padded: what each is, and which objects it belongs to.
+
+    `kinds` are `OBJECT`, `ATTRIBUTE` or `RELATION`; `ends` are positions of object nodes of the same graph: a
+    relation's subject and object, an attribute's owner twice, an object itself twice.
+    """
+
+    kinds: Int[Tensor, "n v"]
+    ends: Int[Tensor, "n v 2"]
+    mask: Bool[Tensor, "n v"]
+
+    def of_kind(self, kind: int) -> Bool[Tensor, "n v"]:
+        """Which nodes are real and of that kind."""
+        return self.mask & (self.kinds == kind)
+
+    def __getitem__(self, rows: slice | Int[Tensor, " r"]) -> NodeBatch:
+        """The chosen graphs, in the order given."""
+        return NodeBatch(self.kinds[rows], self.ends[rows], self.mask[rows])
+
+    def resized(self, width: int) -> NodeBatch:
+        """The same graphs padded, or cut, to `width` nodes."""
+        more = width - self.mask.shape[1]
+        pad = torch.nn.functional.pad
+        return NodeBatch(pad(self.kinds, (0, more)), pad(self.ends, (0, 0, 0, more)), pad(self.mask, (0, more)))
+
+    def to(self, device: torch.device | str) -> NodeBatch:
+        """The same graphs on `device`."""
+        return NodeBatch(self.kinds.to(device), self.ends.to(device), self.mask.to(device))
+
+
+@dataclass(frozen=True)
+class TextGraphs:
+    """Scene graphs of `m` captions: their nodes, and which words of the caption say each node."""
+
+    nodes: NodeBatch
+    words: Bool[Tensor, "m v p"]
+
+    def to(self, device: torch.device | str) -> TextGraphs:
+        """The same graphs on `device`."""
+        return TextGraphs(self.nodes.to(device), self.words.to(device))
+
+
 @dataclass(frozen=True)
 class TextBatch:
     """Words of `m` captions, padded to the longest: vocabulary `ids`, or frozen word `states`, never both.
 
-    `words` are the words themselves, one per unmasked position, for explanations.
+    `words` are the words themselves, one per unmasked position, for explanations; `graphs` are there for methods that
+    read scene graphs.
     """
 
     mask: Bool[Tensor, "m p"]
     words: tuple[tuple[str, ...], ...]
     ids: Int[Tensor, "m p"] | None = None
     states: Float[Tensor, "m p d"] | None = None
+    graphs: TextGraphs | None = None
 
     def __len__(self) -> int:
         return self.mask.shape[0]
@@ -56,7 +105,20 @@ class TextBatch:
             self.words,
             None if self.ids is None else self.ids.to(device),
             None if self.states is None else self.states.to(device),
+            None if self.graphs is None else self.graphs.to(device),
         )
+
+
+@dataclass(frozen=True)
+class FalseCaptions:
+    """`k` sentences that are false of a picture of the batch: `caption[i]` is the caption that sentence i edits."""
+
+    texts: TextBatch
+    caption: Int[Tensor, " k"]
+
+    def to(self, device: torch.device | str) -> FalseCaptions:
+        """The same sentences on `device`."""
+        return FalseCaptions(self.texts.to(device), self.caption.to(device))
 
 
 @dataclass(frozen=True)
@@ -65,25 +127,37 @@ class Batch:
 
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
+    `false_captions` are there for methods that train against generated negatives.
     """
 
     images: ImageBatch
     texts: TextBatch
     caption_image: Int[Tensor, " m"]
     hardness: float = 1.0
+    false_captions: FalseCaptions | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""
-        return Batch(self.images.to(device), self.texts.to(device), self.caption_image.to(device), self.hardness)
+        return Batch(
+            self.images.to(device),
+            self.texts.to(device),
+            self.caption_image.to(device),
+            self.hardness,
+            None if self.false_captions is None else self.false_captions.to(device),
+        )
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One side after a method's encoder. `embedding` (unit length) serves shortlists; `parts` serve fine scores."""
+    """One side after a method's encoder. `embedding` (unit length) serves shortlists; `parts` serve fine scores.
+
+    Of a method that reads scene graphs, the parts are nodes and `nodes` says what each is.
+    """
 
     embedding: Float[Tensor, "n d"]
     parts: Float[Tensor, "n p e"] | None = None
     mask: Bool[Tensor, "n p"] | None = None
+    nodes: NodeBatch | None = None
 
     def __len__(self) -> int:
         return self.embedding.shape[0]
@@ -95,11 +169,12 @@ class Encoded:
             self.embedding[pick],
             None if self.parts is None else self.parts[pick],
             None if self.mask is None else self.mask[pick],
+            None if self.nodes is None else self.nodes[pick],
         )
 
     def lengths(self) -> Int[Tensor, " n"]:
         """The width every row needs: one more than the position of its last real part; 0 where there are no parts."""
-        if self.mask is None:
+        if self.mask is None or self.mask.shape[1] == 0:
             return torch.zeros(len(self), dtype=torch.long, device=self.embedding.device)
         positions = torch.arange(1, self.mask.shape[1] + 1, device=self.mask.device)
         return (self.mask * positions).amax(dim=1)
@@ -109,7 +184,8 @@ class Encoded:
         if self.parts is None or self.mask is None or len(self) == 0:
             return self
         width = max(1, int(self.lengths().max()))
-        return Encoded(self.embedding, self.parts[:, :width], self.mask[:, :width])
+        nodes = None if self.nodes is None else self.nodes.resized(width)
+        return Encoded(self.embedding, self.parts[:, :width], self.mask[:, :width], nodes)
 
     def to(self, device: torch.device | str) -> Encoded:
         """The same rows on `device`."""
@@ -117,6 +193,7 @@ class Encoded:
             self.embedding.to(device),
             None if self.parts is None else self.parts.to(device),
             None if self.mask is None else self.mask.to(device),
+            None if self.nodes is None else self.nodes.to(device),
         )
 
 
@@ -126,17 +203,34 @@ def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:
     if pieces[0].parts is None:
         return Encoded(embedding)
     width = max(piece.parts.shape[1] for piece in pieces if piece.parts is not None)
-    parts = [
-        torch.nn.functional.pad(piece.parts, (0, 0, 0, width - piece.parts.shape[1]))
-        for piece in pieces
-        if piece.parts is not None
-    ]
-    masks = [
-        torch.nn.functional.pad(piece.mask, (0, width - piece.mask.shape[1]))
-        for piece in pieces
-        if piece.mask is not None
-    ]
-    return Encoded(embedding, torch.cat(parts), torch.cat(masks))
+    pad = torch.nn.functional.pad
+    parts = [pad(piece.parts, (0, 0, 0, width - piece.parts.shape[1])) for piece in pieces if piece.parts is not None]
+    masks = [pad(piece.mask, (0, width - piece.mask.shape[1])) for piece in pieces if piece.mask is not None]
+    graphs = [piece.nodes.resized(width) for piece in pieces if piece.nodes is not None]
+    nodes = None
+    if graphs:
+        nodes = NodeBatch(
+            torch.cat([graph.kinds for graph in graphs]),
+            torch.cat([graph.ends for graph in graphs]),
+            torch.cat([graph.mask for graph in graphs]),
+        )
+    return Encoded(embedding, torch.cat(parts), torch.cat(masks), nodes)
+
+
+@dataclass(frozen=True)
+class NodeMatch:
+    """One node of a caption's scene graph and the node of the picture that it matched best.
+
+    `kind` is "object", "attribute" or "relation"; `text` are its words; `boxes` where it was found: one box, or a
+    relation's two, subject first (x1, y1, x2, y2 in [0, 1]). `score` is their cosine, `contribution` what the node
+    adds to the score of the pair.
+    """
+
+    kind: str
+    text: str
+    boxes: tuple[tuple[float, float, float, float], ...]
+    score: float
+    contribution: float
 
 
 @dataclass(frozen=True)
@@ -144,7 +238,7 @@ class Alignment:
     """Why a picture and a sentence match: `weights[i, j]` is how much word j looked at region i.
 
     `weights` columns sum to 1 over real regions, or are all 0 for a word found nowhere; `word_scores` say how well
-    each word was found, in the method's own units.
+    each word was found, in the method's own units. Methods that read scene graphs give `matches` too.
     """
 
     words: tuple[str, ...]
@@ -152,6 +246,7 @@ class Alignment:
     weights: Float[Tensor, "p w"]
     word_scores: Float[Tensor, " w"]
     score: float
+    matches: tuple[NodeMatch, ...] = ()
 
 
 @dataclass(frozen=True)

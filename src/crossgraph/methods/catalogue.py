@@ -10,8 +10,10 @@ from crossgraph.errors import ConfigError, unknown_name
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.methods.kidrr import Kidrr
+from crossgraph.methods.racg import Racg
+from crossgraph.methods.sgfns import Sgfns
 
-METHODS: dict[str, type[Method]] = {"dual_encoder": DualEncoder, "kidrr": Kidrr}
+METHODS: dict[str, type[Method]] = {"dual_encoder": DualEncoder, "kidrr": Kidrr, "racg": Racg, "sgfns": Sgfns}
 
 
 def method_type(name: str) -> type[Method]:

@@ -43,6 +43,9 @@ class Method(nn.Module, ABC):
     reranks: ClassVar[bool]
     """True when `score` is finer than the product of the two embeddings, so that a shortlist pays."""
 
+    reads_graphs: ClassVar[bool] = False
+    """True when captions must come with their scene graphs (`TextBatch.graphs`)."""
+
     def __init__(self, config: MethodConfig, sizes: InputSizes) -> None:
         super().__init__()
         self.sizes = sizes

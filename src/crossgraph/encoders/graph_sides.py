@@ -1,0 +1,83 @@
+"""The trainable first layers of the scene-graph methods: both sides as nodes in their graphs, and as one vector."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from crossgraph.encoders.gru import WordEncoder
+from crossgraph.errors import ModelError
+from crossgraph.layers.graph_attention import GatedGraphAttention
+from crossgraph.layers.graph_nodes import RegionNodes, WordNodes
+from crossgraph.layers.pooling import HeadPooling, masked_mean
+from crossgraph.layers.projection import ResidualProjection
+from crossgraph.types import Encoded, ImageBatch, NodeBatch, TextBatch, TextGraphs
+
+
+class GraphSides(nn.Module):
+    """Pictures and captions as graphs of unit node vectors, objects first, and one unit vector for each whole.
+
+    `relations` and `attributes` say which nodes there are besides objects; with `linked`, nodes take in their
+    neighbours once. A whole is its pooled parts, what is known of it otherwise, and its mean node.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        part_width: int,
+        whole_width: int,
+        vocabulary: int,
+        state_width: int,
+        word_width: int,
+        gru_width: int,
+        heads: int,
+        dropout: float,
+        neighbours: int,
+        relations: bool,
+        attributes: bool,
+        linked: bool,
+    ) -> None:
+        super().__init__()
+        self.see = ResidualProjection(part_width, width, dropout=dropout)
+        self.see_whole = ResidualProjection(whole_width, width, dropout=dropout)
+        self.read = WordEncoder(
+            width,
+            vocabulary=vocabulary,
+            state_width=state_width,
+            word_width=word_width,
+            dropout=dropout,
+            residual=True,
+            gru_width=gru_width,
+        )
+        self.pool_image, self.pool_text = (HeadPooling(width, heads=heads) for _ in range(2))
+        self.region_nodes = RegionNodes(width, neighbours=neighbours if relations else 0)
+        self.word_nodes = WordNodes(width, relations=relations, attributes=attributes)
+        self.link_image = GatedGraphAttention(width) if linked and relations else None
+        self.link_text = GatedGraphAttention(width) if linked and (relations or attributes) else None
+
+    def images(self, images: ImageBatch) -> Encoded:
+        """Every picture; regions are its objects."""
+        regions = self.see(images.parts)
+        whole = self.pool_image(regions, images.mask) + self.see_whole(images.whole)
+        vectors, nodes = self.region_nodes(regions, images.boxes, images.mask)
+        if self.link_image is not None:
+            vectors = self.link_image(vectors, nodes)
+        return _encoded(vectors, nodes, whole)
+
+    def texts(self, texts: TextBatch) -> tuple[Encoded, TextGraphs]:
+        """Every caption, and which words say each of its nodes. Raises `ModelError` for captions without graphs."""
+        if texts.graphs is None:
+            raise ModelError("this method reads scene graphs, but the captions came without; parse them first.")
+        words = self.read(texts)
+        whole = self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)
+        vectors, graphs = self.word_nodes(words, texts.graphs)
+        if self.link_text is not None:
+            vectors = self.link_text(vectors, graphs.nodes)
+        return _encoded(vectors, graphs.nodes, whole), graphs
+
+
+def _encoded(vectors: Float[Tensor, "n v d"], nodes: NodeBatch, whole: Float[Tensor, "n d"]) -> Encoded:
+    embedding = F.normalize(whole + masked_mean(vectors, nodes.mask), dim=-1)
+    return Encoded(embedding, F.normalize(vectors, dim=-1) * nodes.mask[..., None], nodes.mask, nodes)

@@ -1,0 +1,63 @@
+"""Fine scores in training: of the matches and of each query's candidates, for a whole batch costs too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crossgraph.losses.matching import same_image_mask
+from crossgraph.types import Encoded
+
+UNSCORED = -1e4
+"""Stands for a pair that is not scored in training: lost by far, yet finite, so that gradients stay finite."""
+
+TRAINING_BLOCK = 512
+"""Pairs scored at once in training: captions of like length together, in pieces that fit a processor's cache."""
+
+
+def candidate_scores(
+    score_pairs: Callable[[Encoded, Encoded], Float[Tensor, " k"]],
+    images: Encoded,
+    texts: Encoded,
+    coarse: Float[Tensor, "n m"],
+    caption_image: Int[Tensor, " m"],
+    *,
+    count: int,
+) -> Float[Tensor, "n m"]:
+    """Scores of the matches and of every query's `count` candidates (0: of all pairs); the rest are `UNSCORED`.
+
+    Half of the candidates are the hardest negatives by `coarse`. The other half are drawn at random: a method
+    that meets only hard ones scores easy ones as it likes, and loses to them in every longer shortlist.
+    """
+    n, m = coarse.shape
+    wanted = same_image_mask(caption_image, n) if count else torch.ones_like(coarse, dtype=torch.bool)
+    hard = (count + 1) // 2
+    for likely, some in ((coarse, hard), (torch.rand_like(coarse), count - hard)) if count else ():
+        foreign = likely.masked_fill(wanted, float("-inf"))
+        of_captions = foreign.topk(min(some, n), dim=0).indices
+        of_images = foreign.topk(min(some, m), dim=1).indices
+        wanted = wanted.scatter(0, of_captions, True).scatter(1, of_images, True)
+    rows, columns = wanted.nonzero(as_tuple=True)
+    by_length = texts.lengths()[columns].argsort(stable=True)
+    scores = score_in_blocks(score_pairs, images, texts, rows[by_length], columns[by_length])
+    lost = torch.full_like(coarse, UNSCORED)
+    return lost.index_put((rows[by_length], columns[by_length]), scores)
+
+
+def score_in_blocks(
+    score_pairs: Callable[[Encoded, Encoded], Float[Tensor, " k"]],
+    images: Encoded,
+    texts: Encoded,
+    rows: Int[Tensor, " k"],
+    columns: Int[Tensor, " k"],
+) -> Float[Tensor, " k"]:
+    """The scores of picture rows[i] with caption columns[i], `TRAINING_BLOCK` at a time, padding cut per block."""
+    return torch.cat(
+        [
+            score_pairs(images[some_rows], texts[some_columns].without_padding())
+            for some_rows, some_columns in zip(rows.split(TRAINING_BLOCK), columns.split(TRAINING_BLOCK), strict=True)
+        ]
+    )

@@ -1,0 +1,130 @@
+"""Nodes of scene graphs as vectors: objects, attributes and relations of pictures and of captions."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from crossgraph.graphs.spatial import neighbour_pairs, pair_geometry
+from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, NodeBatch, TextGraphs
+
+
+def gather_nodes(nodes: Float[Tensor, "n v d"], positions: Int[Tensor, "n k"]) -> Float[Tensor, "n k d"]:
+    """The nodes at `positions` of each graph."""
+    return nodes.gather(1, positions[..., None].expand(-1, -1, nodes.shape[2]))
+
+
+def real_first(described: NodeBatch) -> Int[Tensor, "n v"]:
+    """The order that puts the real nodes of every graph first.
+
+    Objects must come first and without gaps among themselves, so that positions of objects stay as they are.
+    """
+    return (~described.mask).to(torch.uint8).argsort(dim=1, stable=True)
+
+
+def reordered(described: NodeBatch, order: Int[Tensor, "n v"]) -> NodeBatch:
+    """What the nodes are, in another order; padding is described by zeros."""
+    mask = described.mask.gather(1, order)
+    ends = described.ends.gather(1, order[..., None].expand(-1, -1, 2)) * mask[..., None]
+    return NodeBatch(described.kinds.gather(1, order) * mask, ends, mask)
+
+
+class Relate(nn.Module):
+    """One relation vector from the vectors that it joins: a two-layer perceptron whose first layer is a sum of maps.
+
+    Each input is mapped once per item before pairs are formed, so a relation costs only its second layer.
+    """
+
+    def __init__(self, width: int, extra: int) -> None:
+        super().__init__()
+        self.subject, self.object = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.between = nn.Linear(extra, width, bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, objects: Float[Tensor, "n p d"], ends: Int[Tensor, "n e 2"], between: Float[Tensor, "n e x"]
+    ) -> Float[Tensor, "n e d"]:
+        """MLP([subject; object; between]) of every relation."""
+        subject = gather_nodes(self.subject(objects), ends[..., 0])
+        other = gather_nodes(self.object(objects), ends[..., 1])
+        related: Tensor = self.out(F.gelu(subject + other + self.between(between)))
+        return related
+
+
+class RegionNodes(nn.Module):
+    """A picture's graph: every region is an object, and relates to its `neighbours` nearest others by geometry.
+
+    An object node is LN(x + W box): what a region is and where. Nodes come objects first; with `neighbours` 0 there
+    are no relations.
+    """
+
+    def __init__(self, width: int, *, neighbours: int) -> None:
+        super().__init__()
+        self.neighbours = neighbours
+        self.place = nn.Linear(4, width)
+        self.normalise = nn.LayerNorm(width)
+        self.relate = Relate(width, 5) if neighbours else None
+
+    def forward(
+        self, regions: Float[Tensor, "n p d"], boxes: Float[Tensor, "n p 4"], mask: Bool[Tensor, "n p"]
+    ) -> tuple[Float[Tensor, "n v d"], NodeBatch]:
+        """All nodes of every picture, real ones first, and what each is."""
+        n, p = mask.shape
+        objects = self.normalise(regions + self.place(boxes)) * mask[..., None]
+        own = torch.arange(p, device=mask.device)[None, :, None].expand(n, p, 2)
+        if self.relate is None:
+            kinds = torch.full((n, p), OBJECT, device=mask.device)
+            return objects, NodeBatch(kinds, own * mask[..., None], mask)
+        pairs, real = neighbour_pairs(boxes, mask, k=self.neighbours)
+        related = self.relate(objects, pairs, pair_geometry(boxes, pairs))
+        kinds = torch.tensor([OBJECT, RELATION], device=mask.device).repeat_interleave(
+            torch.tensor([p, pairs.shape[1]], device=mask.device)
+        )
+        described = NodeBatch(kinds.expand(n, -1), torch.cat([own, pairs], dim=1), torch.cat([mask, real], dim=1))
+        order = real_first(described)
+        nodes = reordered(described, order)
+        return gather_nodes(torch.cat([objects, related], dim=1), order) * nodes.mask[..., None], nodes
+
+
+class WordNodes(nn.Module):
+    """A caption's graph: an object is the mean of the words that name it, a relation joins two through its words.
+
+    Attributes are nodes too (`attributes`), and each adds itself to its object through a gate that starts at 0.5.
+    With `relations` off there are object and attribute nodes alone.
+    """
+
+    def __init__(self, width: int, *, relations: bool, attributes: bool) -> None:
+        super().__init__()
+        self.relate = Relate(width, width) if relations else None
+        self.adorn = nn.Parameter(torch.tensor(0.5))
+        self.attributes = attributes
+        self.normalise = nn.LayerNorm(width)
+
+    def forward(self, words: Float[Tensor, "m p d"], graphs: TextGraphs) -> tuple[Float[Tensor, "m v d"], TextGraphs]:
+        """All nodes of every caption, real ones first, what each is and which words say it."""
+        said = graphs.words.to(words.dtype)
+        told = (said @ words) / said.sum(dim=-1, keepdim=True).clamp(min=1)
+        nodes, ends = graphs.nodes, graphs.nodes.ends
+        is_attribute = nodes.of_kind(ATTRIBUTE)
+        owned = torch.zeros_like(told).scatter_add(
+            1, ends[..., :1].expand(-1, -1, told.shape[2]), told * is_attribute[..., None]
+        )
+        counts = torch.zeros_like(told[..., 0]).scatter_add(1, ends[..., 0], is_attribute.to(told.dtype))
+        adorned = told + self.adorn * owned / counts.clamp(min=1)[..., None]
+        objects = self.normalise(adorned)
+        kept = nodes.of_kind(OBJECT)
+        vectors = objects
+        if self.attributes:
+            vectors = torch.where(is_attribute[..., None], self.normalise(told), vectors)
+            kept = kept | is_attribute
+        if self.relate is not None:
+            is_relation = nodes.of_kind(RELATION)
+            vectors = torch.where(is_relation[..., None], self.relate(objects, ends, told), vectors)
+            kept = kept | is_relation
+        described = NodeBatch(nodes.kinds, ends, kept)
+        order = real_first(described)
+        ordered = reordered(described, order)
+        said_by = graphs.words.gather(1, order[..., None].expand_as(graphs.words)) & ordered.mask[..., None]
+        return gather_nodes(vectors, order) * ordered.mask[..., None], TextGraphs(ordered, said_by)

@@ -1,0 +1,87 @@
+"""How well the nodes of two scene graphs match: cosines of like with like, and relations by what they join."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from crossgraph.errors import ModelError
+from crossgraph.types import RELATION, Encoded, NodeBatch
+
+
+def nodes_of(encoded: Encoded) -> tuple[Float[Tensor, "n v d"], NodeBatch]:
+    """Node vectors and what they are; raises `ModelError` for an encoding without nodes."""
+    if encoded.parts is None or encoded.nodes is None:
+        raise ModelError("graphs are scored, but an encoding without nodes was given; encode with the same method.")
+    return encoded.parts, encoded.nodes
+
+
+def comparable(images: NodeBatch, texts: NodeBatch) -> Bool[Tensor, "n v w"]:
+    """Which node of picture i may match which of caption i: both real, and both relations or both not.
+
+    Pictures have no nodes for attributes, so an attribute matches objects.
+    """
+    alike = (images.kinds == RELATION)[:, :, None] == (texts.kinds == RELATION)[:, None, :]
+    return alike & images.mask[:, :, None] & texts.mask[:, None, :]
+
+
+def consistency(cosines: Float[Tensor, "n v w"], images: NodeBatch, texts: NodeBatch) -> Float[Tensor, "n v w"]:
+    """For every pair of relations the mean cosine of their subjects and of their objects; elsewhere 0.
+
+    "a dog chases a cat" and "a cat chases a dog" name the same things: only this tells whether they are joined alike.
+    """
+    total = torch.zeros_like(cosines)
+    for end in (0, 1):
+        left, right = images.ends[..., end], texts.ends[..., end]
+        rows = cosines.gather(1, left[..., None].expand(-1, -1, cosines.shape[2]))
+        total = total + rows.gather(2, right[:, None, :].expand(-1, cosines.shape[1], -1))
+    relations = images.of_kind(RELATION)[:, :, None] & texts.of_kind(RELATION)[:, None, :]
+    return total / 2 * relations
+
+
+class LateInteraction(nn.Module):
+    """The decomposable score of two graphs: cosine of the wholes, and the best match of every text node by importance.
+
+    An embedding product and a maximum, so a whole gallery can be scored at once. A node whose kind the picture lacks
+    finds 0; a caption whose graph is empty is scored by the whole alone.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.importance = nn.Linear(width, 1, bias=False)
+        self.share = nn.Parameter(torch.ones(2))
+
+    def weights(self, texts: Encoded) -> Float[Tensor, "m w"]:
+        """How much each text node counts: positive, summing to 1 over real nodes; zeros for an empty graph."""
+        words, nodes = nodes_of(texts)
+        logits = self.importance(words).squeeze(-1)
+        shares: Tensor = logits.masked_fill(~nodes.mask, torch.finfo(logits.dtype).min).softmax(dim=-1) * nodes.mask
+        return shares
+
+    def combined(
+        self, wholes: Float[Tensor, "*pairs"], found: Float[Tensor, "*pairs w"], weights: Float[Tensor, "m w"]
+    ) -> Float[Tensor, "*pairs"]:
+        """The score from the cosine of the wholes and from how well each text node was found."""
+        scores: Tensor = self.share[0] * wholes + self.share[1] * (found * weights).sum(dim=-1)
+        return scores
+
+    def everywhere(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """All pictures with all captions."""
+        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
+        cosines = (regions @ words.flatten(0, 1).T).unflatten(2, words.shape[:2])
+        is_relation = text_nodes.kinds == RELATION
+        found = torch.zeros_like(cosines[:, 0])
+        for kind in (False, True):
+            rows = image_nodes.mask & ((image_nodes.kinds == RELATION) == kind)
+            best = cosines.masked_fill(~rows[:, :, None, None], -1.0).amax(dim=1)
+            found = torch.where((is_relation == kind) & rows.any(dim=1)[:, None, None], best, found)
+        return self.combined(images.embedding @ texts.embedding.T, found, self.weights(texts))
+
+    def pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """The same row by row."""
+        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
+        allowed = comparable(image_nodes, text_nodes)
+        best = (regions @ words.mT).masked_fill(~allowed, -1.0).amax(dim=1)
+        found = torch.where(allowed.any(dim=1), best, torch.zeros_like(best))
+        return self.combined((images.embedding * texts.embedding).sum(dim=-1), found, self.weights(texts))

@@ -1,0 +1,29 @@
+"""The two ranking losses behind one switch: what every method's `loss` setting chooses between."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.losses.triplet import triplet_loss
+
+
+class RankingLoss(nn.Module):
+    """`info_nce` with a learned inverse temperature, which starts at `scale` and stays below 100; or `triplet_loss`."""
+
+    def __init__(self, kind: Literal["info_nce", "triplet"], *, margin: float = 0.2, scale: float = 20.0) -> None:
+        super().__init__()
+        self.margin = margin
+        self.scale = nn.Parameter(torch.tensor(scale).log()) if kind == "info_nce" else None
+
+    def forward(
+        self, scores: Float[Tensor, "n m"], caption_image: Int[Tensor, " m"], *, hardness: float
+    ) -> Float[Tensor, ""]:
+        """The loss of a batch's scores; `hardness` matters to the hinge only."""
+        if self.scale is None:
+            return triplet_loss(scores, caption_image, margin=self.margin, hardness=hardness)
+        return info_nce(scores, caption_image, scale=self.scale.exp().clamp(max=100.0))

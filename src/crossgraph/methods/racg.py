@@ -1,0 +1,299 @@
+"""RACG: relation-aggregated cross-graph correlation learning (Peng, He, Liu, Cheung, Xu, Cui 2024).
+
+Both sides become graphs of objects and relations. Nodes take in their neighbours, then each node of a pair of graphs
+gathers its counterparts on the other side; a relation looks for one that joins the same things the same way round.
+
+    regions, boxes -> RegionNodes --+-> GatedGraphAttention -> nodes
+    words, parse   -> WordNodes ----+
+    pair of graphs -> CrossGraphEncoder -> MultiHeadAlignment -> score
+
+| module of the abstract           | class               | status        |
+|----------------------------------|---------------------|---------------|
+| semantic-embedded graph          | RegionNodes, WordNodes | purpose documented, formulas reconstructed |
+| intramodal relations             | GatedGraphAttention | purpose documented, formulas reconstructed |
+| cross-graph relation encoder     | CrossGraphEncoder   | purpose documented, formulas reconstructed |
+| feature reconstruction           | Reconstruction      | purpose documented, formulas reconstructed |
+| multihead similarity alignment   | MultiHeadAlignment  | purpose documented, formulas reconstructed |
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from crossgraph.encoders.graph_sides import GraphSides
+from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.node_explanation import best_matches, explain_nodes
+from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
+from crossgraph.losses.ranking import RankingLoss
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
+
+
+class RacgConfig(MethodConfig):
+    """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
+
+    width: int = Field(256, gt=0, description="channels of nodes (the paper's family uses 1024)")
+    heads: int = Field(8, gt=0, description="heads of the alignment, and of pooling; 1: plain cosine")
+    neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
+    relations: bool = Field(True, description="relation nodes on both sides; off: objects only")
+    intra_graph: bool = Field(True, description="nodes take in their neighbours")
+    cross_graph: bool = Field(True, description="the cross-graph encoder; off: each node's best match alone")
+    consistency: bool = Field(True, description="relations match by the objects they join, too")
+    reconstruction: bool = Field(True, description="rebuild a node from its counterparts, for matched pairs")
+    cross_at_inference: bool = Field(True, description="off: the encoder acts in training only, scores decompose")
+    both_directions: bool = Field(True, description="average text-to-picture and picture-to-text alignment")
+    sharpness: float = Field(9.0, gt=0, description="inverse temperature of the cross-graph attention")
+    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
+    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
+    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
+    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
+    margin: float = Field(0.2, description="of the hinge")
+    candidates: int = Field(
+        6, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
+    )
+    late_weight: float = Field(1.0, ge=0, description="weight of the loss of decomposable scores, over the whole batch")
+    global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
+    reconstruction_weight: float = Field(0.1, ge=0, description="weight of the reconstruction loss")
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> RacgConfig:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
+        return self
+
+
+class CrossGraphEncoder(nn.Module):
+    """Every node gathers its counterparts in the other graph; relations prefer those that join the same objects.
+
+    With cosines E of comparable nodes and the mean cosine C of what two relations join, a node looks with
+    softmax(sharpness * (E + beta C)), and what it sees is M. beta is learned and starts at 1.
+    """
+
+    def __init__(self, width: int, *, sharpness: float, consistent: bool) -> None:
+        super().__init__()
+        self.sharpness = sharpness
+        self.trust = nn.Parameter(torch.tensor(1.0)) if consistent else None
+        self.map_seen, self.map_told = (nn.Linear(width, width, bias=False) for _ in range(2))
+        for linear in (self.map_seen, self.map_told):
+            nn.init.eye_(linear.weight)
+
+    def weights(
+        self, images: Encoded, texts: Encoded
+    ) -> tuple[Float[Tensor, "n v w"], Float[Tensor, "n v w"], Float[Tensor, "n v w"]]:
+        """Of each pair: how every text node looks at picture nodes, how every picture node looks back, and C."""
+        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
+        cosines = regions @ words.mT
+        joined = consistency(cosines, image_nodes, text_nodes)
+        biased = cosines if self.trust is None else cosines + self.trust * joined
+        allowed = comparable(image_nodes, text_nodes)
+        logits = (self.sharpness * biased).masked_fill(~allowed, torch.finfo(cosines.dtype).min)
+        return logits.softmax(dim=1) * allowed, logits.softmax(dim=2) * allowed, joined
+
+
+class MultiHeadAlignment(nn.Module):
+    """How well a node agrees with its counterpart: cosines of `heads` slices of the channels, weighed.
+
+    The node first takes in its counterpart through a scalar gate: z' = z + sigmoid(u [z * M; cos]) M.
+    """
+
+    def __init__(self, width: int, *, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.gate = nn.Linear(width + 1, 1)
+        self.share = nn.Parameter(torch.zeros(heads))
+        nn.init.constant_(self.gate.bias, -2.0)
+
+    def forward(self, nodes: Float[Tensor, "n k d"], counterparts: Float[Tensor, "n k d"]) -> Float[Tensor, "n k"]:
+        """One number in [-1, 1] per node."""
+        cosine = F.cosine_similarity(nodes, counterparts, dim=-1, eps=1e-6)[..., None]
+        gate = torch.sigmoid(self.gate(torch.cat([nodes * counterparts, cosine], dim=-1)))
+        taken = (nodes + gate * counterparts).unflatten(-1, (self.heads, -1))
+        slices = F.cosine_similarity(taken, counterparts.unflatten(-1, (self.heads, -1)), dim=-1, eps=1e-6)
+        agreed: Tensor = slices @ self.share.softmax(dim=0)
+        return agreed
+
+
+class Reconstruction(nn.Module):
+    """How far nodes are from what can be rebuilt of them from their counterparts: mean of 1 - cos, weighed."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.decode = nn.Linear(width, width)
+
+    def forward(
+        self, nodes: Float[Tensor, "n k d"], counterparts: Float[Tensor, "n k d"], weights: Float[Tensor, "n k"]
+    ) -> Float[Tensor, ""]:
+        """The mean over pairs; the nodes are a fixed target."""
+        miss = 1 - F.cosine_similarity(self.decode(counterparts), nodes.detach(), dim=-1, eps=1e-6)
+        error: Tensor = ((miss * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-6)).mean()
+        return error
+
+
+class Racg(Method):
+    """The whole method: graphs on each side, a cross-graph encoder and a multi-head alignment on each pair."""
+
+    name: ClassVar[str] = "racg"
+    config_type: ClassVar[type[MethodConfig]] = RacgConfig
+    reranks: ClassVar[bool] = True
+    reads_graphs: ClassVar[bool] = True
+    provenance: ClassVar[tuple[Provenance, ...]] = (
+        Provenance(
+            "semantic-embedded graph",
+            "RegionNodes, WordNodes",
+            "documented",
+            "abstract: 'semantic-embedded graph to explore both fine-grained objects and their relations of different "
+            "media types'; node formulas, geometric picture relations and the parse are reconstructed",
+        ),
+        Provenance(
+            "intramodal relations",
+            "GatedGraphAttention",
+            "documented",
+            "abstract: 'aggregating both intramodal and intermodal relations'; attention and the gate are reconstructed",
+        ),
+        Provenance(
+            "cross-graph relation encoder",
+            "CrossGraphEncoder",
+            "documented",
+            "abstract: 'explore the intermodal relation across different modalities'; attention and the consistency "
+            "of relations with the objects they join are reconstructed (the consistency is ours)",
+        ),
+        Provenance(
+            "feature reconstruction",
+            "Reconstruction",
+            "documented",
+            "abstract: named, 'to optimize the node-level semantic correspondence'; the loss is reconstructed",
+        ),
+        Provenance(
+            "multihead similarity alignment",
+            "MultiHeadAlignment",
+            "documented",
+            "abstract: named; slices, gate and weights are reconstructed",
+        ),
+        Provenance("importance of nodes", "LateInteraction", "reconstructed", "ours: not every node counts alike"),
+        Provenance("region and word encoders", "GraphSides", "reconstructed", "family default"),
+        Provenance(
+            "cosine of wholes in the score", "LateInteraction.share", "reconstructed", "ours: what no node says"
+        ),
+        Provenance("ranking loss", "losses.RankingLoss", "reconstructed", "family default is the hinge"),
+        Provenance("late and shortlist losses", "Racg.losses", "reconstructed", "ours: calibrate what decomposes"),
+    )
+
+    def __init__(self, config: RacgConfig, sizes: InputSizes) -> None:
+        super().__init__(config, sizes)
+        self.config = config
+        width = config.width
+        self.graphs = GraphSides(
+            width,
+            **sizes.model_dump(),
+            word_width=config.word_width,
+            gru_width=config.gru_width,
+            heads=config.heads,
+            dropout=config.dropout,
+            neighbours=config.neighbours,
+            relations=config.relations,
+            attributes=False,
+            linked=config.intra_graph,
+        )
+        self.late = LateInteraction(width)
+        crosses = config.cross_graph
+        self.cross = (
+            CrossGraphEncoder(width, sharpness=config.sharpness, consistent=config.consistency and config.relations)
+            if crosses
+            else None
+        )
+        self.align = MultiHeadAlignment(width, heads=config.heads) if crosses else None
+        rebuilds = crosses and config.reconstruction and config.reconstruction_weight > 0
+        self.rebuild_text, self.rebuild_image = (Reconstruction(width) if rebuilds else None for _ in range(2))
+        self.rank = RankingLoss(config.loss, margin=config.margin)
+        self.rank_global = RankingLoss(config.loss, margin=config.margin)
+
+    def encode_images(self, images: ImageBatch) -> Encoded:
+        """Unit node vectors, objects first, and a unit vector of the whole."""
+        return self.graphs.images(images)
+
+    def encode_texts(self, texts: TextBatch) -> Encoded:
+        """Unit node vectors, objects first, and a unit vector of the whole."""
+        return self.graphs.texts(texts)[0]
+
+    @property
+    def crosses(self) -> bool:
+        """Whether scores are pairwise; else they decompose into a product of embeddings and best matches."""
+        return self.cross is not None and self.config.cross_at_inference
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """Pair by pair through the cross-graph encoder; one product and a maximum where it is not used."""
+        return super().score(images, texts) if self.crosses else self.late.everywhere(images, texts)
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """How well each pair matches."""
+        return self.cross_pairs(images, texts) if self.crosses else self.late.pairs(images, texts)
+
+    def cross_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """The score with the cross-graph encoder, row by row."""
+        assert self.cross is not None
+        assert self.align is not None
+        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
+        looks, looks_back, joined = self.cross.weights(images, texts)
+        found = self.align(words, self.cross.map_seen(looks.mT @ regions))
+        if self.cross.trust is not None:
+            found = found + self.cross.trust * (looks * joined).sum(dim=1)
+        weights = self.late.weights(texts)
+        if self.config.both_directions:
+            coverage = looks.amax(dim=2)
+            heard = self.align(regions, self.cross.map_told(looks_back @ words))
+            back = (heard * coverage).sum(dim=1) / coverage.sum(dim=1).clamp(min=1e-6)
+            # a text node's share of the answer of the other direction, so that both average
+            found = (found + back[:, None]) / 2
+        whole = (images.embedding * texts.embedding).sum(dim=-1)
+        return self.late.combined(whole, found, weights)
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """Ranking losses of the pair scores, the late scores and the wholes; reconstruction of matched pairs."""
+        images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
+        links, config = batch.caption_image, self.config
+        coarse, late = images.embedding @ texts.embedding.T, self.late.everywhere(images, texts)
+        losses = {
+            "global": config.global_weight * self.rank_global(coarse, links, hardness=batch.hardness),
+            "late": config.late_weight * self.rank(late, links, hardness=batch.hardness),
+        }
+        if self.cross is not None:
+            fine = candidate_scores(self.cross_pairs, images, texts, late.detach(), links, count=config.candidates)
+            losses["cross"] = self.rank(fine, links, hardness=batch.hardness)
+        if self.rebuild_text is not None:
+            losses["reconstruction"] = config.reconstruction_weight * self.reconstruction(images[links], texts)
+        return losses
+
+    def reconstruction(self, images: Encoded, texts: Encoded) -> Float[Tensor, ""]:
+        """How badly the nodes of matched pairs, row by row, can be rebuilt from what they see on the other side.
+
+        A picture node counts by how much any word looks at it: what nobody mentions need not be rebuilt.
+        """
+        assert self.cross is not None
+        assert self.rebuild_text is not None
+        assert self.rebuild_image is not None
+        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
+        looks, looks_back, _ = self.cross.weights(images, texts)
+        seen, told = self.cross.map_seen(looks.mT @ regions), self.cross.map_told(looks_back @ words)
+        of_text = self.rebuild_text(words, seen, self.late.weights(texts).detach())
+        return of_text + self.rebuild_image(regions, told, looks.amax(dim=2).detach())
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """Which node of the caption looked at which of the picture, spread over words and regions."""
+        image, (text, graph) = self.encode_images(images), self.graphs.texts(texts)
+        looks = self.cross.weights(image, text)[0] if self.crosses else best_matches(image, text)
+        return explain_nodes(
+            images,
+            texts,
+            image,
+            text,
+            graph,
+            looks,
+            weights=self.late.share[1] * self.late.weights(text),
+            score=self.score_pairs(image, text),
+        )

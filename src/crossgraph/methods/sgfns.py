@@ -1,0 +1,280 @@
+"""SGFNS: scene graph fusion and negative sample generation strategy (Wang, Yang, Wang, Xu, Dong 2025).
+
+Both sides become scene graphs. A pair's two graphs are joined by explicit edges between nodes that match, and only
+along those do they exchange what they know. Training adds captions edited to be false and pictures robbed of what
+tells them from a look-alike, with a loss of their own.
+
+    regions, boxes -> RegionNodes -> GatedGraphAttention --+-> base score (decomposes) --+
+    words, parse   -> WordNodes   -> GatedGraphAttention --+-> FusionGraph (pairwise) ---+-> score
+
+| module of the abstract           | class                  | status        |
+|----------------------------------|------------------------|---------------|
+| scene graphs of both sides       | RegionNodes, WordNodes | purpose documented, formulas reconstructed |
+| explicit scene graph fusion      | FusionGraph            | purpose documented, formulas reconstructed |
+| negative sample generation       | graphs.negatives, Sgfns.robbed | purpose documented, rules reconstructed |
+| extra loss for negatives         | losses.false_caption_hinge | purpose documented, formula reconstructed |
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from crossgraph.encoders.graph_sides import GraphSides
+from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.graph_nodes import gather_nodes
+from crossgraph.layers.node_explanation import best_matches, explain_nodes
+from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
+from crossgraph.losses.generated import false_caption_choice, false_caption_hinge
+from crossgraph.losses.ranking import RankingLoss
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, NodeBatch, Provenance, TextBatch
+
+Negatives = Literal["none", "swap", "attr", "similar", "all"]
+
+
+class SgfnsConfig(MethodConfig):
+    """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
+
+    width: int = Field(256, gt=0, description="channels of nodes (the paper's family uses 1024)")
+    heads: int = Field(8, gt=0, description="heads that pool parts into the whole; must divide the width")
+    neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
+    relations: bool = Field(True, description="relation nodes on both sides; off: objects and attributes only")
+    attributes: bool = Field(True, description="attribute nodes of captions; off: attributes inside objects only")
+    fusion: bool = Field(True, description="the fusion graph; off: the decomposable base score alone")
+    negatives: Negatives = Field(
+        "all",
+        description="captions edited to be false: subject and object exchanged or a predicate replaced (swap), "
+        "attributes exchanged (attr), a look-alike's phrase, and pictures robbed (similar)",
+    )
+    neg_loss: Literal["hinge", "ce"] = Field("hinge", description="margin, or softmax over a caption and its edits")
+    neg_weight: float = Field(1.0, ge=0, description="weight of the loss of generated negatives")
+    neg_margin: float = Field(0.2, description="of its hinge")
+    top: int = Field(2, ge=1, description="cross edges of a text node: to so many best matches")
+    threshold: float = Field(0.1, ge=-1, le=1, description="least cosine of a cross edge")
+    robbed: float = Field(0.25, gt=0, lt=1, description="share of a picture's regions that a visual negative lacks")
+    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
+    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
+    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
+    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
+    margin: float = Field(0.2, description="of the ranking hinge")
+    candidates: int = Field(
+        6, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
+    )
+    base_weight: float = Field(1.0, ge=0, description="weight of the loss of the base score, over the whole batch")
+    global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> SgfnsConfig:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
+        return self
+
+
+class FusionGraph(nn.Module):
+    """Both graphs of a pair as one: text nodes and the picture nodes they match, joined by explicit cross edges.
+
+    A text node has edges to its `top` best matches of its kind whose cosine exceeds `threshold`. Along them, and
+    nowhere else, nodes of either side take in the other's, with attention and a residual gate that starts at 0.1.
+    Both sides are then read out over the nodes that an edge touches, and compared.
+    """
+
+    def __init__(self, width: int, *, top: int, threshold: float) -> None:
+        super().__init__()
+        self.top, self.threshold = top, threshold
+        self.query, self.key, self.forth, self.back = (nn.Linear(width, width, bias=False) for _ in range(4))
+        self.gate = nn.Parameter(torch.tensor(0.1))
+        self.judge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
+
+    def edges(
+        self, images: Encoded, texts: Encoded
+    ) -> tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]]:
+        """Of every text node its best matches in the picture, their cosines, and which of them are edges."""
+        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
+        cosines = words @ regions.mT
+        allowed = comparable(image_nodes, text_nodes).mT
+        best = cosines.masked_fill(~allowed, -2.0).topk(min(self.top, cosines.shape[2]), dim=2)
+        return best.indices, best.values, best.values > self.threshold
+
+    def forward(self, images: Encoded, texts: Encoded) -> tuple[Float[Tensor, " n"], Float[Tensor, "n v w"]]:
+        """What the fused graph adds to each pair's score, in (-1, 1), and how much each cross edge carried."""
+        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
+        places, _, kept = self.edges(images, texts)
+        n, w, k = places.shape
+        matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, -1)
+        logits = (self.query(words)[:, :, None] * self.key(matched)).sum(dim=-1) / words.shape[2] ** 0.5
+        shares = logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
+        told = words + self.gate * (shares[..., None] * self.forth(matched)).sum(dim=2)
+        heard = matched + self.gate * shares[..., None] * self.back(words)[:, :, None]
+        touched = kept.any(dim=2)
+        count = touched.sum(dim=1, keepdim=True).clamp(min=1)
+        text = (told * touched[..., None]).sum(dim=1) / count
+        image = (heard * shares[..., None]).sum(dim=(1, 2)) / count
+        judged = torch.tanh(self.judge(torch.cat([(image - text).square(), image * text], dim=-1)).squeeze(-1))
+        fired = torch.zeros(n, w, regions.shape[1], dtype=shares.dtype, device=shares.device)
+        return judged * touched.any(dim=1), fired.scatter_add(2, places, shares).mT
+
+
+class Sgfns(Method):
+    """The whole method: graphs on each side, a decomposable base score, an explicit fusion graph on each pair."""
+
+    name: ClassVar[str] = "sgfns"
+    config_type: ClassVar[type[MethodConfig]] = SgfnsConfig
+    reranks: ClassVar[bool] = True
+    reads_graphs: ClassVar[bool] = True
+    provenance: ClassVar[tuple[Provenance, ...]] = (
+        Provenance(
+            "scene graphs of both sides",
+            "RegionNodes, WordNodes, GatedGraphAttention",
+            "documented",
+            "abstract: 'scene graph-based approach'; node formulas, geometric picture relations, the parse and the "
+            "gates are reconstructed",
+        ),
+        Provenance(
+            "explicit scene graph fusion",
+            "FusionGraph",
+            "documented",
+            "abstract: 'explicitly model fine-grained semantic information in images and texts'; the edges, one "
+            "attention layer and the read-outs are reconstructed",
+        ),
+        Provenance(
+            "negative sample generation",
+            "graphs.negatives, Sgfns.robbed",
+            "documented",
+            "abstract: 'negative sample generation strategy' for 'insignificant features of similar images'; that "
+            "captions are edited, pictures robbed, and every rule of it are reconstructed",
+        ),
+        Provenance(
+            "extra loss",
+            "losses.false_caption_hinge",
+            "documented",
+            "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is reconstructed",
+        ),
+        Provenance("base score", "LateInteraction", "reconstructed", "late interaction of nodes, and cosine of wholes"),
+        Provenance("importance of nodes", "LateInteraction", "reconstructed", "ours: not every node counts alike"),
+        Provenance("region and word encoders", "GraphSides", "reconstructed", "family default"),
+        Provenance("ranking loss", "losses.RankingLoss", "reconstructed", "family default is the hinge"),
+        Provenance("base and shortlist losses", "Sgfns.losses", "reconstructed", "ours: calibrate what decomposes"),
+    )
+
+    def __init__(self, config: SgfnsConfig, sizes: InputSizes) -> None:
+        super().__init__(config, sizes)
+        self.config = config
+        width = config.width
+        self.graphs = GraphSides(
+            width,
+            **sizes.model_dump(),
+            word_width=config.word_width,
+            gru_width=config.gru_width,
+            heads=config.heads,
+            dropout=config.dropout,
+            neighbours=config.neighbours,
+            relations=config.relations,
+            attributes=config.attributes,
+            linked=True,
+        )
+        self.base = LateInteraction(width)
+        self.fuse = FusionGraph(width, top=config.top, threshold=config.threshold) if config.fusion else None
+        self.rank = RankingLoss(config.loss, margin=config.margin)
+        self.rank_global = RankingLoss(config.loss, margin=config.margin)
+
+    @property
+    def edits(self) -> frozenset[str]:
+        """The kinds of false captions that training wants."""
+        kinds = {"none": (), "swap": ("swap", "predicate"), "attr": ("attribute",), "similar": ("similar",)}
+        every = frozenset(kind for some in kinds.values() for kind in some)
+        return every if self.config.negatives == "all" else frozenset(kinds[self.config.negatives])
+
+    def encode_images(self, images: ImageBatch) -> Encoded:
+        """Unit node vectors, objects first, and a unit vector of the whole."""
+        return self.graphs.images(images)
+
+    def encode_texts(self, texts: TextBatch) -> Encoded:
+        """Unit node vectors, objects first, and a unit vector of the whole."""
+        return self.graphs.texts(texts)[0]
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """Pair by pair through the fusion graph; one product and a maximum without it."""
+        return self.base.everywhere(images, texts) if self.fuse is None else super().score(images, texts)
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """The base score of each pair, and what the fused graph adds."""
+        base = self.base.pairs(images, texts)
+        return base if self.fuse is None else base + self.fuse(images, texts)[0]
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """Ranking losses of the pair scores, the base scores and the wholes; the extra loss of generated negatives."""
+        images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
+        links, config = batch.caption_image, self.config
+        coarse, base = images.embedding @ texts.embedding.T, self.base.everywhere(images, texts)
+        losses = {
+            "global": config.global_weight * self.rank_global(coarse, links, hardness=batch.hardness),
+            "base": config.base_weight * self.rank(base, links, hardness=batch.hardness),
+        }
+        if self.fuse is not None:
+            fine = candidate_scores(self.score_pairs, images, texts, base.detach(), links, count=config.candidates)
+            losses["fused"] = self.rank(fine, links, hardness=batch.hardness)
+        if config.negatives != "none":
+            losses["negatives"] = config.neg_weight * self._against_negatives(batch, images, texts)
+        return losses
+
+    def _against_negatives(self, batch: Batch, images: Encoded, texts: Encoded) -> Float[Tensor, ""]:
+        """The extra loss: a picture against false captions, and a caption against its picture robbed."""
+        links = batch.caption_image
+        true = self.score_pairs(images[links], texts)
+        loss = true.sum() * 0.0
+        if (edits := batch.false_captions) is not None and len(edits.texts):
+            false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
+            if self.config.neg_loss == "ce" and self.rank.scale is not None:
+                scale = self.rank.scale.exp().clamp(max=100.0)
+                loss = loss + false_caption_choice(true, false, edits.caption, scale=scale)
+            else:
+                loss = loss + false_caption_hinge(true, false, edits.caption, margin=self.config.neg_margin)
+        if self.config.negatives in ("similar", "all") and len(batch.images) > 1:
+            lacking = self.score_pairs(self.robbed(images, texts, links), texts)
+            every = torch.arange(len(true), device=true.device)
+            loss = loss + false_caption_hinge(true, lacking, every, margin=self.config.neg_margin)
+        return loss
+
+    def robbed(self, images: Encoded, texts: Encoded, links: Int[Tensor, " m"]) -> Encoded:
+        """Each caption's picture without what the caption speaks of and the picture's look-alike lacks.
+
+        The look-alike is the batch's nearest other picture. Of the regions, the share `robbed` goes for which the
+        caption's best cosine is highest less that of the look-alike's best counterpart, with their relations. Only
+        nodes change: the whole stays, so the loss cannot be won by it.
+        """
+        (regions, nodes), (words, _) = nodes_of(images), nodes_of(texts)
+        alike = images.embedding @ images.embedding.T
+        alike = alike.masked_fill(torch.eye(len(images), dtype=torch.bool, device=alike.device), -2.0)
+        others = alike.argmax(dim=1)
+        objects = nodes.of_kind(OBJECT)
+        shared = (regions @ regions[others].mT).masked_fill(~objects[others][:, None, :], -1.0).amax(dim=2)
+        spoken = (regions[links] @ words.mT).amax(dim=2)
+        telling = (spoken - shared[links]).detach().masked_fill(~objects[links], -torch.inf)
+        count = (objects.sum(dim=1) * self.config.robbed).ceil().clamp(min=1).long()[links]
+        place = telling.argsort(dim=1, descending=True).argsort(dim=1)
+        gone = (place < count[:, None]) & objects[links]
+        ends = nodes.ends[links]
+        lost = gone.gather(1, ends[..., 0]) | gone.gather(1, ends[..., 1])
+        mask = nodes.mask[links] & ~lost
+        left = NodeBatch(nodes.kinds[links], ends, mask)
+        return Encoded(images.embedding[links], regions[links] * mask[..., None], mask, left)
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """The cross edges that fired between the caption's nodes and the picture's, spread over words and regions."""
+        image, (text, graph) = self.encode_images(images), self.graphs.texts(texts)
+        looks = best_matches(image, text) if self.fuse is None else self.fuse(image, text)[1]
+        return explain_nodes(
+            images,
+            texts,
+            image,
+            text,
+            graph,
+            looks,
+            weights=self.base.share[1] * self.base.weights(text),
+            score=self.score_pairs(image, text),
+        )
