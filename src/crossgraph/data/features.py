@@ -20,12 +20,17 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
+from crossgraph.data.graph_batches import batch_graphs
 from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.data.text import normalise
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.errors import ConfigError, ImageError, unknown_name
+from crossgraph.graphs.caption_parser import CaptionParser
+from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.progress import Progress, Silent
 from crossgraph.types import ImageBatch, TextBatch
 
@@ -77,20 +82,26 @@ class TextTable:
     captions: tuple[str, ...]
     state_width: int
     read: Callable[[str], TextFeatures]
+    graph: Callable[[str], SceneGraph] | None = None
+    """Scene graphs of the captions, for methods that read them."""
 
     def __len__(self) -> int:
         return len(self.captions)
 
     def rows(self, indices: Sequence[int]) -> TextBatch:
         """The captions at `indices`, which may repeat, padded to the longest; states in single precision."""
-        texts = [self.read(self.captions[index]) for index in indices]
+        captions = [self.captions[index] for index in indices]
+        texts = [self.read(caption) for caption in captions]
         words = tuple(text.words for text in texts)
+        graphs = None
+        if self.graph is not None:
+            graphs = batch_graphs(captions, [self.graph(caption) for caption in captions], lengths=[*map(len, words)])
         if self.state_width:
             empty = np.zeros((0, self.state_width), np.float16)
             states, mask = pad([text.states for text in texts if text.states is not None], empty)
-            return TextBatch(mask, words, states=states.float())
+            return TextBatch(mask, words, states=states.float(), graphs=graphs)
         ids, mask = pad([text.ids for text in texts if text.ids is not None], np.zeros(0, np.int64))
-        return TextBatch(mask, words, ids=ids)
+        return TextBatch(mask, words, ids=ids, graphs=graphs)
 
 
 def pad(pieces: Sequence[Array], empty: Array) -> tuple[Tensor, Tensor]:
@@ -150,17 +161,23 @@ def extract_image_features(
 
 
 def extract_text_features(
-    captions: Sequence[str], encoder: TextEncoder, cache: FeatureCache, *, progress: Progress | None = None
+    captions: Sequence[str],
+    encoder: TextEncoder,
+    cache: FeatureCache,
+    *,
+    parser: CaptionParser | None = None,
+    progress: Progress | None = None,
 ) -> TextTable:
-    """The words of `captions` as a table; equal captions are encoded once.
+    """The words of `captions` as a table, with their scene graphs if a `parser` is given; equal captions once.
 
     Vocabulary ids, and a handful of new captions (a query, not a corpus), stay in memory: reading and writing them
     would cost more than encoding them.
     """
     distinct = list(dict.fromkeys(captions))
+    graph = None if parser is None else _graphs(distinct, parser, cache, progress=progress).__getitem__
     if encoder.vocabulary_size:
         features = dict(zip(distinct, encoder.encode(distinct), strict=True))
-        return TextTable(tuple(captions), 0, features.__getitem__)
+        return TextTable(tuple(captions), 0, features.__getitem__, graph)
     store = cache.records(encoder.name, encoder.fingerprint, view="text")
     missing = [caption for caption in distinct if _caption_key(caption) not in store]
     fresh: dict[str, TextFeatures] = {}
@@ -172,7 +189,18 @@ def extract_text_features(
     def read(caption: str) -> TextFeatures:
         return fresh[caption] if caption in fresh else _text_of_record(store.read(_caption_key(caption)))
 
-    return TextTable(tuple(captions), encoder.state_width, read)
+    return TextTable(tuple(captions), encoder.state_width, read, graph)
+
+
+def _graphs(
+    captions: Sequence[str], parser: CaptionParser, cache: FeatureCache, *, progress: Progress | None
+) -> dict[str, SceneGraph]:
+    """The scene graph of each caption; a handful is parsed without asking the cache."""
+    if len(captions) <= TEXT_BATCH:
+        parsed = parser.parse_all([normalise(caption) for caption in captions])
+    else:
+        parsed = parse_captions(captions, parser, cache, progress=progress)
+    return dict(zip(captions, parsed, strict=True))
 
 
 def _digest_files(paths: Sequence[Path], *, pool: Executor, progress: Progress) -> list[str | Skipped]:

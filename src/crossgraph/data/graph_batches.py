@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from crossgraph.data.text import WORD, normalise
+from crossgraph.data.caption_graphs import words_of_span
 from crossgraph.graphs.scene_graph import SceneGraph, Span
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, NodeBatch, TextGraphs
 
@@ -17,11 +17,6 @@ class _Node:
     kind: int
     ends: tuple[int, int]
     words: tuple[int, ...]
-
-
-def word_spans(sentence: str) -> list[Span]:
-    """Where the words of `tokenize` stand in the normalised sentence."""
-    return [match.span() for match in WORD.finditer(normalise(sentence))]
 
 
 def batch_graphs(captions: Sequence[str], graphs: Sequence[SceneGraph], *, lengths: Sequence[int]) -> TextGraphs:
@@ -45,25 +40,20 @@ def batch_graphs(captions: Sequence[str], graphs: Sequence[SceneGraph], *, lengt
 
 
 def _nodes(caption: str, graph: SceneGraph, kept: int) -> list[_Node]:
-    spans = word_spans(caption)[:kept]
-    said = {number: found for number, thing in enumerate(graph.objects) if (found := _words(thing.span, spans))}
+    def words(span: Span | None) -> tuple[int, ...]:
+        found = () if span is None else words_of_span(caption, span)
+        return tuple(place for place in found if place < kept)
+
+    said = {number: found for number, thing in enumerate(graph.objects) if (found := words(thing.span))}
     if not said:
         return [_Node(OBJECT, (0, 0), tuple(range(kept)))]
     place = {number: position for position, number in enumerate(said)}
-    nodes = [_Node(OBJECT, (place[number], place[number]), words) for number, words in said.items()]
+    nodes = [_Node(OBJECT, (place[number], place[number]), found) for number, found in said.items()]
     for relation in graph.relations:
         if relation.subject in place and relation.object in place:
-            joined = (place[relation.subject], place[relation.object])
-            nodes.append(_Node(RELATION, joined, _words(relation.span, spans)))
+            nodes.append(_Node(RELATION, (place[relation.subject], place[relation.object]), words(relation.span)))
     for number in said:
         for attribute in graph.objects[number].attributes:
-            if found := _words(attribute.span, spans):
+            if found := words(attribute.span):
                 nodes.append(_Node(ATTRIBUTE, (place[number], place[number]), found))
     return nodes
-
-
-def _words(span: Span | None, spans: Sequence[Span]) -> tuple[int, ...]:
-    """The positions of the words that a span touches."""
-    if span is None:
-        return ()
-    return tuple(place for place, (start, end) in enumerate(spans) if start < span[1] and end > span[0])

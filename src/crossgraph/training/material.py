@@ -14,6 +14,7 @@ from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extrac
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import DataError
+from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress
 from crossgraph.types import Batch, ImageBatch
 
@@ -52,9 +53,13 @@ def gather_material(
     *,
     cache: FeatureCache,
     mirror: bool,
+    parser: CaptionParser | None = None,
     progress: Progress,
 ) -> Material:
-    """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus."""
+    """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus.
+
+    A `parser` is given for methods that read scene graphs.
+    """
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
     images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
@@ -62,5 +67,5 @@ def gather_material(
     mirrored = None
     if mirror:
         mirrored, _ = extract_image_features(corpus.image_paths, image_encoder, cache, view="mirror", progress=progress)
-    texts = extract_text_features(corpus.captions, text_encoder, cache, progress=progress)
+    texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
     return Material(corpus, images, mirrored, texts)

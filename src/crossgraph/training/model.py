@@ -12,7 +12,7 @@ import torch
 
 from crossgraph.config import ImagesConfig, RunConfig, validated
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
+from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
@@ -105,7 +105,7 @@ class TrainedModel:
 
     def encode_sentences(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """One row per sentence."""
-        table = extract_text_features(sentences, self.text_encoder, self.cache, progress=progress or Silent())
+        table = self.text_features(sentences, progress=progress)
         return self.encode_text_table(table)
 
     def encode_image_table(self, table: ImageTable) -> Encoded:
@@ -121,7 +121,7 @@ class TrainedModel:
         table, skipped = self.image_features([path])
         if skipped:
             raise ImageError(path, skipped[0].reason)
-        text = extract_text_features([sentence], self.text_encoder, self.cache, progress=Silent())
+        text = self.text_features([sentence])
         with torch.inference_mode():
             return self.method.explain(table.rows([0]).to(self.device), text.rows([0]).to(self.device))
 

@@ -21,6 +21,7 @@ from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method, method_type
 from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Progress
@@ -60,13 +61,21 @@ def train_run(
     training_split, validation_split = _splits(corpus, config)
     text_encoder = text_encoder_for(config, corpus.split(training_split).captions, device=device)
     image_encoder = build_encoder(config.images, device)
+    parser = CaptionParser() if method_type(config.method).reads_graphs else None
     gather = partial(
-        gather_material, image_encoder=image_encoder, text_encoder=text_encoder, cache=cache, progress=progress
+        gather_material,
+        image_encoder=image_encoder,
+        text_encoder=text_encoder,
+        cache=cache,
+        parser=parser,
+        progress=progress,
     )
     material = gather(corpus.split(training_split), mirror=config.images.mirror)
     held_out = gather(corpus.split(validation_split), mirror=False)
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
     manifest = _manifest(config, corpus, material, held_out, image_encoder, text_encoder, helper)
+    if parser is not None:
+        manifest["parser"] = parser.fingerprint
     torch.manual_seed(config.training.seed)
     method = build_method(config.method, config.model, InputSizes.model_validate(manifest["sizes"]))
     manifest["parameters"] = sum(parameter.numel() for parameter in method.parameters())
