@@ -50,6 +50,11 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.sizes = sizes
 
+    @property
+    def edits(self) -> frozenset[str]:
+        """The kinds of false captions that training should bring along; none by default (`graphs.negatives`)."""
+        return frozenset()
+
     @abstractmethod
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One row per picture; no row depends on its batch companions or on padding."""

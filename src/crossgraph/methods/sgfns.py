@@ -36,6 +36,15 @@ from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, Node
 
 Negatives = Literal["none", "swap", "attr", "similar", "all"]
 
+EDITS: dict[Negatives, frozenset[str]] = {
+    "none": frozenset(),
+    "swap": frozenset({"swap", "predicate"}),
+    "attr": frozenset({"attribute"}),
+    "similar": frozenset({"similar"}),
+    "all": frozenset({"swap", "predicate", "attribute", "similar"}),
+}
+"""What each choice edits in captions (`graphs.negatives`)."""
+
 
 class SgfnsConfig(MethodConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""

@@ -33,7 +33,10 @@ from crossgraph.training.checkpoint import (
     write_atomically,
     write_tensors,
 )
+from crossgraph.training.falsify import LOOK_ALIKES, Falsifier
 from crossgraph.training.material import Material
+from crossgraph.training.model import encode_images, encode_texts
+from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.schedule import hardness, learning_rate_factor
 from crossgraph.training.validation import Validation
 
@@ -62,6 +65,7 @@ class Trainer:
         material: Material,
         validation: Validation,
         neighbours: Tensor | None,
+        falsifier: Falsifier | None = None,
         fingerprint: str,
         progress: Progress,
         device: str,
@@ -69,6 +73,7 @@ class Trainer:
         self.method, self.training, self.run = method.to(device), config.training, run
         self.material, self.validation = material, validation
         self.neighbours = None if neighbours is None else neighbours.numpy()
+        self.falsifier, self.look_alikes = falsifier, torch.empty(0, 0, dtype=torch.long)
         self.mirror = config.images.mirror
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
         self.optimisers = {
@@ -116,6 +121,10 @@ class Trainer:
 
     def _epoch(self, stop: threading.Event) -> None:
         epoch, plan = self.position.epoch, self._plan(self.position.epoch)
+        if self.falsifier is not None:
+            if self.position.step == 0:
+                self.look_alikes = self._find_look_alikes()
+            self.falsifier.begin(epoch, self.look_alikes)
         self.method.train()
         saved = time.monotonic()
         with self.progress.task(f"epoch {epoch + 1} of {self.training.epochs}", len(plan)) as task:
@@ -138,9 +147,10 @@ class Trainer:
         done = self.position.steps_done
         total = self.steps_per_epoch * self.training.epochs
         rate = self.training.learning_rate * learning_rate_factor(done, total=total, training=self.training)
-        batch = self.material.batch(step, hardness=hardness(done / self.steps_per_epoch, training=self.training)).to(
-            self.device
-        )
+        batch = self.material.batch(step, hardness=hardness(done / self.steps_per_epoch, training=self.training))
+        if self.falsifier is not None:
+            batch = replace(batch, false_captions=self.falsifier.of_step(step, self.position.epoch))
+        batch = batch.to(self.device)
         facts: dict[str, float] = {"rate": rate}
         for phase, optimiser in self.optimisers.items():
             for group in optimiser.param_groups:
@@ -159,6 +169,14 @@ class Trainer:
             facts |= {"loss": facts.get("loss", 0.0) + loss.item(), "gradient": float(norm), **_values(losses)}
         self._follow()
         return facts
+
+    def _find_look_alikes(self) -> Tensor:
+        """The nearest other training pictures of each, as the method sees them now."""
+        self.method.eval()
+        images = encode_images(self.method, self.material.images, device=self.device)
+        texts = encode_texts(self.method, self.material.texts, device=self.device)
+        links = self.material.caption_image().to(self.device)
+        return find_neighbours(images, texts, links, count=LOOK_ALIKES).cpu()
 
     def _follow(self) -> None:
         """Move the running average of weights towards the weights; it catches up fast while it is young."""
@@ -193,7 +211,7 @@ class Trainer:
             tensors[f"average.{name}"] = value
         for phase, optimiser in self.optimisers.items():
             tensors |= {f"{phase}/{name}": value for name, value in optimiser_tensors(optimiser).items()}
-        tensors["random"] = torch.get_rng_state()
+        tensors["random"], tensors["look_alikes"] = torch.get_rng_state(), self.look_alikes
         facts = {"position": asdict(self.position), "fingerprint": self.fingerprint, "selected": self.selected}
         write_tensors(self.run / LAST, tensors, facts)
 
@@ -211,6 +229,7 @@ class Trainer:
         for phase, optimiser in self.optimisers.items():
             restore_optimiser(optimiser, _under(f"{phase}/", tensors))
         torch.set_rng_state(tensors["random"])
+        self.look_alikes = tensors.get("look_alikes", self.look_alikes)
         self.position, self.selected = Position(**facts["position"]), facts["selected"]
 
     def _log(self, facts: dict[str, Any]) -> None:

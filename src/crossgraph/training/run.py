@@ -15,7 +15,7 @@ import torch
 
 from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.features import FeatureCache
+from crossgraph.data.features import FeatureCache, extract_text_features
 from crossgraph.data.text import Vocabulary
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.image import ImageEncoder
@@ -34,6 +34,7 @@ from crossgraph.training.checkpoint import (
     weights_fingerprint,
     write_manifest,
 )
+from crossgraph.training.falsify import Falsifier
 from crossgraph.training.loop import Trainer, shrunk
 from crossgraph.training.material import Material, gather_material
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
@@ -88,6 +89,15 @@ def train_run(
             held_out, config.training.validation_shortlist, _first_stage(helper, held_out), device=device
         ),
         neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
+        falsifier=Falsifier(
+            material,
+            method.edits,
+            partial(extract_text_features, encoder=text_encoder, cache=cache, parser=parser, progress=progress),
+            seed=config.training.seed,
+            progress=progress,
+        )
+        if method.edits
+        else None,
         fingerprint=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16],
         progress=progress,
         device=device,

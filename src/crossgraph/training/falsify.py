@@ -1,0 +1,112 @@
+"""False captions for training: edits that stay the same all run long, and ones that look-alikes of the epoch suggest.
+
+Every caption of a step brings one of its edits, drawn by seed, epoch and caption alone. An edit is parsed and encoded
+like any caption, and cached like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from crossgraph.data.batches import Step
+from crossgraph.data.features import TextTable
+from crossgraph.data.text import normalise
+from crossgraph.graphs.negatives import FalseCaption, false_captions
+from crossgraph.graphs.scene_graph import SceneGraph
+from crossgraph.progress import Progress
+from crossgraph.training.material import Material
+from crossgraph.types import FalseCaptions
+
+SIMILAR = "similar"
+LOOK_ALIKES = 3
+"""How many look-alikes of a picture are kept; an epoch's edits take one of them."""
+
+Tabulate = Callable[[Sequence[str]], TextTable]
+"""From sentences to their features and scene graphs."""
+
+
+@dataclass
+class Falsifier:
+    """The false captions of one training run; `kinds` are those its method wants."""
+
+    material: Material
+    kinds: frozenset[str]
+    tabulate: Tabulate
+    seed: int
+    progress: Progress
+    _lasting: list[list[str]] = field(default_factory=list)
+    _of_epoch: dict[int, str] = field(default_factory=dict)
+    _table: TextTable | None = None
+    _rows: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        corpus = self.material.corpus
+        self._captions = [normalise(caption) for caption in corpus.captions]
+        self._graphs = [self._graph(caption) for caption in corpus.captions]
+        self._siblings = corpus.captions_of_images()
+        self._image = corpus.caption_image.tolist()
+        lasting = self.kinds - {SIMILAR}
+        with self.progress.task("editing captions", len(self._captions)) as task:
+            for caption in range(len(self._captions)):
+                self._lasting.append([edit.text for edit in self._edits(caption, lasting)] if lasting else [])
+                task.advance()
+        self._take_in(text for edits in self._lasting for text in edits)
+
+    def begin(self, epoch: int, look_alikes: Int[Tensor, "n k"] | None) -> None:
+        """Make the edits of an epoch: one caption of every picture takes a phrase from one of its look-alikes."""
+        self._of_epoch = {}
+        if SIMILAR not in self.kinds or look_alikes is None or look_alikes.shape[1] == 0:
+            return
+        for image, captions in enumerate(self._siblings):
+            if not captions:
+                continue
+            rng = np.random.default_rng((self.seed, epoch, image))
+            caption = int(rng.choice(captions))
+            other = int(look_alikes[image, rng.integers(look_alikes.shape[1])])
+            edits = self._edits(caption, frozenset({SIMILAR}), look_alike=other)
+            if edits:
+                self._of_epoch[caption] = edits[int(rng.integers(len(edits)))].text
+        self._take_in(self._of_epoch.values())
+
+    def of_step(self, step: Step, epoch: int) -> FalseCaptions | None:
+        """One edit for every caption of the step that has any; None if none has."""
+        texts, captions = [], []
+        for place, caption in enumerate(step.captions):
+            fresh = self._of_epoch.get(caption)
+            choices = [*self._lasting[caption], *([] if fresh is None else [fresh])]
+            if choices:
+                rng = np.random.default_rng((self.seed, epoch, caption))
+                texts.append(choices[int(rng.integers(len(choices)))])
+                captions.append(place)
+        if not texts or self._table is None:
+            return None
+        return FalseCaptions(self._table.rows([self._rows[text] for text in texts]), torch.tensor(captions))
+
+    def _edits(self, caption: int, kinds: frozenset[str], *, look_alike: int | None = None) -> list[FalseCaption]:
+        own = self._siblings[self._image[caption]]
+        others = [] if look_alike is None else self._siblings[look_alike]
+        return false_captions(
+            self._captions[caption],
+            self._graphs[caption],
+            own_captions=[self._captions[one] for one in own],
+            own_graphs=[self._graphs[one] for one in own],
+            kinds=kinds,
+            look_alike=[(self._captions[one], self._graphs[one]) for one in others],
+        )
+
+    def _graph(self, caption: str) -> SceneGraph:
+        assert self.material.texts.graph is not None, "a method with negatives reads scene graphs"
+        return self.material.texts.graph(caption)
+
+    def _take_in(self, texts: Iterable[str]) -> None:
+        """Give every sentence that is new a row in the table."""
+        for text in texts:
+            self._rows.setdefault(text, len(self._rows))
+        if self._rows:
+            self._table = self.tabulate(list(self._rows))
