@@ -154,7 +154,7 @@ class Racg(Method):
             "intramodal relations",
             "GatedGraphAttention",
             "documented",
-            "abstract: 'aggregating both intramodal and intermodal relations'; attention and the gate are reconstructed",
+            "abstract: 'aggregating both intramodal and intermodal relations'; the gated attention is reconstructed",
         ),
         Provenance(
             "cross-graph relation encoder",
