@@ -11,7 +11,7 @@ from crossgraph.types import Encoded
 
 def caption_centroids(texts: Encoded, caption_image: Int[Tensor, " m"], *, images: int) -> Float[Tensor, "n d"]:
     """The mean caption embedding of every picture; zeros where a picture has no caption."""
-    total = torch.zeros(images, texts.embedding.shape[1]).index_add_(0, caption_image, texts.embedding)
+    total = texts.embedding.new_zeros(images, texts.embedding.shape[1]).index_add_(0, caption_image, texts.embedding)
     counts = torch.bincount(caption_image, minlength=images).clamp(min=1)
     return total / counts[:, None]
 
