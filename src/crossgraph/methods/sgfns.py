@@ -105,7 +105,7 @@ class FusionGraph(nn.Module):
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
         places, _, kept = self.edges(images, texts)
         n, w, k = places.shape
-        matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, -1)
+        matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, regions.shape[2])
         logits = (self.query(words)[:, :, None] * self.key(matched)).sum(dim=-1) / words.shape[2] ** 0.5
         shares = logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
         told = words + self.gate * (shares[..., None] * self.forth(matched)).sum(dim=2)
