@@ -113,8 +113,9 @@ class MultiHeadAlignment(nn.Module):
         """One number in [-1, 1] per node."""
         cosine = F.cosine_similarity(nodes, counterparts, dim=-1, eps=1e-6)[..., None]
         gate = torch.sigmoid(self.gate(torch.cat([nodes * counterparts, cosine], dim=-1)))
-        taken = (nodes + gate * counterparts).unflatten(-1, (self.heads, -1))
-        slices = F.cosine_similarity(taken, counterparts.unflatten(-1, (self.heads, -1)), dim=-1, eps=1e-6)
+        n, k, d = nodes.shape
+        taken, seen = (x.view(n, k, self.heads, d // self.heads) for x in (nodes + gate * counterparts, counterparts))
+        slices = F.cosine_similarity(taken, seen, dim=-1, eps=1e-6)
         agreed: Tensor = slices @ self.share.softmax(dim=0)
         return agreed
 
@@ -154,7 +155,7 @@ class Racg(Method):
             "intramodal relations",
             "GatedGraphAttention",
             "documented",
-            "abstract: 'aggregating both intramodal and intermodal relations'; attention and the gate are reconstructed",
+            "abstract: 'aggregating both intramodal and intermodal relations'; attention and gate are reconstructed",
         ),
         Provenance(
             "cross-graph relation encoder",
@@ -280,13 +281,15 @@ class Racg(Method):
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
         looks, looks_back, _ = self.cross.weights(images, texts)
         seen, told = self.cross.map_seen(looks.mT @ regions), self.cross.map_told(looks_back @ words)
-        of_text = self.rebuild_text(words, seen, self.late.weights(texts).detach())
-        return of_text + self.rebuild_image(regions, told, looks.amax(dim=2).detach())
+        of_text: Tensor = self.rebuild_text(words, seen, self.late.weights(texts).detach())
+        of_image: Tensor = self.rebuild_image(regions, told, looks.amax(dim=2).detach())
+        return of_text + of_image
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """Which node of the caption looked at which of the picture, spread over words and regions."""
         image, (text, graph) = self.encode_images(images), self.graphs.texts(texts)
-        looks = self.cross.weights(image, text)[0] if self.crosses else best_matches(image, text)
+        encoder = self.cross if self.crosses else None
+        looks = best_matches(image, text) if encoder is None else encoder.weights(image, text)[0]
         return explain_nodes(
             images,
             texts,
