@@ -247,13 +247,13 @@ class Sgfns(Method):
         caption's best cosine is highest less that of the look-alike's best counterpart, with their relations. Only
         nodes change: the whole stays, so the loss cannot be won by it.
         """
-        (regions, nodes), (words, _) = nodes_of(images), nodes_of(texts)
+        (regions, nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
         alike = images.embedding @ images.embedding.T
         alike = alike.masked_fill(torch.eye(len(images), dtype=torch.bool, device=alike.device), -2.0)
         others = alike.argmax(dim=1)
         objects = nodes.of_kind(OBJECT)
         shared = (regions @ regions[others].mT).masked_fill(~objects[others][:, None, :], -1.0).amax(dim=2)
-        spoken = (regions[links] @ words.mT).amax(dim=2)
+        spoken = (regions[links] @ words.mT).masked_fill(~comparable(nodes[links], text_nodes), -1.0).amax(dim=2)
         telling = (spoken - shared[links]).detach().masked_fill(~objects[links], -torch.inf)
         count = (objects.sum(dim=1) * self.config.robbed).ceil().clamp(min=1).long()[links]
         place = telling.argsort(dim=1, descending=True).argsort(dim=1)
