@@ -229,8 +229,8 @@ class Sgfns(Method):
         loss = true.sum() * 0.0
         if (edits := batch.false_captions) is not None and len(edits.texts):
             false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
-            if self.config.neg_loss == "ce" and self.rank.scale is not None:
-                scale = self.rank.scale.exp().clamp(max=100.0)
+            if self.config.neg_loss == "ce":
+                scale = self.rank.inverse_temperature
                 loss = loss + false_caption_choice(true, false, edits.caption, scale=scale)
             else:
                 loss = loss + false_caption_hinge(true, false, edits.caption, margin=self.config.neg_margin)
