@@ -72,16 +72,19 @@ class CrossGraphEncoder(nn.Module):
     """Every node gathers its counterparts in the other graph; relations prefer those that join the same objects.
 
     With cosines E of comparable nodes and the mean cosine C of what two relations join, a node looks with
-    softmax(sharpness * (E + beta C)), and what it sees is M. beta is learned and starts at 1.
+    softmax(sharpness * (E + beta C)), and what it sees is M. beta is learned and starts at 1. Where nobody asks what
+    picture nodes are told (`listens` off), no map of it is learned.
     """
 
-    def __init__(self, width: int, *, sharpness: float, consistent: bool) -> None:
+    def __init__(self, width: int, *, sharpness: float, consistent: bool, listens: bool = True) -> None:
         super().__init__()
         self.sharpness = sharpness
         self.trust = nn.Parameter(torch.tensor(1.0)) if consistent else None
-        self.map_seen, self.map_told = (nn.Linear(width, width, bias=False) for _ in range(2))
+        self.map_seen = nn.Linear(width, width, bias=False)
+        self.map_told = nn.Linear(width, width, bias=False) if listens else None
         for linear in (self.map_seen, self.map_told):
-            nn.init.eye_(linear.weight)
+            if linear is not None:
+                nn.init.eye_(linear.weight)
 
     def weights(
         self, images: Encoded, texts: Encoded
@@ -203,13 +206,18 @@ class Racg(Method):
         )
         self.late = LateInteraction(width)
         crosses = config.cross_graph
+        rebuilds = crosses and config.reconstruction and config.reconstruction_weight > 0
         self.cross = (
-            CrossGraphEncoder(width, sharpness=config.sharpness, consistent=config.consistency and config.relations)
+            CrossGraphEncoder(
+                width,
+                sharpness=config.sharpness,
+                consistent=config.consistency and config.relations,
+                listens=config.both_directions or rebuilds,
+            )
             if crosses
             else None
         )
         self.align = MultiHeadAlignment(width, heads=config.heads) if crosses else None
-        rebuilds = crosses and config.reconstruction and config.reconstruction_weight > 0
         self.rebuild_text, self.rebuild_image = (Reconstruction(width) if rebuilds else None for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin)
         self.rank_global = RankingLoss(config.loss, margin=config.margin)
@@ -246,6 +254,7 @@ class Racg(Method):
             found = found + self.cross.trust * (looks * joined).sum(dim=1)
         weights = self.late.weights(texts)
         if self.config.both_directions:
+            assert self.cross.map_told is not None
             coverage = looks.amax(dim=2)
             heard = self.align(regions, self.cross.map_told(looks_back @ words))
             back = (heard * coverage).sum(dim=1) / coverage.sum(dim=1).clamp(min=1e-6)
@@ -276,6 +285,7 @@ class Racg(Method):
         A picture node counts by how much any word looks at it: what nobody mentions need not be rebuilt.
         """
         assert self.cross is not None
+        assert self.cross.map_told is not None
         assert self.rebuild_text is not None
         assert self.rebuild_image is not None
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
