@@ -63,7 +63,9 @@ def slow_late(late: LateInteraction, images: Encoded, texts: Encoded, i: int, j:
     logits = [math.exp(float(late.importance(vector))) for vector, _, _ in words]
     found = 0.0
     for (vector, kind, _), logit in zip(words, logits, strict=True):
-        cosines = [float(r @ vector) for r, other, _ in real_rows(images, i) if (other == RELATION) == (kind == RELATION)]
+        cosines = [
+            float(r @ vector) for r, other, _ in real_rows(images, i) if (other == RELATION) == (kind == RELATION)
+        ]
         found += logit / sum(logits) * max(cosines, default=0.0)
     whole = float(images.embedding[i] @ texts.embedding[j])
     return float(late.share[0]) * whole + float(late.share[1]) * found
