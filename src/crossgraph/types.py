@@ -76,6 +76,11 @@ class TextGraphs:
     nodes: NodeBatch
     words: Bool[Tensor, "m v p"]
 
+    def resized(self, width: int) -> TextGraphs:
+        """The same graphs padded, or cut, to `width` nodes."""
+        more = width - self.words.shape[1]
+        return TextGraphs(self.nodes.resized(width), torch.nn.functional.pad(self.words, (0, 0, 0, more)))
+
     def to(self, device: torch.device | str) -> TextGraphs:
         """The same graphs on `device`."""
         return TextGraphs(self.nodes.to(device), self.words.to(device))
@@ -183,7 +188,7 @@ class Encoded:
         """The same rows, cut to the longest of them."""
         if self.parts is None or self.mask is None or len(self) == 0:
             return self
-        width = max(1, int(self.lengths().max()))
+        width = min(self.mask.shape[1], max(1, int(self.lengths().max())))
         nodes = None if self.nodes is None else self.nodes.resized(width)
         return Encoded(self.embedding, self.parts[:, :width], self.mask[:, :width], nodes)
 

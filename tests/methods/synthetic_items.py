@@ -8,7 +8,17 @@ from torch import Tensor
 
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
-from crossgraph.types import Batch, ImageBatch, TextBatch
+from crossgraph.types import (
+    ATTRIBUTE,
+    OBJECT,
+    RELATION,
+    Batch,
+    FalseCaptions,
+    ImageBatch,
+    NodeBatch,
+    TextBatch,
+    TextGraphs,
+)
 
 PART_WIDTH, WHOLE_WIDTH, STATE_WIDTH, VOCABULARY = 10, 7, 9, 20
 SIZES = {
@@ -27,6 +37,24 @@ SMALL: dict[str, dict[str, object]] = {
         "top": 3,
         "candidates": 0,
     },
+    "racg": {
+        "width": 16,
+        "heads": 4,
+        "neighbours": 2,
+        "word_width": 12,
+        "gru_width": 12,
+        "dropout": 0.1,
+        "candidates": 0,
+    },
+    "sgfns": {
+        "width": 16,
+        "heads": 4,
+        "neighbours": 2,
+        "word_width": 12,
+        "gru_width": 12,
+        "dropout": 0.1,
+        "candidates": 0,
+    },
 }
 """Settings that make a method quick; a method without an entry is only narrowed."""
 
@@ -39,9 +67,19 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Node:
+    """A node of a caption's scene graph: its kind, the objects it belongs to, and the words that say it."""
+
+    kind: int
+    ends: tuple[int, int]
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Caption:
     ids: Tensor
     states: Tensor
+    graph: tuple[Node, ...] = ()
 
 
 def small_method(name: str, inputs: str = "ids", **changes: object) -> Method:
@@ -67,14 +105,37 @@ def draw_pictures(count: int, *, seed: int = 0, most: int = 6) -> list[Picture]:
     return pictures
 
 
+def draw_graph(words: int, rng: torch.Generator, *, relations: int = 3) -> tuple[Node, ...]:
+    """A graph of 1 to 4 objects, at most so many `relations` and 2 attributes, said by some of so many words."""
+
+    def number(least: int, most: int) -> int:
+        return int(torch.randint(least, most + 1, (1,), generator=rng))
+
+    def some_words(least: int) -> tuple[int, ...]:
+        chosen = torch.randperm(words, generator=rng)[: number(least, min(words, 2))]
+        return tuple(sorted(chosen.tolist()))
+
+    objects = number(1, 4)
+    nodes = [Node(OBJECT, (place, place), some_words(1)) for place in range(objects)]
+    for _ in range(number(0, relations) if objects > 1 else 0):
+        subject, other = torch.randperm(objects, generator=rng)[:2].tolist()
+        nodes.append(Node(RELATION, (subject, other), some_words(0)))
+    for _ in range(number(0, 2)):
+        owner = number(0, objects - 1)
+        nodes.append(Node(ATTRIBUTE, (owner, owner), some_words(1)))
+    return tuple(nodes)
+
+
 def draw_captions(count: int, *, seed: int = 0, most: int = 5) -> list[Caption]:
-    """Captions of 1 to `most` words."""
+    """Captions of 1 to `most` words with random scene graphs: the second has no relation, the third's is empty."""
     rng = torch.Generator().manual_seed(seed + 1000)
+    of_graphs = torch.Generator().manual_seed(seed + 2000)
     captions = []
-    for _ in range(count):
+    for place in range(count):
         words = int(torch.randint(1, most + 1, (1,), generator=rng))
         ids = torch.randint(1, VOCABULARY, (words,), generator=rng)
-        captions.append(Caption(ids, torch.randn(words, STATE_WIDTH, generator=rng)))
+        graph = draw_graph(words, of_graphs, relations=0 if place == 1 else 3)
+        captions.append(Caption(ids, torch.randn(words, STATE_WIDTH, generator=rng), () if place == 2 else graph))
     return captions
 
 
@@ -91,7 +152,7 @@ def image_batch(pictures: Sequence[Picture], *, padding: int = 0, filler: float 
 
 
 def text_batch(captions: Sequence[Caption], inputs: str = "ids", *, padding: int = 0) -> TextBatch:
-    """Padded `padding` words beyond the longest."""
+    """Padded `padding` words, and as many nodes, beyond the longest."""
     longest = max(len(caption.ids) for caption in captions) + padding
     ids = torch.zeros(len(captions), longest, dtype=torch.long)
     states = torch.zeros(len(captions), longest, STATE_WIDTH)
@@ -100,14 +161,47 @@ def text_batch(captions: Sequence[Caption], inputs: str = "ids", *, padding: int
         real = len(caption.ids)
         ids[row, :real], states[row, :real], mask[row, :real] = caption.ids, caption.states, True
     words = tuple(tuple(f"w{number}" for number in caption.ids.tolist()) for caption in captions)
-    return TextBatch(mask, words, ids=ids) if inputs == "ids" else TextBatch(mask, words, states=states)
+    graphs = graph_batch([caption.graph for caption in captions], words=longest, padding=padding)
+    if inputs == "ids":
+        return TextBatch(mask, words, ids=ids, graphs=graphs)
+    return TextBatch(mask, words, states=states, graphs=graphs)
 
 
-def training_batch(inputs: str = "ids", *, images: int = 5, captions: int = 8, seed: int = 0) -> Batch:
-    """A batch in which some pictures have several captions."""
+def graph_batch(graphs: Sequence[tuple[Node, ...]], *, words: int, padding: int = 0) -> TextGraphs:
+    """The graphs of captions padded to so many `words`, `padding` nodes beyond the largest."""
+    largest = max(map(len, graphs)) + padding
+    kinds = torch.zeros(len(graphs), largest, dtype=torch.long)
+    ends = torch.zeros(len(graphs), largest, 2, dtype=torch.long)
+    mask = torch.zeros(len(graphs), largest, dtype=torch.bool)
+    said = torch.zeros(len(graphs), largest, words, dtype=torch.bool)
+    for row, graph in enumerate(graphs):
+        for place, node in enumerate(graph):
+            kinds[row, place], mask[row, place] = node.kind, True
+            ends[row, place] = torch.tensor(node.ends)
+            for word in node.words:
+                said[row, place, word] = True
+    return TextGraphs(NodeBatch(kinds, ends, mask), said)
+
+
+def training_batch(
+    inputs: str = "ids", *, images: int = 5, captions: int = 8, seed: int = 0, edits: int | None = None
+) -> Batch:
+    """A batch in which some pictures have several captions; with `edits`, so many false captions of the last ones."""
+    false = None
+    if edits is not None:
+        texts = text_batch(draw_captions(max(edits, 1), seed=seed + 50), inputs)
+        kept = TextBatch(
+            texts.mask[:edits],
+            texts.words[:edits],
+            None if texts.ids is None else texts.ids[:edits],
+            None if texts.states is None else texts.states[:edits],
+            TextGraphs(texts.graphs.nodes[:edits], texts.graphs.words[:edits]),
+        )
+        false = FalseCaptions(kept, captions - 1 - torch.arange(edits) // 2)
     return Batch(
         image_batch(draw_pictures(images, seed=seed)),
         text_batch(draw_captions(captions, seed=seed), inputs),
         torch.arange(captions) % images,
         hardness=0.5,
+        false_captions=false,
     )

@@ -50,8 +50,9 @@ def _nodes(caption: str, graph: SceneGraph, kept: int) -> list[_Node]:
     place = {number: position for position, number in enumerate(said)}
     nodes = [_Node(OBJECT, (place[number], place[number]), found) for number, found in said.items()]
     for relation in graph.relations:
-        if relation.subject in place and relation.object in place:
-            nodes.append(_Node(RELATION, (place[relation.subject], place[relation.object]), words(relation.span)))
+        found = words(relation.span)
+        if relation.subject in place and relation.object in place and (found or relation.span is None):
+            nodes.append(_Node(RELATION, (place[relation.subject], place[relation.object]), found))
     for number in said:
         for attribute in graph.objects[number].attributes:
             if found := words(attribute.span):

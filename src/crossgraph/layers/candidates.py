@@ -55,9 +55,5 @@ def score_in_blocks(
     columns: Int[Tensor, " k"],
 ) -> Float[Tensor, " k"]:
     """The scores of picture rows[i] with caption columns[i], `TRAINING_BLOCK` at a time, padding cut per block."""
-    return torch.cat(
-        [
-            score_pairs(images[some_rows], texts[some_columns].without_padding())
-            for some_rows, some_columns in zip(rows.split(TRAINING_BLOCK), columns.split(TRAINING_BLOCK), strict=True)
-        ]
-    )
+    blocks = zip(torch.split(rows, TRAINING_BLOCK), torch.split(columns, TRAINING_BLOCK), strict=True)
+    return torch.cat([score_pairs(images[left], texts[right].without_padding()) for left, right in blocks])

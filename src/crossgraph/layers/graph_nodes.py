@@ -91,7 +91,7 @@ class RegionNodes(nn.Module):
 class WordNodes(nn.Module):
     """A caption's graph: an object is the mean of the words that name it, a relation joins two through its words.
 
-    Attributes are nodes too (`attributes`), and each adds itself to its object through a gate that starts at 0.5.
+    Attributes are nodes too (`attributes`), and their mean is added to their object through a gate that starts at 0.5.
     With `relations` off there are object and attribute nodes alone.
     """
 
@@ -103,7 +103,11 @@ class WordNodes(nn.Module):
         self.normalise = nn.LayerNorm(width)
 
     def forward(self, words: Float[Tensor, "m p d"], graphs: TextGraphs) -> tuple[Float[Tensor, "m v d"], TextGraphs]:
-        """All nodes of every caption, real ones first, what each is and which words say it."""
+        """All nodes of every caption, real ones first, what each is and which words say it.
+
+        Captions without any node get one that is padding: maxima over no nodes at all have no answer.
+        """
+        graphs = graphs.resized(max(1, graphs.words.shape[1]))
         said = graphs.words.to(words.dtype)
         told = (said @ words) / said.sum(dim=-1, keepdim=True).clamp(min=1)
         nodes, ends = graphs.nodes, graphs.nodes.ends

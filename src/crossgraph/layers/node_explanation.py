@@ -89,7 +89,8 @@ def _matches(
     matches = []
     for node in graph.nodes.mask[0].nonzero()[:, 0].tolist():
         kind, ends = int(graph.nodes.kinds[0, node]), graph.nodes.ends[0, node].tolist()
-        text = " · ".join((said(ends[0]), said(node), said(ends[1]))) if kind == RELATION else said(node)
+        chain = (ends[0], node, ends[1]) if kind == RELATION else (node,)
+        text = " · ".join(filter(None, map(said, chain)))
         seen = int(looks[:, node].argmax())
         places = dict.fromkeys(images.ends[0, seen].tolist()) if looks[seen, node] > 0 else {}
         found_at = tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in (boxes[place].tolist() for place in places))

@@ -69,7 +69,7 @@ class LateInteraction(nn.Module):
     def everywhere(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
         """All pictures with all captions."""
         (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
-        cosines = (regions @ words.flatten(0, 1).T).unflatten(2, words.shape[:2])
+        cosines = (regions @ words.flatten(0, 1).T).view(*regions.shape[:2], *words.shape[:2])
         is_relation = text_nodes.kinds == RELATION
         found = torch.zeros_like(cosines[:, 0])
         for kind in (False, True):

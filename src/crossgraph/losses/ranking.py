@@ -17,8 +17,13 @@ class RankingLoss(nn.Module):
 
     def __init__(self, kind: Literal["info_nce", "triplet"], *, margin: float = 0.2, scale: float = 20.0) -> None:
         super().__init__()
-        self.margin = margin
+        self.margin, self.start = margin, scale
         self.scale = nn.Parameter(torch.tensor(scale).log()) if kind == "info_nce" else None
+
+    @property
+    def inverse_temperature(self) -> Tensor | float:
+        """What a softmax over scores multiplies them by: learned, below 100; where `triplet` learns none, the start."""
+        return self.start if self.scale is None else self.scale.exp().clamp(max=100.0)
 
     def forward(
         self, scores: Float[Tensor, "n m"], caption_image: Int[Tensor, " m"], *, hardness: float
@@ -26,4 +31,4 @@ class RankingLoss(nn.Module):
         """The loss of a batch's scores; `hardness` matters to the hinge only."""
         if self.scale is None:
             return triplet_loss(scores, caption_image, margin=self.margin, hardness=hardness)
-        return info_nce(scores, caption_image, scale=self.scale.exp().clamp(max=100.0))
+        return info_nce(scores, caption_image, scale=self.inverse_temperature)

@@ -27,19 +27,13 @@ from torch import Tensor, nn
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.errors import ModelError
 from crossgraph.layers.attention import attend, attended_cosines
+from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.contrastive import info_nce
-from crossgraph.losses.matching import same_image_mask
 from crossgraph.losses.triplet import triplet_loss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
-
-UNSCORED = -1e4
-"""Stands for a pair that is not scored in training: lost by far, yet finite, so that gradients stay finite."""
-
-TRAINING_BLOCK = 512
-"""Pairs scored at once in training: captions of like length together, in pieces that fit a processor's cache."""
 
 Level = Literal["global", "local", "global_local", "region"]
 
@@ -357,7 +351,8 @@ class Kidrr(Method):
         """The ranking loss of the pair scores; one of the anchor and one of the global nodes, over the whole batch."""
         images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
         coarse = images.embedding @ texts.embedding.T
-        fine = self._fine_scores(images, texts, coarse.detach(), batch)
+        count = self.config.candidates
+        fine = candidate_scores(self.score_pairs, images, texts, coarse.detach(), batch.caption_image, count=count)
         losses = {
             "fine": self._ranking(fine, batch, self.scale),
             "global": self.config.global_weight * self._ranking(coarse, batch, self.global_scale),
@@ -366,35 +361,6 @@ class Kidrr(Method):
             anchor = self.anchor.everywhere(images, texts, sharpness=self.config.sharpness)
             losses["anchor"] = self.config.anchor_weight * self._ranking(anchor, batch, self.scale)
         return losses
-
-    def _fine_scores(
-        self, images: Encoded, texts: Encoded, coarse: Float[Tensor, "n m"], batch: Batch
-    ) -> Float[Tensor, "n m"]:
-        """Pair scores of the matches and of every query's candidates; the rest count as lost.
-
-        Half of the candidates are the hardest negatives by `coarse`. The other half are drawn at random: a method
-        that meets only hard ones scores easy ones as it likes, and loses to them in every longer shortlist.
-        """
-        if self.config.candidates == 0:
-            return self.score(images, texts)
-        n, m = coarse.shape
-        wanted = same_image_mask(batch.caption_image, n)
-        hard = (self.config.candidates + 1) // 2
-        for likely, count in ((coarse, hard), (torch.rand_like(coarse), self.config.candidates - hard)):
-            foreign = likely.masked_fill(wanted, float("-inf"))
-            of_captions = foreign.topk(min(count, n), dim=0).indices
-            of_images = foreign.topk(min(count, m), dim=1).indices
-            wanted = wanted.scatter(0, of_captions, True).scatter(1, of_images, True)
-        rows, columns = wanted.nonzero(as_tuple=True)
-        by_length = texts.lengths()[columns].argsort(stable=True)
-        scores = torch.cat(
-            [
-                self.score_pairs(images[rows[block]], texts[columns[block]].without_padding())
-                for block in torch.split(by_length, TRAINING_BLOCK)
-            ]
-        )
-        lost = torch.full_like(coarse, UNSCORED)
-        return lost.index_put((rows[by_length], columns[by_length]), scores)
 
     def _ranking(self, scores: Float[Tensor, "n m"], batch: Batch, scale: Tensor | None) -> Float[Tensor, ""]:
         if scale is None:

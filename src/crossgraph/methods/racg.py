@@ -72,16 +72,19 @@ class CrossGraphEncoder(nn.Module):
     """Every node gathers its counterparts in the other graph; relations prefer those that join the same objects.
 
     With cosines E of comparable nodes and the mean cosine C of what two relations join, a node looks with
-    softmax(sharpness * (E + beta C)), and what it sees is M. beta is learned and starts at 1.
+    softmax(sharpness * (E + beta C)), and what it sees is M. beta is learned and starts at 1. Where nobody asks what
+    picture nodes are told (`listens` off), no map of it is learned.
     """
 
-    def __init__(self, width: int, *, sharpness: float, consistent: bool) -> None:
+    def __init__(self, width: int, *, sharpness: float, consistent: bool, listens: bool = True) -> None:
         super().__init__()
         self.sharpness = sharpness
         self.trust = nn.Parameter(torch.tensor(1.0)) if consistent else None
-        self.map_seen, self.map_told = (nn.Linear(width, width, bias=False) for _ in range(2))
+        self.map_seen = nn.Linear(width, width, bias=False)
+        self.map_told = nn.Linear(width, width, bias=False) if listens else None
         for linear in (self.map_seen, self.map_told):
-            nn.init.eye_(linear.weight)
+            if linear is not None:
+                nn.init.eye_(linear.weight)
 
     def weights(
         self, images: Encoded, texts: Encoded
@@ -113,8 +116,9 @@ class MultiHeadAlignment(nn.Module):
         """One number in [-1, 1] per node."""
         cosine = F.cosine_similarity(nodes, counterparts, dim=-1, eps=1e-6)[..., None]
         gate = torch.sigmoid(self.gate(torch.cat([nodes * counterparts, cosine], dim=-1)))
-        taken = (nodes + gate * counterparts).unflatten(-1, (self.heads, -1))
-        slices = F.cosine_similarity(taken, counterparts.unflatten(-1, (self.heads, -1)), dim=-1, eps=1e-6)
+        n, k, d = nodes.shape
+        taken, seen = (x.view(n, k, self.heads, d // self.heads) for x in (nodes + gate * counterparts, counterparts))
+        slices = F.cosine_similarity(taken, seen, dim=-1, eps=1e-6)
         agreed: Tensor = slices @ self.share.softmax(dim=0)
         return agreed
 
@@ -202,13 +206,18 @@ class Racg(Method):
         )
         self.late = LateInteraction(width)
         crosses = config.cross_graph
+        rebuilds = crosses and config.reconstruction and config.reconstruction_weight > 0
         self.cross = (
-            CrossGraphEncoder(width, sharpness=config.sharpness, consistent=config.consistency and config.relations)
+            CrossGraphEncoder(
+                width,
+                sharpness=config.sharpness,
+                consistent=config.consistency and config.relations,
+                listens=config.both_directions or rebuilds,
+            )
             if crosses
             else None
         )
         self.align = MultiHeadAlignment(width, heads=config.heads) if crosses else None
-        rebuilds = crosses and config.reconstruction and config.reconstruction_weight > 0
         self.rebuild_text, self.rebuild_image = (Reconstruction(width) if rebuilds else None for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin)
         self.rank_global = RankingLoss(config.loss, margin=config.margin)
@@ -245,6 +254,7 @@ class Racg(Method):
             found = found + self.cross.trust * (looks * joined).sum(dim=1)
         weights = self.late.weights(texts)
         if self.config.both_directions:
+            assert self.cross.map_told is not None
             coverage = looks.amax(dim=2)
             heard = self.align(regions, self.cross.map_told(looks_back @ words))
             back = (heard * coverage).sum(dim=1) / coverage.sum(dim=1).clamp(min=1e-6)
@@ -275,18 +285,21 @@ class Racg(Method):
         A picture node counts by how much any word looks at it: what nobody mentions need not be rebuilt.
         """
         assert self.cross is not None
+        assert self.cross.map_told is not None
         assert self.rebuild_text is not None
         assert self.rebuild_image is not None
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
         looks, looks_back, _ = self.cross.weights(images, texts)
         seen, told = self.cross.map_seen(looks.mT @ regions), self.cross.map_told(looks_back @ words)
-        of_text = self.rebuild_text(words, seen, self.late.weights(texts).detach())
-        return of_text + self.rebuild_image(regions, told, looks.amax(dim=2).detach())
+        of_text: Tensor = self.rebuild_text(words, seen, self.late.weights(texts).detach())
+        of_image: Tensor = self.rebuild_image(regions, told, looks.amax(dim=2).detach())
+        return of_text + of_image
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """Which node of the caption looked at which of the picture, spread over words and regions."""
         image, (text, graph) = self.encode_images(images), self.graphs.texts(texts)
-        looks = self.cross.weights(image, text)[0] if self.crosses else best_matches(image, text)
+        encoder = self.cross if self.crosses else None
+        looks = best_matches(image, text) if encoder is None else encoder.weights(image, text)[0]
         return explain_nodes(
             images,
             texts,

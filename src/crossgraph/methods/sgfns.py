@@ -114,7 +114,7 @@ class FusionGraph(nn.Module):
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
         places, _, kept = self.edges(images, texts)
         n, w, k = places.shape
-        matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, -1)
+        matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, regions.shape[2])
         logits = (self.query(words)[:, :, None] * self.key(matched)).sum(dim=-1) / words.shape[2] ** 0.5
         shares = logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
         told = words + self.gate * (shares[..., None] * self.forth(matched)).sum(dim=2)
@@ -238,8 +238,8 @@ class Sgfns(Method):
         loss = true.sum() * 0.0
         if (edits := batch.false_captions) is not None and len(edits.texts):
             false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
-            if self.config.neg_loss == "ce" and self.rank.scale is not None:
-                scale = self.rank.scale.exp().clamp(max=100.0)
+            if self.config.neg_loss == "ce":
+                scale = self.rank.inverse_temperature
                 loss = loss + false_caption_choice(true, false, edits.caption, scale=scale)
             else:
                 loss = loss + false_caption_hinge(true, false, edits.caption, margin=self.config.neg_margin)
@@ -256,13 +256,13 @@ class Sgfns(Method):
         caption's best cosine is highest less that of the look-alike's best counterpart, with their relations. Only
         nodes change: the whole stays, so the loss cannot be won by it.
         """
-        (regions, nodes), (words, _) = nodes_of(images), nodes_of(texts)
+        (regions, nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
         alike = images.embedding @ images.embedding.T
         alike = alike.masked_fill(torch.eye(len(images), dtype=torch.bool, device=alike.device), -2.0)
         others = alike.argmax(dim=1)
         objects = nodes.of_kind(OBJECT)
         shared = (regions @ regions[others].mT).masked_fill(~objects[others][:, None, :], -1.0).amax(dim=2)
-        spoken = (regions[links] @ words.mT).amax(dim=2)
+        spoken = (regions[links] @ words.mT).masked_fill(~comparable(nodes[links], text_nodes), -1.0).amax(dim=2)
         telling = (spoken - shared[links]).detach().masked_fill(~objects[links], -torch.inf)
         count = (objects.sum(dim=1) * self.config.robbed).ceil().clamp(min=1).long()[links]
         place = telling.argsort(dim=1, descending=True).argsort(dim=1)

@@ -1,0 +1,70 @@
+"""Two graphs of one pair as plain lists, for the slow versions of scene-graph scores."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from synthetic_items import Caption, Picture, image_batch, text_batch
+from torch import Tensor
+
+from crossgraph.layers.node_matching import LateInteraction
+from crossgraph.methods.contract import Method
+from crossgraph.types import RELATION, Encoded
+
+
+@dataclass(frozen=True)
+class PlainNode:
+    vector: Tensor
+    is_relation: bool
+    ends: tuple[int, int]
+
+
+def plain_nodes(encoded: Encoded) -> list[PlainNode]:
+    """The real nodes of the only row."""
+    return [
+        PlainNode(
+            encoded.parts[0, i], bool(encoded.nodes.kinds[0, i] == RELATION), tuple(encoded.nodes.ends[0, i].tolist())
+        )
+        for i in encoded.mask[0].nonzero()[:, 0].tolist()
+    ]
+
+
+def encoded_pair(method: Method, picture: Picture, caption: Caption) -> tuple[Encoded, Encoded]:
+    """Picture and caption, each encoded on its own."""
+    return method.encode_images(image_batch([picture])), method.encode_texts(text_batch([caption]))
+
+
+def softmax(values: Sequence[float]) -> list[float]:
+    exponentials = [math.exp(value - max(values)) for value in values]
+    return [value / sum(exponentials) for value in exponentials]
+
+
+def cosine(one: Tensor, other: Tensor) -> float:
+    return float(one @ other) / max(float(one.norm() * other.norm()), 1e-6)
+
+
+def importances(late: LateInteraction, words: Sequence[PlainNode]) -> list[float]:
+    return softmax([float(late.importance(word.vector)) for word in words]) if words else []
+
+
+def combined(late: LateInteraction, image: Encoded, text: Encoded, found: Sequence[float]) -> float:
+    weights = importances(late, plain_nodes(text))
+    told = sum(weight * value for weight, value in zip(weights, found, strict=True))
+    return float(late.share[0]) * float(image.embedding[0] @ text.embedding[0]) + float(late.share[1]) * told
+
+
+def best_cosines(image: Encoded, text: Encoded) -> list[float]:
+    regions = plain_nodes(image)
+    return [
+        max((float(r.vector @ w.vector) for r in regions if r.is_relation == w.is_relation), default=0.0)
+        for w in plain_nodes(text)
+    ]
+
+
+def shaken(method: Method) -> Method:
+    """The method away from its tame beginnings: gates, shares and maps."""
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return method

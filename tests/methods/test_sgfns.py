@@ -1,0 +1,331 @@
+"""SGFNS against slow versions written from its formulas, its switches, and its generated negatives."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from graph_pairs import best_cosines, combined, encoded_pair, plain_nodes, shaken, softmax
+from synthetic_items import draw_captions, draw_pictures, image_batch, small_method, text_batch, training_batch
+
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.methods.sgfns import FusionGraph, Sgfns
+from crossgraph.types import OBJECT, Batch, Encoded, NodeBatch
+
+
+def slow_edges(fuse: FusionGraph, image: Encoded, text: Encoded) -> list[list[int]]:
+    """The picture nodes that each text node has edges to, best first."""
+    regions, found = plain_nodes(image), []
+    for word in plain_nodes(text):
+        like = [i for i, region in enumerate(regions) if region.is_relation == word.is_relation]
+        near = sorted(like, key=lambda i: -float(regions[i].vector @ word.vector))[: fuse.top]
+        found.append([i for i in near if float(regions[i].vector @ word.vector) > fuse.threshold])
+    return found
+
+
+def slow_fusion(fuse: FusionGraph, image: Encoded, text: Encoded) -> float:
+    regions, words, edges = plain_nodes(image), plain_nodes(text), slow_edges(fuse, image, text)
+    told, heard = [], []
+    for word, near in zip(words, edges, strict=True):
+        if not near:
+            continue
+        query = fuse.query(word.vector)
+        shares = softmax([float(query @ fuse.key(regions[i].vector)) / math.sqrt(len(query)) for i in near])
+        news, answer = torch.zeros_like(word.vector), torch.zeros_like(word.vector)
+        for share, i in zip(shares, near, strict=True):
+            news = news + share * fuse.forth(regions[i].vector)
+            answer = answer + share * (regions[i].vector + fuse.gate * share * fuse.back(word.vector))
+        told.append(word.vector + fuse.gate * news)
+        heard.append(answer)
+    if not told:
+        return 0.0
+    one, other = torch.stack(told).mean(dim=0), torch.stack(heard).mean(dim=0)
+    return math.tanh(float(fuse.judge(torch.cat([(other - one) ** 2, other * one]))))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"top": 1, "threshold": 0.4, "attributes": False},
+        {"relations": False, "top": 9, "threshold": -1.0},
+        {"fusion": False},
+    ],
+    ids=["all switches on", "few edges", "objects only", "base score"],
+)
+def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
+    method = shaken(small_method("sgfns", **changes))
+    pictures, captions = draw_pictures(3), draw_captions(5)
+    with torch.no_grad():
+        scores = method.score(method.encode_images(image_batch(pictures)), method.encode_texts(text_batch(captions)))
+        for i, picture in enumerate(pictures):
+            for j, caption in enumerate(captions):
+                image, text = encoded_pair(method, picture, caption)
+                expected = combined(method.base, image, text, best_cosines(image, text))
+                if method.fuse is not None:
+                    expected += slow_fusion(method.fuse, image, text)
+                assert scores[i, j].item() == pytest.approx(expected, abs=5e-5)
+
+
+SWITCHES: list[dict[str, object]] = [
+    {"relations": False},
+    {"attributes": False},
+    {"relations": False, "attributes": False},
+    {"fusion": False},
+    {"fusion": False, "negatives": "none"},
+    {"negatives": "none"},
+    {"negatives": "swap"},
+    {"negatives": "attr"},
+    {"negatives": "similar"},
+    {"neg_loss": "ce"},
+    {"neg_loss": "ce", "loss": "triplet"},
+    {"loss": "triplet"},
+    {"gru_width": 0},
+    {"candidates": 1},
+    {"candidates": 2, "loss": "triplet"},
+    {"top": 1},
+    {"threshold": 1.0},
+    {"base_weight": 0.0},
+    {"global_weight": 0.0},
+    {"neg_weight": 0.0},
+]
+
+
+@pytest.mark.parametrize("changes", SWITCHES, ids=str)
+def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, object]) -> None:
+    method = small_method("sgfns", **changes).train()
+    optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
+    loss = torch.stack(list(method.losses(training_batch(edits=3)).values())).sum()
+    loss.backward()
+    assert loss.isfinite()
+    assert [name for name, parameter in method.named_parameters() if parameter.grad is None] == []
+    assert all(parameter.grad.isfinite().all() for parameter in method.parameters())
+    optimiser.step()
+    with torch.no_grad():
+        images = method.eval().encode_images(image_batch(draw_pictures(3)))
+        scores = method.score(images, method.encode_texts(text_batch(draw_captions(4))))
+    assert scores.shape == (3, 4)
+    assert scores.isfinite().all()
+    assert scores.std() > 0
+
+
+def encoded_sides(method: Sgfns, *, padding: int = 0) -> tuple[Encoded, Encoded]:
+    with torch.no_grad():
+        images = method.encode_images(image_batch(draw_pictures(5), padding=padding))
+        return images, method.encode_texts(text_batch(draw_captions(5), padding=padding))
+
+
+def test_without_any_edge_the_fused_graph_adds_nothing() -> None:
+    method = shaken(small_method("sgfns", threshold=1.0))
+    images, texts = encoded_sides(method)
+    with torch.no_grad():
+        added, fired = method.fuse(images, texts)
+        assert not added.any()
+        assert not fired.any()
+        assert torch.allclose(method.score_pairs(images, texts), method.base.pairs(images, texts))
+
+
+@pytest.mark.parametrize("top", [1, 2, 50])
+def test_edges_join_comparable_nodes_above_the_threshold_and_at_most_top(top: int) -> None:
+    method = shaken(small_method("sgfns", top=top, threshold=0.2))
+    images, texts = encoded_sides(method, padding=1)
+    with torch.no_grad():
+        fired = method.fuse(images, texts)[1]
+        seen = 0
+        for row in range(5):
+            edges = slow_edges(method.fuse, images[[row]], texts[[row]])
+            expected = torch.zeros_like(fired[row], dtype=torch.bool)
+            for word, near in enumerate(edges):
+                expected[near, word] = True
+                assert len(near) <= top
+            assert torch.equal(fired[row] > 0, expected)
+            seen += int(expected.sum())
+            totals = fired[row].sum(dim=0)
+            assert torch.allclose(totals, (totals > 0).float(), atol=1e-5)
+        assert seen > 0
+
+
+def test_padding_of_the_other_items_does_not_reach_the_fused_graph() -> None:
+    method = shaken(small_method("sgfns"))
+    with torch.no_grad():
+        plain, padded = (method.fuse(*encoded_sides(method, padding=padding))[0] for padding in (0, 3))
+    assert torch.allclose(plain, padded, atol=1e-5)
+
+
+def test_matches_follow_the_edges_that_fired() -> None:
+    method = shaken(small_method("sgfns", threshold=0.2))
+    bare = 0
+    for picture, caption in zip(draw_pictures(6), draw_captions(6), strict=True):
+        with torch.no_grad():
+            alignment = method.explain(image_batch([picture]), text_batch([caption]))
+            image, text = encoded_pair(method, picture, caption)
+            fired = method.fuse(image, text)[1][0]
+        regions, words = plain_nodes(image), plain_nodes(text)
+        weights = method.base.share[1].detach() * method.base.weights(text).detach()[0]
+        for node, (match, word, near) in enumerate(
+            zip(alignment.matches, words, slow_edges(method.fuse, image, text), strict=True)
+        ):
+            cosines = [float(fired[i, node] * (regions[i].vector @ word.vector)) for i in near]
+            assert match.score == pytest.approx(sum(cosines), abs=1e-5)
+            assert match.contribution == pytest.approx(float(weights[node]) * sum(cosines), abs=1e-5)
+            if not near:
+                assert match.boxes == ()
+                bare += 1
+                continue
+            most = regions[max(near, key=lambda i: float(fired[i, node]))]
+            places = [most.ends[0]] if not word.is_relation else list(most.ends)
+            found = [side for box in match.boxes for side in box]
+            assert found == pytest.approx(picture.boxes[places].flatten().tolist())
+    assert bare > 0
+
+
+def test_contributions_and_the_whole_sum_to_a_base_score() -> None:
+    method = shaken(small_method("sgfns", fusion=False))
+    for picture, caption in zip(draw_pictures(6), draw_captions(6), strict=True):
+        with torch.no_grad():
+            alignment = method.explain(image_batch([picture]), text_batch([caption]))
+            image, text = encoded_pair(method, picture, caption)
+            whole = method.base.share[0] * (image.embedding[0] @ text.embedding[0])
+        told = sum(match.contribution for match in alignment.matches)
+        assert alignment.score == pytest.approx(whole.item() + told, abs=1e-5)
+
+
+LINKS = torch.tensor([0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_robbed_pictures_lose_the_announced_share_of_regions_and_every_relation_of_theirs(share: float) -> None:
+    method = shaken(small_method("sgfns", robbed=share))
+    images, texts = encoded_sides(method)
+    left = method.robbed(images, texts, LINKS)
+    assert torch.equal(left.embedding, images.embedding)
+    for row in range(5):
+        objects = int(images.nodes.of_kind(OBJECT)[row].sum())
+        gone = (images.mask[row] & ~left.mask[row]).nonzero()[:, 0].tolist()
+        lost = {node for node in gone if images.nodes.kinds[row, node] == OBJECT}
+        assert len(lost) == math.ceil(share * objects)
+        for node in images.mask[row].nonzero()[:, 0].tolist():
+            touches = bool(lost & set(images.nodes.ends[row, node].tolist()))
+            assert (node in gone) == touches
+        assert not left.parts[row, gone].any()
+        kept = left.mask[row]
+        assert torch.equal(left.parts[row, kept], images.parts[row, kept])
+        assert torch.equal(left.nodes.mask, left.mask)
+
+
+def test_what_is_robbed_is_what_the_caption_says_and_the_look_alike_lacks() -> None:
+    method = shaken(small_method("sgfns"))
+    images, texts = encoded_sides(method)
+    left = method.robbed(images, texts, LINKS)
+    for row in range(5):
+        alike = max((i for i in range(5) if i != row), key=lambda i: float(images.embedding[row] @ images.embedding[i]))
+        regions = [node for node in plain_nodes(images[[row]]) if not node.is_relation]
+        words = [node for node in plain_nodes(texts[[row]]) if not node.is_relation]
+        others = [node for node in plain_nodes(images[[alike]]) if not node.is_relation]
+
+        def telling(region: int, regions=regions, words=words, others=others) -> float:
+            spoken = max((float(regions[region].vector @ word.vector) for word in words), default=-1.0)
+            return spoken - max(float(regions[region].vector @ other.vector) for other in others)
+
+        count = math.ceil(0.25 * len(regions))
+        expected = set(sorted(range(len(regions)), key=lambda i: -telling(i))[:count])
+        lost = images.nodes.of_kind(OBJECT)[row] & ~left.mask[row]
+        assert set(lost.nonzero()[:, 0].tolist()) == expected
+
+
+def test_padding_of_captions_does_not_change_what_is_robbed() -> None:
+    method = shaken(small_method("sgfns"))
+    # all regions turn away from the caption, so that a padded node, of cosine 0, would be nearest
+    rng = torch.Generator().manual_seed(0)
+    parts = torch.nn.functional.normalize(torch.rand(2, 4, 16, generator=rng), dim=-1)
+    kinds, mask = torch.zeros(2, 4, dtype=torch.long), torch.ones(2, 4, dtype=torch.bool)
+    own = torch.arange(4)[None, :, None].expand(2, 4, 2)
+    images = Encoded(parts[:, 0], parts, mask, NodeBatch(kinds, own, mask))
+    texts = images[[0, 1]]
+    away = Encoded(texts.embedding, -texts.parts.flip(0), mask, texts.nodes)
+    pad = torch.nn.functional.pad
+    wide = Encoded(away.embedding, pad(away.parts, (0, 0, 0, 2)), pad(mask, (0, 2)), away.nodes.resized(6))
+    links = torch.tensor([0, 1])
+    assert torch.equal(method.robbed(images, away, links).mask, method.robbed(images, wide, links).mask)
+
+
+def losses_of(batch: Batch, **changes: object) -> dict[str, float]:
+    torch.manual_seed(0)
+    method = small_method("sgfns", **changes)
+    with torch.no_grad():
+        return {name: value.item() for name, value in method.losses(batch).items()}
+
+
+def test_losses_go_with_their_modules() -> None:
+    batch = training_batch(edits=3)
+    assert set(losses_of(batch)) == {"global", "base", "fused", "negatives"}
+    assert set(losses_of(batch, fusion=False)) == {"global", "base", "negatives"}
+    assert set(losses_of(batch, negatives="none")) == {"global", "base", "fused"}
+
+
+@pytest.mark.parametrize("neg_loss", ["hinge", "ce"])
+def test_without_edits_the_loss_of_false_captions_is_zero(neg_loss: str) -> None:
+    for batch in (training_batch(), training_batch(edits=0)):
+        for negatives in ("swap", "attr"):
+            assert losses_of(batch, negatives=negatives, neg_loss=neg_loss)["negatives"] == 0.0
+    lonely = training_batch(images=1, captions=2)
+    assert losses_of(lonely, negatives="all", neg_loss=neg_loss)["negatives"] == 0.0
+
+
+@pytest.mark.parametrize("loss", ["info_nce", "triplet"])
+@pytest.mark.parametrize("neg_loss", ["hinge", "ce"])
+def test_the_loss_of_negatives_equals_a_loop_over_edits_and_robbed_pictures(neg_loss: str, loss: str) -> None:
+    batch = training_batch(edits=3)
+    settings = {"neg_loss": neg_loss, "loss": loss, "neg_weight": 0.5, "neg_margin": 0.3}
+    torch.manual_seed(0)
+    method = small_method("sgfns", **settings)
+    edits, owner = batch.false_captions, batch.caption_image.tolist()
+    with torch.no_grad():
+        images, texts = method.encode_images(batch.images), method.encode_texts(batch.texts)
+        false = method.score(images, method.encode_texts(edits.texts)).tolist()
+        true = method.score(images, texts).tolist()
+        lacking = method.score_pairs(method.robbed(images, texts, batch.caption_image), texts).tolist()
+    matched = [true[owner[j]][j] for j in range(8)]
+    edited = [(j, false[owner[j]][i]) for i, j in enumerate(edits.caption.tolist())]
+    if neg_loss == "hinge":
+        expected = sum(max(0.0, 0.3 + score - matched[j]) for j, score in edited) / len(edited)
+    else:
+        captions = {j for j, _ in edited}
+        choices = [softmax([20 * matched[j], *(20 * score for k, score in edited if k == j)])[0] for j in captions]
+        expected = -sum(map(math.log, choices)) / len(captions)
+    textual = losses_of(batch, **{**settings, "negatives": "swap"})["negatives"]
+    assert textual == pytest.approx(0.5 * expected, rel=1e-3, abs=1e-5)
+    robbed = sum(max(0.0, 0.3 + score - own) for score, own in zip(lacking, matched, strict=True)) / 8
+    assert robbed > 0
+    both = losses_of(batch, **settings)["negatives"]
+    assert both == pytest.approx(0.5 * (expected + robbed), rel=1e-3, abs=1e-5)
+
+
+def test_the_company_of_a_longer_false_caption_changes_no_loss() -> None:
+    batch = training_batch(edits=3)
+    false = batch.false_captions
+    graphs = false.texts.graphs.resized(20)
+    padded = replace(batch, false_captions=replace(false, texts=replace(false.texts, graphs=graphs)))
+    assert losses_of(padded) == pytest.approx(losses_of(batch), abs=1e-5)
+
+
+def test_the_kinds_of_edits_follow_the_switch() -> None:
+    kinds = {negatives: small_method("sgfns", negatives=negatives).edits for negatives in ("none", "swap", "attr")}
+    assert kinds == {"none": set(), "swap": {"swap", "predicate"}, "attr": {"attribute"}}
+    assert small_method("sgfns", negatives="similar").edits == {"similar"}
+    assert small_method("sgfns").edits == {"swap", "predicate", "attribute", "similar"}
+
+
+def test_a_gate_starts_small() -> None:
+    assert small_method("sgfns").fuse.gate.item() == pytest.approx(0.1)
+
+
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+    with pytest.raises(ConfigError, match="3 heads do not divide a width of 16"):
+        small_method("sgfns", heads=3)
+
+
+def test_an_encoding_without_nodes_is_refused() -> None:
+    bare = Encoded(torch.eye(16)[:2])
+    with pytest.raises(ModelError, match="without nodes"):
+        small_method("sgfns").score(bare, bare)
