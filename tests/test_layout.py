@@ -28,7 +28,7 @@ LAYERS = (
     ("training",),
     ("gallery",),
     ("verbs",),
-    ("demo",),
+    ("ablation", "demo"),
     ("cli", "__init__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crossgraph.ablation import run_ablation
     from crossgraph.config import RunConfig, read_config
     from crossgraph.data.check import check_corpus
     from crossgraph.data.corpus import Corpus
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         index,
         load_model,
         open_gallery,
+        probe,
         search,
         train,
     )
@@ -36,6 +38,8 @@ __all__ = [
     "train",
     "evaluate",
     "evaluate_seeds",
+    "probe",
+    "run_ablation",
     "index",
     "search",
     "explain",
@@ -54,6 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "crossgraph.ablation": ("run_ablation",),
     "crossgraph.config": ("RunConfig", "read_config"),
     "crossgraph.data.check": ("check_corpus",),
     "crossgraph.data.corpus": ("Corpus",),
@@ -70,6 +75,7 @@ _HOMES = {
         "index",
         "load_model",
         "open_gallery",
+        "probe",
         "search",
         "train",
     ),

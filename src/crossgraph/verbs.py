@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions: train, evaluate, index, search, explain."""
+"""The verbs of the command line as functions: train, evaluate, probe, index, search, explain."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import torch
 from PIL import Image
 
 from crossgraph.config import RunConfig
+from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import cache_root
 from crossgraph.data.features import FeatureCache
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, GalleryError
-from crossgraph.evaluation.ranking import score_corpus
+from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
+from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
 from crossgraph.evaluation.two_stage import two_stage
 from crossgraph.gallery.cascade import SearchResults
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import IndexReport
+from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST
 from crossgraph.training.memory import keep_freed_memory
@@ -136,6 +139,26 @@ def evaluate_seeds(
             for model in models
         ]
     )
+
+
+def probe(
+    model: TrainedModel | Path | str, data: Corpus | Path | str, *, split: str = "val", progress: Progress = Silent()
+) -> ProbeResult:
+    """How often a model scores a picture's caption above the same caption edited to be false, by kind of edit.
+
+    Pairs are scored by the method alone: no shortlist, no blend. Raises `MissingExtraError` without the caption parser.
+    """
+    keep_freed_memory()
+    model = model if isinstance(model, TrainedModel) else load_model(model)
+    corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    images, corpus = encode_corpus_images(model, corpus, progress=progress)
+    graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
+
+    def score(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
+        texts = model.encode_sentences(sentences, progress=progress)
+        return score_matched(model.method, images, texts, torch.tensor(rows), progress=progress).cpu()
+
+    return swap_accuracy(score, corpus, falsifier(corpus, graphs), split=split)
 
 
 def encode_corpus_images(

@@ -70,6 +70,25 @@ def test_several_runs_give_mean_and_deviation(trained: Trained) -> None:
     assert "over 2 runs" in result.stdout
 
 
+def test_probes_tell_how_often_an_edited_caption_loses(trained: Trained) -> None:
+    words = ("evaluate", "--model", trained.dual_encoder, "--data", DATA, "--probes")
+    (probed,) = answer(*words)["probes"]  # type: ignore[misc]
+    assert 0 <= probed["kinds"]["swap"]["accuracy"] <= 100
+    assert "| swap |" in call(*words, "--markdown").stdout
+
+
+def test_an_ablation_prints_what_it_writes(trained: Trained, tmp_path: Path) -> None:
+    words = ("ablate", "--data", DATA, "--method", "kidrr", "--out", tmp_path, "--seeds", 1, "--only", "no-anchor")
+    more = ("--shortlist", trained.dual_encoder, "--two-stage", 2)
+    found = answer(*words, *more, *with_settings(TINY))
+    assert found == json.loads((tmp_path / "ablation.json").read_text())
+    assert [variant["variant"] for variant in found["variants"]] == ["full", "no-anchor"]  # type: ignore[attr-defined]
+    assert str(found["command"]).startswith(f"crossgraph ablate --method kidrr --data {DATA} --out {tmp_path}")
+    printed = call(*words, *more, *with_settings(TINY), "--markdown").stdout
+    assert printed.strip() == (tmp_path / "ablation.md").read_text().strip()
+    assert "shortlist 2" in printed
+
+
 def test_a_second_indexing_adds_nothing(trained: Trained) -> None:
     found = answer("index", DATA, "--gallery", trained.gallery)
     assert (found["added"], found["unchanged"]) == (0, 40)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from crossgraph.cli.ablate import ablate
 from crossgraph.cli.data import check
 from crossgraph.cli.demo import demo
 from crossgraph.cli.doctor import doctor
@@ -75,6 +76,7 @@ app.command()(demo)
 app.add_typer(data_commands, name="data")
 app.command()(train)
 app.command()(evaluate)
+app.command()(ablate)
 app.command()(index)
 app.command()(search)
 app.command()(explain)

@@ -24,6 +24,9 @@ def evaluate(
         float | None,
         typer.Option("--blend", help="With --two-stage: share of the shortlist's score to add; default: the run's."),
     ] = None,
+    probes: Annotated[
+        bool, typer.Option("--probes", help="Also score every caption against itself edited to be false.")
+    ] = False,
     device: Device = "cpu",
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -32,21 +35,27 @@ def evaluate(
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.sources import open_corpus
+    from crossgraph.evaluation.swaps import probe_markdown, probe_table
     from crossgraph.progress import choose_progress
 
     if blend is not None and two_stage is None:
         raise ConfigError("--blend mixes the scores of two stages; give --two-stage K too.")
     progress = choose_progress()
     models = [verbs.load_model(run, device=device) for run in runs]
+    corpus = open_corpus(data, progress=progress)
     report = verbs.evaluate_seeds(
         models,
-        open_corpus(data, progress=progress),
+        corpus,
         split=split,
         two_stage_k=two_stage,
         blend=blend,
         progress=progress,
     )
+    probed = [verbs.probe(model, corpus, split=split, progress=progress) for model in models] if probes else []
     if as_json:
-        print_json({"models": [model.describe() for model in models], **report.to_json()})
-    else:
-        print_rich(report.markdown() if markdown else report.table())
+        told = {"probes": [result.to_json() for result in probed]} if probes else {}
+        print_json({"models": [model.describe() for model in models], **report.to_json(), **told})
+        return
+    print_rich(report.markdown() if markdown else report.table())
+    if probed:
+        print_rich(probe_markdown(probed) if markdown else probe_table(probed))

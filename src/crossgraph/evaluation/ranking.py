@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from math import isqrt
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.errors import ScoreError
@@ -54,6 +54,29 @@ def score_corpus(
                 scores[start : start + rows, captions] = block.to(dtype)
                 task.advance(block.numel())
     refuse_non_finite(scores)
+    return scores
+
+
+def score_matched(
+    method: Method,
+    images: Encoded,
+    texts: Encoded,
+    rows: Int[Tensor, " m"],
+    *,
+    budget_bytes: int = 64 * 2**20,
+    progress: Progress = Silent(),
+) -> Float[Tensor, " m"]:
+    """The method's score of every caption with one picture, the one at its row. Raises `ScoreError` as above."""
+    m = len(texts)
+    block_pairs = max(1, budget_bytes // pair_bytes(images, texts))
+    scores = torch.empty(m, dtype=torch.float32, device=images.embedding.device)
+    rows = rows.to(scores.device)
+    with scoring(method), progress.task("scoring pairs", m) as task:
+        for captions in torch.split(texts.lengths().argsort(stable=True), block_pairs):
+            found = method.score_pairs(images[rows[captions]], texts[captions].without_padding())
+            scores[captions] = found.float()
+            task.advance(len(captions))
+    refuse_non_finite(scores[None])
     return scores
 
 

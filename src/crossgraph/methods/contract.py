@@ -7,6 +7,7 @@ agree. `score_pairs` is the same function along the diagonal, for shortlists and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -45,6 +46,9 @@ class Method(nn.Module, ABC):
 
     reads_graphs: ClassVar[bool] = False
     """True when captions must come with their scene graphs (`TextBatch.graphs`)."""
+
+    ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    """What to leave out or replace to learn what it is worth: name of the variant -> settings that differ."""
 
     def __init__(self, config: MethodConfig, sizes: InputSizes) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -58,6 +59,10 @@ class DualEncoder(Method):
     name: ClassVar[str] = "dual_encoder"
     config_type: ClassVar[type[MethodConfig]] = DualEncoderConfig
     reranks: ClassVar[bool] = False
+    ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "triplet-loss": {"loss": "triplet"},
+        "no-gru": {"gru_width": 0},
+    }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("projection with residual MLP", "ResidualProjection", "documented", "VSE-infinity (Chen 2021)"),
         Provenance("sentence encoder", "WordEncoder", "documented", "VSE++ (Faghri 2018), SCAN (Lee 2018)"),

@@ -16,6 +16,7 @@ at several levels, which become the nodes of a graph that is reasoned over and r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -248,6 +249,15 @@ class Kidrr(Method):
     name: ClassVar[str] = "kidrr"
     config_type: ClassVar[type[MethodConfig]] = KidrrConfig
     reranks: ClassVar[bool] = True
+    ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "no-dissemination": {"rounds": 0},
+        "scalar-similarity": {"similarity": "scalar"},
+        "no-global-local": {"levels": ["global", "local"]},
+        "reasoning-mean": {"reasoning": "mean"},
+        "reasoning-sgr": {"reasoning": "sgr"},
+        "no-anchor": {"anchor": False},
+        "no-boxes": {"boxes": False},
+    }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance(
             "knowledge graph iterative dissemination",

@@ -18,6 +18,7 @@ gathers its counterparts on the other side; a relation looks for one that joins 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -146,6 +147,15 @@ class Racg(Method):
     config_type: ClassVar[type[MethodConfig]] = RacgConfig
     reranks: ClassVar[bool] = True
     reads_graphs: ClassVar[bool] = True
+    ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "no-relations": {"relations": False},
+        "no-intra-graph": {"intra_graph": False},
+        "no-cross-graph": {"cross_graph": False},
+        "no-consistency": {"consistency": False},
+        "no-reconstruction": {"reconstruction": False},
+        "one-head": {"heads": 1},
+        "no-cross-at-inference": {"cross_at_inference": False},
+    }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance(
             "semantic-embedded graph",

@@ -17,6 +17,7 @@ tells them from a look-alike, with a loss of their own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -135,6 +136,17 @@ class Sgfns(Method):
     config_type: ClassVar[type[MethodConfig]] = SgfnsConfig
     reranks: ClassVar[bool] = True
     reads_graphs: ClassVar[bool] = True
+    ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "no-relations": {"relations": False},
+        "no-attributes": {"attributes": False},
+        "no-fusion": {"fusion": False},
+        "no-negatives": {"negatives": "none"},
+        "swap-negatives": {"negatives": "swap"},
+        "attr-negatives": {"negatives": "attr"},
+        "similar-negatives": {"negatives": "similar"},
+        "neg-loss-ce": {"neg_loss": "ce"},
+        "no-relations-no-negatives": {"relations": False, "negatives": "none"},
+    }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance(
             "scene graphs of both sides",

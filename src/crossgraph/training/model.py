@@ -12,11 +12,12 @@ import torch
 
 from crossgraph.config import ImagesConfig, RunConfig, validated
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features
+from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ImageError, ModelError
+from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
@@ -102,6 +103,17 @@ class TrainedModel:
         """One row per readable picture."""
         table, skipped = self.image_features(paths, progress=progress)
         return EncodedPictures(self.encode_image_table(table), tuple(table.kept), skipped)
+
+    @cached_property
+    def parser(self) -> CaptionParser | None:
+        """What parses sentences, for a method that reads scene graphs."""
+        return CaptionParser() if self.method.reads_graphs else None
+
+    def text_features(self, sentences: Sequence[str], *, progress: Progress | None = None) -> TextTable:
+        """Features of sentences, with their scene graphs for a method that reads them."""
+        return extract_text_features(
+            sentences, self.text_encoder, self.cache, parser=self.parser, progress=progress or Silent()
+        )
 
     def encode_sentences(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """One row per sentence."""

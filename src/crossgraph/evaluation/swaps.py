@@ -1,0 +1,204 @@
+"""Compositional probes: does a picture agree more with its caption than with one edited to be false?
+
+A probe needs no ranking. Every caption is scored with its own picture, and so are its false versions, which use the
+same words in another order or differ in one of them. Whoever matches bags of words is right half of the time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from jaxtyping import Float
+from rich.table import Table
+from torch import Tensor
+
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.text import normalise, tokenize
+from crossgraph.evaluation.uncertainty import summarise_values
+from crossgraph.graphs.scene_graph import GraphObject, SceneGraph, Span
+
+KINDS = ("swap", "attribute", "predicate")
+"""Things exchanged, attributes exchanged, a relation replaced."""
+
+RELATION_CAPTION = 2
+"""Which caption of a drawn picture tells how two things lie (`describe_scene`)."""
+
+Score = Callable[[Sequence[int], Sequence[str]], Float[Tensor, " n"]]
+"""From pictures, as rows of the corpus, and a sentence for each, to the scores of these pairs."""
+
+Falsify = Callable[[int], Sequence[tuple[str, str]]]
+"""From a caption of the corpus to its false versions, each with its kind."""
+
+_ARTICLE = re.compile(r"\ban?\s+$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class KindAccuracy:
+    """`accuracy` in percent over `captions` captions with `edits` false versions in all; chance is 50."""
+
+    accuracy: float
+    captions: int
+    edits: int
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """The accuracy of one run on one split, by kind of edit; a kind that no caption allows is left out."""
+
+    split: str
+    kinds: dict[str, KindAccuracy]
+
+    def values(self) -> dict[str, float]:
+        """The accuracies as measures: `swap_accuracy` and so on."""
+        return {f"{kind}_accuracy": found.accuracy for kind, found in self.kinds.items()}
+
+    def to_json(self) -> dict[str, object]:
+        """Everything, as plain values."""
+        return {
+            "split": self.split,
+            "chance": 50.0,
+            "kinds": {kind: asdict(found) for kind, found in self.kinds.items()},
+        }
+
+
+def swap_accuracy(score: Score, corpus: Corpus, falsify: Falsify, *, split: str = "") -> ProbeResult:
+    """How often the true caption scores higher with its picture than a false version of it, by kind of edit.
+
+    A tie counts half, and scores as near as sums in another order can be are tied. Every caption counts once a kind,
+    with the mean over its false versions. A version that says what some caption of the same picture says is dropped.
+    """
+    edits = [
+        (caption, *edit) for caption in range(len(corpus.captions)) for edit in _false_ones(corpus, caption, falsify)
+    ]
+    if not edits:
+        return ProbeResult(split, {})
+    links = corpus.caption_image.tolist()
+    asked = list(dict.fromkeys(caption for caption, _, _ in edits))
+    truth = score([links[caption] for caption in asked], [corpus.captions[caption] for caption in asked]).double()
+    false = score([links[caption] for caption, _, _ in edits], [text for _, text, _ in edits]).double()
+    place = {caption: row for row, caption in enumerate(asked)}
+    true = truth[[place[caption] for caption, _, _ in edits]]
+    tied = torch.isclose(true, false, rtol=1e-5, atol=1e-6)
+    won = torch.where(tied, 0.5, (true > false).double()).tolist()
+    shares: dict[str, dict[int, list[float]]] = {}
+    for (caption, _, kind), share in zip(edits, won, strict=True):
+        shares.setdefault(kind, {}).setdefault(caption, []).append(share)
+    return ProbeResult(split, {kind: _accuracy(list(shares[kind].values())) for kind in sorted(shares, key=_order)})
+
+
+def _false_ones(corpus: Corpus, caption: int, falsify: Falsify) -> list[tuple[str, str]]:
+    """The false versions of one caption, each once, less those that a caption of the same picture says."""
+    own = (corpus.caption_image == corpus.caption_image[caption]).nonzero()[0].tolist()
+    said = {tuple(tokenize(corpus.captions[one])) for one in own}
+    edits = {(tuple(tokenize(text)), kind): (text, kind) for text, kind in falsify(caption)}
+    return [edit for (words, _), edit in edits.items() if words not in said]
+
+
+def _accuracy(shares: Sequence[Sequence[float]]) -> KindAccuracy:
+    means = [sum(some) / len(some) for some in shares]
+    return KindAccuracy(100 * sum(means) / len(means), len(means), sum(map(len, shares)))
+
+
+def _order(kind: str) -> tuple[int, str]:
+    return (KINDS.index(kind) if kind in KINDS else len(KINDS), kind)
+
+
+def falsifier(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection[str] = KINDS) -> Falsify:
+    """What makes false captions of a corpus, given the scene graph of every normalised caption.
+
+    Of drawn scenes, "swap" exchanges the two things of the caption that relates them: a sentence of the same form, and
+    false unless another two things of the picture happen to lie so (one in 200). Everything else is left to the rules
+    of `graphs.negatives`.
+    """
+    captions = [normalise(caption) for caption in corpus.captions]
+    siblings = corpus.captions_of_images()
+    drawn = corpus.twin_group is not None
+    by_rule = frozenset(kinds) - ({"swap"} if drawn else set())
+
+    def falsify(caption: int) -> list[tuple[str, str]]:
+        own = siblings[int(corpus.caption_image[caption])]
+        edits = _edited(captions, graphs, caption, own, by_rule)
+        if drawn and "swap" in kinds and own.index(caption) == RELATION_CAPTION:
+            exchanged = exchange_things(captions[caption], graphs[caption])
+            edits += [] if exchanged is None else [(exchanged, "swap")]
+        return edits
+
+    return falsify
+
+
+def exchange_things(sentence: str, graph: SceneGraph) -> str | None:
+    """ "a red ball is above a tree" -> "a tree is above a red ball"; None unless it says how one thing lies to another.
+
+    Both things must have an article of their own, which moves with them, as do their attributes.
+    """
+    if len(graph.objects) != 2 or len(graph.relations) != 1:
+        return None
+    phrases = [_phrase(sentence, thing) for thing in graph.objects]
+    if phrases[0] is None or phrases[1] is None:
+        return None
+    (start, end), (other_start, other_end) = sorted((phrases[0], phrases[1]))
+    if end > other_start:
+        return None
+    between, after = sentence[end:other_start], sentence[other_end:]
+    return sentence[:start] + sentence[other_start:other_end] + between + sentence[start:end] + after
+
+
+def _phrase(sentence: str, thing: GraphObject) -> Span | None:
+    """The characters that speak of a thing, article included; None without "a" or "an"."""
+    spans = [span for span in (thing.span, *(attribute.span for attribute in thing.attributes)) if span is not None]
+    if not spans:
+        return None
+    article = _ARTICLE.search(sentence[: min(start for start, _ in spans)])
+    return None if article is None else (article.start(), max(end for _, end in spans))
+
+
+def _edited(
+    captions: Sequence[str], graphs: Sequence[SceneGraph], caption: int, own: Sequence[int], kinds: frozenset[str]
+) -> list[tuple[str, str]]:
+    """What the rules for false captions make of one caption; nothing where they are not there."""
+    try:
+        rules = importlib.import_module("crossgraph.graphs.negatives")
+    except ModuleNotFoundError:
+        return []
+    edits = rules.false_captions(
+        captions[caption],
+        graphs[caption],
+        own_captions=[captions[one] for one in own],
+        own_graphs=[graphs[one] for one in own],
+        kinds=kinds,
+    )
+    return [(edit.text, edit.kind) for edit in edits]
+
+
+def probe_lines(probes: Sequence[ProbeResult]) -> list[tuple[str, str, str]]:
+    """Kind, accuracy (with the deviation over several runs) and how many captions, for every kind of edit."""
+    summary = summarise_values([probe.values() for probe in probes])
+    lines = []
+    for kind, found in probes[0].kinds.items():
+        name = f"{kind}_accuracy"
+        spread = "" if summary.deviation is None else f" ± {summary.deviation[name]:.1f}"
+        lines.append((kind, f"{summary.mean[name]:.1f}{spread}", f"{found.captions:,}"))
+    return lines
+
+
+def probe_table(probes: Sequence[ProbeResult]) -> Table:
+    """For a terminal."""
+    table = Table(title="True caption against an edited one", caption=_PROBE_TEXT, caption_justify="left")
+    for heading in ("edit", "accuracy", "captions"):
+        table.add_column(heading, justify="left" if heading == "edit" else "right")
+    for line in probe_lines(probes):
+        table.add_row(*line)
+    return table
+
+
+def probe_markdown(probes: Sequence[ProbeResult]) -> str:
+    """For a README."""
+    rows = [("edit", "accuracy", "captions"), ("---", "---:", "---:"), *probe_lines(probes)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{_PROBE_TEXT}\n"
+
+
+_PROBE_TEXT = "share of captions that score higher with their picture than their false versions; ties half; chance 50"

@@ -1,0 +1,131 @@
+"""The table of an ablation: variants of one method by measures, each with its difference to the full method."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from crossgraph.evaluation.report import ROWS
+from crossgraph.evaluation.uncertainty import Summary, summarise_values
+
+FULL = "full"
+COLUMNS = ("rsum", "image_to_text_r1", "text_to_image_r1", "twin_accuracy", "swap_accuracy")
+"""The measures of the table; ones without a number are left out."""
+TITLES = {**ROWS, "swap_accuracy": "swap accuracy"}
+
+
+@dataclass(frozen=True)
+class AblationRun:
+    """One trained run and every number that was measured of it."""
+
+    seed: int
+    folder: str
+    weights: str
+    measures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The runs of one variant; `changes` are the settings in which it differs from the full method."""
+
+    name: str
+    changes: dict[str, object]
+    runs: tuple[AblationRun, ...]
+
+    @property
+    def summary(self) -> Summary:
+        """Mean and sample deviation of every measure over the seeds."""
+        return summarise_values([run.measures for run in self.runs])
+
+
+@dataclass(frozen=True)
+class AblationResult:
+    """All variants, the full method first; `left_out` are those in which these settings are the full method's."""
+
+    method: str
+    protocol: str
+    command: str | None
+    variants: tuple[Variant, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The measures of the table that have numbers."""
+        return tuple(name for name in COLUMNS if all(name in variant.summary.mean for variant in self.variants))
+
+    def lines(self) -> list[tuple[str, ...]]:
+        """Variant, then every measure as mean ± deviation and, in brackets, its difference to the full method."""
+        full = self.variants[0].summary
+        rows = []
+        for variant in self.variants:
+            own = variant.summary
+            cells = [_shown(name, own, None if variant.name == FULL else full) for name in self.columns]
+            rows.append((variant.name, *cells))
+        return rows
+
+    def text(self) -> str:
+        """The protocol in one line, to stand under the table."""
+        runs = len(self.variants[0].runs)
+        spread = f"±: sample deviation over {runs} runs; " if runs > 1 else ""
+        return f"{self.protocol}; {spread}in brackets: difference to the full method"
+
+    def table(self) -> Table:
+        """For a terminal."""
+        table = Table(title=f"Ablation of {self.method}", caption=self.text(), caption_justify="left")
+        for heading in ("variant", *(TITLES[name] for name in self.columns)):
+            table.add_column(heading, justify="left" if heading == "variant" else "right")
+        for line in self.lines():
+            table.add_row(*line)
+        return table
+
+    def markdown(self) -> str:
+        """The table, the protocol, the command, and where the runs are."""
+        headings = ("variant", *(TITLES[name] for name in self.columns))
+        rows = [headings, ("---", *["---:"] * len(self.columns)), *self.lines()]
+        lines = [f"# Ablation of {self.method}", "", *(f"| {' | '.join(row)} |" for row in rows), "", self.text()]
+        if self.command is not None:
+            lines += ["", f"    {self.command}"]
+        if self.left_out:
+            lines += ["", f"Left out, because the settings are so already: {', '.join(self.left_out)}."]
+        lines += ["", "| variant | changed settings | runs |", "| --- | --- | --- |"]
+        for variant in self.variants:
+            changes = ", ".join(f"`model.{name}={json.dumps(value)}`" for name, value in variant.changes.items())
+            lines.append(f"| {variant.name} | {changes} | {', '.join(run.folder for run in variant.runs)} |")
+        return "\n".join(lines) + "\n"
+
+    def to_json(self) -> dict[str, object]:
+        """Everything, as plain values."""
+        return {
+            "method": self.method,
+            "protocol": self.text(),
+            "command": self.command,
+            "seeds": [run.seed for run in self.variants[0].runs],
+            "left_out": list(self.left_out),
+            "variants": [_variant_to_json(variant, self.variants[0].summary) for variant in self.variants],
+        }
+
+
+def _shown(name: str, own: Summary, full: Summary | None) -> str:
+    text = f"{own.mean[name]:.1f}"
+    if own.deviation is not None:
+        text += f" ± {own.deviation[name]:.1f}"
+    return text if full is None else f"{text} ({own.mean[name] - full.mean[name]:+.1f})"
+
+
+def _variant_to_json(variant: Variant, full: Summary) -> dict[str, object]:
+    own = variant.summary
+    measures = {
+        name: {
+            "mean": mean,
+            "deviation": own.deviation and own.deviation[name],
+            "difference": mean - full.mean[name] if name in full.mean else None,
+        }
+        for name, mean in own.mean.items()
+    }
+    runs = [
+        {"seed": run.seed, "folder": run.folder, "weights": run.weights, "measures": run.measures}
+        for run in variant.runs
+    ]
+    return {"variant": variant.name, "changes": variant.changes, "measures": measures, "runs": runs}
