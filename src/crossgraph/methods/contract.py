@@ -15,6 +15,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from crossgraph.graphs.negatives import Kind
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
@@ -55,7 +56,7 @@ class Method(nn.Module, ABC):
         self.sizes = sizes
 
     @property
-    def edits(self) -> frozenset[str]:
+    def edits(self) -> frozenset[Kind]:
         """The kinds of false captions that training should bring along; none by default (`graphs.negatives`)."""
         return frozenset()
 

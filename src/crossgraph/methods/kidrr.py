@@ -290,6 +290,7 @@ class Kidrr(Method):
         Provenance("box embedding", "Kidrr.place", "reconstructed", "ours: cells say where they are"),
         Provenance("ranking loss", "losses.info_nce / triplet_loss", "reconstructed", "family default is the hinge"),
         Provenance("shortlist embedding loss", "Kidrr.losses", "reconstructed", "ours: calibrates the global nodes"),
+        Provenance("anchor loss", "Kidrr.losses", "reconstructed", "ours: cosines learn from every pair of a batch"),
     )
 
     def __init__(self, config: KidrrConfig, sizes: InputSizes) -> None:

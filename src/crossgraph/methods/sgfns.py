@@ -26,6 +26,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from crossgraph.encoders.graph_sides import GraphSides
+from crossgraph.graphs.negatives import Kind
 from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
@@ -37,7 +38,7 @@ from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, Node
 
 Negatives = Literal["none", "swap", "attr", "similar", "all"]
 
-EDITS: dict[Negatives, frozenset[str]] = {
+EDITS: dict[Negatives, frozenset[Kind]] = {
     "none": frozenset(),
     "swap": frozenset({"swap", "predicate"}),
     "attr": frozenset({"attribute"}),
@@ -204,7 +205,7 @@ class Sgfns(Method):
         self.rank_global = RankingLoss(config.loss, margin=config.margin)
 
     @property
-    def edits(self) -> frozenset[str]:
+    def edits(self) -> frozenset[Kind]:
         """The kinds of false captions that training wants."""
         kinds = {"none": (), "swap": ("swap", "predicate"), "attr": ("attribute",), "similar": ("similar",)}
         every = frozenset(kind for some in kinds.values() for kind in some)

@@ -17,13 +17,13 @@ from torch import Tensor
 from crossgraph.data.batches import Step
 from crossgraph.data.features import TextTable
 from crossgraph.data.text import normalise
-from crossgraph.graphs.negatives import FalseCaption, false_captions
+from crossgraph.graphs.negatives import FalseCaption, Kind, false_captions
 from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.progress import Progress
 from crossgraph.training.material import Material
 from crossgraph.types import FalseCaptions
 
-SIMILAR = "similar"
+SIMILAR: Kind = "similar"
 LOOK_ALIKES = 3
 """How many look-alikes of a picture are kept; an epoch's edits take one of them."""
 
@@ -36,7 +36,7 @@ class Falsifier:
     """The false captions of one training run; `kinds` are those its method wants."""
 
     material: Material
-    kinds: frozenset[str]
+    kinds: frozenset[Kind]
     tabulate: Tabulate
     seed: int
     progress: Progress
@@ -88,7 +88,7 @@ class Falsifier:
             return None
         return FalseCaptions(self._table.rows([self._rows[text] for text in texts]), torch.tensor(captions))
 
-    def _edits(self, caption: int, kinds: frozenset[str], *, look_alike: int | None = None) -> list[FalseCaption]:
+    def _edits(self, caption: int, kinds: frozenset[Kind], *, look_alike: int | None = None) -> list[FalseCaption]:
         own = self._siblings[self._image[caption]]
         others = [] if look_alike is None else self._siblings[look_alike]
         return false_captions(
