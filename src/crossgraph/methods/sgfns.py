@@ -206,10 +206,8 @@ class Sgfns(Method):
 
     @property
     def edits(self) -> frozenset[Kind]:
-        """The kinds of false captions that training wants."""
-        kinds = {"none": (), "swap": ("swap", "predicate"), "attr": ("attribute",), "similar": ("similar",)}
-        every = frozenset(kind for some in kinds.values() for kind in some)
-        return every if self.config.negatives == "all" else frozenset(kinds[self.config.negatives])
+        """The kinds of false captions that `negatives` asks for."""
+        return EDITS[self.config.negatives]
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit node vectors, objects first, and a unit vector of the whole."""
