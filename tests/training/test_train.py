@@ -219,6 +219,7 @@ def test_a_re_ranker_takes_its_shortlist_along(scenes: Corpus, cache: FeatureCac
     assert model.manifest["shortlist"] == dual.fingerprint == model.shortlist.fingerprint
     assert model.shortlist.config.method == "dual_encoder"
     assert model.shortlist.image_encoder is model.image_encoder
+    assert model.shortlist.text_encoder is model.text_encoder
     again = load_model(tmp_path / "run", cache=cache)
     assert torch.equal(
         again.shortlist.encode_sentences(["a circle"]).embedding, dual.encode_sentences(["a circle"]).embedding

@@ -54,11 +54,12 @@ class TrainedModel:
         self.method = self._load_method()
         if image_encoder is not None:
             self.__dict__["image_encoder"] = image_encoder
+        self.lender: TrainedModel | None = None
+        """Whose encoders serve this model too where they are the same: the re-ranker of a shortlist."""
         self.shortlist: TrainedModel | None = None
         if (run / SHORTLIST).is_dir():
             self.shortlist = TrainedModel(run / SHORTLIST, cache=cache, device=device)
-            if self.shortlist.manifest["image_encoder"] == self.manifest["image_encoder"]:
-                self.shortlist.__dict__["image_encoder"] = self.image_encoder
+            self.shortlist.lender = self
 
     def _load_method(self) -> Method:
         sizes = InputSizes.model_validate(self.manifest["sizes"])
@@ -78,6 +79,8 @@ class TrainedModel:
     @cached_property
     def image_encoder(self) -> ImageEncoder:
         """The picture encoder; refused when it is not the one the run was trained on."""
+        if self.lender is not None and self.lender.manifest["image_encoder"] == self.manifest["image_encoder"]:
+            return self.lender.image_encoder
         encoder = build_encoder(self.config.images, self.device)
         if encoder.fingerprint != self.manifest["image_encoder"]:
             raise ModelError(
@@ -90,6 +93,8 @@ class TrainedModel:
     @cached_property
     def text_encoder(self) -> TextEncoder:
         """The sentence encoder, as the manifest describes it."""
+        if self.lender is not None and self.lender.manifest["text_encoder"] == self.manifest["text_encoder"]:
+            return self.lender.text_encoder
         return build_text_encoder(self.manifest["text_encoder"], device=self.device)
 
     def image_features(
