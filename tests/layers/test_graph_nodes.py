@@ -7,7 +7,7 @@ from graph_items import nodes_from
 from torch import Tensor
 
 from crossgraph.graphs.spatial import pair_geometry
-from crossgraph.layers.graph_nodes import Relate, RegionNodes, WordNodes, gather_nodes, real_first, reordered
+from crossgraph.layers.graph_nodes import RegionNodes, Relate, WordNodes, gather_nodes, real_first, reordered
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, TextGraphs
 
 CHASE = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 0, 0), (ATTRIBUTE, 0, 0)]
