@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from crossgraph.types import Batch, Encoded, ImageBatch, TextBatch, stack_encoded
+from crossgraph.types import Batch, Encoded, ImageBatch, NodeBatch, TextBatch, TextGraphs, stack_encoded
 
 
 def encoded(rows: int, parts: int, *, seed: int = 0) -> Encoded:
@@ -42,6 +42,50 @@ def test_stacking_pads_parts_to_the_longest_and_masks_the_rest() -> None:
     assert torch.equal(stacked.parts[4, :1], short.parts[1])
     assert stacked.parts[~stacked.mask].abs().max() == 0
     assert torch.equal(stacked.embedding, torch.cat([short.embedding, long.embedding, short.embedding]))
+
+
+def with_nodes(rows: int, nodes: int, *, seed: int = 0) -> Encoded:
+    rng = torch.Generator().manual_seed(seed)
+    plain = encoded(rows, nodes, seed=seed)
+    kinds, ends = (
+        torch.randint(0, 3, (rows, nodes), generator=rng),
+        torch.randint(0, 9, (rows, nodes, 2), generator=rng),
+    )
+    return Encoded(plain.embedding, plain.parts, plain.mask, NodeBatch(kinds, ends, plain.mask))
+
+
+def test_nodes_are_picked_stacked_and_cut_with_their_parts() -> None:
+    short, long = with_nodes(2, 1), with_nodes(1, 4, seed=1)
+    stacked = stack_encoded([short, long])
+    assert torch.equal(stacked.nodes.mask, stacked.mask)
+    assert torch.equal(stacked.nodes.kinds[2], long.nodes.kinds[0])
+    assert torch.equal(stacked.nodes.ends[1, :1], short.nodes.ends[1])
+    assert not stacked.nodes.ends[:2, 1:].any()
+    again = stacked[[1, 0]].without_padding()
+    assert torch.equal(again.nodes.ends, short.nodes.ends[[1, 0]])
+    assert again.nodes.mask.shape == again.parts.shape[:2] == (2, 1)
+
+
+def test_rows_without_any_part_keep_a_width_that_fits() -> None:
+    empty = with_nodes(2, 0).without_padding()
+    assert empty.parts.shape == (2, 0, 2)
+    assert empty.nodes.mask.shape == (2, 0)
+    masked = with_nodes(2, 3)
+    none = torch.zeros(2, 3, dtype=torch.bool)
+    nodes = NodeBatch(masked.nodes.kinds, masked.nodes.ends, none)
+    cut = Encoded(masked.embedding, masked.parts, none, nodes).without_padding()
+    assert cut.parts.shape[1] == cut.nodes.mask.shape[1] == 1
+
+
+def test_graphs_of_captions_are_padded_and_cut_with_their_words() -> None:
+    nodes = with_nodes(2, 3).nodes
+    graphs = TextGraphs(nodes, torch.rand(2, 3, 4) > 0.5)
+    wide = graphs.resized(5)
+    assert wide.words.shape == (2, 5, 4)
+    assert not wide.words[:, 3:].any()
+    assert wide.nodes.mask.sum() == 6
+    assert torch.equal(wide.resized(3).words, graphs.words)
+    assert torch.equal(graphs.resized(2).nodes.ends, nodes.ends[:, :2])
 
 
 def test_a_batch_moves_with_all_it_holds() -> None:

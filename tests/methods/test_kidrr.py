@@ -342,6 +342,10 @@ def test_as_many_candidates_as_the_batch_holds_train_as_all_pairs_do() -> None:
     assert all_pairs == scored == 40
 
 
+def test_temperatures_keep_the_names_under_which_runs_have_saved_them() -> None:
+    assert {"scale", "global_scale"} <= set(small_method("kidrr").state_dict())
+
+
 def test_few_candidates_are_the_hardest_negatives_of_either_side() -> None:
     batch = training_batch(images=5, captions=8)
     torch.manual_seed(0)

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.racg import CrossGraphEncoder, MultiHeadAlignment, Racg
-from crossgraph.types import Batch, Encoded
+from crossgraph.types import Batch, Encoded, NodeBatch
 
 Looks = list[list[float]]
 
@@ -202,12 +202,21 @@ def test_trained_matched_pairs_are_rebuilt_better_than_mismatched_ones() -> None
     assert matched < min(others)
 
 
-def test_a_caption_with_subject_and_object_exchanged_is_told_apart_by_consistency() -> None:
-    cross = CrossGraphEncoder(2, sharpness=9.0, consistent=True)
-    assert cross.trust.item() == 1.0
-    method = small_method("racg")
-    assert method.cross.trust is not None
-    assert small_method("racg", relations=False).cross.trust is None
+def test_a_relation_looks_for_one_that_joins_the_same_things_the_same_way_round_by_hand() -> None:
+    kinds, ends = torch.tensor([[0, 0, 2, 2]]), torch.tensor([[[0, 0], [1, 1], [0, 1], [1, 0]]])
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    dog, cat, chase = torch.eye(3)
+    image = Encoded(dog[None], torch.stack([dog, cat, chase, chase])[None], mask, NodeBatch(kinds, ends, mask))
+    alone = NodeBatch(kinds[:, :3], torch.tensor([[[0, 0], [1, 1], [1, 0]]]), mask[:, :3])
+    text = Encoded(dog[None], torch.stack([dog, cat, chase])[None], mask[:, :3], alone)
+    # both relations of the picture look alike; only the second goes from cat to dog, as the caption's does
+    looks, back, joined = CrossGraphEncoder(3, sharpness=2.0, consistent=True).weights(image, text)
+    assert joined[0, :, 2].tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert looks[0, :, 2].tolist() == pytest.approx([0, 0, *softmax([2.0, 4.0])])
+    assert looks[0, :, 0].tolist() == pytest.approx([*softmax([2.0, 0.0]), 0, 0])
+    assert back[0, 3].tolist() == [0.0, 0.0, 1.0]
+    plain = CrossGraphEncoder(3, sharpness=2.0, consistent=False).weights(image, text)[0]
+    assert plain[0, :, 2].tolist() == pytest.approx([0, 0, 0.5, 0.5])
 
 
 def drawn_pairs() -> list[tuple[Picture, Caption]]:
