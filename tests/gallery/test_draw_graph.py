@@ -66,14 +66,14 @@ def test_too_many_relations_are_cut_with_a_note_below() -> None:
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8])
 def test_nothing_written_covers_anything_else(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    sheets: list[module._Sheet] = []
-    made = module._Sheet.__post_init__
+    sheets: list[module.Sheet] = []
+    made = module.Sheet.__post_init__
 
-    def remembering(self: module._Sheet) -> None:
+    def remembering(self: module.Sheet) -> None:
         made(self)
         sheets.append(self)
 
-    monkeypatch.setattr(module._Sheet, "__post_init__", remembering)
+    monkeypatch.setattr(module.Sheet, "__post_init__", remembering)
     draw_graph(ring_of(count))
     (sheet,) = sheets
     assert len(sheet.taken) == count + count + 2

@@ -1,11 +1,16 @@
 from pathlib import Path
 
+import lancedb
+import pyarrow as pa
 import pytest
 import torch
+from fake_model import FakeModel
 
 from crossgraph.errors import GalleryError
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.parts import COLUMNS
 from crossgraph.gallery.store import Item, Store, caption_id, item_id
-from crossgraph.types import Encoded
+from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
 
 A, B, C = "0a" * 16, "0b" * 16, "0c" * 16
 
@@ -21,6 +26,22 @@ def fine(*counts: int, seed: int = 0) -> Encoded:
     parts = torch.randn(len(counts), max(counts), 3, generator=random)
     mask = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
     return Encoded(torch.randn(len(counts), 4, generator=random), parts, mask)
+
+
+def graphs() -> Encoded:
+    """Two objects, a relation back and an attribute; one object alone; two objects and an attribute."""
+    kinds = torch.tensor([[OBJECT, OBJECT, RELATION, ATTRIBUTE], [OBJECT] * 4, [OBJECT, OBJECT, ATTRIBUTE, OBJECT]])
+    ends = torch.tensor(
+        [[[0, 0], [1, 1], [1, 0], [1, 1]], [[0, 0], [0, 0], [0, 0], [0, 0]], [[0, 0], [1, 1], [0, 0], [0, 0]]]
+    )
+    plain = fine(4, 1, 3)
+    assert plain.mask is not None
+    return Encoded(plain.embedding, plain.parts, plain.mask, NodeBatch(kinds, ends, plain.mask))
+
+
+def older_parts(folder: Path) -> None:
+    """An empty parts table as it was before nodes were stored."""
+    lancedb.connect(folder).create_table("parts", schema=pa.schema([("key", pa.string()), *COLUMNS]))
 
 
 def item(name: str, digest: str, *captions: str) -> Item:
@@ -49,6 +70,53 @@ def test_embeddings_without_parts_come_back_without_parts(store: Store) -> None:
     assert found.parts is None
     assert found.mask is None
     assert torch.equal(found.embedding, written.embedding[[1, 0]])
+
+
+def test_nodes_come_back_as_written_with_any_number_of_nodes_and_relations(store: Store) -> None:
+    written = graphs()
+    store.write_parts([A, B, C], written)
+    for keys, rows in (([C, A], [2, 0]), ([B], [1]), ([B, C], [1, 2])):
+        found, expected = store.fetch(keys), written[rows].without_padding()
+        assert found.nodes is not None
+        assert expected.nodes is not None
+        assert torch.equal(found.mask, found.nodes.mask)
+        assert torch.equal(found.nodes.mask, expected.nodes.mask)
+        assert torch.equal(found.nodes.kinds, expected.nodes.kinds * expected.nodes.mask)
+        assert torch.equal(found.nodes.ends, expected.nodes.ends * expected.nodes.mask[..., None])
+        assert torch.equal(found.parts, expected.parts * expected.mask[..., None])
+
+
+def test_parts_that_are_no_nodes_come_back_without_nodes(store: Store) -> None:
+    store.write_parts([A], fine(2))
+    assert store.fetch([A]).nodes is None
+
+
+def test_tables_from_before_nodes_take_and_give_parts_but_no_nodes(tmp_path: Path) -> None:
+    older_parts(tmp_path)
+    store, written = Store(tmp_path, width=2), fine(3, 1)
+    store.write_parts([A, B], written)
+    found = Store(tmp_path, width=2).fetch([A, B])
+    assert torch.equal(found.parts, written.parts * written.mask[..., None])
+    assert found.nodes is None
+    with pytest.raises(GalleryError, match="made before scene graphs could be stored"):
+        store.write_parts([C], graphs()[[0]])
+    assert store._parts.count_rows() == 2
+
+
+def test_a_gallery_from_before_nodes_is_searched_and_added_to(
+    tmp_path: Path, model: FakeModel, captioned: Path
+) -> None:
+    new = Gallery.create(tmp_path / "new", model)
+    new.index(captioned)
+    (tmp_path / "old").mkdir()
+    older_parts(tmp_path / "old")
+    new.manifest.model_copy(update={"roots": ()}).write(tmp_path / "old")
+    old = Gallery.open(tmp_path / "old", model)
+    assert old.index(captioned, batch=2).added == 6
+    for query, target in (("thing number 3", "pictures"), (captioned / "002.png", "captions")):
+        found, expected = (one.search(query, k=9, target=target) for one in (Gallery.open(old.folder, model), new))
+        assert found.stage == "rerank"
+        assert found.results == expected.results
 
 
 def test_a_key_written_twice_is_stored_once_as_first_written(store: Store) -> None:

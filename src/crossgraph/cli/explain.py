@@ -21,7 +21,10 @@ def explain(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Draw which regions each word looked at, and print how well each word was found."""
+    """Draw which regions each word looked at, and print how well each word was found.
+
+    Methods that read scene graphs say the same of each object, attribute and relation of the sentence.
+    """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json
     from crossgraph.gallery.explain import alignment_to_json
@@ -36,4 +39,7 @@ def explain(
         return
     for word, score in zip(alignment.words, alignment.word_scores.tolist(), strict=True):
         typer.echo(f"{score:8.3f}  {word}")
+    for match in alignment.matches:
+        found = "" if match.boxes else ", nowhere in the picture"
+        typer.echo(f"{match.kind:9}  {match.score:8.3f}  adds {match.contribution:8.3f}  {match.text}{found}")
     typer.echo(f"{alignment.score:8.3f}  the pair; drawn in {out}")

@@ -87,10 +87,9 @@ def _sentence_graph(sentence: str, graphs: Path | None) -> tuple[SceneGraph, str
     """The graph, and where it comes from."""
     if graphs is not None:
         return _listed_graph(graphs, [sentence])
-    from crossgraph.graphs.caption_parser import CaptionParser  # type: ignore[import-not-found, unused-ignore]
+    from crossgraph.graphs.caption_parser import CaptionParser
 
-    parsed: SceneGraph = CaptionParser().parse(sentence)
-    return parsed, "parsed from the sentence"
+    return CaptionParser().parse(sentence), "parsed from the sentence"
 
 
 def _picture_graph(file: Path, target: str, graphs: Path | None, cells: int) -> tuple[SceneGraph, str]:

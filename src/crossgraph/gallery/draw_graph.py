@@ -6,21 +6,22 @@ Everything is drawn at twice its size and shrunk at the end, which smooths lines
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image, ImageChops
 
 from crossgraph.gallery.arrows import (
     FINE,
+    WORDS_AT,
     Point,
     Rectangle,
+    arrow_paths,
     common_area,
     draw_arrow,
-    loop_at,
     path_between,
     point_along,
 )
+from crossgraph.gallery.sheet import Sheet, font_of, scaled, shortened, text_width, words_size
 from crossgraph.gallery.titles import FAINT, INK, MARGIN, PAPER, with_lines
 from crossgraph.graphs.scene_graph import GraphObject, Relation, SceneGraph
 from crossgraph.graphs.spatial import INVERSE
@@ -51,38 +52,11 @@ def draw_graph(
     return with_lines(sheet.reduce(FINE), title, note)
 
 
-@dataclass
-class _Sheet:
-    """A canvas and the places on it that are taken by writing."""
-
-    image: Image.Image
-    taken: list[Rectangle] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.pen = ImageDraw.Draw(self.image, "RGBA")
-
-    def free(self, size: Point, centres: Iterable[Point]) -> Rectangle:
-        """The first of the places around `centres` that covers nothing, else the one that covers least; then taken."""
-        width, height = size
-        best, least = (0.0, 0.0, width, height), math.inf
-        for x, y in centres:
-            x = min(max(x, width / 2), max(self.image.width - width / 2, width / 2))
-            y = min(max(y, height / 2), max(self.image.height - height / 2, height / 2))
-            place = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            covered = sum(common_area(place, other) for other in self.taken)
-            if covered < least:
-                best, least = place, covered
-            if covered == 0:
-                break
-        self.taken.append(best)
-        return best
-
-
 def _draw_over(objects: Sequence[GraphObject], relations: Sequence[Relation], picture: Image.Image) -> Image.Image:
     scale = FINE * PICTURE / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    sheet = _Sheet(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
-    boxes = {i: _scaled(thing.box, size) for i, thing in enumerate(objects) if thing.box is not None}
+    sheet = Sheet(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    boxes = {i: scaled(thing.box, size) for i, thing in enumerate(objects) if thing.box is not None}
     for i, box in boxes.items():
         sheet.pen.rectangle(box, outline=_colour(i), width=3 * FINE)
     labels = {i: _name_over(sheet, objects[i], box) for i, box in boxes.items()}
@@ -99,7 +73,7 @@ def _draw_over(objects: Sequence[GraphObject], relations: Sequence[Relation], pi
     return sheet.image
 
 
-def _name_over(sheet: _Sheet, thing: GraphObject, box: Rectangle) -> Rectangle:
+def _name_over(sheet: Sheet, thing: GraphObject, box: Rectangle) -> Rectangle:
     """Where the name goes: above the box, inside at one of its edges, or below it."""
     x1, y1, x2, y2 = box
     width, height = _text_size(_lines_over(thing))
@@ -121,13 +95,13 @@ def _draw_ring(objects: Sequence[GraphObject], relations: Sequence[Relation]) ->
     left, top = (min((place[axis] for place in nodes.values()), default=0.0) - edge for axis in (0, 1))
     right, bottom = (max((place[axis] for place in nodes.values()), default=0.0) + edge for axis in (2, 3))
     nodes = {i: (x1 - left, y1 - top, x2 - left, y2 - top) for i, (x1, y1, x2, y2) in nodes.items()}
-    sheet = _Sheet(Image.new("RGB", (round(right - left), round(bottom - top)), PAPER), list(nodes.values()))
+    sheet = Sheet(Image.new("RGB", (round(right - left), round(bottom - top)), PAPER), list(nodes.values()))
     _draw_relations(sheet, relations, nodes)
     for i, place in nodes.items():
         sheet.pen.rounded_rectangle(place, 12 * FINE, fill=f"{_colour(i)}22", outline=_colour(i), width=2 * FINE)
         _write(sheet, place, _lines_in_node(objects[i]), INK, FAINT)
     if not objects:
-        sheet.pen.text((edge, edge), "no objects", fill=FAINT, font=_font(16), anchor="mm")
+        sheet.pen.text((edge, edge), "no objects", fill=FAINT, font=font_of(16), anchor="mm")
     return _trimmed(sheet.image)
 
 
@@ -155,7 +129,7 @@ def _has_room(nodes: dict[int, Rectangle], relations: Sequence[Relation]) -> boo
         if one.subject != one.object:
             (x1, y1), (x2, y2) = path_between(nodes[one.subject], nodes[one.object], 0.0)
             length = math.hypot(x2 - x1, y2 - y1)
-            width, height = _words_size(one.predicate)
+            width, height = words_size(one.predicate)
             steep, flat = abs(y2 - y1) / max(length, 1), abs(x2 - x1) / max(length, 1)
             hidden = min(width / max(flat, 1e-9), height / max(steep, 1e-9))
             if length < hidden + 50 * FINE:
@@ -174,31 +148,19 @@ def _trimmed(drawing: Image.Image) -> Image.Image:
     return sheet
 
 
-def _draw_relations(sheet: _Sheet, relations: Sequence[Relation], anchors: dict[int, Rectangle]) -> None:
+def _draw_relations(sheet: Sheet, relations: Sequence[Relation], anchors: dict[int, Rectangle]) -> None:
     """All arrows, then their words on top. Arrows between the same two run side by side."""
-    together: dict[tuple[int, int], int] = {}
     words: list[tuple[str, int, Rectangle]] = []
-    paths = []
-    for one in relations:
-        pair = (min(one.subject, one.object), max(one.subject, one.object))
-        lane = together.setdefault(pair, 0)
-        together[pair] += 1
-        # Lanes 0, 1, 2, 3 lie at 0, 1, -1, 2 widths from the middle, as seen from the lower index.
-        offset = (lane + 1) // 2 * (1 if lane % 2 else -1) * (1 if one.subject == pair[0] else -1) * 26.0 * FINE
-        path = path_between(anchors[one.subject], anchors[one.object], offset)
-        paths.append(
-            path or loop_at(anchors[one.subject], lane, below=anchors[one.subject][1] > sheet.image.height / 2)
-        )
+    paths = arrow_paths([(one.subject, one.object) for one in relations], anchors, height=sheet.image.height)
     for one, path in zip(relations, paths, strict=True):
-        shares = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
-        place = sheet.free(_words_size(one.predicate), [point_along(path, share) for share in shares])
+        place = sheet.free(words_size(one.predicate), [point_along(path, share) for share in WORDS_AT])
         words.append((one.predicate, one.subject, place))
     for one, path in zip(relations, paths, strict=True):
         draw_arrow(sheet.pen, path, _colour(one.subject))
     for predicate, subject, place in words:
         sheet.pen.rounded_rectangle(place, 6 * FINE, fill="#ffffffe6")
         middle = ((place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
-        sheet.pen.text(middle, _shortened(predicate), fill=_colour(subject), font=_font(15), anchor="mm")
+        sheet.pen.text(middle, shortened(predicate), fill=_colour(subject), font=font_of(15), anchor="mm")
 
 
 def _ring_order(count: int, relations: Sequence[Relation]) -> Iterator[int]:
@@ -231,35 +193,27 @@ def _without_inverses(relations: Sequence[Relation]) -> list[Relation]:
 
 def _lines_over(thing: GraphObject) -> list[str]:
     """Name, number and attributes in one line."""
-    return [_shortened(" ".join((*(one.name for one in thing.attributes), _counted(thing))), 40)]
+    return [shortened(" ".join((*(one.name for one in thing.attributes), _counted(thing))), 40)]
 
 
 def _lines_in_node(thing: GraphObject) -> list[str]:
     """The name with its number, and up to eight attributes under it."""
-    return [_shortened(_counted(thing)), *(_shortened(one.name) for one in thing.attributes[:8])]
+    return [shortened(_counted(thing)), *(shortened(one.name) for one in thing.attributes[:8])]
 
 
 def _counted(thing: GraphObject) -> str:
     return thing.name if thing.count is None or thing.count == 1 else f"{thing.name} ({thing.count})"
 
 
-def _write(sheet: _Sheet, place: Rectangle, lines: Sequence[str], first: str, others: str) -> None:
+def _write(sheet: Sheet, place: Rectangle, lines: Sequence[str], first: str, others: str) -> None:
     x, y = (place[0] + place[2]) / 2, place[1] + 15 * FINE
     for number, line in enumerate(lines):
         colour, size = (others, 14) if number else (first, 16)
-        sheet.pen.text((x, y + number * 20 * FINE), line, fill=colour, font=_font(size), anchor="mm")
+        sheet.pen.text((x, y + number * 20 * FINE), line, fill=colour, font=font_of(size), anchor="mm")
 
 
 def _text_size(lines: Sequence[str]) -> Point:
-    return max(_text_width(line, 16) for line in lines) + 20 * FINE, (len(lines) * 20.0 + 8) * FINE
-
-
-def _text_width(text: str, size: int) -> float:
-    return _font(size).getlength(_shortened(text, 40))
-
-
-def _words_size(predicate: str) -> Point:
-    return _text_width(_shortened(predicate), 15) + 10 * FINE, 22.0 * FINE
+    return max(text_width(line, 16) for line in lines) + 20 * FINE, (len(lines) * 20.0 + 8) * FINE
 
 
 def _widened(box: Rectangle) -> Rectangle:
@@ -267,17 +221,5 @@ def _widened(box: Rectangle) -> Rectangle:
     return box[0] - gap, box[1] - gap, box[2] + gap, box[3] + gap
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size * FINE)
-
-
-def _shortened(text: str, letters: int = 26) -> str:
-    return text if len(text) <= letters else f"{text[: letters - 1]}…"
-
-
 def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
-
-
-def _scaled(box: Rectangle, size: tuple[int, int]) -> Rectangle:
-    return box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1]

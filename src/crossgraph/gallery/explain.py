@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from crossgraph.gallery.draw_matches import draw_matches
 from crossgraph.types import Alignment
 
 PICTURE = 384  # longer side of the whole picture, in pixels
@@ -19,22 +22,39 @@ BAR = "#f08c1a"
 
 
 def alignment_to_json(alignment: Alignment) -> dict[str, object]:
-    """The alignment as plain values: per word its score and its weight on every region; boxes in [0, 1]."""
+    """The alignment as plain values: per word its score and its weight on every region; boxes in [0, 1].
+
+    `matches` are those of a method that reads scene graphs, in the order of the caption's graph; else empty.
+    """
     words = [
         {"word": word, "score": score, "weights": weights}
         for word, score, weights in zip(
             alignment.words, alignment.word_scores.tolist(), alignment.weights.T.tolist(), strict=True
         )
     ]
-    return {"score": alignment.score, "boxes": alignment.boxes.tolist(), "words": words}
+    matches = [asdict(match) for match in alignment.matches]
+    return {"score": alignment.score, "boxes": alignment.boxes.tolist(), "words": words, "matches": matches}
 
 
 def draw_alignment(picture: Image.Image, alignment: Alignment, *, panels: int = 6) -> Image.Image:
     """The picture, the score of every word as a bar, and one panel for each of the best `panels` words.
 
     A panel is bright where its word looked and dark elsewhere; the frame is the region the word looked at most.
-    Brightness is relative to that region, so panels compare places, not words: the bars compare words.
+    Brightness is relative to that region, so panels compare places, not words: the bars compare words. On top of all,
+    if the alignment has them, the matched nodes of scene graphs are drawn over the picture and listed.
     """
+    sheet = _draw_words(picture, alignment, panels=panels)
+    if not alignment.matches:
+        return sheet
+    matched = draw_matches(picture, alignment.matches)
+    both = Image.new("RGB", (max(sheet.width, matched.width), matched.height + sheet.height), PAPER)
+    both.paste(matched, (0, 0))
+    both.paste(sheet, (0, matched.height))
+    return both
+
+
+def _draw_words(picture: Image.Image, alignment: Alignment, *, panels: int) -> Image.Image:
+    """What is drawn of words and regions."""
     scores = alignment.word_scores.float().cpu().numpy()
     best = np.sort(np.argsort(-scores, kind="stable")[:panels]).tolist()
     whole = _fit(picture.convert("RGB"), PICTURE)

@@ -1,63 +1,101 @@
 """Fine features as columns of a table and back: embedding, and the real parts of each row end to end.
 
-They are kept in single precision, as they were encoded, so that a search scores exactly as an evaluation does.
+They are kept in single precision, as they were encoded, so that a search scores exactly as an evaluation does. Of a
+method that reads scene graphs, the parts are nodes, and two more columns say what each is; they are null for the
+others, and tables from before there were such methods lack them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 
 from crossgraph.errors import GalleryError
-from crossgraph.types import Encoded
+from crossgraph.types import Encoded, NodeBatch
 
-Fine = tuple[NDArray[np.float32], NDArray[np.float32] | None]
-"""Embedding, and parts (p e) if the model has any, of one row."""
+COLUMNS = (
+    ("embedding", pa.list_(pa.float32())),
+    ("count", pa.int32()),
+    ("width", pa.int32()),
+    ("values", pa.list_(pa.float32())),
+)
+NODE_COLUMNS = (("kinds", pa.list_(pa.int8())), ("ends", pa.list_(pa.int32())))
+
+
+@dataclass(frozen=True)
+class Fine:
+    """One row: its embedding, its real parts (p e) if the model has any, kinds (p) and ends (p 2) if they are nodes."""
+
+    embedding: NDArray[np.float32]
+    parts: NDArray[np.float32] | None
+    kinds: NDArray[np.int64] | None
+    ends: NDArray[np.int64] | None
 
 
 def fine_columns(encoded: Encoded) -> dict[str, pa.Array]:
-    """The columns of the parts table for the rows of `encoded`: only real parts, end to end."""
+    """The columns of the parts table for the rows of `encoded`: only real parts, end to end.
+
+    Those of `NODE_COLUMNS` are there if the parts are nodes, which must be real ones first: ends are positions.
+    """
     n = len(encoded)
     embedding = finite(encoded.embedding.float().cpu().numpy())
     count, width, values = np.zeros(n, np.int32), 0, np.empty(0, np.float32)
+    nodes: dict[str, pa.Array] = {}
     if encoded.parts is not None:
         width = encoded.parts.shape[2]
         real = torch.ones(encoded.parts.shape[:2], dtype=torch.bool) if encoded.mask is None else encoded.mask.cpu()
         count = real.sum(1).numpy().astype(np.int32)
         values = finite(encoded.parts.to(torch.float32).cpu()[real].numpy()).ravel()
-    offsets = np.concatenate([[0], np.cumsum(count * width)]).astype(np.int32)
+        if encoded.nodes is not None:
+            kinds, ends = encoded.nodes.kinds.cpu()[real], encoded.nodes.ends.cpu()[real]
+            nodes["kinds"] = _lists(count, kinds.numpy().astype(np.int8))
+            nodes["ends"] = _lists(2 * count, ends.numpy().astype(np.int32).ravel())
     return {
         "embedding": pa.array(list(embedding), pa.list_(pa.float32())),
         "count": pa.array(count),
         "width": pa.array(np.full(n, width, np.int32)),
-        "values": pa.ListArray.from_arrays(pa.array(offsets), pa.array(values)),
+        "values": _lists(count * width, values),
+        **nodes,
     }
 
 
 def fine_rows(table: pa.Table) -> Iterator[tuple[str, Fine]]:
-    """Key and features of every row of the parts table."""
+    """Key and features of every row of the parts table, with or without `NODE_COLUMNS`."""
+    described = all(name in table.column_names for name, _ in NODE_COLUMNS)
     for row in range(len(table)):
         key, embedding, count, width, values = (
             table[name][row] for name in ("key", "embedding", "count", "width", "values")
         )
         shape = (count.as_py(), width.as_py())
         parts = values.values.to_numpy().reshape(shape).copy() if shape[1] else None
-        yield key.as_py(), (embedding.values.to_numpy(), parts)
+        kinds = ends = None
+        if described and table["kinds"][row].is_valid:
+            kinds = table["kinds"][row].values.to_numpy().astype(np.int64)
+            ends = table["ends"][row].values.to_numpy().astype(np.int64).reshape(-1, 2)
+        yield key.as_py(), Fine(embedding.values.to_numpy(), parts, kinds, ends)
 
 
 def pad_fine(rows: Sequence[Fine]) -> Encoded:
     """The rows as one `Encoded`, parts padded to the longest."""
-    embedding = torch.from_numpy(np.stack([embedding for embedding, _ in rows]))
-    pieces = [torch.from_numpy(parts) for _, parts in rows if parts is not None]
+    embedding = torch.from_numpy(np.stack([row.embedding for row in rows]))
+    pieces = [torch.from_numpy(row.parts) for row in rows if row.parts is not None]
     if not pieces:
         return Encoded(embedding)
     counts = torch.tensor([len(piece) for piece in pieces])
-    parts = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
-    return Encoded(embedding, parts, torch.arange(parts.shape[1]) < counts[:, None])
+    parts = pad_sequence(pieces, batch_first=True)
+    mask = torch.arange(parts.shape[1]) < counts[:, None]
+    kinds = [torch.from_numpy(row.kinds) for row in rows if row.kinds is not None]
+    ends = [torch.from_numpy(row.ends) for row in rows if row.ends is not None]
+    if not kinds:
+        return Encoded(embedding, parts, mask)
+    nodes = NodeBatch(pad_sequence(kinds, batch_first=True), pad_sequence(ends, batch_first=True), mask)
+    return Encoded(embedding, parts, mask, nodes)
 
 
 def finite(values: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -68,3 +106,9 @@ def finite(values: NDArray[np.floating]) -> NDArray[np.floating]:
             "Check the trained run."
         )
     return values
+
+
+def _lists(counts: NDArray[np.int32], values: NDArray[np.generic]) -> pa.ListArray:
+    """A column of lists of so many of the values, which lie end to end."""
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))

@@ -2,7 +2,7 @@
 
     items     one row per picture: path, digest, size, its captions, shortlist vector
     captions  one row per distinct sentence: text, shortlist vector
-    parts     fine features of pictures and sentences, for models that re-rank
+    parts     fine features of pictures and sentences, for models that re-rank; what the nodes of scene graphs are
 
 The `items` row is the commit. The other two tables are keyed by content (digest of the file, hash of the sentence)
 and written before it, so a picture that is visible is complete, one whose indexing was cut off is not there, and
@@ -33,7 +33,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.parts import Fine, fine_columns, fine_rows, finite, pad_fine
+from crossgraph.gallery.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, fine_rows, finite, pad_fine
 from crossgraph.types import Encoded
 
 FETCH_LIMIT = 512  # keys in one filter expression
@@ -109,14 +109,11 @@ class Store:
             vector,
         )
         self._captions = table("captions", ("id", pa.string()), ("text", pa.string()), vector)
-        self._parts = table(
-            "parts",
-            ("key", pa.string()),
-            ("embedding", pa.list_(pa.float32())),
-            ("count", pa.int32()),
-            ("width", pa.int32()),
-            ("values", pa.list_(pa.float32())),
-        )
+        key = ("key", pa.string())
+        try:
+            self._parts = table("parts", key, *COLUMNS, *NODE_COLUMNS)
+        except ValueError:  # it has another schema: from before there were nodes, and used as it is
+            self._parts = table("parts", key, *COLUMNS)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -178,9 +175,20 @@ class Store:
         return pad_fine([found[key] for key in keys])
 
     def write_parts(self, keys: Sequence[str], encoded: Encoded) -> None:
-        """Store fine features by content key; keys already there are left alone."""
-        columns = fine_columns(encoded)
-        table = pa.table({"key": pa.array(keys, pa.string()), **columns}, schema=self._parts.schema)
+        """Store fine features by content key; keys already there are left alone.
+
+        Raises `GalleryError` for scene graphs where the table is from before there were any.
+        """
+        columns, schema = fine_columns(encoded), self._parts.schema
+        if encoded.nodes is not None and "kinds" not in schema.names:
+            raise GalleryError(f"{self.folder} was made before scene graphs could be stored. Index into a new gallery.")
+        table = pa.table(
+            {
+                "key": pa.array(keys, pa.string()),
+                **{name: columns.get(name, pa.nulls(len(keys))) for name in schema.names if name != "key"},
+            },
+            schema=schema,
+        )
         self._parts.merge_insert("key").when_not_matched_insert_all().execute(_first_of_each(table, "key"))
 
     def write_captions(self, texts: Sequence[str], vectors: Float[Tensor, "m d"]) -> None:

@@ -97,12 +97,23 @@ class TrainedModel:
             return self.lender.text_encoder
         return build_text_encoder(self.manifest["text_encoder"], device=self.device)
 
+    @cached_property
+    def parser(self) -> CaptionParser | None:
+        """What gives sentences their scene graphs; None for a method that reads none."""
+        return CaptionParser() if self.method.reads_graphs else None
+
     def image_features(
         self, paths: Sequence[Path], *, progress: Progress | None = None
     ) -> tuple[ImageTable, tuple[Skipped, ...]]:
         """Cached features of the readable pictures among `paths`, and the rest with reasons."""
         table, skipped = extract_image_features(paths, self.image_encoder, self.cache, progress=progress or Silent())
         return table, tuple(skipped)
+
+    def text_features(self, sentences: Sequence[str], *, progress: Progress | None = None) -> TextTable:
+        """Words of `sentences`, with their scene graphs if the method reads them."""
+        return extract_text_features(
+            sentences, self.text_encoder, self.cache, parser=self.parser, progress=progress or Silent()
+        )
 
     def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> EncodedPictures:
         """One row per readable picture."""
