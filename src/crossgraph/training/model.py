@@ -99,8 +99,16 @@ class TrainedModel:
 
     @cached_property
     def parser(self) -> CaptionParser | None:
-        """What gives sentences their scene graphs; None for a method that reads none."""
-        return CaptionParser() if self.method.reads_graphs else None
+        """What gives sentences their scene graphs; None for a method that reads none, refused when its rules differ."""
+        if not self.method.reads_graphs:
+            return None
+        parser = CaptionParser()
+        if parser.fingerprint != self.manifest["parser"]:
+            raise ModelError(
+                f"{self.run} was trained on scene graphs of caption parser {self.manifest['parser']}, but the parser "
+                f"here is {parser.fingerprint}. Install the same version, or train the run again."
+            )
+        return parser
 
     def image_features(
         self, paths: Sequence[Path], *, progress: Progress | None = None
@@ -119,17 +127,6 @@ class TrainedModel:
         """One row per readable picture."""
         table, skipped = self.image_features(paths, progress=progress)
         return EncodedPictures(self.encode_image_table(table), tuple(table.kept), skipped)
-
-    @cached_property
-    def parser(self) -> CaptionParser | None:
-        """What parses sentences, for a method that reads scene graphs."""
-        return CaptionParser() if self.method.reads_graphs else None
-
-    def text_features(self, sentences: Sequence[str], *, progress: Progress | None = None) -> TextTable:
-        """Features of sentences, with their scene graphs for a method that reads them."""
-        return extract_text_features(
-            sentences, self.text_encoder, self.cache, parser=self.parser, progress=progress or Silent()
-        )
 
     def encode_sentences(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """One row per sentence."""
