@@ -284,6 +284,11 @@ def test_a_swap_that_says_the_same_is_not_made(parser: CaptionParser, sentence: 
     assert edits(sentence, parser.parse(sentence), kinds=["swap"]) == []
 
 
+@pytest.mark.parametrize("predicate", ["left of", "right of", "in front of", "on top of", "run out of", "above"])
+def test_a_relation_of_place_has_a_direction(predicate: str) -> None:
+    assert not is_symmetric(predicate)
+
+
 @pytest.mark.parametrize(
     "sentence", ["a grey cat and a gray dog", "a red ball and a red box", "a small ant, a tiny bee"]
 )
