@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossgraph.graphs.caption_parser import CaptionParser
-from crossgraph.graphs.meanings import may_name_the_same
+from crossgraph.graphs.meanings import is_symmetric, may_name_the_same
 from crossgraph.graphs.negatives import FalseCaption, Kind, edits, false_captions, similar_edits, valid
 from crossgraph.graphs.opposites import inflected, opposite, turned
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
@@ -97,11 +97,12 @@ TABLE: list[tuple[str, dict[Kind, list[str]]]] = [
     (
         "a cow stands in front of a church",
         {
+            "swap": ["a church stands in front of a cow"],
             "predicate": [
                 "a cow stands behind a church",
                 "a cow sits in front of a church",
                 "a cow lies in front of a church",
-            ]
+            ],
         },
     ),
     (
@@ -180,6 +181,7 @@ TABLE: list[tuple[str, dict[Kind, list[str]]]] = [
     (
         "a red ball to the left of an orange box",
         {
+            "swap": ["an orange box to the left of a red ball"],
             "attribute": ["an orange ball to the left of a red box"],
             "predicate": ["a red ball to the right of an orange box"],
         },
@@ -187,6 +189,7 @@ TABLE: list[tuple[str, dict[Kind, list[str]]]] = [
     (
         "an orange box is on the right side of a small green cup",
         {
+            "swap": ["a small green cup is on the right side of an orange box"],
             "attribute": ["a green box is on the right side of a small orange cup"],
             "predicate": ["an orange box is on the left side of a small green cup"],
         },
@@ -279,6 +282,11 @@ def test_only_the_kinds_asked_for_are_made(parser: CaptionParser, kind: Kind) ->
 )
 def test_a_swap_that_says_the_same_is_not_made(parser: CaptionParser, sentence: str) -> None:
     assert edits(sentence, parser.parse(sentence), kinds=["swap"]) == []
+
+
+@pytest.mark.parametrize("predicate", ["left of", "right of", "in front of", "on top of", "run out of", "above"])
+def test_a_relation_of_place_has_a_direction(predicate: str) -> None:
+    assert not is_symmetric(predicate)
 
 
 @pytest.mark.parametrize(

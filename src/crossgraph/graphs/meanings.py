@@ -63,7 +63,7 @@ INVERSES: Mapping[str, str] = {"right of": "left of", "below": "above", "behind"
 """Predicate -> the one that says the same with subject and object exchanged."""
 
 _SYMMETRIC_ENDS = (
-    "of|next to|near|close to|beside|by|with|without|and|alongside|among|between|against|far from|away from|opposite|"
+    "next to|near|close to|beside|by|with|without|and|alongside|among|between|against|far from|away from|opposite|"
     "across from|on the other side of|adjacent to|around|together"
 )
 _SYMMETRIC = re.compile(rf"(?:.* )?(?:{_SYMMETRIC_ENDS})", re.DOTALL)
@@ -176,9 +176,9 @@ def may_name_the_same(one: str, other: str) -> bool:
 
 
 def is_symmetric(predicate: str) -> bool:
-    """Whether the predicate says the same with its ends exchanged, as far as a reader would care ("play with")."""
+    """Whether the predicate says as much with its ends exchanged ("play with", and "of": dusk of a ground)."""
     verb = predicate.split(" ", 1)[0]
-    return verb in _SYMMETRIC_VERBS or _SYMMETRIC.fullmatch(predicate) is not None
+    return predicate == "of" or verb in _SYMMETRIC_VERBS or _SYMMETRIC.fullmatch(predicate) is not None
 
 
 @dataclass(frozen=True)
