@@ -91,8 +91,8 @@ class RegionNodes(nn.Module):
 class WordNodes(nn.Module):
     """A caption's graph: an object is the mean of the words that name it, a relation joins two through its words.
 
-    Attributes are nodes too (`attributes`), and their mean is added to their object through a gate that starts at 0.5.
-    With `relations` off there are object and attribute nodes alone.
+    The mean of an object's attributes is added to it through a gate that starts at 0.5. With `attributes` they are
+    nodes too; without, their words count as words of their object. With `relations` off there are no relation nodes.
     """
 
     def __init__(self, width: int, *, relations: bool, attributes: bool) -> None:
@@ -127,8 +127,12 @@ class WordNodes(nn.Module):
             is_relation = nodes.of_kind(RELATION)
             vectors = torch.where(is_relation[..., None], self.relate(objects, ends, told), vectors)
             kept = kept | is_relation
+        by_word = said
+        if not self.attributes:
+            of_owner = ends[..., :1].expand_as(said)
+            by_word = torch.scatter_add(said, 1, of_owner, said * is_attribute[..., None])
         described = NodeBatch(nodes.kinds, ends, kept)
         order = real_first(described)
         ordered = reordered(described, order)
-        said_by = graphs.words.gather(1, order[..., None].expand_as(graphs.words)) & ordered.mask[..., None]
+        said_by = (by_word.gather(1, order[..., None].expand_as(by_word)) > 0) & ordered.mask[..., None]
         return gather_nodes(vectors, order) * ordered.mask[..., None], TextGraphs(ordered, said_by)
