@@ -36,6 +36,10 @@ from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
+TINY = 1e-12
+"""Squared lengths below this count as this much, so that the cosine of a zero vector is 0, with finite gradients."""
+
+
 class RacgConfig(MethodConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
 
@@ -114,14 +118,24 @@ class MultiHeadAlignment(nn.Module):
         nn.init.constant_(self.gate.bias, -2.0)
 
     def forward(self, nodes: Float[Tensor, "n k d"], counterparts: Float[Tensor, "n k d"]) -> Float[Tensor, "n k"]:
-        """One number in [-1, 1] per node."""
-        cosine = F.cosine_similarity(nodes, counterparts, dim=-1, eps=1e-6)[..., None]
-        gate = torch.sigmoid(self.gate(torch.cat([nodes * counterparts, cosine], dim=-1)))
-        n, k, d = nodes.shape
-        taken, seen = (x.view(n, k, self.heads, d // self.heads) for x in (nodes + gate * counterparts, counterparts))
-        slices = F.cosine_similarity(taken, seen, dim=-1, eps=1e-6)
+        """One number in [-1, 1] per node.
+
+        z' is never built: of each slice, z' M = z M + g M M and z' z' = z z + 2 g z M + g^2 M M.
+        """
+        products = nodes * counterparts
+        both, own, other = (self._by_head(x) for x in (products, nodes * nodes, counterparts * counterparts))
+        lengths = (own.sum(dim=-1) * other.sum(dim=-1)).clamp(min=TINY).sqrt()
+        cosine = both.sum(dim=-1) / lengths
+        weight, bias = self.gate.weight[0], self.gate.bias
+        gate = torch.sigmoid(products @ weight[:-1] + cosine * weight[-1] + bias)[..., None]
+        taken = (own + 2 * gate * both + gate * gate * other).clamp(min=0)
+        slices = (both + gate * other) / (taken * other).clamp(min=TINY).sqrt()
         agreed: Tensor = slices @ self.share.softmax(dim=0)
         return agreed
+
+    def _by_head(self, values: Float[Tensor, "n k d"]) -> Float[Tensor, "n k h"]:
+        """The sum of every slice of the channels."""
+        return values.unflatten(-1, (self.heads, -1)).sum(dim=-1)
 
 
 class Reconstruction(nn.Module):
