@@ -24,6 +24,8 @@ SIZES = InputSizes(part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, vocabulary=VO
 MODELS: dict[str, dict[str, object]] = {
     "dual_encoder": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2},
     "kidrr": {"width": 8, "similarity_width": 6, "word_width": 6, "gru_width": 8, "dropout": 0.2, "rounds": 1},
+    "racg": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
+    "sgfns": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
 }
 
 

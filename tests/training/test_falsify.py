@@ -1,0 +1,174 @@
+"""False captions in training: which are drawn, that none is true of its picture, that a resumed run draws them too."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from fake_encoder import ColourEncoder
+from fake_material import MODELS, Watcher
+
+from crossgraph.config import RunConfig
+from crossgraph.data.batches import Step, plan_epoch
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.features import FeatureCache, extract_text_features
+from crossgraph.data.scenes import draw_scenes
+from crossgraph.data.text import normalise
+from crossgraph.errors import ModelError
+from crossgraph.graphs.caption_parser import CaptionParser
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.contract import InputSizes
+from crossgraph.progress import Silent
+from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest
+from crossgraph.training.falsify import Falsifier
+from crossgraph.training.loop import Interrupted
+from crossgraph.training.material import Material, gather_material
+from crossgraph.training.run import text_encoder_for
+from crossgraph.verbs import load_model, train
+
+CONFIG = RunConfig.model_validate({"method": "sgfns", "texts": {"min_count": 1}, "model": MODELS["sgfns"]})
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return draw_scenes(tmp_path_factory.mktemp("scenes") / "scenes", 24)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> FeatureCache:
+    return FeatureCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def material(scenes: Corpus, cache: FeatureCache, parser: CaptionParser) -> Material:
+    corpus = scenes.split("train")
+    encoder = text_encoder_for(CONFIG, corpus.captions)
+    return gather_material(
+        corpus, ColourEncoder(), encoder, cache=cache, mirror=False, parser=parser, progress=Silent()
+    )
+
+
+def falsifier(material: Material, cache: FeatureCache, parser: CaptionParser, *kinds: str, seed: int = 0) -> Falsifier:
+    encoder = text_encoder_for(CONFIG, material.corpus.captions)
+    tabulate = partial(extract_text_features, encoder=encoder, cache=cache, parser=parser)
+    return Falsifier(material, frozenset(kinds), tabulate, seed=seed, progress=Silent())
+
+
+def steps(material: Material, epoch: int = 0) -> list[Step]:
+    captions = material.corpus.captions_of_images()
+    return plan_epoch(captions, batch_size=8, captions_per_image=2, seed=0, epoch=epoch)
+
+
+def drawn(found: Falsifier, material: Material, epoch: int = 0) -> dict[int, tuple[str, ...]]:
+    """The words of every edit of an epoch, by the caption it edits."""
+    edits: dict[int, tuple[str, ...]] = {}
+    for step in steps(material, epoch):
+        brought = found.of_step(step, epoch)
+        if brought is not None:
+            for place, words in zip(brought.caption.tolist(), brought.texts.words, strict=True):
+                edits[step.captions[place]] = words
+    return edits
+
+
+def test_no_edit_says_what_any_caption_of_its_picture_says(
+    material: Material, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    found = falsifier(material, cache, parser, "swap", "predicate", "attribute", "similar")
+    found.begin(0, torch.arange(len(material.corpus)).roll(1)[:, None])
+    edits = drawn(found, material)
+    siblings, image = material.corpus.captions_of_images(), material.corpus.caption_image
+    assert len(edits) > len(material.corpus.captions) / 2
+    for caption, words in edits.items():
+        own = {tuple(material.texts.read(material.corpus.captions[j]).words) for j in siblings[image[caption]]}
+        assert words not in own
+
+
+def test_draws_depend_on_seed_epoch_and_caption_alone(
+    material: Material, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    once, twice = (falsifier(material, cache, parser, "swap", "predicate", "attribute") for _ in range(2))
+    first = drawn(once, material)
+    assert drawn(twice, material) == first
+    assert drawn(once, material, epoch=1) != first
+    assert drawn(falsifier(material, cache, parser, "swap", "predicate", "attribute", seed=1), material) != first
+
+
+def test_one_caption_a_picture_takes_a_phrase_of_a_look_alike_and_only_in_its_epoch(
+    material: Material, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    found = falsifier(material, cache, parser, "similar")
+    assert drawn(found, material) == {}
+    found.begin(0, torch.arange(len(material.corpus)).roll(1)[:, None])
+    edits = drawn(found, material)
+    images = [int(material.corpus.caption_image[caption]) for caption in edits]
+    assert 0 < len(images) == len(set(images))
+    found.begin(1, torch.empty(0, 0, dtype=torch.long))
+    assert drawn(found, material, epoch=1) == {}
+
+
+def test_edits_bring_graphs_and_ids_like_any_caption(
+    material: Material, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    found = falsifier(material, cache, parser, "swap")
+    brought = next(some for step in steps(material) if (some := found.of_step(step, 0)) is not None)
+    assert brought.texts.graphs is not None
+    assert brought.texts.ids is not None
+    assert len(brought.texts) == len(brought.caption)
+    assert [normalise(" ".join(words)) for words in brought.texts.words]
+
+
+@pytest.mark.parametrize(
+    ("negatives", "kinds"),
+    [
+        ("none", set()),
+        ("swap", {"swap", "predicate"}),
+        ("attr", {"attribute"}),
+        ("similar", {"similar"}),
+        ("all", {"swap", "predicate", "attribute", "similar"}),
+    ],
+)
+def test_a_method_names_the_edits_it_wants(negatives: str, kinds: set[str]) -> None:
+    sizes = InputSizes(part_width=6, whole_width=5, vocabulary=9)
+    assert build_method("sgfns", {**MODELS["sgfns"], "negatives": negatives}, sizes).edits == kinds
+    assert build_method("racg", MODELS["racg"], sizes).edits == set()
+
+
+@pytest.fixture
+def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("crossgraph.training.run", "crossgraph.training.model"):
+        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+
+
+@pytest.mark.usefixtures("_fake_encoder")
+def test_a_stopped_run_meets_the_same_look_alikes_when_it_is_resumed(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(
+        update={"training": CONFIG.training.model_copy(update={"epochs": 2, "batch_size": 8, "learning_rate": 0.01})}
+    )
+    train(scenes, config, tmp_path / "whole", cache=cache)
+    second_epoch = Watcher(lambda done: os.kill(os.getpid(), signal.SIGINT) if done == 9 else None)
+    with pytest.raises(Interrupted):
+        train(scenes, config, tmp_path / "stopped", cache=cache, progress=second_epoch)
+    train(scenes, config, tmp_path / "stopped", cache=cache, resume=True)
+    for name in (WEIGHTS, LOG, LAST):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("_fake_encoder")
+def test_a_run_whose_parser_has_other_rules_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    config = replace_method(CONFIG, "racg")
+    model = train(scenes, config, tmp_path / "run", cache=cache)
+    assert read_manifest(tmp_path / "run")["parser"] == CaptionParser().fingerprint
+    text = (tmp_path / "run" / MANIFEST).read_text()
+    (tmp_path / "run" / MANIFEST).write_text(text.replace(model.manifest["parser"], "other rules"))
+    with pytest.raises(ModelError, match="caption parser other rules"):
+        load_model(tmp_path / "run", cache=cache).encode_sentences(["a red ball"])
+
+
+def replace_method(config: RunConfig, method: str) -> RunConfig:
+    """The same settings, one short epoch, of another method."""
+    training = config.training.model_copy(update={"epochs": 1, "batch_size": 8})
+    return config.model_copy(update={"method": method, "model": MODELS[method], "training": training})
