@@ -60,9 +60,11 @@ def test_real_nodes_move_to_the_front_and_keep_their_order() -> None:
     assert ordered.mask.tolist() == [[True] * 3 + [False] * 2, [True] * 4 + [False]]
 
 
-def test_a_relation_is_the_perceptron_of_the_three_things_side_by_side() -> None:
+def test_a_relation_is_what_lies_between_and_a_gated_perceptron_of_the_three_things_side_by_side() -> None:
     torch.manual_seed(0)
     relate = Relate(4, 3)
+    assert relate.gate.item() == pytest.approx(0.1)
+    torch.nn.init.constant_(relate.gate, 0.7)
     objects, between = torch.randn(2, 5, 4), torch.randn(2, 3, 3)
     ends = torch.randint(0, 5, (2, 3, 2))
     weight = torch.cat([relate.subject.weight, relate.object.weight, relate.between.weight], dim=1)
@@ -71,7 +73,8 @@ def test_a_relation_is_the_perceptron_of_the_three_things_side_by_side() -> None
         for edge in range(3):
             subject, other = ends[row, edge].tolist()
             joined = torch.cat([objects[row, subject], objects[row, other], between[row, edge]])
-            expected = relate.out(F.gelu(weight @ joined + relate.subject.bias))
+            alone = relate.alone(between[row, edge])
+            expected = alone + 0.7 * relate.out(F.gelu(weight @ joined + relate.subject.bias))
             assert torch.allclose(related[row, edge], expected, atol=1e-6)
 
 

@@ -32,9 +32,16 @@ def explained(looks: torch.Tensor, graph: TextGraphs, *, weights: torch.Tensor |
     texts = encoded_graphs([CAPTION], seed=1, padding=padding)
     if weights is None:
         weights = torch.tensor([[0.1, 0.2, 0.3, 0.4] + [0.0] * padding])
-    score = torch.tensor([0.25])
+    images = encoded_graphs([PICTURE])
     return explain_nodes(
-        pictures, captions, encoded_graphs([PICTURE]), texts, graph, looks, weights=weights, score=score
+        pictures,
+        captions,
+        images.nodes,
+        graph,
+        looks,
+        likeness=images.parts @ texts.parts.mT,
+        weights=weights,
+        score=torch.tensor([0.25]),
     )
 
 
@@ -115,7 +122,7 @@ def test_spread_attention_equals_a_loop_over_nodes() -> None:
 def test_best_matches_equal_a_loop_over_comparable_nodes(seed: int) -> None:
     images = encoded_graphs(random_rows(4, seed=seed, attributes=False), seed=seed, padding=1)
     texts = encoded_graphs(random_rows(4, seed=seed + 7, attributes=True), seed=seed + 7, padding=2)
-    looks = best_matches(images, texts)
+    looks = best_matches(images, texts, images.parts @ texts.parts.mT)
     for row in range(4):
         regions, expected = real_rows(images, row), torch.zeros_like(looks[row])
         for node, (vector, kind, _) in enumerate(real_rows(texts, row)):
@@ -128,4 +135,4 @@ def test_best_matches_equal_a_loop_over_comparable_nodes(seed: int) -> None:
 def test_encodings_without_nodes_are_refused() -> None:
     bare = Encoded(F.normalize(torch.randn(1, 6), dim=-1))
     with pytest.raises(ModelError, match="without nodes"):
-        best_matches(bare, bare)
+        best_matches(bare, bare, torch.zeros(1, 2, 2))

@@ -14,13 +14,15 @@ PICTURE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 0, 1), (RELATION, 1, 
 CAPTION: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 1, 1)]
 
 
-def late_interaction(width: int = 6) -> LateInteraction:
+def late_interaction(width: int = 6, *, consistent: bool = True) -> LateInteraction:
     """One whose importances and shares differ."""
     torch.manual_seed(0)
-    late = LateInteraction(width)
+    late = LateInteraction(width, consistent=consistent)
     with torch.no_grad():
         late.importance.weight.mul_(4)
         late.share.copy_(torch.tensor([0.6, 1.7]))
+        if late.trust is not None:
+            late.trust.copy_(torch.tensor(0.8))
     return late
 
 
@@ -59,21 +61,26 @@ def test_consistency_equals_a_loop_over_pairs_of_relations(seed: int) -> None:
 
 @torch.no_grad()
 def slow_late(late: LateInteraction, images: Encoded, texts: Encoded, i: int, j: int) -> float:
-    words = real_rows(texts, j)
+    words, regions = real_rows(texts, j), real_rows(images, i)
     logits = [math.exp(float(late.importance(vector))) for vector, _, _ in words]
     found = 0.0
-    for (vector, kind, _), logit in zip(words, logits, strict=True):
-        cosines = [
-            float(r @ vector) for r, other, _ in real_rows(images, i) if (other == RELATION) == (kind == RELATION)
-        ]
-        found += logit / sum(logits) * max(cosines, default=0.0)
+    for (vector, kind, told), logit in zip(words, logits, strict=True):
+        likeness = []
+        for region, other, shown in regions:
+            if (other == RELATION) == (kind == RELATION):
+                likeness.append(float(region @ vector))
+                if kind == RELATION and late.trust is not None:
+                    ends = [float(regions[a][0] @ words[b][0]) for a, b in zip(shown, told, strict=True)]
+                    likeness[-1] += float(late.trust) * sum(ends) / 2
+        found += logit / sum(logits) * max(likeness, default=0.0)
     whole = float(images.embedding[i] @ texts.embedding[j])
     return float(late.share[0]) * whole + float(late.share[1]) * found
 
 
+@pytest.mark.parametrize("consistent", [True, False])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_scores_of_all_pairs_equal_those_row_by_row_and_a_loop_over_nodes(seed: int) -> None:
-    late = late_interaction()
+def test_scores_of_all_pairs_equal_those_row_by_row_and_a_loop_over_nodes(seed: int, consistent: bool) -> None:
+    late = late_interaction(consistent=consistent)
     images = encoded_graphs(random_rows(4, seed=seed, attributes=False), seed=seed, padding=1)
     texts = encoded_graphs(random_rows(5, seed=seed + 10, attributes=True), seed=seed + 10)
     everywhere = late.everywhere(images, texts)

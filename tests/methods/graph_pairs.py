@@ -54,11 +54,26 @@ def combined(late: LateInteraction, image: Encoded, text: Encoded, found: Sequen
     return float(late.share[0]) * float(image.embedding[0] @ text.embedding[0]) + float(late.share[1]) * told
 
 
-def best_cosines(image: Encoded, text: Encoded) -> list[float]:
-    regions = plain_nodes(image)
+@torch.no_grad()
+def likenesses(late: LateInteraction, image: Encoded, text: Encoded) -> list[list[float]]:
+    """How like picture node i is to text node j, as [i][j]: cosine, and for relations what they join."""
+    regions, words = plain_nodes(image), plain_nodes(text)
+    like = [[float(region.vector @ word.vector) for word in words] for region in regions]
+    joined = [row.copy() for row in like]
+    for i, region in enumerate(regions):
+        for j, word in enumerate(words):
+            if late.trust is not None and region.is_relation and word.is_relation:
+                ends = zip(region.ends, word.ends, strict=True)
+                joined[i][j] += float(late.trust) * sum(like[a][b] for a, b in ends) / 2
+    return joined
+
+
+def best_found(late: LateInteraction, image: Encoded, text: Encoded) -> list[float]:
+    """The likeness of every text node's best match of its kind."""
+    regions, like = plain_nodes(image), likenesses(late, image, text)
     return [
-        max((float(r.vector @ w.vector) for r in regions if r.is_relation == w.is_relation), default=0.0)
-        for w in plain_nodes(text)
+        max((like[i][j] for i, r in enumerate(regions) if r.is_relation == word.is_relation), default=0.0)
+        for j, word in enumerate(plain_nodes(text))
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from graph_pairs import (
     PlainNode,
-    best_cosines,
+    best_found,
     combined,
     cosine,
     encoded_pair,
@@ -76,7 +76,7 @@ def weighted(weights: list[float], nodes: list[PlainNode]) -> Tensor:
 def slow_score(method: Racg, image: Encoded, text: Encoded) -> float:
     regions, words = plain_nodes(image), plain_nodes(text)
     if method.cross is None or not method.config.cross_at_inference:
-        return combined(method.late, image, text, best_cosines(image, text))
+        return combined(method.late, image, text, best_found(method.late, image, text))
     looks, back, joined = slow_looks(method.cross, regions, words)
     found = []
     for j, word in enumerate(words):
@@ -170,14 +170,13 @@ def test_an_encoder_for_training_only_leaves_scores_that_decompose() -> None:
     with torch.no_grad():
         images = method.encode_images(image_batch(draw_pictures(4)))
         texts = method.encode_texts(text_batch(draw_captions(5)))
-        scores, importance = method.score(images, texts), method.late.weights(texts)
-        matrix = method.late.share[0] * images.embedding @ texts.embedding.T
-        for j in range(5):
-            for w in range(int(texts.mask[j].sum())):
-                like = (images.nodes.kinds == 2) == (texts.nodes.kinds[j, w] == 2)
-                cosines = (images.parts @ texts.parts[j, w]).masked_fill(~(like & images.mask), -9.0).amax(dim=1)
-                matrix[:, j] += method.late.share[1] * importance[j, w] * cosines.masked_fill(cosines < -1.5, 0.0)
-        assert torch.allclose(scores, matrix, atol=1e-5)
+        scores = method.score(images, texts)
+        for i in range(4):
+            for j in range(5):
+                found = best_found(method.late, images[[i]], texts[[j]])
+                assert scores[i, j].item() == pytest.approx(
+                    combined(method.late, images[[i]], texts[[j]], found), abs=1e-5
+                )
         assert not torch.allclose(scores, Racg.cross_pairs(method, images[[0] * 5], texts)[None], atol=1e-3)
     assert not method.crosses
     assert "cross" in method.losses(training_batch())

@@ -5,26 +5,30 @@ from dataclasses import replace
 
 import pytest
 import torch
-from graph_pairs import best_cosines, combined, encoded_pair, plain_nodes, shaken, softmax
+from graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
 from synthetic_items import draw_captions, draw_pictures, image_batch, small_method, text_batch, training_batch
 
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.methods.sgfns import FusionGraph, Sgfns
+from crossgraph.methods.sgfns import Sgfns
 from crossgraph.types import OBJECT, Batch, Encoded, NodeBatch
 
 
-def slow_edges(fuse: FusionGraph, image: Encoded, text: Encoded) -> list[list[int]]:
+def slow_edges(method: Sgfns, image: Encoded, text: Encoded) -> list[list[int]]:
     """The picture nodes that each text node has edges to, best first."""
-    regions, found = plain_nodes(image), []
-    for word in plain_nodes(text):
-        like = [i for i, region in enumerate(regions) if region.is_relation == word.is_relation]
-        near = sorted(like, key=lambda i: -float(regions[i].vector @ word.vector))[: fuse.top]
-        found.append([i for i in near if float(regions[i].vector @ word.vector) > fuse.threshold])
+    regions, found, like = plain_nodes(image), [], likenesses(method.base, image, text)
+    for j, word in enumerate(plain_nodes(text)):
+        kind = [i for i, region in enumerate(regions) if region.is_relation == word.is_relation]
+        near = sorted(kind, key=lambda i, j=j: -like[i][j])[: method.fuse.top]
+        found.append([i for i in near if like[i][j] > method.fuse.threshold])
     return found
 
 
-def slow_fusion(fuse: FusionGraph, image: Encoded, text: Encoded) -> float:
-    regions, words, edges = plain_nodes(image), plain_nodes(text), slow_edges(fuse, image, text)
+def fused(method: Sgfns, images: Encoded, texts: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
+    return method.fuse(images, texts, method.base.likeness(images, texts))
+
+
+def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:
+    fuse, regions, words, edges = method.fuse, plain_nodes(image), plain_nodes(text), slow_edges(method, image, text)
     told, heard = [], []
     for word, near in zip(words, edges, strict=True):
         if not near:
@@ -61,9 +65,9 @@ def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, obje
         for i, picture in enumerate(pictures):
             for j, caption in enumerate(captions):
                 image, text = encoded_pair(method, picture, caption)
-                expected = combined(method.base, image, text, best_cosines(image, text))
+                expected = combined(method.base, image, text, best_found(method.base, image, text))
                 if method.fuse is not None:
-                    expected += slow_fusion(method.fuse, image, text)
+                    expected += slow_fusion(method, image, text)
                 assert scores[i, j].item() == pytest.approx(expected, abs=5e-5)
 
 
@@ -84,7 +88,8 @@ SWITCHES: list[dict[str, object]] = [
     {"candidates": 1},
     {"candidates": 2, "loss": "triplet"},
     {"top": 1},
-    {"threshold": 1.0},
+    {"threshold": 9.0},
+    {"consistency": False},
     {"base_weight": 0.0},
     {"global_weight": 0.0},
     {"neg_weight": 0.0},
@@ -116,10 +121,10 @@ def encoded_sides(method: Sgfns, *, padding: int = 0) -> tuple[Encoded, Encoded]
 
 
 def test_without_any_edge_the_fused_graph_adds_nothing() -> None:
-    method = shaken(small_method("sgfns", threshold=1.0))
+    method = shaken(small_method("sgfns", threshold=9.0))
     images, texts = encoded_sides(method)
     with torch.no_grad():
-        added, fired = method.fuse(images, texts)
+        added, fired = fused(method, images, texts)
         assert not added.any()
         assert not fired.any()
         assert torch.allclose(method.score_pairs(images, texts), method.base.pairs(images, texts))
@@ -130,10 +135,10 @@ def test_edges_join_comparable_nodes_above_the_threshold_and_at_most_top(top: in
     method = shaken(small_method("sgfns", top=top, threshold=0.2))
     images, texts = encoded_sides(method, padding=1)
     with torch.no_grad():
-        fired = method.fuse(images, texts)[1]
+        fired = fused(method, images, texts)[1]
         seen = 0
         for row in range(5):
-            edges = slow_edges(method.fuse, images[[row]], texts[[row]])
+            edges = slow_edges(method, images[[row]], texts[[row]])
             expected = torch.zeros_like(fired[row], dtype=torch.bool)
             for word, near in enumerate(edges):
                 expected[near, word] = True
@@ -148,7 +153,7 @@ def test_edges_join_comparable_nodes_above_the_threshold_and_at_most_top(top: in
 def test_padding_of_the_other_items_does_not_reach_the_fused_graph() -> None:
     method = shaken(small_method("sgfns"))
     with torch.no_grad():
-        plain, padded = (method.fuse(*encoded_sides(method, padding=padding))[0] for padding in (0, 3))
+        plain, padded = (fused(method, *encoded_sides(method, padding=padding))[0] for padding in (0, 3))
     assert torch.allclose(plain, padded, atol=1e-5)
 
 
@@ -159,23 +164,23 @@ def test_matches_follow_the_edges_that_fired() -> None:
         with torch.no_grad():
             alignment = method.explain(image_batch([picture]), text_batch([caption]))
             image, text = encoded_pair(method, picture, caption)
-            fired = method.fuse(image, text)[1][0]
-        regions, words = plain_nodes(image), plain_nodes(text)
+            fired = fused(method, image, text)[1][0]
+        regions, words, like = plain_nodes(image), plain_nodes(text), likenesses(method.base, image, text)
         weights = method.base.share[1].detach() * method.base.weights(text).detach()[0]
         for node, (match, word, near) in enumerate(
-            zip(alignment.matches, words, slow_edges(method.fuse, image, text), strict=True)
+            zip(alignment.matches, words, slow_edges(method, image, text), strict=True)
         ):
-            cosines = [float(fired[i, node] * (regions[i].vector @ word.vector)) for i in near]
-            assert match.score == pytest.approx(sum(cosines), abs=1e-5)
-            assert match.contribution == pytest.approx(float(weights[node]) * sum(cosines), abs=1e-5)
+            found = sum(float(fired[i, node]) * like[i][node] for i in near)
+            assert match.score == pytest.approx(found, abs=1e-5)
+            assert match.contribution == pytest.approx(float(weights[node]) * found, abs=1e-5)
             if not near:
                 assert match.boxes == ()
                 bare += 1
                 continue
             most = regions[max(near, key=lambda i: float(fired[i, node]))]
             places = [most.ends[0]] if not word.is_relation else list(most.ends)
-            found = [side for box in match.boxes for side in box]
-            assert found == pytest.approx(picture.boxes[places].flatten().tolist())
+            sides = [side for box in match.boxes for side in box]
+            assert sides == pytest.approx(picture.boxes[places].flatten().tolist())
     assert bare > 0
 
 

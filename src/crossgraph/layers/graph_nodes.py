@@ -32,24 +32,29 @@ def reordered(described: NodeBatch, order: Int[Tensor, "n v"]) -> NodeBatch:
 
 
 class Relate(nn.Module):
-    """One relation vector from the vectors that it joins: a two-layer perceptron whose first layer is a sum of maps.
+    """One relation vector: what lies between two objects, and through a gate what the objects make of it.
 
-    Each input is mapped once per item before pairs are formed, so a relation costs only its second layer.
+    r = MLP(between) + gate * MLP([subject; object; between]). The gate starts at 0.1, so that a relation is first of
+    all its predicate, of which there are few, and not the pair of things it joins, of which there are many. The first
+    layer over a pair is a sum of maps, each taken once per item before pairs are formed.
     """
 
     def __init__(self, width: int, extra: int) -> None:
         super().__init__()
+        self.alone = nn.Sequential(nn.Linear(extra, width), nn.GELU(), nn.Linear(width, width))
         self.subject, self.object = nn.Linear(width, width), nn.Linear(width, width, bias=False)
         self.between = nn.Linear(extra, width, bias=False)
         self.out = nn.Linear(width, width)
+        self.gate = nn.Parameter(torch.tensor(0.1))
 
     def forward(
         self, objects: Float[Tensor, "n p d"], ends: Int[Tensor, "n e 2"], between: Float[Tensor, "n e x"]
     ) -> Float[Tensor, "n e d"]:
-        """MLP([subject; object; between]) of every relation."""
+        """The vector of every relation."""
         subject = gather_nodes(self.subject(objects), ends[..., 0])
         other = gather_nodes(self.object(objects), ends[..., 1])
-        related: Tensor = self.out(F.gelu(subject + other + self.between(between)))
+        joined = self.out(F.gelu(subject + other + self.between(between)))
+        related: Tensor = self.alone(between) + self.gate * joined
         return related
 
 

@@ -35,40 +35,38 @@ def words_over_regions(
     return places / places.sum(dim=0, keepdim=True).clamp(min=1e-12), (found.cpu() @ said) / counts
 
 
-def best_matches(images: Encoded, texts: Encoded) -> Float[Tensor, "n v w"]:
-    """One weight of 1 per text node, on the picture node of its kind that it resembles most; row by row."""
-    (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
-    allowed = comparable(image_nodes, text_nodes)
-    best = (regions @ words.mT).masked_fill(~allowed, -2.0).argmax(dim=1, keepdim=True)
-    return torch.zeros_like(allowed, dtype=regions.dtype).scatter(1, best, 1.0) * allowed
+def best_matches(images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, "n v w"]:
+    """One weight of 1 per text node, on the picture node of its kind that is most like it; row by row."""
+    allowed = comparable(nodes_of(images)[1], nodes_of(texts)[1])
+    best = likeness.masked_fill(~allowed, torch.finfo(likeness.dtype).min).argmax(dim=1, keepdim=True)
+    return torch.zeros_like(likeness).scatter(1, best, 1.0) * allowed
 
 
 def explain_nodes(
     pictures: ImageBatch,
     captions: TextBatch,
-    images: Encoded,
-    texts: Encoded,
+    images: NodeBatch,
     graph: TextGraphs,
     looks: Float[Tensor, "1 v w"],
     *,
+    likeness: Float[Tensor, "1 v w"],
     weights: Float[Tensor, "1 w"],
     score: Float[Tensor, 1],
 ) -> Alignment:
     """The alignment of one picture and one caption from how text nodes looked at picture nodes.
 
-    A node is found as well as the mean cosine of where it looked; times its weight, that is its contribution.
+    A node is found as well as the mean likeness of where it looked; times its weight, that is its contribution.
     """
-    (regions, image_nodes), (words, _) = nodes_of(images), nodes_of(texts)
     seen = looks[0]
-    found = (seen * (regions[0] @ words[0].T)).sum(dim=0)
-    spread, word_scores = words_over_regions(seen, found, graph, image_nodes, regions=pictures.boxes.shape[1])
+    found = (seen * likeness[0]).sum(dim=0)
+    spread, word_scores = words_over_regions(seen, found, graph, images, regions=pictures.boxes.shape[1])
     return Alignment(
         words=captions.words[0],
         boxes=pictures.boxes[0],
         weights=spread,
         word_scores=word_scores,
         score=float(score[0]),
-        matches=_matches(seen, found, weights[0] * found, captions.words[0], graph, image_nodes, pictures.boxes[0]),
+        matches=_matches(seen, found, weights[0] * found, captions.words[0], graph, images, pictures.boxes[0]),
     )
 
 

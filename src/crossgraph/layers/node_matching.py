@@ -40,17 +40,32 @@ def consistency(cosines: Float[Tensor, "n v w"], images: NodeBatch, texts: NodeB
     return total / 2 * relations
 
 
+def consistency_everywhere(
+    cosines: Float[Tensor, "n v m w"], images: NodeBatch, texts: NodeBatch
+) -> Float[Tensor, "n v m w"]:
+    """`consistency` of all pictures with all captions."""
+    total = torch.zeros_like(cosines)
+    for end in (0, 1):
+        left, right = images.ends[..., end], texts.ends[..., end]
+        rows = cosines.gather(1, left[:, :, None, None].expand_as(cosines))
+        total = total + rows.gather(3, right[None, None].expand_as(cosines))
+    relations = images.of_kind(RELATION)[:, :, None, None] & texts.of_kind(RELATION)[None, None]
+    return total / 2 * relations
+
+
 class LateInteraction(nn.Module):
     """The decomposable score of two graphs: cosine of the wholes, and the best match of every text node by importance.
 
-    An embedding product and a maximum, so a whole gallery can be scored at once. A node whose kind the picture lacks
-    finds 0; a caption whose graph is empty is scored by the whole alone.
+    Products of item vectors and a maximum, so a whole gallery can be scored at once. With `consistent`, a relation
+    matches one of the picture by its own cosine plus `trust` (learned, from 1) times the mean cosine of the objects
+    they join. A node whose kind the picture lacks finds 0; a caption whose graph is empty is scored by the whole alone.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, consistent: bool) -> None:
         super().__init__()
         self.importance = nn.Linear(width, 1, bias=False)
         self.share = nn.Parameter(torch.ones(2))
+        self.trust = nn.Parameter(torch.tensor(1.0)) if consistent else None
 
     def weights(self, texts: Encoded) -> Float[Tensor, "m w"]:
         """How much each text node counts: positive, summing to 1 over real nodes; zeros for an empty graph."""
@@ -69,19 +84,26 @@ class LateInteraction(nn.Module):
     def everywhere(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
         """All pictures with all captions."""
         (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
-        cosines = (regions @ words.flatten(0, 1).T).view(*regions.shape[:2], *words.shape[:2])
-        is_relation = text_nodes.kinds == RELATION
-        found = torch.zeros_like(cosines[:, 0])
+        likeness = (regions @ words.flatten(0, 1).T).view(*regions.shape[:2], *words.shape[:2])
+        if self.trust is not None:
+            likeness = likeness + self.trust * consistency_everywhere(likeness, image_nodes, text_nodes)
+        lowest, is_relation = torch.finfo(likeness.dtype).min, text_nodes.kinds == RELATION
+        found = torch.zeros_like(likeness[:, 0])
         for kind in (False, True):
             rows = image_nodes.mask & ((image_nodes.kinds == RELATION) == kind)
-            best = cosines.masked_fill(~rows[:, :, None, None], -1.0).amax(dim=1)
+            best = likeness.masked_fill(~rows[:, :, None, None], lowest).amax(dim=1)
             found = torch.where((is_relation == kind) & rows.any(dim=1)[:, None, None], best, found)
         return self.combined(images.embedding @ texts.embedding.T, found, self.weights(texts))
 
     def pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The same row by row."""
-        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
-        allowed = comparable(image_nodes, text_nodes)
-        best = (regions @ words.mT).masked_fill(~allowed, -1.0).amax(dim=1)
+        allowed, likeness = comparable(nodes_of(images)[1], nodes_of(texts)[1]), self.likeness(images, texts)
+        best = likeness.masked_fill(~allowed, torch.finfo(likeness.dtype).min).amax(dim=1)
         found = torch.where(allowed.any(dim=1), best, torch.zeros_like(best))
         return self.combined((images.embedding * texts.embedding).sum(dim=-1), found, self.weights(texts))
+
+    def likeness(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n v w"]:
+        """How well every node of picture i matches every node of caption i, comparable or not; row by row."""
+        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
+        cosines = regions @ words.mT
+        return cosines if self.trust is None else cosines + self.trust * consistency(cosines, image_nodes, text_nodes)

@@ -35,7 +35,6 @@ from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
-
 TINY = 1e-12
 """Squared lengths below this count as this much, so that the cosine of a zero vector is 0, with finite gradients."""
 
@@ -135,7 +134,7 @@ class MultiHeadAlignment(nn.Module):
 
     def _by_head(self, values: Float[Tensor, "n k d"]) -> Float[Tensor, "n k h"]:
         """The sum of every slice of the channels."""
-        return values.unflatten(-1, (self.heads, -1)).sum(dim=-1)
+        return values.view(*values.shape[:-1], self.heads, values.shape[-1] // self.heads).sum(dim=-1)
 
 
 class Reconstruction(nn.Module):
@@ -228,7 +227,7 @@ class Racg(Method):
             attributes=False,
             linked=config.intra_graph,
         )
-        self.late = LateInteraction(width)
+        self.late = LateInteraction(width, consistent=config.consistency and config.relations)
         crosses = config.cross_graph
         rebuilds = crosses and config.reconstruction and config.reconstruction_weight > 0
         self.cross = (
@@ -322,15 +321,15 @@ class Racg(Method):
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """Which node of the caption looked at which of the picture, spread over words and regions."""
         image, (text, graph) = self.encode_images(images), self.graphs.texts(texts)
-        encoder = self.cross if self.crosses else None
-        looks = best_matches(image, text) if encoder is None else encoder.weights(image, text)[0]
+        encoder, likeness = self.cross if self.crosses else None, self.late.likeness(image, text)
+        looks = best_matches(image, text, likeness) if encoder is None else encoder.weights(image, text)[0]
         return explain_nodes(
             images,
             texts,
-            image,
-            text,
+            nodes_of(image)[1],
             graph,
             looks,
+            likeness=likeness,
             weights=self.late.share[1] * self.late.weights(text),
             score=self.score_pairs(image, text),
         )

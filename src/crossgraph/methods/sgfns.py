@@ -56,6 +56,7 @@ class SgfnsConfig(MethodConfig):
     neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
     relations: bool = Field(True, description="relation nodes on both sides; off: objects and attributes only")
     attributes: bool = Field(True, description="attribute nodes of captions; off: attributes inside objects only")
+    consistency: bool = Field(True, description="relations match by the objects they join, too")
     fusion: bool = Field(True, description="the fusion graph; off: the decomposable base score alone")
     negatives: Negatives = Field(
         "all",
@@ -66,7 +67,7 @@ class SgfnsConfig(MethodConfig):
     neg_weight: float = Field(1.0, ge=0, description="weight of the loss of generated negatives")
     neg_margin: float = Field(0.2, description="of its hinge")
     top: int = Field(2, ge=1, description="cross edges of a text node: to so many best matches")
-    threshold: float = Field(0.1, ge=-1, le=1, description="least cosine of a cross edge")
+    threshold: float = Field(0.1, ge=-1, description="least likeness of a cross edge: cosine, and what relations join")
     robbed: float = Field(0.25, gt=0, lt=1, description="share of a picture's regions that a visual negative lacks")
     word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
     gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
@@ -89,7 +90,7 @@ class SgfnsConfig(MethodConfig):
 class FusionGraph(nn.Module):
     """Both graphs of a pair as one: text nodes and the picture nodes they match, joined by explicit cross edges.
 
-    A text node has edges to its `top` best matches of its kind whose cosine exceeds `threshold`. Along them, and
+    A text node has edges to its `top` best matches of its kind that are more like it than `threshold`. Along them, and
     nowhere else, nodes of either side take in the other's, with attention and a residual gate that starts at 0.1.
     Both sides are then read out over the nodes that an edge touches, and compared.
     """
@@ -102,19 +103,20 @@ class FusionGraph(nn.Module):
         self.judge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
 
     def edges(
-        self, images: Encoded, texts: Encoded
+        self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]
     ) -> tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]]:
-        """Of every text node its best matches in the picture, their cosines, and which of them are edges."""
-        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
-        cosines = words @ regions.mT
-        allowed = comparable(image_nodes, text_nodes).mT
-        best = cosines.masked_fill(~allowed, -2.0).topk(min(self.top, cosines.shape[2]), dim=2)
+        """Of every text node its best matches in the picture, how like they are, and which of them are edges."""
+        allowed = comparable(nodes_of(images)[1], nodes_of(texts)[1]).mT
+        lowest = torch.finfo(likeness.dtype).min
+        best = likeness.mT.masked_fill(~allowed, lowest).topk(min(self.top, likeness.shape[1]), dim=2)
         return best.indices, best.values, best.values > self.threshold
 
-    def forward(self, images: Encoded, texts: Encoded) -> tuple[Float[Tensor, " n"], Float[Tensor, "n v w"]]:
+    def forward(
+        self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n v w"]]:
         """What the fused graph adds to each pair's score, in (-1, 1), and how much each cross edge carried."""
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
-        places, _, kept = self.edges(images, texts)
+        places, _, kept = self.edges(images, texts, likeness)
         n, w, k = places.shape
         matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, regions.shape[2])
         logits = (self.query(words)[:, :, None] * self.key(matched)).sum(dim=-1) / words.shape[2] ** 0.5
@@ -140,6 +142,7 @@ class Sgfns(Method):
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "no-relations": {"relations": False},
         "no-attributes": {"attributes": False},
+        "no-consistency": {"consistency": False},
         "no-fusion": {"fusion": False},
         "no-negatives": {"negatives": "none"},
         "swap-negatives": {"negatives": "swap"},
@@ -177,6 +180,7 @@ class Sgfns(Method):
             "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is reconstructed",
         ),
         Provenance("base score", "LateInteraction", "reconstructed", "late interaction of nodes, and cosine of wholes"),
+        Provenance("consistency of relations", "LateInteraction.trust", "reconstructed", "ours: by what they join"),
         Provenance("importance of nodes", "LateInteraction", "reconstructed", "ours: not every node counts alike"),
         Provenance("region and word encoders", "GraphSides", "reconstructed", "family default"),
         Provenance("ranking loss", "losses.RankingLoss", "reconstructed", "family default is the hinge"),
@@ -199,7 +203,7 @@ class Sgfns(Method):
             attributes=config.attributes,
             linked=True,
         )
-        self.base = LateInteraction(width)
+        self.base = LateInteraction(width, consistent=config.consistency and config.relations)
         self.fuse = FusionGraph(width, top=config.top, threshold=config.threshold) if config.fusion else None
         self.rank = RankingLoss(config.loss, margin=config.margin)
         self.rank_global = RankingLoss(config.loss, margin=config.margin)
@@ -224,7 +228,7 @@ class Sgfns(Method):
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The base score of each pair, and what the fused graph adds."""
         base = self.base.pairs(images, texts)
-        return base if self.fuse is None else base + self.fuse(images, texts)[0]
+        return base if self.fuse is None else base + self.fuse(images, texts, self.base.likeness(images, texts))[0]
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Ranking losses of the pair scores, the base scores and the wholes; the extra loss of generated negatives."""
@@ -287,14 +291,15 @@ class Sgfns(Method):
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """The cross edges that fired between the caption's nodes and the picture's, spread over words and regions."""
         image, (text, graph) = self.encode_images(images), self.graphs.texts(texts)
-        looks = best_matches(image, text) if self.fuse is None else self.fuse(image, text)[1]
+        likeness = self.base.likeness(image, text)
+        looks = best_matches(image, text, likeness) if self.fuse is None else self.fuse(image, text, likeness)[1]
         return explain_nodes(
             images,
             texts,
-            image,
-            text,
+            nodes_of(image)[1],
             graph,
             looks,
+            likeness=likeness,
             weights=self.base.share[1] * self.base.weights(text),
             score=self.score_pairs(image, text),
         )
