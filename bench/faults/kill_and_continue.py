@@ -74,13 +74,13 @@ def feature_keys(cache: Path) -> list[str]:
 
 
 def gallery_rows(gallery: Path) -> list[tuple[str, str]]:
-    """Id and digest of every picture, and of every set of parts."""
+    """Name and digest of every picture, and the key of every set of parts; ids depend on where the pictures lie."""
     import lancedb
 
     database = lancedb.connect(gallery)
-    items = database.open_table("items").search().select(["id", "digest"]).to_arrow().to_pylist()
+    items = database.open_table("items").search().select(["path", "digest"]).to_arrow().to_pylist()
     parts = database.open_table("parts").search().select(["key"]).to_arrow().to_pylist()
-    return sorted([(row["id"], row["digest"]) for row in items] + [("part", row["key"]) for row in parts])
+    return sorted([(Path(row["path"]).name, row["digest"]) for row in items] + [("part", row["key"]) for row in parts])
 
 
 def main() -> None:
