@@ -29,7 +29,7 @@ from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, read_manifest, weights_fingerprint, write_atomically
 from crossgraph.verbs import evaluate, load_model, probe, train
 
-MEASURING = 1
+MEASURING = 2
 """Raised whenever a measure changes its meaning, so that old numbers are not taken for new ones."""
 
 
@@ -200,7 +200,7 @@ def _refuse_another(
 def _protocol(found: Mapping[str, Any], seeds: int) -> str:
     """The protocol of all runs: each blends as it chose for itself."""
     facts = {name: value for name, value in found["protocol"].items() if name != "text"}
-    protocol = EvaluationProtocol(**{**facts, "blend": 0.0, "seeds": tuple(range(seeds))})
+    protocol = EvaluationProtocol(**{**facts, "blends": (), "seeds": tuple(range(seeds))})
     text = protocol.text()
     if protocol.shortlist is not None:
         text += "; blended with the share of the shortlist's score that each run chose on its validation split"

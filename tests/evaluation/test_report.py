@@ -108,8 +108,11 @@ def test_a_two_stage_report_prints_its_recall_cap_and_shortlist(
     blended = two_stage(method, images, texts, shortlist_scores=random_scores(0), k=2, blend=0.5)
     blended_report = evaluate_scores(blended, corpus, split="val", seed=0, samples=5)
     assert "shortlist 2, blended with 0.5 of its score" in blended_report.protocol.text()
+    assert "blended with 0, 0.5 of its score by run" in over_seeds([report, blended_report]).protocol.text()
+    assert "blended with 0.5 of its score;" in over_seeds([blended_report, blended_report]).protocol.text()
+    longer = two_stage(method, images, texts, shortlist_scores=random_scores(0), k=3)
     with pytest.raises(ScoreError, match="different protocols"):
-        over_seeds([report, blended_report])
+        over_seeds([report, evaluate_scores(longer, corpus, split="val", seed=0, samples=5)])
 
 
 def test_scores_of_another_corpus_and_reports_of_another_protocol_are_refused(corpus: Corpus) -> None:

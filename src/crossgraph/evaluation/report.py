@@ -48,14 +48,17 @@ class EvaluationProtocol:
     captions: int
     shortlist: int | None
     """How many items the first stage passed on; None for an exhaustive ranking."""
-    blend: float
-    """How much of the first stage's score was added to the second's; 0 for an exhaustive ranking."""
+    blends: tuple[float, ...]
+    """How much of the first stage's score each run added to the second's; 0 for an exhaustive ranking."""
     seeds: tuple[int, ...]
 
     def text(self) -> str:
         """The protocol in one line, to stand under a table."""
         ranking = "exhaustive ranking" if self.shortlist is None else f"two-stage ranking, shortlist {self.shortlist}"
-        ranking += f", blended with {self.blend:g} of its score" if self.blend else ""
+        if any(self.blends):
+            shares = self.blends if len(set(self.blends)) > 1 else self.blends[:1]
+            ranking += f", blended with {', '.join(f'{share:g}' for share in shares)} of its score"
+            ranking += " by run" if len(shares) > 1 else ""
         seeds = f"{'seed' if len(self.seeds) == 1 else 'seeds'} {', '.join(map(str, self.seeds))}"
         return (
             f"{self.dataset}, split {self.split}: {self.images:,} images, {self.captions:,} captions; {ranking}; "
@@ -190,16 +193,21 @@ def evaluate_scores(
         twin_accuracy(text_to_image, corpus),
     )
     shortlist, blend = (staged.k, staged.blend) if staged else (None, 0.0)
-    return EvaluationReport(EvaluationProtocol(corpus.name, split, n, m, shortlist, blend, (seed,)), (run,))
+    return EvaluationReport(EvaluationProtocol(corpus.name, split, n, m, shortlist, (blend,), (seed,)), (run,))
 
 
 def over_seeds(reports: Sequence[EvaluationReport]) -> EvaluationReport:
-    """One report of all runs. Raises `ScoreError` unless all followed the same protocol, seeds apart."""
+    """One report of all runs. Raises `ScoreError` unless all followed the same protocol, but for seeds and blends.
+
+    A run chooses its blend on its validation split; the report says which run added how much.
+    """
     if not reports:
         raise ScoreError("there are no reports to combine; give at least one.")
-    protocol = replace(reports[0].protocol, seeds=tuple(s for report in reports for s in report.protocol.seeds))
+    seeds = tuple(seed for report in reports for seed in report.protocol.seeds)
+    blends = tuple(blend for report in reports for blend in report.protocol.blends)
+    protocol = replace(reports[0].protocol, seeds=seeds, blends=blends)
     for report in reports:
-        if replace(report.protocol, seeds=protocol.seeds) != protocol:
+        if replace(report.protocol, seeds=seeds, blends=blends) != protocol:
             raise ScoreError(
                 f"reports of different protocols have no common mean: {reports[0].protocol.text()!r} "
                 f"and {report.protocol.text()!r}."
