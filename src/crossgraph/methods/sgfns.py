@@ -150,6 +150,7 @@ class Sgfns(Method):
         "similar-negatives": {"negatives": "similar"},
         "neg-loss-ce": {"neg_loss": "ce"},
         "no-relations-no-negatives": {"relations": False, "negatives": "none"},
+        "no-consistency-no-negatives": {"consistency": False, "negatives": "none"},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance(
