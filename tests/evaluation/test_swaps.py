@@ -1,10 +1,8 @@
 """Probes against scorers that always, never or half prefer the truth, and the false captions they are asked about."""
 
 import random
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
 import pytest
 import torch
@@ -137,9 +135,7 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[str]]:
         asked.append(kinds)
         return [Edit(f"not {sentence}", kind) for kind in sorted(kinds)]
 
-    module = ModuleType("crossgraph.graphs.negatives")
-    module.false_captions = false_captions  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("crossgraph.evaluation.swaps.false_captions", false_captions)
     return asked
 
 

@@ -6,7 +6,6 @@ same words in another order or differ in one of them. Whoever matches bags of wo
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -19,9 +18,10 @@ from torch import Tensor
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.text import normalise, tokenize
 from crossgraph.evaluation.uncertainty import summarise_values
+from crossgraph.graphs.negatives import Kind, false_captions
 from crossgraph.graphs.scene_graph import GraphObject, SceneGraph, Span
 
-KINDS = ("swap", "attribute", "predicate")
+KINDS: tuple[Kind, ...] = ("swap", "attribute", "predicate")
 """Things exchanged, attributes exchanged, a relation replaced."""
 
 RELATION_CAPTION = 2
@@ -107,7 +107,7 @@ def _order(kind: str) -> tuple[int, str]:
     return (KINDS.index(kind) if kind in KINDS else len(KINDS), kind)
 
 
-def falsifier(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection[str] = KINDS) -> Falsify:
+def falsifier(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection[Kind] = KINDS) -> Falsify:
     """What makes false captions of a corpus, given the scene graph of every normalised caption.
 
     Of drawn scenes, "swap" exchanges the two things of the caption that relates them: a sentence of the same form, and
@@ -117,7 +117,7 @@ def falsifier(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection
     captions = [normalise(caption) for caption in corpus.captions]
     siblings = corpus.captions_of_images()
     drawn = corpus.twin_group is not None
-    by_rule = frozenset(kinds) - ({"swap"} if drawn else set())
+    by_rule = frozenset(kind for kind in kinds if not (drawn and kind == "swap"))
 
     def falsify(caption: int) -> list[tuple[str, str]]:
         own = siblings[int(corpus.caption_image[caption])]
@@ -157,14 +157,10 @@ def _phrase(sentence: str, thing: GraphObject) -> Span | None:
 
 
 def _edited(
-    captions: Sequence[str], graphs: Sequence[SceneGraph], caption: int, own: Sequence[int], kinds: frozenset[str]
+    captions: Sequence[str], graphs: Sequence[SceneGraph], caption: int, own: Sequence[int], kinds: frozenset[Kind]
 ) -> list[tuple[str, str]]:
-    """What the rules for false captions make of one caption; nothing where they are not there."""
-    try:
-        rules = importlib.import_module("crossgraph.graphs.negatives")
-    except ModuleNotFoundError:
-        return []
-    edits = rules.false_captions(
+    """What the rules for false captions make of one caption."""
+    edits = false_captions(
         captions[caption],
         graphs[caption],
         own_captions=[captions[one] for one in own],

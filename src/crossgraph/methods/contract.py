@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
@@ -23,6 +23,19 @@ class MethodConfig(BaseModel):
     """Base of every method's settings: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HeadedConfig(MethodConfig):
+    """Settings of a method whose channels are split into heads, which must divide them."""
+
+    width: int
+    heads: int
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> HeadedConfig:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
+        return self
 
 
 class InputSizes(BaseModel):

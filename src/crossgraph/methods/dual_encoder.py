@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
@@ -30,11 +30,11 @@ from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.contrastive import info_nce
 from crossgraph.losses.triplet import triplet_loss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
-class DualEncoderConfig(MethodConfig):
+class DualEncoderConfig(HeadedConfig):
     """Sizes and loss of the baseline."""
 
     width: int = Field(512, gt=0, description="channels of the embedding")
@@ -45,12 +45,6 @@ class DualEncoderConfig(MethodConfig):
     loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
     temperature: float = Field(0.05, gt=0, description="where the learned temperature of InfoNCE starts")
     margin: float = Field(0.2, description="of the hinge")
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> DualEncoderConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
 
 
 class DualEncoder(Method):

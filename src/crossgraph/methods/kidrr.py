@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
@@ -33,13 +33,13 @@ from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.contrastive import info_nce
 from crossgraph.losses.triplet import triplet_loss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 Level = Literal["global", "local", "global_local", "region"]
 
 
-class KidrrConfig(MethodConfig):
+class KidrrConfig(HeadedConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
 
     width: int = Field(256, gt=0, description="channels of parts and globals (the paper's family uses 1024)")
@@ -71,12 +71,6 @@ class KidrrConfig(MethodConfig):
         1.0, ge=0, description="weight of the anchor's own loss, which sees every pair of the batch"
     )
     global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> KidrrConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
 
 
 class Dissemination(nn.Module):

@@ -24,7 +24,7 @@ from typing import ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.encoders.graph_sides import GraphSides
@@ -32,14 +32,14 @@ from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 TINY = 1e-12
 """Squared lengths below this count as this much, so that the cosine of a zero vector is 0, with finite gradients."""
 
 
-class RacgConfig(MethodConfig):
+class RacgConfig(HeadedConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
 
     width: int = Field(256, gt=0, description="channels of nodes (the paper's family uses 1024)")
@@ -64,12 +64,6 @@ class RacgConfig(MethodConfig):
     late_weight: float = Field(1.0, ge=0, description="weight of the loss of decomposable scores, over the whole batch")
     global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
     reconstruction_weight: float = Field(0.1, ge=0, description="weight of the reconstruction loss")
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> RacgConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
 
 
 class CrossGraphEncoder(nn.Module):

@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.encoders.graph_sides import GraphSides
@@ -33,7 +33,7 @@ from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
 from crossgraph.losses.generated import false_caption_choice, false_caption_hinge
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
 from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, NodeBatch, Provenance, TextBatch
 
 Negatives = Literal["none", "swap", "attr", "similar", "all"]
@@ -48,7 +48,7 @@ EDITS: dict[Negatives, frozenset[Kind]] = {
 """What each choice edits in captions (`graphs.negatives`)."""
 
 
-class SgfnsConfig(MethodConfig):
+class SgfnsConfig(HeadedConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
 
     width: int = Field(256, gt=0, description="channels of nodes (the paper's family uses 1024)")
@@ -79,12 +79,6 @@ class SgfnsConfig(MethodConfig):
     )
     base_weight: float = Field(1.0, ge=0, description="weight of the loss of the base score, over the whole batch")
     global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> SgfnsConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
 
 
 class FusionGraph(nn.Module):
