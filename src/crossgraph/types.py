@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 
@@ -132,7 +132,8 @@ class Batch:
 
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
-    `false_captions` are there for methods that train against generated negatives.
+    `false_captions` are there for methods that train against generated negatives. `labels` are those of the pictures,
+    where the corpus has any; `rows` say which pictures of the training set they are.
     """
 
     images: ImageBatch
@@ -140,6 +141,8 @@ class Batch:
     caption_image: Int[Tensor, " m"]
     hardness: float = 1.0
     false_captions: FalseCaptions | None = None
+    labels: Bool[Tensor, "n c"] | None = None
+    rows: Int[Tensor, " n"] | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""
@@ -149,6 +152,8 @@ class Batch:
             self.caption_image.to(device),
             self.hardness,
             None if self.false_captions is None else self.false_captions.to(device),
+            None if self.labels is None else self.labels.to(device),
+            None if self.rows is None else self.rows.to(device),
         )
 
 
@@ -156,13 +161,16 @@ class Batch:
 class Encoded:
     """One side after a method's encoder. `embedding` (unit length) serves shortlists; `parts` serve fine scores.
 
-    Of a method that reads scene graphs, the parts are nodes and `nodes` says what each is.
+    Of a method that reads scene graphs, the parts are nodes and `nodes` says what each is. Of a hashing method, `code`
+    holds the bits, eight to a byte, and the embedding is the code of +1 and -1 scaled to unit length: its cosine is
+    1 - 2 (Hamming distance) / bits, so that what ranks embeddings ranks codes exactly.
     """
 
     embedding: Float[Tensor, "n d"]
     parts: Float[Tensor, "n p e"] | None = None
     mask: Bool[Tensor, "n p"] | None = None
     nodes: NodeBatch | None = None
+    code: UInt8[Tensor, "n bytes"] | None = None
 
     def __len__(self) -> int:
         return self.embedding.shape[0]
@@ -175,6 +183,7 @@ class Encoded:
             None if self.parts is None else self.parts[pick],
             None if self.mask is None else self.mask[pick],
             None if self.nodes is None else self.nodes[pick],
+            None if self.code is None else self.code[pick],
         )
 
     def lengths(self) -> Int[Tensor, " n"]:
@@ -190,7 +199,7 @@ class Encoded:
             return self
         width = min(self.mask.shape[1], max(1, int(self.lengths().max())))
         nodes = None if self.nodes is None else self.nodes.resized(width)
-        return Encoded(self.embedding, self.parts[:, :width], self.mask[:, :width], nodes)
+        return Encoded(self.embedding, self.parts[:, :width], self.mask[:, :width], nodes, self.code)
 
     def to(self, device: torch.device | str) -> Encoded:
         """The same rows on `device`."""
@@ -199,14 +208,17 @@ class Encoded:
             None if self.parts is None else self.parts.to(device),
             None if self.mask is None else self.mask.to(device),
             None if self.nodes is None else self.nodes.to(device),
+            None if self.code is None else self.code.to(device),
         )
 
 
 def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:
     """All rows of `pieces` in order, parts padded to the longest. `pieces` must not be empty."""
     embedding = torch.cat([piece.embedding for piece in pieces])
+    codes = [piece.code for piece in pieces if piece.code is not None]
+    code = torch.cat(codes) if codes else None
     if pieces[0].parts is None:
-        return Encoded(embedding)
+        return Encoded(embedding, code=code)
     width = max(piece.parts.shape[1] for piece in pieces if piece.parts is not None)
     pad = torch.nn.functional.pad
     parts = [pad(piece.parts, (0, 0, 0, width - piece.parts.shape[1])) for piece in pieces if piece.parts is not None]
@@ -219,7 +231,7 @@ def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:
             torch.cat([graph.ends for graph in graphs]),
             torch.cat([graph.mask for graph in graphs]),
         )
-    return Encoded(embedding, torch.cat(parts), torch.cat(masks), nodes)
+    return Encoded(embedding, torch.cat(parts), torch.cat(masks), nodes, code)
 
 
 @dataclass(frozen=True)

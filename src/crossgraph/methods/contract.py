@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
@@ -39,7 +40,10 @@ class HeadedConfig(MethodConfig):
 
 
 class InputSizes(BaseModel):
-    """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states."""
+    """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states.
+
+    `labels` counts the labels of the training set (0: none), `label_width` is that of the vectors of their names.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,6 +51,27 @@ class InputSizes(BaseModel):
     whole_width: int
     vocabulary: int = 0
     state_width: int = 0
+    labels: int = 0
+    label_width: int = 0
+
+    def of_items(self) -> dict[str, int]:
+        """The widths of pictures and captions by name, without those of labels."""
+        return self.model_dump(exclude={"labels", "label_width"})
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a method may know of all training pictures before the first step.
+
+    `labels` say which picture has which label, `label_vectors` are frozen vectors of the names of labels, and
+    `captions` with `caption_image` are the texts as they were read.
+    """
+
+    labels: Bool[Tensor, "n c"]
+    label_names: tuple[str, ...]
+    label_vectors: Float[Tensor, "c w"]
+    captions: tuple[str, ...]
+    caption_image: Int[Tensor, " m"]
 
 
 class Method(nn.Module, ABC):
@@ -61,6 +86,9 @@ class Method(nn.Module, ABC):
     reads_graphs: ClassVar[bool] = False
     """True when captions must come with their scene graphs (`TextBatch.graphs`)."""
 
+    reads_labels: ClassVar[bool] = False
+    """True when training needs labels (`Batch.labels`); encoding never does."""
+
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     """What to leave out or replace to learn what it is worth: name of the variant -> settings that differ."""
 
@@ -72,6 +100,12 @@ class Method(nn.Module, ABC):
     def edits(self) -> frozenset[Kind]:
         """The kinds of false captions that training should bring along; none by default (`graphs.negatives`)."""
         return frozenset()
+
+    def learn(self, training_set: TrainingSet) -> None:
+        """Take in what is known of the whole training set, before the first step and again when a run is resumed.
+
+        Called for methods that read labels. What encoding needs of it must be kept in buffers, which are saved.
+        """
 
     @abstractmethod
     def encode_images(self, images: ImageBatch) -> Encoded:

@@ -211,7 +211,7 @@ class Racg(Method):
         width = config.width
         self.graphs = GraphSides(
             width,
-            **sizes.model_dump(),
+            **sizes.of_items(),
             word_width=config.word_width,
             gru_width=config.gru_width,
             heads=config.heads,

@@ -188,7 +188,7 @@ class Sgfns(Method):
         width = config.width
         self.graphs = GraphSides(
             width,
-            **sizes.model_dump(),
+            **sizes.of_items(),
             word_width=config.word_width,
             gru_width=config.gru_width,
             heads=config.heads,

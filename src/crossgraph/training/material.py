@@ -43,7 +43,15 @@ class Material:
                 torch.where(flip[:, None, None], other.boxes, images.boxes),
                 torch.where(flip[:, None], other.whole, images.whole),
             )
-        return Batch(images, self.texts.rows(step.captions), torch.tensor(step.caption_image), hardness)
+        labels = self.corpus.labels
+        return Batch(
+            images,
+            self.texts.rows(step.captions),
+            torch.tensor(step.caption_image),
+            hardness,
+            labels=None if labels is None else torch.from_numpy(labels[list(step.images)]),
+            rows=torch.tensor(step.images),
+        )
 
 
 def gather_material(

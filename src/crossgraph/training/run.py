@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 
 from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
@@ -20,10 +21,10 @@ from crossgraph.data.text import Vocabulary
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
-from crossgraph.errors import ConfigError, ModelError
+from crossgraph.errors import ConfigError, DataError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method, method_type
-from crossgraph.methods.contract import InputSizes
+from crossgraph.methods.contract import InputSizes, TrainingSet
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
     LAST,
@@ -57,6 +58,11 @@ def train_run(
 ) -> TrainedModel:
     """Train on `corpus` into the folder `out`, which afterwards holds all that the loaded run needs."""
     validated(method_type(config.method).config_type, config.model, section="model")  # before any work is put in
+    if method_type(config.method).reads_labels and corpus.labels is None:
+        raise DataError(
+            f"{config.method} learns from labels, and corpus {corpus.name!r} has none; give one that has, or derive "
+            "concept labels from its captions (data.labels)."
+        )
     _require_place(out, resume=resume)
     helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
     training_split, validation_split = _splits(corpus, config)
@@ -79,6 +85,8 @@ def train_run(
         manifest["parser"] = parser.fingerprint
     torch.manual_seed(config.training.seed)
     method = build_method(config.method, config.model, InputSizes.model_validate(manifest["sizes"]))
+    if method.reads_labels:
+        method.learn(training_set(material, text_encoder))
     manifest["parameters"] = sum(parameter.numel() for parameter in method.parameters())
     trainer = Trainer(
         method,
@@ -132,6 +140,28 @@ def text_encoder_for(config: RunConfig, captions: Sequence[str], *, device: str 
     )
 
 
+def training_set(material: Material, text_encoder: TextEncoder) -> TrainingSet:
+    """What is known of all training pictures of a corpus with labels."""
+    corpus = material.corpus
+    assert corpus.labels is not None, "checked before any work was put in"
+    return TrainingSet(
+        torch.from_numpy(corpus.labels.copy()),
+        corpus.label_names,
+        label_vectors(corpus.label_names, text_encoder),
+        corpus.captions,
+        material.caption_image(),
+    )
+
+
+def label_vectors(names: Sequence[str], text_encoder: TextEncoder) -> Float[torch.Tensor, "c w"]:
+    """A vector for each label: the mean state of the words of its name; one-hot where words have no frozen states."""
+    if not text_encoder.state_width:
+        return torch.eye(len(names))
+    texts = text_encoder.encode([name.replace("_", " ").replace("-", " ") for name in names])
+    states = [text.states for text in texts if text.states is not None]
+    return torch.stack([torch.from_numpy(one.astype("float32")).mean(dim=0) for one in states])
+
+
 def _require_place(out: Path, *, resume: bool) -> None:
     """A new run needs a folder without one, a resumed run a folder with one."""
     if not resume and (out / MANIFEST).exists():
@@ -158,11 +188,14 @@ def _manifest(
     helper: TrainedModel | None,
 ) -> dict[str, Any]:
     """What decides the outcome of a run: a run may be resumed only where all of this is the same."""
+    reads_labels = method_type(config.method).reads_labels
     sizes = InputSizes(
         part_width=image_encoder.part_width,
         whole_width=image_encoder.whole_width,
         vocabulary=text_encoder.vocabulary_size,
         state_width=text_encoder.state_width,
+        labels=len(corpus.label_names) if reads_labels else 0,
+        label_width=label_vectors(corpus.label_names, text_encoder).shape[1] if reads_labels else 0,
     )
     skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
     return {
