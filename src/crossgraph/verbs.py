@@ -20,10 +20,12 @@ from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
 from crossgraph.evaluation.two_stage import two_stage
-from crossgraph.gallery.cascade import SearchResults
+from crossgraph.gallery.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import IndexReport
+from crossgraph.gallery.model import SearchModel
+from crossgraph.gallery.results import SearchResults
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST
@@ -41,6 +43,15 @@ def default_cache() -> FeatureCache:
 def load_model(run: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu") -> TrainedModel:
     """A trained run, ready to encode and score. Raises `ModelError` when `run` is not one."""
     return TrainedModel(Path(run), cache=cache or default_cache(), device=device)
+
+
+def load_search_model(
+    folder: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu"
+) -> TrainedModel | CascadeModel:
+    """A trained run or a cascade of them, ready to encode and search. Raises `ModelError` when `folder` is neither."""
+    if is_cascade(Path(folder)):
+        return CascadeModel(Path(folder), cache=cache or default_cache(), device=device)
+    return load_model(folder, cache=cache, device=device)
 
 
 def train(
@@ -183,7 +194,7 @@ def index(
     source: Corpus | Path | str,
     gallery: Path | str,
     *,
-    model: TrainedModel | Path | str | None = None,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
     progress: Progress = Silent(),
 ) -> IndexReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
@@ -194,20 +205,20 @@ def index(
         return open_gallery(gallery, model=model).index(source, progress=progress)
     if model is None:
         raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
-    loaded = model if isinstance(model, TrainedModel) else load_model(model)
+    loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
 
 
 def open_gallery(
-    gallery: Path | str, *, model: TrainedModel | Path | str | None = None, device: str = "cpu"
+    gallery: Path | str, *, model: TrainedModel | CascadeModel | Path | str | None = None, device: str = "cpu"
 ) -> Gallery:
     """A gallery with the model it was made with; give `model` when the run has moved."""
     if model is None:
         run = Gallery.open(gallery).manifest.run
-        if run is None or not (Path(run) / MANIFEST).exists():
+        if run is None or not ((Path(run) / MANIFEST).exists() or is_cascade(Path(run))):
             raise GalleryError(f"the run that made {gallery} ({run}) is gone; say where it is with --model RUN.")
         model = run
-    return Gallery.open(gallery, model if isinstance(model, TrainedModel) else load_model(model, device=device))
+    return Gallery.open(gallery, load_search_model(model, device=device) if isinstance(model, (Path, str)) else model)
 
 
 def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, shortlist: int = 100) -> SearchResults:
@@ -216,8 +227,8 @@ def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, sho
     return opened.search(query, k=k, shortlist=shortlist)
 
 
-def explain(sentence: str, image: Path | str, model: TrainedModel | Path | str) -> tuple[Alignment, Image.Image]:
+def explain(sentence: str, image: Path | str, model: SearchModel | Path | str) -> tuple[Alignment, Image.Image]:
     """Why a picture and a sentence match: the alignment, and the picture with it drawn over."""
-    loaded = model if isinstance(model, TrainedModel) else load_model(model)
+    loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     alignment = loaded.explain(sentence, Path(image))
     return alignment, draw_alignment(read_image(Path(image)), alignment)

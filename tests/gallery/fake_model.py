@@ -69,6 +69,8 @@ class FakeModel:
         self.shortlist = shortlist
         self.pause, self.spoil = pause, spoil
         self.blend = 0.0
+        self.coder = None
+        self.calibration: dict[str, object] = {}
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())
         self._projection = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(seed))

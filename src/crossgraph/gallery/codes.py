@@ -78,7 +78,7 @@ class CodeIndex:
     def __init__(self, codes: UInt8[Tensor, "n bytes"], *, bits: int) -> None:
         self.codes, self.bits = codes, bits
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
-        self._index.use_heap = False  # the heap breaks ties at random, counting keeps the order of the rows
+        self._index.use_heap = False  # type: ignore[attr-defined]  # the heap breaks ties at random, counting keeps the order of the rows
         if len(codes):
             self._index.add(codes.numpy())
 
