@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions: train, evaluate, probe, index, search, explain."""
+"""The verbs of the command line as functions: train, evaluate, probe, index, search, explain, calibrate."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
 from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.gallery.calibrate import Calibration
+from crossgraph.gallery.calibration import calibrate_model
 from crossgraph.gallery.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import IndexReport
 from crossgraph.gallery.model import SearchModel
-from crossgraph.gallery.results import SearchResults
+from crossgraph.gallery.results import SearchResults, Stage
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST
+from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
 from crossgraph.training.memory import keep_freed_memory
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run import train_run
@@ -232,3 +234,21 @@ def explain(sentence: str, image: Path | str, model: SearchModel | Path | str) -
     loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     alignment = loaded.explain(sentence, Path(image))
     return alignment, draw_alignment(read_image(Path(image)), alignment)
+
+
+def calibrate(
+    model: Path | str, data: Corpus | Path | str, *, split: str = "val", progress: Progress = Silent()
+) -> dict[Stage, Calibration]:
+    """Fit when a search of `model`, a run or a cascade, found something good, and write that into its manifest.
+
+    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration`.
+    """
+    corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    loaded = load_search_model(model)
+    fitted = calibrate_model(loaded, corpus, cache=default_cache(), progress=progress)
+    stored = {stage: found.model_dump() for stage, found in fitted.items()}
+    if isinstance(loaded, CascadeModel):
+        loaded.manifest.model_copy(update={"calibration": stored}).write(loaded.run)
+    else:
+        write_manifest(loaded.run, {**read_manifest(loaded.run), "calibration": stored})
+    return fitted

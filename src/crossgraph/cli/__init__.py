@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from crossgraph.cli.ablate import ablate
+from crossgraph.cli.calibrate import calibrate
 from crossgraph.cli.cascade import build as build_cascade
 from crossgraph.cli.cascade import show as show_cascade
 from crossgraph.cli.data import check
@@ -83,6 +84,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(ablate)
 app.add_typer(cascade_commands, name="cascade")
+app.command()(calibrate)
 app.command()(index)
 app.command()(search)
 app.command()(explain)

@@ -33,7 +33,7 @@ SAMPLE = 1024
 NEXT = 9
 RIDGE = 1e-3
 STEPS = 50
-MISSED = 0.05
+MISSED = 0.06
 """The share of queries with a good answer that may be told that there is none, where the line is drawn."""
 SURE = 0.95
 """A verdict is strong where the probability of a good answer is at least this."""
@@ -162,7 +162,7 @@ def _logistic(columns: Float[Tensor, "q d"], good: Float[Tensor, " q"]) -> Float
 
 
 def with_reliability(
-    fitted: Calibration, signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"], *, bins: int = 10
+    fitted: Calibration, signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"], *, bins: int
 ) -> Calibration:
     """`fitted` with its reliability on other queries: bins of equal width, and their mean error weighed by queries."""
     said = fitted.probability(signs.float())

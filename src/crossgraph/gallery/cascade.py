@@ -8,10 +8,7 @@ answered by the stages before, and `SearchResults.stage` and `.why` say so.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,6 +26,7 @@ from crossgraph.gallery.query import Feedback, Query, TextQuery, described
 from crossgraph.gallery.results import SearchResult, SearchResults, Stage, Target
 from crossgraph.gallery.shortlist import Candidates, nearest
 from crossgraph.gallery.store import Store
+from crossgraph.gallery.trail import Trail
 
 BLOCK = 256  # pairs fetched and scored at once
 FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
@@ -56,22 +54,6 @@ class Request:
                 raise GalleryError(f"{name} must be at least {least}, got {value}.")
 
 
-@dataclass
-class _Trail:
-    """What happened so far: what each stage handed on, how long it took, and how many it compared."""
-
-    handed_on: dict[Stage, Candidates] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-    compared: dict[str, int] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Add the time of the block, in milliseconds, to what `name` took."""
-        started = time.perf_counter()
-        yield
-        self.timings[name] = self.timings.get(name, 0.0) + 1000 * (time.perf_counter() - started)
-
-
 class Cascade:
     """Answers queries over one snapshot of a gallery; keeps nothing of any query."""
 
@@ -86,7 +68,7 @@ class Cascade:
         target = request.target
         self._require_content(target)
         why = request.off or why_not_reranked(self._model, query, feedback, target)
-        trail = _Trail()
+        trail = Trail()
         with trail.timed("encode"):
             asked = self._encoder.ask(query, feedback, target, fine=not why)
         found = self._first_stages(asked, request, trail, reranks=not why)
@@ -137,7 +119,7 @@ class Cascade:
             return self._mirror.codes, self._snapshot.vectors
         return self._mirror.caption_codes, self._snapshot.caption_vectors
 
-    def _first_stages(self, asked: Asked, request: Request, trail: _Trail, *, reranks: bool) -> Candidates:
+    def _first_stages(self, asked: Asked, request: Request, trail: Trail, *, reranks: bool) -> Candidates:
         """The candidates of the last stage before re-ranking."""
         mode, (codes, vectors) = request.mode, self._sides(request.target)
         wanted = max(request.offset + request.k, mode.shortlist if reranks and mode.shortlist else FEWEST)
@@ -188,7 +170,7 @@ class Cascade:
             return codes.scores(rows, asked.code)
         return vectors[rows] @ asked.vector
 
-    def _rescore(self, asked: Asked, candidates: Candidates, target: Target, trail: _Trail) -> Float[Tensor, " k"]:
+    def _rescore(self, asked: Asked, candidates: Candidates, target: Target, trail: Trail) -> Float[Tensor, " k"]:
         """The method's own score of the query with every candidate, block by block, and the shortlist's share."""
         method = self._model.method
         device = next((parameter.device for parameter in method.parameters()), torch.device("cpu"))
@@ -233,7 +215,7 @@ class Cascade:
         rank: int,
         row: int,
         score: float,
-        trail: _Trail,
+        trail: Trail,
         hits: dict[int, Match],
         asked: Asked,
         request: Request,

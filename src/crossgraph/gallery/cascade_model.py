@@ -93,9 +93,7 @@ class CascadeManifest(BaseModel):
         except (OSError, ValidationError) as error:
             raise ModelError(f"{folder / FILE} cannot be read: {error}. Build the cascade again.") from error
         if found.format != FORMAT:
-            raise ModelError(
-                f"{folder} has cascade format {found.format}, this version reads {FORMAT}. Build it anew."
-            )
+            raise ModelError(f"{folder} has cascade format {found.format}, this version reads {FORMAT}. Build it anew.")
         return found
 
     def write(self, folder: Path) -> None:

@@ -38,6 +38,7 @@ from crossgraph.gallery.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, 
 from crossgraph.types import Encoded
 
 FETCH_LIMIT = 512  # keys in one filter expression
+INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,13 @@ class Store:
         for table in keyed:
             stored = set(_read(table, ["key"])["key"].to_pylist())
             _delete(table, "key", stored - captions - {digest for digest, _ in known})
-        for table in (self._items, self._captions, *keyed):
+        self.optimize()
+
+    def optimize(self) -> None:
+        """Merge the small files of many commits, and keep the index by which features are fetched."""
+        if len(self._parts.list_indices()) == 0 and self._parts.count_rows() >= INDEXED_FROM:
+            self._parts.create_scalar_index("key")
+        for table in (self._items, self._captions, self._parts, *([] if self._codes is None else [self._codes])):
             table.optimize()
 
 
