@@ -61,7 +61,10 @@ def train(
         print_json(facts)
     else:
         selected = model.manifest["selected"]
-        print_rich(f"{out}: {model.config.method}, epoch {selected['epoch']}, validation rSum {selected['rsum']:.1f}")
+        by = (
+            f"mAP {selected['map']:.3f}" if model.config.training.select_by == "map" else f"rSum {selected['rsum']:.1f}"
+        )
+        print_rich(f"{out}: {model.config.method}, epoch {selected['epoch']}, validation {by}")
 
 
 def settings_of_run(

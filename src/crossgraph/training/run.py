@@ -40,7 +40,7 @@ from crossgraph.training.loop import Trainer, shrunk
 from crossgraph.training.material import Material, gather_material
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
 from crossgraph.training.neighbours import find_neighbours
-from crossgraph.training.validation import Validation
+from crossgraph.training.validation import Validation, hold_out
 
 TRAIN_SPLITS = ("train", "all")
 
@@ -65,8 +65,8 @@ def train_run(
         )
     _require_place(out, resume=resume)
     helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
-    training_split, validation_split = _splits(corpus, config)
-    text_encoder = text_encoder_for(config, corpus.split(training_split).captions, device=device)
+    trained_on, selected_on, selection = _parts(corpus, config)
+    text_encoder = text_encoder_for(config, trained_on.captions, device=device)
     image_encoder = build_encoder(config.images, device)
     parser = CaptionParser() if method_type(config.method).reads_graphs else None
     gather = partial(
@@ -77,10 +77,18 @@ def train_run(
         parser=parser,
         progress=progress,
     )
-    material = gather(corpus.split(training_split), mirror=config.images.mirror)
-    held_out = gather(corpus.split(validation_split), mirror=False)
+    material = gather(trained_on, mirror=config.images.mirror)
+    held_out = gather(selected_on, mirror=False)
+    validation = Validation(
+        held_out,
+        config.training.validation_shortlist,
+        _first_stage(helper, held_out),
+        device=device,
+        by=config.training.select_by,
+    )
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
     manifest = _manifest(config, corpus, material, held_out, image_encoder, text_encoder, helper)
+    manifest["data"]["validation_split"] = selection
     if parser is not None:
         manifest["parser"] = parser.fingerprint
     torch.manual_seed(config.training.seed)
@@ -93,9 +101,7 @@ def train_run(
         config,
         run=out,
         material=material,
-        validation=Validation(
-            held_out, config.training.validation_shortlist, _first_stage(helper, held_out), device=device
-        ),
+        validation=validation,
         neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
         falsifier=Falsifier(
             material,
@@ -170,12 +176,16 @@ def _require_place(out: Path, *, resume: bool) -> None:
         raise ModelError(f"{out} holds no run to resume; train without --resume first.")
 
 
-def _splits(corpus: Corpus, config: RunConfig) -> tuple[str, str]:
-    """The split to train on and the one to select by; a corpus without splits is both."""
+def _parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus, str]:
+    """What to train on, what to select by, and the name of the latter; a corpus without splits is both."""
     training = next((name for name in TRAIN_SPLITS if name in corpus.splits), None)
     if training is None:
         raise ConfigError(f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}.")
-    return training, config.training.validation_split if training == "train" else training
+    whole, settings = corpus.split(training), config.training
+    if settings.validation_slice:
+        return *hold_out(whole, share=settings.validation_slice, seed=settings.seed), f"slice of {training}"
+    selection = settings.validation_split if training == "train" else training
+    return whole, corpus.split(selection), selection
 
 
 def _manifest(
@@ -208,7 +218,6 @@ def _manifest(
             "fingerprint": corpus.fingerprint(),
             "train_images": len(material.corpus),
             "train_captions": len(material.corpus.captions),
-            "validation_split": _splits(corpus, config)[1],
             "skipped": [[str(entry.path), entry.reason] for entry in skipped],
         },
         "shortlist": None if helper is None else helper.fingerprint,
