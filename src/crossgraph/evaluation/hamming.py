@@ -35,7 +35,7 @@ def unpacked(code: UInt8[np.ndarray, "n bytes"], *, bits: int) -> Bool[np.ndarra
 
 
 def hamming_distances(
-    queries: UInt64[np.ndarray, "q words"], gallery: UInt64[np.ndarray, "n words"]
+    queries: UInt64[np.ndarray, "q words"], gallery: UInt64[np.ndarray, "n gallery_words"]
 ) -> Int[np.ndarray, "q n"]:
     """In how many bits each query differs from each item: the whole table, for blocks that are small enough."""
     _require_equal_widths(queries, gallery)
@@ -45,11 +45,11 @@ def hamming_distances(
 
 def hamming_groups(
     queries: UInt64[np.ndarray, "q words"],
-    gallery: UInt64[np.ndarray, "n words"],
+    gallery: UInt64[np.ndarray, "n gallery_words"],
     *,
     bits: int,
     query_labels: UInt64[np.ndarray, "q label_words"],
-    gallery_labels: UInt64[np.ndarray, "n label_words"],
+    gallery_labels: UInt64[np.ndarray, "n gallery_label_words"],
     own: Sequence[Int[np.ndarray, " _"]] | None = None,
     graded: bool = False,
 ) -> TieGroups:
@@ -78,7 +78,7 @@ def hamming_groups(
 class _RowCounter:
     """Compares one row of words with all rows of a gallery; what it returns is overwritten by the next call."""
 
-    def __init__(self, gallery: UInt64[np.ndarray, "n words"]) -> None:
+    def __init__(self, gallery: UInt64[np.ndarray, "n gallery_words"]) -> None:
         self.columns = np.ascontiguousarray(gallery.T)  # each pass runs along memory
         n, words = gallery.shape
         self.word, self.flags = np.empty(n, np.uint64), np.empty(n, np.bool_)
@@ -111,13 +111,13 @@ class _RowCounter:
         return self.total
 
 
-def _most_shared(one: UInt64[np.ndarray, "q words"], other: UInt64[np.ndarray, "n words"]) -> int:
+def _most_shared(one: UInt64[np.ndarray, "q words"], other: UInt64[np.ndarray, "n other_words"]) -> int:
     """More labels than this no two items can share."""
     sides = (np.bitwise_count(rows).sum(1).max(initial=0) for rows in (one, other))
     return int(min(sides))
 
 
-def _require_equal_widths(one: UInt64[np.ndarray, "q words"], other: UInt64[np.ndarray, "n words"]) -> None:
+def _require_equal_widths(one: UInt64[np.ndarray, "q words"], other: UInt64[np.ndarray, "n other_words"]) -> None:
     if one.shape[1] != other.shape[1]:
         raise ScoreError(
             f"rows of {one.shape[1]} and of {other.shape[1]} words cannot be compared; both sides must have codes of "

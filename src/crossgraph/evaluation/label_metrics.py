@@ -7,6 +7,7 @@ a query without any relevant item gets 0, and whether it counts is for `mean_ove
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -55,12 +56,19 @@ def average_precision_at(groups: TieGroups, k: int, *, normaliser: Normaliser = 
 
 def precision_at(groups: TieGroups, n: int) -> Float[np.ndarray, " q"]:
     """P@N = c_N / N, also where the gallery has fewer than N items."""
-    return _hits(groups, n) / n
+    return hits_at(groups, [n])[:, 0] / n
 
 
-def recall_at(groups: TieGroups, n: int) -> Float[np.ndarray, " q"]:
-    """The share of a query's relevant items among the first N: c_N / R."""
-    return _share(_hits(groups, n), groups.found)
+def hits_at(groups: TieGroups, ranks: Sequence[int]) -> Float[np.ndarray, "q k"]:
+    """Expected c_i at each of `ranks`: how many of the first i items are relevant. It grows evenly inside a tied group.
+
+    Raises `ConfigError` for a rank below 1.
+    """
+    if min(ranks, default=1) < 1:
+        raise ConfigError(f"ranks begin at 1; got {min(ranks)}.")
+    ends, found = (np.pad(counts.cumsum(1), ((0, 0), (1, 0))) for counts in (groups.items, groups.relevant))
+    rows = [np.interp(ranks, end, hits) for end, hits in zip(ends, found, strict=True)]
+    return np.array(rows).reshape(len(groups), len(ranks))
 
 
 def ndcg_at(groups: TieGroups, k: int | None = None) -> Float[np.ndarray, " q"]:
@@ -84,14 +92,6 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Part of whole, 0 where the whole is 0."""
     result: np.ndarray = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
     return result
-
-
-def _hits(groups: TieGroups, n: int) -> Float[np.ndarray, " q"]:
-    """Expected c_n."""
-    if n < 1:
-        raise ConfigError(f"precision and recall need at least one rank; got {n}.")
-    hits: np.ndarray = (_share(groups.relevant, groups.items) * groups.first(n)).sum(1)
-    return hits
 
 
 def _harmonic(n: int) -> Float[np.ndarray, " n_and_one"]:
@@ -138,11 +138,11 @@ def _over_hits(groups: TieGroups, k: int) -> Float[np.ndarray, " q"]:
     choose = _LogChoose(int(groups.items.max(initial=0)))
     cuts = (first > 0) & ~whole
     for query, group in zip(*np.nonzero(cuts), strict=True):
-        n, r, m = groups.items[query, group], groups.relevant[query, group], first[query, group]
+        n, r, m = (int(of[query, group]) for of in (groups.items, groups.relevant, first))
         hits = np.arange(max(0, m - (n - r)), min(m, r) + 1)
         chance = np.exp(choose(r, hits) + choose(n - r, m - hits) - choose(n, m))
-        before, known = items_before[query, group], relevant_before[query, group]
-        inside = _expected_sum(np.full_like(hits, before), known, np.full_like(hits, m), hits, m, harmonic)
+        before, known = int(items_before[query, group]), int(relevant_before[query, group])
+        inside = _expected_sum(*np.broadcast_arrays(before, known, m, hits, m), harmonic)
         result[query] = (chance * _share(above[query] + inside, known + hits)).sum()
     return result
 
@@ -159,8 +159,8 @@ def _over_first_relevant(groups: TieGroups, k: int) -> Float[np.ndarray, " q"]:
     sums = np.where(whole, _precision_sums(groups, groups.items), 0).sum(1)
     choose = _LogChoose(int(groups.items.max(initial=0)))
     for query, group in zip(*np.nonzero(~whole & (missing > 0)), strict=True):
-        n, r, wanted = groups.items[query, group], groups.relevant[query, group], missing[query, group]
-        before, known = items_before[query, group], relevant_before[query, group]
+        n, r, wanted = (int(of[query, group]) for of in (groups.items, groups.relevant, missing))
+        before, known = int(items_before[query, group]), int(relevant_before[query, group])
         for j in range(1, wanted + 1):
             places = np.arange(j, n - r + j + 1)
             chance = np.exp(choose(places - 1, j - 1) + choose(n - places, r - j) - choose(n, r))
@@ -175,5 +175,4 @@ class _LogChoose:
         self.factorials = np.concatenate([[0.0], np.log(np.arange(1, largest + 1)).cumsum()])
 
     def __call__(self, n: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
-        chosen: np.ndarray = self.factorials[n] - self.factorials[k] - self.factorials[n - k]
-        return chosen
+        return np.asarray(self.factorials[n] - self.factorials[k] - self.factorials[n - k])

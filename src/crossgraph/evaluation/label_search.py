@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Int
 
 from crossgraph.errors import DataError, ScoreError
@@ -30,7 +31,7 @@ class LabelledItems:
 
     encoded: Encoded
     labels: Bool[np.ndarray, "n c"]
-    picture: Int[np.ndarray, " n"]
+    picture: Int[np.ndarray, " items"]
 
     def __post_init__(self) -> None:
         if not len(self.encoded) == len(self.labels) == len(self.picture):
@@ -41,6 +42,19 @@ class LabelledItems:
 
     def __len__(self) -> int:
         return len(self.picture)
+
+    def where(self, kept: Bool[np.ndarray, " n"]) -> LabelledItems:
+        """Only the items at which `kept` is true."""
+        return self._take(np.flatnonzero(kept))
+
+    def blocks(self, size: int) -> Iterator[LabelledItems]:
+        """The items in order, at most `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self._take(np.arange(start, min(start + size, len(self))))
+
+    def _take(self, rows: Int[np.ndarray, " k"]) -> LabelledItems:
+        encoded = Encoded(self.encoded.embedding, code=self.encoded.code)[torch.from_numpy(rows)]
+        return LabelledItems(encoded, self.labels[rows], self.picture[rows])
 
 
 def rankings(
@@ -54,15 +68,11 @@ def rankings(
     if not len(queries) or not len(gallery):
         raise DataError(f"{len(queries)} queries against {len(gallery)} items: there is nothing to search.")
     by_code = queries.encoded.code is not None and gallery.encoded.code is not None
-    own = None if own_pair else _own_items(queries.picture, gallery.picture)
+    rank = _by_code if by_code else _by_cosine
     # a code's row of counts is short; a block of scores holds whole rows
-    size = 4096 if by_code else max(1, PAIRS // len(gallery))
-    for start in range(0, len(queries), size):
-        rows = slice(start, start + size)
-        skipped = None if own is None else own[rows]
-        block = LabelledItems(queries.encoded[rows], queries.labels[rows], queries.picture[rows])
-        rank = _by_code if by_code else _by_cosine
-        yield rank(block, gallery, skipped, graded)
+    for block in queries.blocks(4096 if by_code else max(1, PAIRS // len(gallery))):
+        own = None if own_pair else _own_items(block.picture, gallery.picture)
+        yield rank(block, gallery, own, graded)
 
 
 def mean_average_precision(queries: LabelledItems, gallery: LabelledItems, *, own_pair: bool = True) -> float:

@@ -103,7 +103,7 @@ def joined(blocks: Sequence[TieGroups]) -> TieGroups:
     """The queries of all blocks in order, with empty groups where a block has fewer."""
     width, levels = (max(getattr(block, name).shape[1] for block in blocks) for name in ("items", "shared"))
 
-    def padded(name: str, columns: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def padded(name: str, columns: int) -> np.ndarray:
         arrays = [getattr(block, name) for block in blocks]
         return np.concatenate([np.pad(array, ((0, 0), (0, columns - array.shape[1]))) for array in arrays])
 

@@ -185,6 +185,12 @@ def _parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus, str]:
     if settings.validation_slice:
         return *hold_out(whole, share=settings.validation_slice, seed=settings.seed), f"slice of {training}"
     selection = settings.validation_split if training == "train" else training
+    if selection not in corpus.splits:
+        raise DataError(
+            f"corpus {corpus.name!r} has no split {selection!r} to select epochs by, only {', '.join(corpus.splits)}; "
+            "hold out a share of the training pictures (training.validation_slice=0.1), or name a split "
+            "(training.validation_split)."
+        )
     return whole, corpus.split(selection), selection
 
 
