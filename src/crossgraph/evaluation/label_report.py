@@ -164,8 +164,8 @@ class LabelReport:
         """Precision against recall of both directions, of every run."""
         several = len(self.runs) > 1
         return {
-            name.replace("_to_", "→") + (f", seed {run.seed}" if several else ""): curve
-            for run in self.runs
+            name.replace("_to_", "→") + (f", run {number}, seed {run.seed}" if several else ""): curve
+            for number, run in enumerate(self.runs, start=1)
             for name, curve in (("image_to_text", run.image_to_text.curve), ("text_to_image", run.text_to_image.curve))
         }
 
