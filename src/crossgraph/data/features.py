@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -48,6 +48,13 @@ VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 TEXT_BATCH = 64
 
 
+class Records(Protocol):
+    """Where records are read from by key: a `RecordStore`, or matrices that were given."""
+
+    def read(self, key: str) -> dict[str, Array]:
+        """The record of `key`."""
+
+
 @dataclass(frozen=True)
 class ImageTable:
     """Cached features of the readable pictures among those asked for, in their order.
@@ -58,7 +65,7 @@ class ImageTable:
     paths: tuple[Path, ...]
     kept: tuple[int, ...]
     keys: tuple[str, ...]
-    store: RecordStore
+    store: Records
     part_width: int
     whole_width: int
 
@@ -105,12 +112,12 @@ class TextTable:
 
 
 def pad(pieces: Sequence[Array], empty: Array) -> tuple[Tensor, Tensor]:
-    """Pieces of different length as one zero-padded tensor, and the mask of what is real.
+    """Pieces of different length and one type as one zero-padded tensor, and the mask of what is real.
 
     `empty` is a piece of length 0: it gives the type and width when there are no pieces.
     """
     longest = max(map(len, pieces), default=0)
-    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), empty.dtype)
+    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), pieces[0].dtype if pieces else empty.dtype)
     mask = np.zeros((len(pieces), longest), np.bool_)
     for row, piece in enumerate(pieces):
         padded[row, : len(piece)] = piece

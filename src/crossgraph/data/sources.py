@@ -12,6 +12,7 @@ from crossgraph.data.flickr import open_flickr
 from crossgraph.data.folder import open_folder
 from crossgraph.data.jsonl import open_jsonl
 from crossgraph.data.karpathy import open_karpathy
+from crossgraph.data.matrices_demo import open_matrices_demo
 from crossgraph.data.scenes import MANIFEST, open_named_scenes, open_scenes
 from crossgraph.errors import DataError, unknown_name
 from crossgraph.progress import Progress, Silent
@@ -37,7 +38,9 @@ def open_corpus(
     `name` replaces the corpus's own; `split` keeps one split only; `progress` hears of scenes being drawn. The text
     "scenes" never means a folder of that name; write "./scenes" for it. Raises `DataError` saying what to give instead.
     """
-    if isinstance(spec, str) and spec.split(":")[0] == "scenes":
+    if isinstance(spec, str) and spec.split(":")[0] == "matrices-demo":
+        corpus = open_matrices_demo(spec, name=name)
+    elif isinstance(spec, str) and spec.split(":")[0] == "scenes":
         corpus = open_named_scenes(spec, name=name, progress=progress)
     else:
         path = Path(spec).expanduser()
