@@ -268,7 +268,8 @@ def test_open_corpus_takes_folders_and_files_of_every_kind(tmp_path: Path) -> No
     assert len(open_corpus(tmp_path, split="val")) == 1
     with pytest.raises(DataError, match="no split 'train'"):
         open_corpus(tmp_path, split="train")
-    assert set(DATASETS) == {"scenes", "folder", "jsonl", "csv", "karpathy", "flickr"}
+    made_of_rows = {"scenes", "folder", "jsonl", "csv", "karpathy", "flickr"}
+    assert set(DATASETS) == {*made_of_rows, "mirflickr", "nuswide", "coco", "rsicd", "matrices"}
 
 
 def test_open_corpus_suggests_what_was_meant(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Corpus:
             rows, expected = (len(self.features.images), len(self.features.texts)), (n, len(self.captions))
             if rows != expected:
                 raise DataError(
-                    f"corpus {self.name!r}: given features of {rows[0]} images and {rows[1]} texts, expected {expected}."
+                    f"corpus {self.name!r}: features of {rows[0]} images and {rows[1]} texts, expected {expected}."
                 )
         for array in (self.caption_image, self.labels, self.twin_group, self.telling):
             if array is not None:
@@ -142,7 +142,7 @@ class Corpus:
         return replace(kept, skipped=self.skipped + tuple(skipped))
 
     def fingerprint(self) -> str:
-        """A hash of ids, splits, captions, links, labels and given features (not of pixels); equal for equal corpora."""
+        """A hash of everything but pixels and paths: equal corpora, equal fingerprint."""
         digest = hashlib.sha256()
         for group in (self.image_ids, self.image_splits, self.captions, self.label_names):
             digest.update(f"{len(group)}|".encode())

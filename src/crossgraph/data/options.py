@@ -6,7 +6,7 @@ Every source's options are one frozen model; unknown names and values are refuse
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -27,13 +27,18 @@ class NoOptions(SourceOptions):
 
 
 def options_of(kind: type[Options], text: str, *, spec: str) -> Options:
-    """The options in `a=1&b=2`, empty for the defaults. Raises `DataError` naming the corpus text `spec`."""
-    tree: dict[str, str] = {}
+    """The options in `a=1&b.c=2`, where b is a section; empty for the defaults. Raises `DataError` naming `spec`."""
+    tree: dict[str, Any] = {}
     for piece in filter(None, text.split("&")):
         key, sign, value = piece.partition("=")
-        if not sign or not key or key in tree:
+        *sections, last = key.split(".")
+        place = tree
+        for section in sections:
+            below = place.setdefault(section, {})
+            place = below if isinstance(below, dict) else {last: None}
+        if not sign or not last or last in place:
             raise DataError(f"{spec}: {piece!r} must be name=value, each name once, parted by &; got ?{text}.")
-        tree[key] = unquote_plus(value)
+        place[last] = unquote_plus(value)
     return valid_options(kind, tree, spec=spec)
 
 

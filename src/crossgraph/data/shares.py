@@ -17,15 +17,15 @@ from crossgraph.data.options import SourceOptions
 class Shares(SourceOptions):
     """How much of a source without splits is kept for validation and test."""
 
-    val: float = Field(0.05, ge=0, lt=1, description="share of the items that is the val split")
-    test: float = Field(0.1, ge=0, lt=1, description="share of the items that is the test split")
+    val_share: float = Field(0.05, ge=0, lt=1, description="share of the items that is the val split")
+    test_share: float = Field(0.1, ge=0, lt=1, description="share of the items that is the test split")
     seed: int = Field(0, ge=0, description="which items these are")
 
 
 class ValidationShare(SourceOptions):
     """How much of a release's training items is kept for validation, where the release keeps none."""
 
-    val: float = Field(0.1, ge=0, lt=1, description="share of the training items that is the val split; 0: none")
+    val_share: float = Field(0.1, ge=0, lt=1, description="share of the training items that is the val split; 0: none")
     seed: int = Field(0, ge=0, description="which items these are")
 
 

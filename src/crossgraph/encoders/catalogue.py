@@ -41,8 +41,9 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -
     """The encoder that `describe` described, or that a person asks for by `kind`.
 
     `{"kind": "vocabulary", "words": [...]}` or `{"kind": "transformer", "name": "minilm"}`, both with an optional
-    `max_words`, or `{"kind": "given", "of": "T_tr", "width": 10}` for given features. Raises `ConfigError` for anything else. If a `fingerprint` is given the encoder must have it: a run
-    must not meet other weights than it was trained on, so a difference raises `ModelError`.
+    `max_words`, or `{"kind": "given", "of": "I_tr, T_tr", "width": 10}` for given features. Raises `ConfigError` for
+    anything else. If a `fingerprint` is given the encoder must have it: a run must not meet other weights than it was
+    trained on, so a difference raises `ModelError`.
     """
     # Imported here because transformers takes seconds to import.
     kind = description.get("kind")
