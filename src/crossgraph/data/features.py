@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 TEXT_BATCH = 64
 
 
+@runtime_checkable
 class Records(Protocol):
     """Where records are read from by key: a `RecordStore`, or matrices that were given."""
 

@@ -98,9 +98,11 @@ def _open(spec: str | Path, name: str | None, progress: Progress) -> Corpus:
         return open_matrices_demo(str(spec), name=name)
     if word == "scenes":
         return open_named_scenes(str(spec), name=name, progress=progress)
-    source = word or _source_of(path)
+    if not word and not path.exists() and path.name in GUIDES and path.parent == Path():
+        raise DataError(f"{path} is a layout; give the folder that holds it: {path}:FOLDER.{_guide(path.name)}")
     if word and not path.exists():
         raise DataError(f"{_missing(path)}{_guide(word)}")
+    source = word or _source_of(path)
     if source in OPTIONS:
         return DATASETS[source](path, name=name, options=options_of(OPTIONS[source], told, spec=str(spec)))
     options_of(NoOptions, told, spec=str(spec))

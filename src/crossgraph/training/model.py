@@ -24,6 +24,7 @@ from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.labels import labels_as_trained
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
 SHORTLIST = "shortlist"
@@ -166,6 +167,10 @@ class TrainedModel:
                 f"{self.run} was trained on {_inputs(self.given)}, but corpus {corpus.name!r} has {_inputs(here)}. "
                 "Give a corpus like the one it was trained on, or train on this one."
             )
+
+    def with_labels(self, corpus: Corpus, *, progress: Progress | None = None) -> Corpus:
+        """A corpus with the labels this run was trained on: its own, or the run's concepts read off its captions."""
+        return labels_as_trained(corpus, self.manifest.get("labels"), cache=self.cache, progress=progress or Silent())
 
     def encode_image_table(self, table: ImageTable) -> Encoded:
         """One row per picture of a feature table."""

@@ -37,6 +37,7 @@ from crossgraph.training.checkpoint import (
     write_manifest,
 )
 from crossgraph.training.falsify import Falsifier
+from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.loop import Trainer, shrunk
 from crossgraph.training.material import Material, gather_material
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
@@ -59,12 +60,17 @@ def train_run(
 ) -> TrainedModel:
     """Train on `corpus` into the folder `out`, which afterwards holds all that the loaded run needs."""
     validated(method_type(config.method).config_type, config.model, section="model")  # before any work is put in
-    if method_type(config.method).reads_labels and corpus.labels is None:
+    derives = config.labels.source == "concepts"
+    if method_type(config.method).reads_labels and corpus.labels is None and not derives:
         raise DataError(
             f"{config.method} learns from labels, and corpus {corpus.name!r} has none; give one that has, or derive "
-            "concept labels from its captions (data.labels)."
+            "concept labels from its captions with labels.source=concepts."
         )
     _require_place(out, resume=resume)
+    source, vocabulary = corpus, None
+    if derives:
+        split = _splits(corpus, config)[0]
+        corpus, vocabulary = derive_labels(corpus, config.labels, training_split=split, cache=cache, progress=progress)
     helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
     training_split, validation_split = _splits(corpus, config)
     text_encoder, image_encoder = encoders_for(config, corpus, corpus.split(training_split).captions, device=device)
@@ -80,7 +86,9 @@ def train_run(
     material = gather(corpus.split(training_split), mirror=config.images.mirror)
     held_out = gather(corpus.split(validation_split), mirror=False)
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
-    manifest = _manifest(config, corpus, material, held_out, image_encoder, text_encoder, helper)
+    manifest = _manifest(config, source, material, held_out, image_encoder, text_encoder, helper)
+    if vocabulary is not None or method_type(config.method).reads_labels:
+        manifest["labels"] = describe_labels(corpus, vocabulary)
     if parser is not None:
         manifest["parser"] = parser.fingerprint
     torch.manual_seed(config.training.seed)
@@ -207,15 +215,18 @@ def _manifest(
     text_encoder: TextEncoder,
     helper: TrainedModel | None,
 ) -> dict[str, Any]:
-    """What decides the outcome of a run: a run may be resumed only where all of this is the same."""
+    """What decides the outcome of a run: a run may be resumed only where all of this is the same.
+
+    `corpus` is the whole corpus as it was given, before labels were derived.
+    """
     reads_labels = method_type(config.method).reads_labels
     sizes = InputSizes(
         part_width=image_encoder.part_width,
         whole_width=image_encoder.whole_width,
         vocabulary=text_encoder.vocabulary_size,
         state_width=text_encoder.state_width,
-        labels=len(corpus.label_names) if reads_labels else 0,
-        label_width=label_vectors(corpus.label_names, text_encoder).shape[1] if reads_labels else 0,
+        labels=len(material.corpus.label_names) if reads_labels else 0,
+        label_width=label_vectors(material.corpus.label_names, text_encoder).shape[1] if reads_labels else 0,
     )
     skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
     return {
