@@ -17,7 +17,7 @@ from crossgraph.data.features import FeatureCache
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, GalleryError
-from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_sizes
+from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
 from crossgraph.evaluation.label_scores import code_facts, score_direction
 from crossgraph.evaluation.label_search import LabelledItems
 from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
@@ -96,7 +96,7 @@ def evaluate(
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
-    texts = model.encode_sentences(corpus.captions, progress=progress)
+    texts = model.encode_corpus_texts(corpus, progress=progress)
     seed = model.config.training.seed
     if two_stage_k is None:
         scores = score_corpus(model.method, images, texts, progress=progress)
@@ -159,15 +159,18 @@ def evaluate_by_labels(
     models = _distinct(runs)
     for model in models:
         _refuse_tainted(model, corpus, chosen)
-    found = tuple(_label_run(model, chosen.needed(corpus), chosen, progress) for model in models)
-    require_same_sizes(found)
+    found = tuple(
+        _label_run(model, chosen.needed(model.with_labels(corpus, progress=progress)), chosen, progress)
+        for model in models
+    )
+    require_same_task(found)
     return LabelReport(corpus.name, chosen, found)
 
 
 def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> LabelRun:
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
-    sentences, picture = protocol.sentences(corpus)
-    texts = model.encode_sentences(sentences, progress=progress)
+    items = protocol.text_items(corpus)
+    texts, picture = model.encode_corpus_texts(items, progress=progress), items.caption_image
     assert corpus.labels is not None  # the protocol refuses a corpus without
     pictures = LabelledItems(images, corpus.labels, np.arange(len(corpus)))
     captions = LabelledItems(texts, corpus.labels[picture], picture)
@@ -179,6 +182,7 @@ def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, pro
         score_direction(pictures.where(asks), captions.where(searched[picture]), protocol),
         score_direction(captions.where(asks[picture]), pictures.where(searched), protocol),
         None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
+        f"{len(corpus.label_names)} {corpus.label_kind}",
         f"by {model.config.training.select_by} on {model.manifest['data']['validation_split']}",
     )
 
@@ -218,6 +222,8 @@ def probe(
     keep_freed_memory()
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    if corpus.features is not None:
+        raise ConfigError(f"corpus {corpus.name!r} has given features and no sentences that could be made false.")
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
 
@@ -232,7 +238,7 @@ def encode_corpus_images(
     model: TrainedModel, corpus: Corpus, *, progress: Progress = Silent()
 ) -> tuple[Encoded, Corpus]:
     """Encoded pictures, and the corpus less those that could not be read."""
-    pictures = model.encode_pictures(corpus.image_paths, progress=progress)
+    pictures = model.encode_corpus_images(corpus, progress=progress)
     return pictures.encoded, corpus.without(list(pictures.skipped)) if pictures.skipped else corpus
 
 
@@ -241,8 +247,8 @@ def shortlist_scores(
 ) -> torch.Tensor:
     """What the first stage of `model` scores: its shortlist's cosine, or its own embedding's."""
     if model.shortlist is not None:
-        images = model.shortlist.encode_pictures(corpus.image_paths, progress=progress).encoded
-        texts = model.shortlist.encode_sentences(corpus.captions, progress=progress)
+        images = model.shortlist.encode_corpus_images(corpus, progress=progress).encoded
+        texts = model.shortlist.encode_corpus_texts(corpus, progress=progress)
     return images.embedding @ texts.embedding.T
 
 

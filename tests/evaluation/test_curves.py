@@ -9,7 +9,7 @@ import pytest
 
 from crossgraph.errors import ConfigError, MissingExtraError
 from crossgraph.evaluation.curves import Curve, CurveSums, curve_ranks, draw_curves
-from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_sizes
+from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
 from crossgraph.evaluation.label_scores import CodeFacts, DirectionScores
 from crossgraph.evaluation.protocols import PROTOCOLS
 from crossgraph.evaluation.radius import by_radius
@@ -44,7 +44,15 @@ def direction(main: float, *, tied: bool = True, items: int = 9) -> DirectionSco
 def report(*mains: float, tied: bool = True) -> LabelReport:
     codes = (CodeFacts(16, 0.5, 0.25), CodeFacts(16, 0.75, 0.125))
     runs = tuple(
-        LabelRun("some", seed, direction(main, tied=tied), direction(main - 0.1, tied=tied), codes, "by map on slice")
+        LabelRun(
+            "some",
+            seed,
+            direction(main, tied=tied),
+            direction(main - 0.1, tied=tied),
+            codes,
+            "3 labels",
+            "by map on slice",
+        )
         for seed, main in enumerate(mains)
     )
     return LabelReport("small", PROTOCOLS["train-database"], runs)
@@ -54,7 +62,12 @@ def test_a_report_has_both_ways_their_mean_and_the_deviation_over_seeds() -> Non
     found = report(0.6, 0.8)
     assert found.lines()[0] == ("mAP@all", "0.700 ± 0.141", "0.600 ± 0.141", "0.650 ± 0.141")
     assert found.summary.mean["mean_main"] == pytest.approx(0.65)
-    for part in ("protocol train-database", "seeds 0, 1", "over 2 runs", "7 queries (1 without a relevant item)"):
+    for part in (
+        "small, 3 labels; protocol train-database",
+        "seeds 0, 1",
+        "over 2 runs",
+        "7 queries (1 without a relevant item)",
+    ):
         assert part in found.text()
     assert "by map on slice" in found.text()
     assert found.to_json()["deviation"] is not None
@@ -74,9 +87,11 @@ def test_codes_and_radii_stand_beside_the_numbers() -> None:
 
 
 def test_runs_that_searched_different_items_have_no_common_mean() -> None:
-    runs = [LabelRun("some", 0, direction(0.5, items=n), direction(0.5, items=n), None, "") for n in (9, 10)]
+    runs = [
+        LabelRun("some", 0, direction(0.5, items=n), direction(0.5, items=n), None, "3 labels", "") for n in (9, 10)
+    ]
     with pytest.raises(ConfigError, match="no common mean"):
-        require_same_sizes(runs)
+        require_same_task(runs)
 
 
 def test_curves_are_written_as_numbers_or_as_a_picture(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.given_features import GivenFeatures
 from crossgraph.errors import ConfigError, DataError
 from crossgraph.evaluation.protocols import PROTOCOLS, LabelProtocol, protocol_named
 
@@ -97,10 +98,20 @@ def test_the_train_database_holds_no_query_and_the_unseen_one_all() -> None:
 )
 def test_captions_are_items_as_the_protocol_says(captions: str, texts: tuple[str, ...], pictures: list[int]) -> None:
     corpus = replace(make_corpus([2, 0, 1]), captions=("a b", "c d", "e"))
-    protocol = protocol_named("unseen-database", changes=[f"captions={captions}"])
-    found, rows = protocol.sentences(corpus)
-    assert found == texts
-    assert rows.tolist() == pictures
+    found = protocol_named("unseen-database", changes=[f"captions={captions}"]).text_items(corpus)
+    assert found.captions == texts
+    assert found.caption_image.tolist() == pictures
+    assert found.image_ids == corpus.image_ids
+
+
+def test_given_features_follow_their_captions_and_are_never_joined() -> None:
+    features = GivenFeatures("rows", np.eye(2, dtype=np.float32), np.eye(3, 2, dtype=np.float32))
+    corpus = replace(make_corpus([1, 2]), features=features)
+    first = PROTOCOLS["unseen-database"].text_items(corpus)
+    assert first.features is not None
+    assert np.array_equal(first.features.texts, features.texts[:2])
+    with pytest.raises(DataError, match="no sentences to join"):
+        protocol_named("unseen-database", changes=["captions=joined"]).text_items(corpus)
 
 
 def test_a_varied_protocol_says_so_and_is_frozen() -> None:

@@ -9,9 +9,10 @@ from fake_material import fake_corpus, fake_material, fake_trainer
 from sklearn.metrics import average_precision_score
 
 from crossgraph.errors import ConfigError, DataError
+from crossgraph.training.held_out import hold_out
 from crossgraph.training.material import Material
 from crossgraph.training.model import encode_images, encode_texts
-from crossgraph.training.validation import Validation, hold_out
+from crossgraph.training.validation import Validation
 
 
 def labelled_material() -> Material:

@@ -41,6 +41,8 @@ class LabelRun:
     image_to_text: DirectionScores
     text_to_image: DirectionScores
     codes: tuple[CodeFacts, CodeFacts] | None
+    labels: str
+    """How many labels of which kind decided what is relevant."""
     selected_on: str
 
     def values(self) -> dict[str, float]:
@@ -78,8 +80,8 @@ class LabelReport:
         ranked = "packed codes by Hamming distance" if self.runs[0].codes else "embeddings by cosine, no re-ranking"
         selected = "; ".join(dict.fromkeys(run.selected_on for run in self.runs))
         return (
-            f"{self.dataset}, {self.protocol.text()} (here: {selected}); {'; '.join(sizes)}; ranked: {ranked}; "
-            f"{'seed' if len(self.runs) == 1 else 'seeds'} {seeds}{spread}"
+            f"{self.dataset}, {self.runs[0].labels}; {self.protocol.text()} (here: {selected}); {'; '.join(sizes)}; "
+            f"ranked: {ranked}; {'seed' if len(self.runs) == 1 else 'seeds'} {seeds}{spread}"
         )
 
     def lines(self) -> list[tuple[str, ...]]:
@@ -187,11 +189,16 @@ RADIUS_HEADINGS = (
 )
 
 
-def require_same_sizes(runs: Sequence[LabelRun]) -> None:
-    """Raise `ConfigError` when runs did not search the same number of items for the same number of queries."""
-    sizes = {tuple((side.queries, side.items) for side in (run.image_to_text, run.text_to_image)) for run in runs}
-    if len(sizes) > 1:
-        raise ConfigError(f"runs that searched different items have no common mean: {sorted(sizes)}.")
+def require_same_task(runs: Sequence[LabelRun]) -> None:
+    """Raise `ConfigError` when runs did not search as many items for as many queries with the same kind of labels."""
+    tasks = {
+        (run.labels, *((side.queries, side.items) for side in (run.image_to_text, run.text_to_image))) for run in runs
+    }
+    if len(tasks) > 1:
+        raise ConfigError(
+            "runs that searched different items or by different labels have no common mean: "
+            f"{'; '.join(sorted(map(str, tasks)))}."
+        )
 
 
 def _shown(summary: Summary, name: str) -> str:

@@ -158,17 +158,30 @@ class LabelProtocol(BaseModel):
         """The name of the split that asks."""
         return QUERY if self.queries == "drawn" else self.queries
 
-    def sentences(self, corpus: Corpus) -> tuple[tuple[str, ...], np.ndarray]:
-        """The text items, and of which picture each is; pictures without captions have none."""
-        captions = corpus.captions_of_images()
+    def text_items(self, corpus: Corpus) -> Corpus:
+        """The corpus with the text items as its captions; pictures without captions have none.
+
+        Raises `DataError` where the features of several texts would have to be joined.
+        """
+        rows = corpus.captions_of_images()
         if self.captions == "each":
-            return corpus.captions, corpus.caption_image
-        chosen = [
-            (" ".join(corpus.captions[i] for i in (rows[:1] if self.captions == "first" else rows)), picture)
-            for picture, rows in enumerate(captions)
-            if rows
+            return corpus
+        if self.captions == "joined" and corpus.features is not None and any(len(some) > 1 for some in rows):
+            raise DataError(
+                f"corpus {corpus.name!r} has given features and no sentences to join; vary captions=first or each."
+            )
+        kept = [some[0] for some in rows if some]
+        texts = [
+            " ".join(corpus.captions[i] for i in (some[:1] if self.captions == "first" else some)) for some in rows
         ]
-        return tuple(text for text, _ in chosen), np.array([picture for _, picture in chosen], dtype=np.int64)
+        pictures = corpus.caption_image[kept]
+        return replace(
+            corpus,
+            captions=tuple(texts[picture] for picture in pictures),
+            caption_image=pictures,
+            telling=None if corpus.telling is None else corpus.telling[kept],
+            features=corpus.features and corpus.features.take(images=list(range(len(corpus))), texts=kept),
+        )
 
 
 def _labels(corpus: Corpus) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The number that selects: rSum on what is held out, in two stages for a re-ranker, or mAP by labels.
 
-Epochs are chosen on pictures that are neither trained on nor ever queries of a reported number: a validation split,
-or a slice of the training split (`hold_out`).
+On which pictures, `held_out` says.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from crossgraph.data.corpus import Corpus
-from crossgraph.errors import ConfigError, DataError
+from crossgraph.errors import DataError
 from crossgraph.evaluation.label_search import LabelledItems, mean_average_precision
 from crossgraph.evaluation.metrics import RetrievalMetrics, relevance, retrieval_metrics
 from crossgraph.evaluation.two_stage import two_stage_blends
@@ -40,23 +38,6 @@ class Measured:
     def selects(self) -> float:
         """The number by which the best epoch is chosen."""
         return self.values[self.by]
-
-
-def hold_out(corpus: Corpus, *, share: float, seed: int) -> tuple[Corpus, Corpus]:
-    """A corpus less a random slice, and the slice: the same for every method and setting of one seed.
-
-    Raises `ConfigError` when either would have fewer than two pictures.
-    """
-    n = len(corpus)
-    size = round(share * n)
-    if not 2 <= size <= n - 2:
-        raise ConfigError(
-            f"training.validation_slice={share:g} of {n:,} training pictures are {size}, which leaves {n - size}; "
-            "both parts need at least two."
-        )
-    held = np.zeros(n, np.bool_)
-    held[np.random.default_rng((seed, n)).permutation(n)[:size]] = True
-    return corpus.take(np.flatnonzero(~held).tolist()), corpus.take(np.flatnonzero(held).tolist())
 
 
 @dataclass(frozen=True)
