@@ -105,7 +105,7 @@ def test_captions_are_items_as_the_protocol_says(captions: str, texts: tuple[str
 
 
 def test_given_features_follow_their_captions_and_are_never_joined() -> None:
-    features = GivenFeatures("rows", np.eye(2, dtype=np.float32), np.eye(3, 2, dtype=np.float32))
+    features = GivenFeatures(np.eye(2, dtype=np.float32), np.eye(3, 2, dtype=np.float32), "rows")
     corpus = replace(make_corpus([1, 2]), features=features)
     first = PROTOCOLS["unseen-database"].text_items(corpus)
     assert first.features is not None

@@ -142,7 +142,8 @@ def _over_hits(groups: TieGroups, k: int) -> Float[np.ndarray, " q"]:
         hits = np.arange(max(0, m - (n - r)), min(m, r) + 1)
         chance = np.exp(choose(r, hits) + choose(n - r, m - hits) - choose(n, m))
         before, known = int(items_before[query, group]), int(relevant_before[query, group])
-        inside = _expected_sum(*np.broadcast_arrays(before, known, m, hits, m), harmonic)
+        ahead, right, size = (np.full_like(hits, count) for count in (before, known, m))
+        inside = _expected_sum(ahead, right, size, hits, size, harmonic)
         result[query] = (chance * _share(above[query] + inside, known + hits)).sum()
     return result
 

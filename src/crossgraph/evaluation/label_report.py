@@ -116,7 +116,7 @@ class LabelReport:
     def radius_lines(self) -> list[tuple[str, ...]]:
         """Radius, then precision (empty as 0, pooled), recall and queries that got nothing, both ways; of one run."""
         tables = [self.runs[0].image_to_text.radius, self.runs[0].text_to_image.radius]
-        lines = []
+        lines: list[tuple[str, ...]] = []
         for radius in SHOWN_RADII:
             cells: list[str] = []
             for table in tables:

@@ -146,12 +146,10 @@ class LabelProtocol(BaseModel):
 
     def searched(self, corpus: Corpus) -> np.ndarray:
         """Which pictures are in the database."""
-        inside = {
-            "train": lambda split: split == TRAIN,
-            "unseen": lambda split: split == self.query_split,
-            "rest": lambda split: split != self.query_split,
-        }[self.database]
-        return np.array([inside(split) for split in corpus.image_splits], dtype=np.bool_)
+        if self.database == "rest":
+            return ~self.asks(corpus)
+        wanted = TRAIN if self.database == "train" else self.query_split
+        return np.array([split == wanted for split in corpus.image_splits], dtype=np.bool_)
 
     @property
     def query_split(self) -> str:
