@@ -46,10 +46,14 @@ class LabelRun:
     selected_on: str
 
     def values(self) -> dict[str, float]:
-        """Every number by direction and name ("mean_main"), the mean of both directions among them."""
+        """Every number by direction and name ("mean_main"), the mean of both directions among them; facts of codes."""
         sides = {"image_to_text": self.image_to_text.values, "text_to_image": self.text_to_image.values}
         sides[MEAN] = {name: fmean(side[name] for side in sides.values()) for name in self.image_to_text.values}
-        return {f"{side}_{name}": value for side, values in sides.items() for name, value in values.items()}
+        named = {f"{side}_{name}": value for side, values in sides.items() for name, value in values.items()}
+        if self.codes is not None:
+            named["distinct_codes"] = fmean(side.unique for side in self.codes)
+            named["bit_mean"] = fmean(side.bit_mean for side in self.codes)
+        return named
 
 
 @dataclass(frozen=True)
@@ -65,24 +69,26 @@ class LabelReport:
         """Mean and sample deviation of every number over the runs."""
         return summarise_values([run.values() for run in self.runs])
 
-    def text(self) -> str:
-        """The protocol, with the sizes that came of it, the seeds and how epochs were selected."""
+    def task(self) -> str:
+        """The protocol, with the labels and sizes that came of it and how epochs were selected."""
+        first = self.runs[0]
         sizes = [
-            f"{name.replace('_to_', '→')}: {side.queries:,} queries ({side.queries_without_answer:,} without a "
-            f"relevant item), {side.items:,} items"
-            for name, side in (
-                ("image_to_text", self.runs[0].image_to_text),
-                ("text_to_image", self.runs[0].text_to_image),
-            )
+            f"{way}: {side.queries:,} queries ({side.queries_without_answer:,} without a relevant item), "
+            f"{side.items:,} items"
+            for way, side in (("image→text", first.image_to_text), ("text→image", first.text_to_image))
         ]
-        seeds = ", ".join(str(run.seed) for run in self.runs)
-        spread = f"; ±: sample deviation over {len(self.runs)} runs" if len(self.runs) > 1 else ""
-        ranked = "packed codes by Hamming distance" if self.runs[0].codes else "embeddings by cosine, no re-ranking"
+        ranked = "packed codes by Hamming distance" if first.codes else "embeddings by cosine, no re-ranking"
         selected = "; ".join(dict.fromkeys(run.selected_on for run in self.runs))
         return (
-            f"{self.dataset}, {self.runs[0].labels}; {self.protocol.text()} (here: {selected}); {'; '.join(sizes)}; "
-            f"ranked: {ranked}; {'seed' if len(self.runs) == 1 else 'seeds'} {seeds}{spread}"
+            f"{self.dataset}, {first.labels}; {self.protocol.text()} (here: {selected}); {'; '.join(sizes)}; "
+            f"ranked: {ranked}"
         )
+
+    def text(self) -> str:
+        """The task and the seeds, to stand under a table."""
+        seeds = ", ".join(str(run.seed) for run in self.runs)
+        spread = f"; ±: sample deviation over {len(self.runs)} runs" if len(self.runs) > 1 else ""
+        return f"{self.task()}; {'seed' if len(self.runs) == 1 else 'seeds'} {seeds}{spread}"
 
     def lines(self) -> list[tuple[str, ...]]:
         """Name, then image→text, text→image and their mean; bounds only where ties matter."""

@@ -23,13 +23,19 @@ def training_split(corpus: Corpus) -> str:
     return training
 
 
+def selection_of(corpus: Corpus, config: RunConfig) -> str:
+    """The name of what epochs are selected by: a split, or a slice of the one that is trained on."""
+    training = training_split(corpus)
+    if config.training.validation_slice:
+        return f"slice of {training}"
+    return config.training.validation_split if training == "train" else training
+
+
 def training_parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus, str]:
     """What to train on, what to select by, and the name of the latter; a corpus without splits is both."""
-    training, settings = training_split(corpus), config.training
-    whole = corpus.split(training)
+    whole, settings, selection = corpus.split(training_split(corpus)), config.training, selection_of(corpus, config)
     if settings.validation_slice:
-        return *hold_out(whole, share=settings.validation_slice, seed=settings.seed), f"slice of {training}"
-    selection = settings.validation_split if training == "train" else training
+        return *hold_out(whole, share=settings.validation_slice, seed=settings.seed), selection
     if selection not in corpus.splits:
         raise DataError(
             f"corpus {corpus.name!r} has no split {selection!r} to select epochs by, only {', '.join(corpus.splits)}; "
