@@ -7,7 +7,7 @@ agree. `score_pairs` is the same function along the diagonal, for shortlists and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -137,3 +137,23 @@ class Method(nn.Module, ABC):
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""
         return {"joint": [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+
+class ClosedForm(Method):
+    """A method that is solved, not trained: it has no phases, and training calls `fit` once in the place of steps."""
+
+    @abstractmethod
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Solve for what encoding needs, kept in buffers of a size known beforehand, which are saved.
+
+        `batches` hold every training picture once with all its captions, and again mirrored where a run trains on
+        mirrored pictures. They may be read several times and come in the same order each time.
+        """
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """None: there is nothing to step."""
+        return {}
+
+    def phases(self) -> dict[str, list[nn.Parameter]]:
+        """None: there is nothing to step."""
+        return {}
