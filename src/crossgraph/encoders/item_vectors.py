@@ -35,9 +35,9 @@ def picture_vectors(images: ImageBatch, *, which: PictureVector) -> Float[Tensor
 class CaptionVector(nn.Module):
     """Captions as vectors: TF-IDF of their words where they come as ids, the mean of their frozen states otherwise.
 
-    Words are weighed by ln((1 + captions) / (1 + captions with the word)) + 1, and vectors have length 1 (scikit-learn's
-    TF-IDF). Until `count` has seen the training captions all words weigh alike. Ids are ordered by frequency, so that
-    `most_words` keeps the frequent ones; the rest count as unknown.
+    Words are weighed by ln((1 + captions) / (1 + captions with the word)) + 1, and vectors have length 1, as
+    scikit-learn's are. Until `count` has seen the training captions all words weigh alike. Ids are ordered by
+    frequency, so that `most_words` keeps the frequent ones; the rest count as unknown.
     """
 
     def __init__(self, *, vocabulary: int, state_width: int, most_words: int | None = None) -> None:

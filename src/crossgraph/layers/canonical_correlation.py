@@ -74,4 +74,7 @@ class CanonicalCorrelation(nn.Module):
     def _factor(self, covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
         """The Cholesky factor of the regularised covariance."""
         ridge = self.regularisation * covariance.diagonal().mean() + torch.finfo(covariance.dtype).eps
-        return torch.linalg.cholesky(covariance + ridge * torch.eye(len(covariance), device=covariance.device))
+        factor: Tensor = torch.linalg.cholesky(
+            covariance + ridge * torch.eye(len(covariance), device=covariance.device)
+        )
+        return factor

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
+from crossgraph.layers.occlusion import explain_by_occlusion
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
@@ -139,7 +140,27 @@ class Method(nn.Module, ABC):
         return {"joint": [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
 
-class ClosedForm(Method):
+class CosineMethod(Method):
+    """A method whose score is the cosine of the two embeddings, explained by leaving out words and regions."""
+
+    reranks: ClassVar[bool] = False
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """Cosine of every picture with every caption; of codes, 1 - 2 (Hamming distance) / bits."""
+        return images.embedding @ texts.embedding.T
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """Cosine row by row."""
+        return (images.embedding * texts.embedding).sum(dim=-1)
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """What the score loses without each word, and without a word and a region together."""
+        return explain_by_occlusion(
+            images, texts, encode_images=self.encode_images, encode_texts=self.encode_texts, score=self.score
+        )
+
+
+class ClosedForm(CosineMethod):
     """A method that is solved, not trained: it has no phases, and training calls `fit` once in the place of steps."""
 
     @abstractmethod
