@@ -35,7 +35,7 @@ class CanonicalCorrelation(nn.Module):
         self.right_map: Tensor
         self.correlations: Tensor
 
-    def fit(self, pairs: Iterable[tuple[Float[Tensor, "n left"], Float[Tensor, "n right"]]]) -> None:
+    def fit(self, pairs: Iterable[tuple[Float[Tensor, "_ left"], Float[Tensor, "_ right"]]]) -> None:
         """Solve from blocks of paired rows. Sums are kept in double precision, whatever the blocks are in."""
         widths = [len(self.left_mean), len(self.right_mean)]
         total = 0

@@ -43,28 +43,32 @@ class LinearClassifier(nn.Module):
     ) -> float:
         """Solve for each C of `costs`, keep the one under which `held_out` rows are likeliest, solve with all rows.
 
-        Returns that C. Dense rows are standardised first (the scaling ends in the weights); sparse rows are taken as
-        they are, since centring would fill them.
+        Returns that C. Dense rows are centred and brought to a mean variance of 1 first (which ends in the weights), so
+        that a C means the same for any features; columns keep their relative scale, which says something in frozen
+        features. Sparse rows are taken as they are, since centring would fill them.
         """
         self.exclusive.fill_(bool((labels.sum(dim=1) == 1).all()))
-        if rows.is_sparse:
-            mean, scale = torch.zeros(rows.shape[1]), torch.ones(rows.shape[1])
-        else:
-            mean, scale = rows.mean(dim=0), 1 / rows.std(dim=0).clamp(min=1e-6)
-            rows = (rows - mean) * scale
+        mean, scale = torch.zeros_like(self.weights[:, 0]), torch.ones_like(self.bias[0])
+        if not rows.is_sparse:
+            mean = rows.mean(dim=0)
+            rows = rows - mean
+            scale = rows.square().mean().sqrt().clamp(min=1e-6).reciprocal()
+            rows = rows * scale
         best = costs[0]
         if len(costs) > 1:
             train, test = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
             inner, outer = rows.index_select(0, train), rows.index_select(0, test)
-            found: dict[float, float] = {}
+            least = float("inf")
             self._restart()
-            for cost in sorted(costs):  # from stiff to loose: each solution starts the next
+            for cost in sorted(costs):  # from stiff to loose: each solution starts the next, until looser is worse
                 self._solve(inner, labels[train], cost=cost, steps=steps)
-                found[cost] = self._cross_entropy(outer @ self.weights + self.bias, labels[test]).item()
-            best = min(found, key=lambda cost: found[cost])
+                loss = self._cross_entropy(outer @ self.weights + self.bias, labels[test]).item()
+                if loss >= least:
+                    break
+                best, least = cost, loss
         self._restart()
         self._solve(rows, labels, cost=best, steps=steps)
-        self.weights.mul_(scale[:, None])
+        self.weights.mul_(scale)
         self.bias.sub_(mean @ self.weights)
         return best
 

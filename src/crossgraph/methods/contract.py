@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
+from crossgraph.layers.hash_head import code_cosines, paired_code_cosines
 from crossgraph.layers.occlusion import explain_by_occlusion
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
@@ -146,11 +147,15 @@ class CosineMethod(Method):
     reranks: ClassVar[bool] = False
 
     def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """Cosine of every picture with every caption; of codes, 1 - 2 (Hamming distance) / bits."""
+        """Cosine of every picture with every caption; of codes exactly 1 - 2 (Hamming distance) / bits."""
+        if images.code is not None:
+            return code_cosines(images.embedding, texts.embedding)
         return images.embedding @ texts.embedding.T
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """Cosine row by row."""
+        if images.code is not None:
+            return paired_code_cosines(images.embedding, texts.embedding)
         return (images.embedding * texts.embedding).sum(dim=-1)
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:

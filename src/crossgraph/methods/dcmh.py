@@ -13,6 +13,7 @@ set; here both networks read frozen features, and codes and networks move togeth
 | picture network              | Tower                | reconstructed: frozen features, not CNN-F fine-tuned |
 | caption network              | Tower                | documented: bag of words, one hidden layer |
 | pairwise likelihood          | pairwise_likelihood  | documented                              |
+| balanced pairs               | pairwise_likelihood  | documented, but in HashNet (Cao 2017)   |
 | quantisation to a code of the pair | Dcmh.losses    | documented; of a batch, not alternating |
 | bit balance                  | Dcmh.losses          | documented; of a batch                  |
 """
@@ -42,10 +43,9 @@ class DcmhConfig(MethodConfig):
     bits: int = Field(64, gt=0, multiple_of=8, description="length of the code; papers report 16, 32, 64 and 128")
     width: int = Field(512, gt=0, description="channels of the hidden layers")
     dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
-    quantisation: float = Field(
-        1.0, ge=0, description="weight of the distance to the common code; per bit, as the rest"
-    )
-    balance: float = Field(1.0, ge=0, description="weight of bit balance")
+    quantisation: float = Field(0.05, ge=0, description="weight of the distance to the common code, mean over bits")
+    balanced_pairs: bool = Field(True, description="alike pairs weigh as much as the others; off: as published")
+    balance: float = Field(0.1, ge=0, description="weight of bit balance")
     picture: PictureVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
 
 
@@ -71,6 +71,7 @@ class Dcmh(CosineMethod):
     config_type: ClassVar[type[MethodConfig]] = DcmhConfig
     reads_labels: ClassVar[bool] = True
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "unbalanced-pairs": {"balanced_pairs": False},
         "no-quantisation": {"quantisation": 0.0},
         "no-balance": {"balance": 0.0},
     }
@@ -78,6 +79,7 @@ class Dcmh(CosineMethod):
         Provenance("picture network", "Tower", "reconstructed", "ours: frozen features in the place of a tuned CNN-F"),
         Provenance("caption network", "Tower", "documented", "DCMH (Jiang & Li 2017): bag of words, one hidden layer"),
         Provenance("pairwise likelihood", "losses.pairwise_likelihood", "documented", "DCMH (Jiang & Li 2017)"),
+        Provenance("balanced pairs", "losses.pairwise_likelihood", "documented", "HashNet (Cao 2017), not DCMH"),
         Provenance(
             "quantisation to a code of the pair", "Dcmh.losses", "documented", "DCMH; of a batch, not alternating"
         ),
@@ -106,7 +108,7 @@ class Dcmh(CosineMethod):
         own = images[batch.caption_image]
         common = torch.where(own + texts >= 0, 1.0, -1.0).detach()
         return {
-            "likelihood": pairwise_likelihood(images, texts, alike(batch)),
+            "likelihood": pairwise_likelihood(images, texts, alike(batch), balanced=self.config.balanced_pairs),
             "quantisation": self.config.quantisation
             * ((own - common).square().mean() + (texts - common).square().mean()),
             "balance": self.config.balance * (images.mean(dim=0).square().mean() + texts.mean(dim=0).square().mean()),

@@ -41,7 +41,9 @@ class SemanticMatchingConfig(MethodConfig):
 
     compare: Literal["product", "cosine"] = Field("product", description="inner product of probabilities, or cosine")
     costs: tuple[float, ...] = Field(
-        (0.01, 0.1, 1.0, 10.0, 100.0), min_length=1, description="values of C that are tried on the slice"
+        (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+        min_length=1,
+        description="values of C that are tried on the slice",
     )
     held_out: float = Field(0.1, gt=0, lt=1, description="share of the training pictures that C is chosen on")
     picture: PictureVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
