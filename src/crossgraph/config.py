@@ -32,6 +32,9 @@ class ImagesConfig(_Section):
     encoder: str = Field("efficientnet-lite0", description="efficientnet-lite0|1|2, a model folder, or a hub name")
     size: int | None = Field(None, ge=32, description="pixels a side; none: the encoder's own")
     cells: tuple[int, ...] = Field((5,), description="grid cells a side, one number per scale")
+    regions: str | None = Field(
+        None, description="graph file with a detector's boxes: parts of the pictures it names; others have cells"
+    )
     mirror: bool = Field(False, description="also train on mirrored pictures (never where captions say left or right)")
 
 

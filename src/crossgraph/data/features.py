@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,11 +22,12 @@ from torch import Tensor
 
 from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
+from crossgraph.data.feature_cache import Array, FeatureCache, Records, RecordStore
 from crossgraph.data.graph_batches import batch_graphs
 from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.data.regions import mirrored_boxes
 from crossgraph.data.text import normalise
-from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.errors import ConfigError, ImageError, unknown_name
 from crossgraph.graphs.caption_parser import CaptionParser
@@ -46,14 +47,6 @@ VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 """How a picture can be shown to the encoder; "mirror" swaps left and right, as augmentation."""
 
 TEXT_BATCH = 64
-
-
-@runtime_checkable
-class Records(Protocol):
-    """Where records are read from by key: a `RecordStore`, or matrices that were given."""
-
-    def read(self, key: str) -> dict[str, Array]:
-        """The record of `key`."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +146,7 @@ def extract_image_features(
     """The features of `paths` as a table, computing what the cache lacks, and the pictures that cannot be read.
 
     Files are hashed, then decoded ahead of the network, in threads. An unreadable picture never stops the run.
+    Pictures for which the encoder knows boxes have these as parts, and records of their own.
     """
     if view not in VIEWS:
         raise ConfigError(unknown_name("view", view, VIEWS))
@@ -160,9 +154,16 @@ def extract_image_features(
     store = cache.records(encoder.name, encoder.fingerprint, view=view)
     with ThreadPoolExecutor() as pool:
         digests = _digest_files(paths, pool=pool, progress=progress)
+        regions: dict[str, Boxes] = {}
+        if encoder.boxes_of is not None:
+            digests = [
+                _with_regions(key, encoder.boxes_of(path), regions) for path, key in zip(paths, digests, strict=True)
+            ]
         known = {key: path for path, key in zip(paths, digests, strict=True) if isinstance(key, str)}
         missing = {key: path for key, path in known.items() if key not in store}
-        reasons = _encode_pictures(missing, encoder, store, view=view, batch=batch, pool=pool, progress=progress)
+        reasons = _encode_pictures(
+            missing, encoder, store, regions=regions, view=view, batch=batch, pool=pool, progress=progress
+        )
     rows: list[tuple[int, str]] = []
     skipped: list[Skipped] = []
     for position, (path, key) in enumerate(zip(paths, digests, strict=True)):
@@ -246,6 +247,7 @@ def _encode_pictures(
     encoder: ImageEncoder,
     store: RecordStore,
     *,
+    regions: Mapping[str, Boxes],
     view: str,
     batch: int,
     pool: Executor,
@@ -269,13 +271,34 @@ def _encode_pictures(
             while group := list(islice(loaded, batch)):
                 pictures = {key: found for key, found in group if not isinstance(found, ImageError)}
                 reasons.update({key: found.reason for key, found in group if isinstance(found, ImageError)})
-                for key, features in zip(pictures, encoder.encode(list(pictures.values())), strict=True):
+                for key, features in _encoded(pictures, encoder, regions, view=view):
                     whole = features.whole[None]
                     store.write(key, {"parts": features.parts, "boxes": features.boxes, "whole": whole})
                 task.advance(len(group))
     finally:
         store.flush()
     return reasons
+
+
+def _with_regions(key: str | Skipped, boxes: Boxes | None, regions: dict[str, Boxes]) -> str | Skipped:
+    """The key of a picture with these boxes, which are noted under it; the same key where there are none."""
+    if boxes is None or isinstance(key, Skipped):
+        return key
+    key = f"{key}-{hashlib.sha256(boxes.tobytes()).hexdigest()[:16]}"
+    regions[key] = boxes
+    return key
+
+
+def _encoded(
+    pictures: Mapping[str, Image.Image], encoder: ImageEncoder, regions: Mapping[str, Boxes], *, view: str
+) -> list[tuple[str, ImageFeatures]]:
+    """The features of pictures by key: by their regions where these are known, by the encoder's grid elsewhere."""
+    by_grid = [key for key in pictures if key not in regions]
+    by_region = [key for key in pictures if key in regions]
+    boxes = [mirrored_boxes(regions[key]) if view == "mirror" else regions[key] for key in by_region]
+    found = encoder.encode([pictures[key] for key in by_grid])
+    found += encoder.encode_regions([pictures[key] for key in by_region], boxes) if by_region else []
+    return list(zip((*by_grid, *by_region), found, strict=True))
 
 
 def _encode_captions(captions: Sequence[str], encoder: TextEncoder, store: RecordStore, *, progress: Progress) -> None:

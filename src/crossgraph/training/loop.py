@@ -19,7 +19,7 @@ from torch import Tensor
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
-from crossgraph.methods.contract import Method
+from crossgraph.methods.contract import ClosedForm, Method
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
     LAST,
@@ -33,7 +33,7 @@ from crossgraph.training.checkpoint import (
     write_tensors,
 )
 from crossgraph.training.falsify import LOOK_ALIKES, Falsifier
-from crossgraph.training.material import Material
+from crossgraph.training.material import Material, TrainingPass
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.schedule import hardness, learning_rate_factor
@@ -75,7 +75,7 @@ class Trainer:
         }
         self.average = (
             {name: value.detach().clone() for name, value in method.state_dict().items()}
-            if config.training.average
+            if config.training.average and self.optimisers
             else None
         )
         self.position = Position()
@@ -92,12 +92,24 @@ class Trainer:
         """Run to the last epoch from wherever the position is; returns the selected epoch and its metrics."""
         self.run.mkdir(parents=True, exist_ok=True)
         _forget_after(self.run / LOG, self.position)
-        with _stop_requested() as stop:
-            while self.position.epoch < self.training.epochs:
-                self._epoch(stop)
-                self._validate()
+        if isinstance(self.method, ClosedForm):
+            self._fit(self.method)
+        else:
+            with _stop_requested() as stop:
+                while self.position.epoch < self.training.epochs:
+                    self._epoch(stop)
+                    self._validate()
         assert self.selected is not None  # every epoch validates
         return self.selected
+
+    def _fit(self, method: ClosedForm) -> None:
+        """Solve once and validate once, unless that is done: there is nothing in between to resume."""
+        if self.position.epoch:
+            return
+        with self.progress.task("fit in closed form", 1) as task, torch.no_grad():
+            method.fit(TrainingPass(self.material, self.training.batch_size, self.device))
+            task.advance(1)
+        self._validate()
 
     def _plan(self, epoch: int) -> list[Step]:
         return plan_epoch(

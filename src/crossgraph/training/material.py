@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -53,6 +54,39 @@ class Material:
             labels=None if labels is None else torch.from_numpy(labels[list(step.images)]),
             rows=torch.tensor(step.images),
         )
+
+
+@dataclass(frozen=True)
+class TrainingPass:
+    """Every picture of `material` once with all its captions, in order, in batches of `size`; then again mirrored.
+
+    Can be read any number of times; only one batch is in memory at a time. Pictures without captions are left out.
+    """
+
+    material: Material
+    size: int
+    device: str
+
+    def __len__(self) -> int:
+        """How many batches one reading gives."""
+        views = 1 if self.material.mirrored is None else 2
+        return views * -(-len(self._described()) // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        captions, described = self.material.corpus.captions_of_images(), self._described()
+        for mirrored in (False,) if self.material.mirrored is None else (False, True):
+            for start in range(0, len(described), self.size):
+                images = described[start : start + self.size]
+                step = Step(
+                    images=tuple(images),
+                    captions=tuple(caption for image in images for caption in captions[image]),
+                    caption_image=tuple(row for row, image in enumerate(images) for _ in captions[image]),
+                    mirrored=(mirrored,) * len(images),
+                )
+                yield self.material.batch(step, hardness=1.0).to(self.device)
+
+    def _described(self) -> list[int]:
+        return [image for image, captions in enumerate(self.material.corpus.captions_of_images()) if captions]
 
 
 def gather_material(

@@ -14,6 +14,7 @@ from crossgraph.config import ImagesConfig, RunConfig, validated
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
 from crossgraph.data.given_tables import given_image_table, given_text_table
+from crossgraph.data.regions import SuppliedRegions
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
@@ -40,8 +41,11 @@ class EncodedPictures:
 
 
 def build_encoder(images: ImagesConfig, device: str) -> ImageEncoder:
-    """The picture encoder that the settings name."""
-    return build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+    """The picture encoder that the settings name, with the regions that they supply."""
+    encoder = build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+    if images.regions is not None:
+        encoder.boxes_of = SuppliedRegions(Path(images.regions))
+    return encoder
 
 
 class TrainedModel:
