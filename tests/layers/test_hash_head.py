@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from crossgraph.layers.hash_head import HashHead, encoded_code, pack_bits, unpack_bits
+from crossgraph.layers.hash_head import (
+    HashHead,
+    code_cosines,
+    encoded_code,
+    pack_bits,
+    paired_code_cosines,
+    unpack_bits,
+)
 
 
 def random_bits(items: int, bits: int) -> torch.Tensor:
@@ -50,3 +57,13 @@ def test_relaxed_codes_lie_between_minus_one_and_one_and_their_signs_are_those_o
     assert relaxed.shape == (4, 16)
     assert (relaxed.abs() <= 1).all()
     assert torch.equal(relaxed >= 0, head.map(features) >= 0)
+
+
+@pytest.mark.parametrize("bits", [16, 32, 64, 128])
+def test_equal_distances_are_exactly_equal_scores(bits: int) -> None:
+    encoded = encoded_code(torch.randn(40, bits, generator=torch.Generator().manual_seed(2)))
+    scores = code_cosines(encoded.embedding, encoded.embedding)
+    assert len(scores.unique()) <= bits + 1
+    agreed = ((encoded.embedding.sign()[:, None] == encoded.embedding.sign()[None]).sum(dim=2) * 2 - bits) / bits
+    assert torch.equal(scores, agreed)
+    assert torch.equal(paired_code_cosines(encoded.embedding, encoded.embedding.flip(0)), scores.flip(1).diagonal())

@@ -37,6 +37,23 @@ def encoded_code(relaxed: Float[Tensor, "n bits"]) -> Encoded:
     return Encoded(embedding.to(relaxed.dtype), code=pack_bits(bits))
 
 
+def code_cosines(one: Float[Tensor, "n bits"], other: Float[Tensor, "m bits"]) -> Float[Tensor, "n m"]:
+    """1 - 2 (Hamming distance) / bits of every embedding with every other, equal distances exactly equal.
+
+    Where the root of `bits` is not a power of two, products come out a rounding apart; ties are to be seen as ties.
+    """
+    return _exact(one @ other.T, one.shape[1])
+
+
+def paired_code_cosines(one: Float[Tensor, "n bits"], other: Float[Tensor, "n bits"]) -> Float[Tensor, " n"]:
+    """The same numbers, row by row."""
+    return _exact((one * other).sum(dim=1), one.shape[1])
+
+
+def _exact(products: Tensor, bits: int) -> Tensor:
+    return (products * bits).round() / bits
+
+
 def pack_bits(bits: Bool[Tensor, "n bits"]) -> UInt8[Tensor, "n bytes"]:
     """Eight bits to a byte, the first bit the highest, as `numpy.packbits` does; a last byte is filled with 0."""
     missing = -bits.shape[1] % 8

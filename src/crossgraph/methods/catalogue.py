@@ -11,9 +11,16 @@ from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.methods.kidrr import Kidrr
 from crossgraph.methods.racg import Racg
+from crossgraph.methods.scahn import Scahn
 from crossgraph.methods.sgfns import Sgfns
 
-METHODS: dict[str, type[Method]] = {"dual_encoder": DualEncoder, "kidrr": Kidrr, "racg": Racg, "sgfns": Sgfns}
+METHODS: dict[str, type[Method]] = {
+    "dual_encoder": DualEncoder,
+    "kidrr": Kidrr,
+    "racg": Racg,
+    "sgfns": Sgfns,
+    "scahn": Scahn,
+}
 
 
 def method_type(name: str) -> type[Method]:

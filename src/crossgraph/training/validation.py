@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from crossgraph.evaluation.code_health import note_collapse
 from crossgraph.evaluation.metrics import RetrievalMetrics, relevance, retrieval_metrics
 from crossgraph.evaluation.two_stage import two_stage_blends
 from crossgraph.methods.contract import Method
@@ -31,8 +32,9 @@ class Validation:
     device: str
 
     def measure(self, method: Method, *, progress: Progress) -> RetrievalMetrics:
-        """R@K, ranks and rSum of the method as it is; leaves it in evaluation mode."""
+        """R@K, ranks and rSum of the method as it is; leaves it in evaluation mode. Collapsed codes are noted."""
         images, texts, relevant, coarse = self._first_look(method)
+        self._watch_codes(images, texts, progress)
         if not method.reranks:
             return retrieval_metrics(coarse.cpu(), relevant)
         return self._reranked(method, images, texts, relevant, blends=[0.0], progress=progress)[0]
@@ -48,6 +50,11 @@ class Validation:
         images, texts, relevant, _ = self._first_look(method)
         found = self._reranked(method, images, texts, relevant, blends=BLENDS, progress=progress)
         return {blend: metrics.rsum for blend, metrics in zip(BLENDS, found, strict=True)}
+
+    def _watch_codes(self, images: Encoded, texts: Encoded, progress: Progress) -> None:
+        """Say so when the codes of a hashing method no longer tell items apart; equal captions are one item."""
+        distinct = len(set(self.material.corpus.captions))
+        note_collapse({"pictures": (images, len(images)), "captions": (texts, distinct)}, progress)
 
     def _first_look(self, method: Method) -> tuple[Encoded, Encoded, Bool[Tensor, "n m"], Float[Tensor, "n m"]]:
         """Both sides encoded, what is relevant, and the cosines of the embeddings."""
