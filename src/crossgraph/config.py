@@ -3,6 +3,7 @@
 method = "kidrr"
 [images]    which picture encoder, at what size, how many cells
 [texts]     which sentence encoder
+[labels]    the corpus's own labels, or concepts derived from captions
 [training]  batches, learning rate, schedule, selection
 [model]     the method's own settings (see `crossgraph methods show NAME`)
 """
@@ -42,6 +43,20 @@ class TextsConfig(_Section):
     max_words: int = Field(40, ge=1, description="longer captions are cut")
 
 
+class LabelsConfig(_Section):
+    """Where labels come from, for methods that learn from labels."""
+
+    source: Literal["given", "concepts"] = Field(
+        "given",
+        description="the corpus's own, or concepts derived from the training captions (names, and who does what)",
+    )
+    count: int = Field(64, ge=2, description="so many most frequent concepts")
+    least: float = Field(0.005, ge=0, le=1, description="smallest share of training pictures a concept is named for")
+    most: float = Field(0.5, gt=0, le=1, description="largest share; what nearly every picture has tells nothing")
+    agree: int = Field(1, ge=1, description="so many captions of a picture must name a concept")
+    actions: bool = Field(True, description="also nouns with a verb (dog run), beside nouns")
+
+
 class TrainingConfig(_Section):
     """How a method is trained."""
 
@@ -70,6 +85,7 @@ class RunConfig(_Section):
     method: str = "dual_encoder"
     images: ImagesConfig = ImagesConfig()
     texts: TextsConfig = TextsConfig()
+    labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
     model: dict[str, Any] = Field(default_factory=dict)
 

@@ -91,7 +91,7 @@ def evaluate(
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
-    texts = model.encode_sentences(corpus.captions, progress=progress)
+    texts = model.encode_corpus_texts(corpus, progress=progress)
     seed = model.config.training.seed
     if two_stage_k is None:
         scores = score_corpus(model.method, images, texts, progress=progress)
@@ -151,6 +151,8 @@ def probe(
     keep_freed_memory()
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    if corpus.features is not None:
+        raise ConfigError(f"corpus {corpus.name!r} has given features and no sentences that could be made false.")
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
 
@@ -165,7 +167,7 @@ def encode_corpus_images(
     model: TrainedModel, corpus: Corpus, *, progress: Progress = Silent()
 ) -> tuple[Encoded, Corpus]:
     """Encoded pictures, and the corpus less those that could not be read."""
-    pictures = model.encode_pictures(corpus.image_paths, progress=progress)
+    pictures = model.encode_corpus_images(corpus, progress=progress)
     return pictures.encoded, corpus.without(list(pictures.skipped)) if pictures.skipped else corpus
 
 
@@ -174,8 +176,8 @@ def shortlist_scores(
 ) -> torch.Tensor:
     """What the first stage of `model` scores: its shortlist's cosine, or its own embedding's."""
     if model.shortlist is not None:
-        images = model.shortlist.encode_pictures(corpus.image_paths, progress=progress).encoded
-        texts = model.shortlist.encode_sentences(corpus.captions, progress=progress)
+        images = model.shortlist.encode_corpus_images(corpus, progress=progress).encoded
+        texts = model.shortlist.encode_corpus_texts(corpus, progress=progress)
     return images.embedding @ texts.embedding.T
 
 

@@ -8,7 +8,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 Data: TypeAlias = Annotated[
-    str, typer.Option("--data", help="A folder, a caption file, or scenes[:COUNT[:SEED]] to have pictures drawn.")
+    str,
+    typer.Option(
+        "--data",
+        help="A folder, a caption file, a file of features, LAYOUT:PATH[?OPTION=VALUE&...], or a drawn corpus: "
+        "scenes[:COUNT[:SEED]], matrices-demo[:SEED].",
+    ),
 ]
 Device: TypeAlias = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, mps.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

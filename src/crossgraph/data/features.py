@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -48,6 +48,14 @@ VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 TEXT_BATCH = 64
 
 
+@runtime_checkable
+class Records(Protocol):
+    """Where records are read from by key: a `RecordStore`, or matrices that were given."""
+
+    def read(self, key: str) -> dict[str, Array]:
+        """The record of `key`."""
+
+
 @dataclass(frozen=True)
 class ImageTable:
     """Cached features of the readable pictures among those asked for, in their order.
@@ -58,7 +66,7 @@ class ImageTable:
     paths: tuple[Path, ...]
     kept: tuple[int, ...]
     keys: tuple[str, ...]
-    store: RecordStore
+    store: Records
     part_width: int
     whole_width: int
 
@@ -88,6 +96,21 @@ class TextTable:
     def __len__(self) -> int:
         return len(self.captions)
 
+    def extended(self, other: TextTable) -> TextTable:
+        """The captions of this table, then those of `other`, which must come from the same encoder."""
+        theirs = frozenset(other.captions)
+
+        def read(caption: str) -> TextFeatures:
+            return other.read(caption) if caption in theirs else self.read(caption)
+
+        def graph(caption: str) -> SceneGraph:
+            source = other.graph if caption in theirs else self.graph
+            assert source is not None
+            return source(caption)
+
+        captions = (*self.captions, *other.captions)
+        return TextTable(captions, self.state_width, read, None if self.graph is None else graph)
+
     def rows(self, indices: Sequence[int]) -> TextBatch:
         """The captions at `indices`, which may repeat, padded to the longest; states in single precision."""
         captions = [self.captions[index] for index in indices]
@@ -105,12 +128,12 @@ class TextTable:
 
 
 def pad(pieces: Sequence[Array], empty: Array) -> tuple[Tensor, Tensor]:
-    """Pieces of different length as one zero-padded tensor, and the mask of what is real.
+    """Pieces of different length and one type as one zero-padded tensor, and the mask of what is real.
 
     `empty` is a piece of length 0: it gives the type and width when there are no pieces.
     """
     longest = max(map(len, pieces), default=0)
-    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), empty.dtype)
+    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), pieces[0].dtype if pieces else empty.dtype)
     mask = np.zeros((len(pieces), longest), np.bool_)
     for row, piece in enumerate(pieces):
         padded[row, : len(piece)] = piece

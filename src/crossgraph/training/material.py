@@ -11,6 +11,7 @@ from torch import Tensor
 from crossgraph.data.batches import Step
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
+from crossgraph.data.given_tables import given_image_table, given_text_table
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import DataError
@@ -66,10 +67,12 @@ def gather_material(
 ) -> Material:
     """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus.
 
-    A `parser` is given for methods that read scene graphs.
+    A `parser` is given for methods that read scene graphs. Of a corpus with given features, these are the features.
     """
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
+    if corpus.features is not None:
+        return Material(corpus, given_image_table(corpus), None, given_text_table(corpus))
     images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
     corpus = corpus.without(list(skipped))
     mirrored = None
