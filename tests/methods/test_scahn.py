@@ -147,11 +147,9 @@ def test_a_key_in_the_queue_changes_the_next_loss() -> None:
 def test_only_the_hash_heads_hear_the_discriminators() -> None:
     method = small_method("scahn").train()
     method.losses(training_batch())["adversary"].backward()
-    heard = gradients(
-        method, ("see", "narrow", "read", "media.image.transformer", "media.text.transformer", "contrast")
-    )
+    heard = gradients(method, ("see", "narrow", "read", "image.transformer", "text.transformer", "contrast"))
     assert not any(heard.values())
-    assert all(gradients(method, ("media.image.hash", "media.text.hash")).values())
+    assert all(gradients(method, ("image.hash", "text.hash")).values())
 
 
 def test_the_discriminators_learn_from_detached_codes_of_before_the_step() -> None:
@@ -220,9 +218,11 @@ def test_each_variant_loses_what_it_is_called_after_and_still_trains(variant: st
     assert [name for name, parameter in method.named_parameters() if parameter.grad is None] == []
 
 
-def test_every_code_length_is_a_variant() -> None:
+def test_every_other_code_length_is_a_variant() -> None:
     assert {variant for variant in Scahn.ablations if variant.startswith("bits")} == {
-        f"bits-{bits}" for bits in CODE_LENGTHS
+        f"bits-{bits}"
+        for bits in CODE_LENGTHS
+        if bits != 64  # which is the default
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def code_health(encoded: Encoded, *, distinct: int | None = None) -> CodeHealth 
         return None
     bits = encoded.embedding.shape[1]
     code: UInt8[Tensor, "n bytes"] = encoded.code
-    _, counts = code.unique(dim=0, return_counts=True)
+    _, counts = torch.unique(code, dim=0, return_counts=True)
     means = (2.0 * unpack_bits(code, bits=bits).float() - 1.0).mean(dim=0).abs()
     return CodeHealth(
         distinct=len(encoded) if distinct is None else distinct,

@@ -48,6 +48,7 @@ class LabelContrast(nn.Module):
     ) -> Float[Tensor, ""]:
         """The loss of queries among themselves, with keys and with the queue, which in training then takes the keys."""
         queue = self.queues[name]
+        assert isinstance(queue, LabelQueue)
         old, old_labels = queue.seen()
         loss = parametric_contrastive_loss(
             queries,

@@ -39,6 +39,7 @@ class PartTransformer(nn.Module):
         same = torch.eye(parts.shape[1], device=parts.device, dtype=parts.dtype).expand(len(parts), -1, -1)
         rolled: Tensor = same
         for layer in self.layers:
+            assert isinstance(layer, _Layer)
             rolled = (0.5 * layer.attention(parts, mask).mean(dim=1) + 0.5 * same) @ rolled
             parts = layer(parts, mask)
         return rolled
@@ -66,7 +67,8 @@ class _Layer(nn.Module):
         """The weights that `forward` gathers with."""
         queries, keys, _ = self._split(parts)
         logits = queries @ keys.mT / queries.shape[-1] ** 0.5 + _bias(mask, parts)
-        return logits.softmax(dim=-1)
+        weights: Tensor = logits.softmax(dim=-1)
+        return weights
 
     def _split(self, parts: Float[Tensor, "n p d"]) -> list[Tensor]:
         n, p, width = parts.shape

@@ -115,7 +115,7 @@ class Scahn(Method):
         "global-vectors": {"fine_grained": False},
         "triplet-loss": {"loss": "triplet"},
         "no-quantisation": {"quantisation": 0.0, "balance": 0.0},
-        **{f"bits-{bits}": {"bits": bits} for bits in CODE_LENGTHS},
+        **{f"bits-{bits}": {"bits": bits} for bits in CODE_LENGTHS if bits != 64},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("attention over regions and words", "PartTransformer", "documented", "abstract; released code"),
@@ -160,18 +160,15 @@ class Scahn(Method):
             residual=True,
             gru_width=config.gru_width,
         )
-        released = config.mode == "released"
-        self.media = nn.ModuleDict(
-            {
-                medium: CodeEncoder(
-                    _transformer(config, width, config.layers),
-                    width=width,
-                    bits=config.bits,
-                    scale=config.scale,
-                    companions=released,
-                )
-                for medium in MEDIA
-            }
+        self.image, self.text = (
+            CodeEncoder(
+                _transformer(config, width, config.layers),
+                width=width,
+                bits=config.bits,
+                scale=config.scale,
+                companions=config.mode == "released",
+            )
+            for _ in MEDIA
         )
         self.register_buffer("adjacency", torch.eye(sizes.labels))
         self.register_buffer("label_vectors", torch.zeros(sizes.labels, sizes.label_width))
@@ -180,6 +177,11 @@ class Scahn(Method):
         self.judges = CodeJudges(config.bits) if config.adversary else None
         self._judged: tuple[Batch, dict[str, Tensor]] | None = None
 
+    @property
+    def media(self) -> dict[str, CodeEncoder]:
+        """The encoders of both media by name."""
+        return {"image": self.image, "text": self.text}
+
     def learn(self, training_set: TrainingSet) -> None:
         """Take in which labels come together, and the vectors of their names."""
         self.adjacency.copy_(label_association(training_set.labels))
@@ -187,11 +189,11 @@ class Scahn(Method):
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """The packed code of each picture, and its bits as a unit vector."""
-        return encoded_code(self.media["image"].hash(self._image_features(images)))
+        return encoded_code(self.image.hash(self._image_features(images)))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """The packed code of each caption, and its bits as a unit vector."""
-        return encoded_code(self.media["text"].hash(self._text_features(texts)))
+        return encoded_code(self.text.hash(self._text_features(texts)))
 
     def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
         """1 - 2 (Hamming distance) / bits of every picture with every caption."""
@@ -253,7 +255,7 @@ class Scahn(Method):
         from_regions = self._votes("image", *self._regions(images), parts=images.mask.shape[1])
         from_words = self._votes("text", *self._words(texts), parts=texts.mask.shape[1])
         agreement = ((from_regions @ from_words.T) * images.mask[0][:, None] * texts.mask[0]).clamp(min=0)
-        sureness = self.media["text"].hash.map(self._text_features(texts)).abs().sum().clamp(min=1e-12)
+        sureness = self.text.hash.map(self._text_features(texts)).abs().sum().clamp(min=1e-12)
         found = from_words @ image.embedding[0].sign() / sureness
         words = int(texts.mask.sum())
         return Alignment(
@@ -306,7 +308,7 @@ class Scahn(Method):
         return {"image": self._image_features(batch.images), "text": self._text_features(batch.texts)}
 
     def _image_features(self, images: ImageBatch) -> Float[Tensor, "n d"]:
-        features: Tensor = self.media["image"](*self._regions(images))
+        features: Tensor = self.image(*self._regions(images))
         return features
 
     def _text_features(self, texts: TextBatch) -> Float[Tensor, "m d"]:
@@ -315,7 +317,7 @@ class Scahn(Method):
         if released:
             missing = max(0, RELEASED_WORDS - mask.shape[1])
             words, mask = F.pad(words, (0, 0, 0, missing)), F.pad(mask, (0, missing))
-        features: Tensor = self.media["text"](words, mask, pads=released)
+        features: Tensor = self.text(words, mask, pads=released)
         return features
 
     def _regions(self, images: ImageBatch) -> tuple[Float[Tensor, "n p d"], Bool[Tensor, "n p"]]:
