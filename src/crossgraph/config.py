@@ -74,6 +74,12 @@ class TrainingConfig(_Section):
     average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0: off")
     neighbours: int = Field(0, ge=0, description="batches of look-alikes: pick among so many neighbours; 0: random")
     validation_split: str = "val"
+    validation_slice: float = Field(
+        0.0, ge=0, lt=1, description="share of the training pictures held out to select by; 0: select by the split"
+    )
+    select_by: Literal["rsum", "map"] = Field(
+        "rsum", description="what selects the epoch: recall of captions, or mAP by labels"
+    )
     validation_shortlist: int = Field(50, ge=1, description="candidates a query when a re-ranker is validated")
     seed: int = 0
     save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")

@@ -22,3 +22,13 @@ OtherRun: TypeAlias = Annotated[
     Path | None, typer.Option("--model", help="The trained run; needed for a new gallery, or when the run has moved.")
 ]
 GalleryFolder: TypeAlias = Annotated[Path, typer.Option("--gallery", help="The gallery's folder.")]
+ProtocolName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol", help="Judge by labels: train-database, unseen-database, hash-mir, ... (docs/evaluation.md)."
+    ),
+]
+Variations: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--vary", help="With --protocol: one thing done otherwise: captions=joined. Repeatable."),
+]

@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
+from crossgraph.data.feature_cache import Array, FeatureCache, Records, RecordStore
 from crossgraph.data.graph_batches import batch_graphs
 from crossgraph.data.images import image_bytes_digest, read_image
 from crossgraph.data.text import normalise
@@ -46,14 +46,6 @@ VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 """How a picture can be shown to the encoder; "mirror" swaps left and right, as augmentation."""
 
 TEXT_BATCH = 64
-
-
-@runtime_checkable
-class Records(Protocol):
-    """Where records are read from by key: a `RecordStore`, or matrices that were given."""
-
-    def read(self, key: str) -> dict[str, Array]:
-        """The record of `key`."""
 
 
 @dataclass(frozen=True)

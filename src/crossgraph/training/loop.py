@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +19,6 @@ from torch import Tensor
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
-from crossgraph.evaluation.metrics import RetrievalMetrics
 from crossgraph.methods.contract import Method, ParameterGroup
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
@@ -43,14 +42,6 @@ from crossgraph.training.validation import Validation
 
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C and has saved where it stands; resume it."""
-
-
-@dataclass(frozen=True)
-class Selected:
-    """The epoch whose weights a run keeps, and its validation metrics."""
-
-    epoch: int
-    metrics: RetrievalMetrics
 
 
 class Trainer:
@@ -191,17 +182,17 @@ class Trainer:
         current = {name: value.detach().clone() for name, value in self.method.state_dict().items()}
         if self.average is not None:
             self.method.load_state_dict({**current, **self.average})
-        metrics = self.validation.measure(self.method, progress=self.progress)
-        facts = {"epoch": epoch + 1, "rsum": metrics.rsum, **metrics.values()}
-        better = self.position.best is None or metrics.rsum > self.position.best
+        measured = self.validation.measure(self.method, progress=self.progress)
+        facts = {"epoch": epoch + 1, **measured.values}
+        better = self.position.best is None or measured.selects > self.position.best
         if better:
             self.selected = facts
             write_tensors(self.run / WEIGHTS, self.method.state_dict(), {"selected": facts})
         self.method.load_state_dict(current)
-        best = metrics.rsum if better else self.position.best
+        best = measured.selects if better else self.position.best
         self.position = Position(epoch + 1, 0, self.position.steps_done, best)
         self._log({"validation": facts})
-        self.progress.note("validation", **{key: round(value, 2) for key, value in facts.items()}, best=better)
+        self.progress.note("validation", **{key: round(value, 3) for key, value in facts.items()}, best=better)
         self.save()
 
     def save(self) -> None:

@@ -37,14 +37,13 @@ from crossgraph.training.checkpoint import (
     write_manifest,
 )
 from crossgraph.training.falsify import Falsifier
+from crossgraph.training.held_out import training_parts, training_split
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.loop import Trainer, shrunk
 from crossgraph.training.material import Material, gather_material
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.validation import Validation
-
-TRAIN_SPLITS = ("train", "all")
 
 
 def train_run(
@@ -69,11 +68,11 @@ def train_run(
     _require_place(out, resume=resume)
     source, vocabulary = corpus, None
     if derives:
-        split = _splits(corpus, config)[0]
+        split = training_split(corpus)
         corpus, vocabulary = derive_labels(corpus, config.labels, training_split=split, cache=cache, progress=progress)
     helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
-    training_split, validation_split = _splits(corpus, config)
-    text_encoder, image_encoder = encoders_for(config, corpus, corpus.split(training_split).captions, device=device)
+    trained_on, selected_on, selection = training_parts(corpus, config)
+    text_encoder, image_encoder = encoders_for(config, corpus, trained_on.captions, device=device)
     parser = CaptionParser() if method_type(config.method).reads_graphs else None
     gather = partial(
         gather_material,
@@ -83,10 +82,18 @@ def train_run(
         parser=parser,
         progress=progress,
     )
-    material = gather(corpus.split(training_split), mirror=config.images.mirror)
-    held_out = gather(corpus.split(validation_split), mirror=False)
+    material = gather(trained_on, mirror=config.images.mirror)
+    held_out = gather(selected_on, mirror=False)
+    validation = Validation(
+        held_out,
+        config.training.validation_shortlist,
+        _first_stage(helper, held_out),
+        device=device,
+        by=config.training.select_by,
+    )
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
     manifest = _manifest(config, source, material, held_out, image_encoder, text_encoder, helper)
+    manifest["data"]["validation_split"] = selection
     if vocabulary is not None or method_type(config.method).reads_labels:
         manifest["labels"] = describe_labels(corpus, vocabulary)
     if parser is not None:
@@ -101,9 +108,7 @@ def train_run(
         config,
         run=out,
         material=material,
-        validation=Validation(
-            held_out, config.training.validation_shortlist, _first_stage(helper, held_out), device=device
-        ),
+        validation=validation,
         neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
         falsifier=Falsifier(
             material,
@@ -198,14 +203,6 @@ def _require_place(out: Path, *, resume: bool) -> None:
         raise ModelError(f"{out} holds no run to resume; train without --resume first.")
 
 
-def _splits(corpus: Corpus, config: RunConfig) -> tuple[str, str]:
-    """The split to train on and the one to select by; a corpus without splits is both."""
-    training = next((name for name in TRAIN_SPLITS if name in corpus.splits), None)
-    if training is None:
-        raise ConfigError(f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}.")
-    return training, config.training.validation_split if training == "train" else training
-
-
 def _manifest(
     config: RunConfig,
     corpus: Corpus,
@@ -239,7 +236,6 @@ def _manifest(
             "fingerprint": corpus.fingerprint(),
             "train_images": len(material.corpus),
             "train_captions": len(material.corpus.captions),
-            "validation_split": _splits(corpus, config)[1],
             "skipped": [[str(entry.path), entry.reason] for entry in skipped],
         },
         "shortlist": None if helper is None else helper.fingerprint,
