@@ -60,7 +60,10 @@ class Validation:
             )
 
     def measure(self, method: Method, *, progress: Progress) -> Measured:
-        """The method as it is, by recall of captions or by labels; leaves it in evaluation mode. Collapsed codes are noted."""
+        """The method as it is, by recall of captions or by labels; leaves it in evaluation mode.
+
+        Collapsed codes are noted.
+        """
         if self.by == "map":
             return Measured("map", self._by_labels(method, progress))
         images, texts, relevant, coarse = self._first_look(method)
