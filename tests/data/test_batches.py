@@ -34,6 +34,13 @@ def test_two_captions_a_picture_and_four_pictures_a_step_by_hand() -> None:
     assert shown(steps) == Counter(range(12))
 
 
+def test_a_dropped_tail_leaves_only_full_steps() -> None:
+    captions = numbered([2] * 10)
+    assert sorted(len(step.images) for step in plan(captions)) == [2, 4, 4]
+    assert [len(step.images) for step in plan(captions, drop_tail=True)] == [4, 4]
+    assert plan(numbered([2] * 3), drop_tail=True) == []
+
+
 counts = st.lists(st.integers(0, 6), max_size=15)
 
 

@@ -66,6 +66,7 @@ SMALL: dict[str, dict[str, object]] = {
         "word_width": 12,
         "graph_width": 8,
         "queue": 12,
+        "pair_weight": 1.0,  # 32 pairs have one partner each, and a batch of real labels has dozens
         "dropout": 0.1,
     },
     "cca": {"components": 6},

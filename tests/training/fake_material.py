@@ -20,11 +20,15 @@ from crossgraph.training.material import Material
 from crossgraph.training.validation import Validation
 
 PART_WIDTH, WHOLE_WIDTH, VOCABULARY = 6, 5, 14
-SIZES = InputSizes(part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, vocabulary=VOCABULARY)
+LABELS = 4
+SIZES = InputSizes(
+    part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, vocabulary=VOCABULARY, labels=LABELS, label_width=LABELS
+)
 MODELS: dict[str, dict[str, object]] = {
     "dual_encoder": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2},
     "kidrr": {"width": 8, "similarity_width": 6, "word_width": 6, "gru_width": 8, "dropout": 0.2, "rounds": 1},
     "racg": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
+    "scahn": {"width": 8, "heads": 2, "region_width": 8, "hidden": 8, "bits": 16, "word_width": 6, "queue": 10},
     "sgfns": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
     "cca": {"components": 4},
     "random_projection": {"components": 4, "bits": 16},
@@ -51,6 +55,8 @@ def fake_corpus(counts: list[int], *, split: str = "train") -> Corpus:
         image_splits=(split,) * len(counts),
         captions=tuple(f"caption {j} of {image}" for j, image in enumerate(links)),
         caption_image=np.array(links, dtype=np.int64),
+        labels=np.arange(len(counts))[:, None] % LABELS == np.arange(LABELS),
+        label_names=tuple(f"label {number}" for number in range(LABELS)),
     )
 
 

@@ -33,8 +33,11 @@ def plan_epoch(
     epoch: int,
     neighbours: Int[np.ndarray, "n k"] | None = None,
     mirror: bool = False,
+    drop_tail: bool = False,
 ) -> list[Step]:
     """The steps of one epoch. Pictures without captions are left out; a last step of one picture is dropped.
+
+    `drop_tail` drops every step of fewer than `batch_size` pictures.
 
     Each pass over the pictures takes their next `captions_per_image` captions in an order of this epoch.
     With `neighbours` (nearest first), a step is a random picture with look-alikes that are still to come, so that
@@ -53,7 +56,7 @@ def plan_epoch(
             else _group_neighbours(order, neighbours, batch_size, rng)
         )
         for images in groups:
-            if len(images) < 2:
+            if len(images) < (batch_size if drop_tail else 2):
                 continue
             flips = rng.random(len(images)) < 0.5 if mirror else np.zeros(len(images), dtype=bool)
             steps.append(

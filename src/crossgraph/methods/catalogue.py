@@ -15,6 +15,7 @@ from crossgraph.methods.kidrr import Kidrr
 from crossgraph.methods.racg import Racg
 from crossgraph.methods.random_codes import RandomCodes
 from crossgraph.methods.random_projection import RandomProjection
+from crossgraph.methods.scahn import Scahn
 from crossgraph.methods.semantic_matching import SemanticMatching
 from crossgraph.methods.sgfns import Sgfns
 
@@ -28,6 +29,7 @@ METHODS: dict[str, type[Method]] = {
     "dcmh": Dcmh,
     "random_projection": RandomProjection,
     "random_codes": RandomCodes,
+    "scahn": Scahn,
 }
 
 

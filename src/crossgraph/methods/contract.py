@@ -76,6 +76,15 @@ class TrainingSet:
     caption_image: Int[Tensor, " m"]
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that are stepped alike: `rate` multiplies the run's learning rate, `betas` are Adam's."""
+
+    parameters: list[nn.Parameter]
+    rate: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
 class Method(nn.Module, ABC):
     """A retrieval method. Modules are built from a config and the input sizes; nothing here seeds, prints or saves."""
 
@@ -139,6 +148,10 @@ class Method(nn.Module, ABC):
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""
         return {"joint": [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+    def groups(self, phase: str) -> list[ParameterGroup]:
+        """How the parameters of a phase are stepped; by default all alike, at the run's learning rate."""
+        return [ParameterGroup(self.phases()[phase])]
 
 
 class CosineMethod(Method):
