@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import Array, RecordStore
 from crossgraph.data.features import ImageTable, TextTable
 from crossgraph.encoders.text import TextFeatures
-from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.catalogue import METHODS, build_method
 from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Silent, Task
 from crossgraph.training.loop import Trainer
@@ -55,9 +56,15 @@ def fake_corpus(counts: list[int], *, split: str = "train") -> Corpus:
         image_splits=(split,) * len(counts),
         captions=tuple(f"caption {j} of {image}" for j, image in enumerate(links)),
         caption_image=np.array(links, dtype=np.int64),
-        labels=np.arange(len(counts))[:, None] % LABELS == np.arange(LABELS),
-        label_names=tuple(f"label {number}" for number in range(LABELS)),
     )
+
+
+def labelled(material: Material) -> Material:
+    """The same material, a label a picture."""
+    corpus = material.corpus
+    labels = np.arange(len(corpus))[:, None] % LABELS == np.arange(LABELS)
+    names = tuple(f"label {number}" for number in range(LABELS))
+    return replace(material, corpus=replace(corpus, labels=labels, label_names=names))
 
 
 def fake_images(corpus: Corpus, *, view: int = 0) -> ImageTable:
@@ -125,6 +132,8 @@ def fake_trainer(
 ) -> Trainer:
     """A trainer whose every choice follows from its arguments."""
     material = material or fake_material(mirror=mirror)
+    if METHODS[method].reads_labels:
+        material = labelled(material)
     settings = {"epochs": 3, "batch_size": 3, "captions_per_image": 2, "warmup_steps": 2, "learning_rate": 0.01}
     config = RunConfig.model_validate(
         {"method": method, "images": {"mirror": mirror}, "training": {**settings, **training}}
