@@ -12,8 +12,15 @@ from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.methods.kidrr import Kidrr
 from crossgraph.methods.racg import Racg
 from crossgraph.methods.sgfns import Sgfns
+from crossgraph.methods.tsscl import Tsscl
 
-METHODS: dict[str, type[Method]] = {"dual_encoder": DualEncoder, "kidrr": Kidrr, "racg": Racg, "sgfns": Sgfns}
+METHODS: dict[str, type[Method]] = {
+    "dual_encoder": DualEncoder,
+    "kidrr": Kidrr,
+    "racg": Racg,
+    "sgfns": Sgfns,
+    "tsscl": Tsscl,
+}
 
 
 def method_type(name: str) -> type[Method]:
