@@ -88,6 +88,21 @@ class TextTable:
     def __len__(self) -> int:
         return len(self.captions)
 
+    def extended(self, other: TextTable) -> TextTable:
+        """The captions of this table, then those of `other`, which must come from the same encoder."""
+        theirs = frozenset(other.captions)
+
+        def read(caption: str) -> TextFeatures:
+            return other.read(caption) if caption in theirs else self.read(caption)
+
+        def graph(caption: str) -> SceneGraph:
+            source = other.graph if caption in theirs else self.graph
+            assert source is not None
+            return source(caption)
+
+        captions = (*self.captions, *other.captions)
+        return TextTable(captions, self.state_width, read, None if self.graph is None else graph)
+
     def rows(self, indices: Sequence[int]) -> TextBatch:
         """The captions at `indices`, which may repeat, padded to the longest; states in single precision."""
         captions = [self.captions[index] for index in indices]

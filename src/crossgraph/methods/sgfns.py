@@ -56,6 +56,7 @@ class SgfnsConfig(HeadedConfig):
     neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
     relations: bool = Field(True, description="relation nodes on both sides; off: objects and attributes only")
     attributes: bool = Field(True, description="attribute nodes of captions; off: attributes inside objects only")
+    joined: float = Field(0.1, description="start of the gate by which a relation takes in what it joins")
     consistency: bool = Field(True, description="relations match by the objects they join, too")
     fusion: bool = Field(True, description="the fusion graph; off: the decomposable base score alone")
     negatives: Negatives = Field(
@@ -197,6 +198,7 @@ class Sgfns(Method):
             relations=config.relations,
             attributes=config.attributes,
             linked=True,
+            joined=config.joined,
         )
         self.base = LateInteraction(width, consistent=config.consistency and config.relations)
         self.fuse = FusionGraph(width, top=config.top, threshold=config.threshold) if config.fusion else None
