@@ -65,7 +65,7 @@ class TssclConfig(HeadedConfig):
     label_hidden: int = Field(256, gt=0, description="channels of the convolutions over labels")
     label_threshold: float = Field(0.3, ge=0, le=1, description="least similarity of labels joined by their texts")
     share_threshold: float = Field(0.4, ge=0, le=1, description="least share of occurrences of labels joined by them")
-    semantic_form: Literal["each", "share"] = Field("each", description="labels judged each alone, or in competition")
+    loss: Literal["each", "share"] = Field("each", description="labels are judged each alone, or in competition")
     scale: float = Field(5.0, gt=0, description="where the learned scale of label cosines starts")
     temperature: float = Field(0.2, gt=0, description="of the soft structural InfoNCE")
     row_temperature: float = Field(0.1, gt=0, description="of the structural InfoNCE of rows")
@@ -190,7 +190,7 @@ class Tsscl(Method):
         found: dict[str, Tensor] = {}
         labels = self.label_embeddings()
         if config.semantic:
-            say = label_loss if config.semantic_form == "each" else label_share_loss
+            say = label_loss if config.loss == "each" else label_share_loss
             views = [(picture, batch.labels) for picture in pictures] + [(told, batch.labels[owner])]
             found["semantic"] = torch.stack([say(z, labels, has, scale=self.scale) for z, has in views]).sum()
         if config.pair:
