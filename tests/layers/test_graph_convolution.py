@@ -30,6 +30,13 @@ def test_a_change_reaches_two_steps_along_the_graph_and_no_further(layer: Transf
     assert (moved[3:] < 1e-6).all()
 
 
+def test_alone_and_together_are_what_each_is_by_itself(layer: TransferableGraphConvolution) -> None:
+    items, graph = torch.randn(5, 4), propagation(CHAIN)
+    alone, together = layer.alone_and_together(items, graph)
+    assert torch.equal(alone, layer(items))
+    assert torch.equal(together, layer(items, graph))
+
+
 @pytest.mark.parametrize("shortcut", [True, False])
 def test_the_convolution_equals_its_formula(shortcut: bool) -> None:
     layer = TransferableGraphConvolution(4, 3, hidden=6, shortcut=shortcut).eval()

@@ -26,6 +26,7 @@ MODELS: dict[str, dict[str, object]] = {
     "kidrr": {"width": 8, "similarity_width": 6, "word_width": 6, "gru_width": 8, "dropout": 0.2, "rounds": 1},
     "racg": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
     "sgfns": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
+    "tsscl": {"width": 8, "hidden": 8, "heads": 2, "word_width": 6, "label_hidden": 4, "dropout": 0.2, "companions": 2},
 }
 
 

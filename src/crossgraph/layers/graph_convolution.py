@@ -39,12 +39,28 @@ class TransferableGraphConvolution(nn.Module):
         self, items: Float[Tensor, "n i"], graph: Float[Tensor, "n n"] | None = None
     ) -> Float[Tensor, "n d"]:
         """One vector per item. Row i of `graph` says what item i takes in, and of whom; None: of itself alone."""
+        return self._finish(*self._begin(items), graph)
+
+    def alone_and_together(
+        self, items: Float[Tensor, "n i"], graph: Float[Tensor, "n n"]
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
+        """The vectors without and with the graph; what comes before the first neighbours is computed once."""
+        begun = self._begin(items)
+        return self._finish(*begun, None), self._finish(*begun, graph)
+
+    def _begin(self, items: Float[Tensor, "n i"]) -> tuple[Float[Tensor, "n h"], Float[Tensor, "n d"] | None]:
+        """What items bring along: hidden channels before activation, and the shortcut."""
         items = self.drop(self.normalise(items))
-        hidden = self.drop(F.leaky_relu(_spread(self.first(items), graph), SLOPE))
-        found: Tensor = self.second(hidden)
-        if self.straight is not None:
-            found = found + self.straight(items)
-        return _spread(found, graph)
+        return self.first(items), None if self.straight is None else self.straight(items)
+
+    def _finish(
+        self,
+        hidden: Float[Tensor, "n h"],
+        straight: Float[Tensor, "n d"] | None,
+        graph: Float[Tensor, "n n"] | None,
+    ) -> Float[Tensor, "n d"]:
+        found: Tensor = self.second(self.drop(F.leaky_relu(_spread(hidden, graph), SLOPE)))
+        return _spread(found if straight is None else found + straight, graph)
 
 
 class LabelGraphConvolution(nn.Module):

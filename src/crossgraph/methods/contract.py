@@ -73,7 +73,7 @@ class TrainingSet:
     label_vectors: Float[Tensor, "c w"]
     captions: tuple[str, ...]
     caption_image: Int[Tensor, " m"]
-    caption_vectors: Float[Tensor, "m w"] | None = None
+    caption_vectors: Float[Tensor, "m d"] | None = None
 
 
 class Method(nn.Module, ABC):

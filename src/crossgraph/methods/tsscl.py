@@ -19,7 +19,7 @@ the picture encoder, which afterwards works on pictures alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -184,9 +184,12 @@ class Tsscl(Method):
             raise DataError("tsscl trains on labelled pictures of a training set that it was shown (Method.learn).")
         alike = self.structure.similarity(batch.rows)
         seen = self.see(batch.images)
-        alone, told = self.image_head(seen), self.text_head(self.read(batch.texts))
-        in_graph = self.image_head(seen, self._graph(batch.rows, alike)) if config.stgcn else None
-        pictures = [alone] if in_graph is None else [alone, in_graph]
+        told = self.text_head(self.read(batch.texts))
+        pictures = (
+            self.image_head.alone_and_together(seen, self._graph(batch.rows, alike))
+            if config.stgcn
+            else (self.image_head(seen),)
+        )
         found: dict[str, Tensor] = {}
         labels = self.label_embeddings()
         if config.semantic:
@@ -195,12 +198,12 @@ class Tsscl(Method):
             found["semantic"] = torch.stack([say(z, labels, has, scale=self.scale) for z, has in views]).sum()
         if config.pair:
             found["pair"] = torch.stack([pair_loss(picture, told, owner) for picture in pictures]).sum()
-        if config.transfer and in_graph is not None:
-            found["transfer"] = transfer_loss(alone, in_graph)
+        if config.transfer and config.stgcn:
+            found["transfer"] = transfer_loss(*pictures)
         if config.soft:
             found["soft"] = self._soft_structure(pictures, told, batch.labels, owner, alike)
         if config.rows:
-            sides = (alone, _mean_of_captions(told, owner, images=len(alone)))
+            sides = (pictures[0], _mean_of_captions(told, owner, images=len(seen)))
             found["rows"] = torch.stack(
                 [row_info_nce(cosine_matrix(side), alike, temperature=config.row_temperature) for side in sides]
             ).sum()
@@ -222,13 +225,13 @@ class Tsscl(Method):
 
     def _soft_structure(
         self,
-        pictures: list[Float[Tensor, "n d"]],
+        pictures: Sequence[Float[Tensor, "n d"]],
         told: Float[Tensor, "m d"],
         has: Bool[Tensor, "n c"],
         owner: Tensor,
         alike: Float[Tensor, "n n"],
     ) -> Float[Tensor, ""]:
-        """Pictures find captions, in the graph and alone, and captions find pictures."""
+        """Pictures find captions, alone and in the graph, and captions find pictures alone."""
         shares = structure_shares(has, has[owner], alike[:, owner])
         back = structure_shares(has[owner], has, alike[owner])
         heat = self.config.temperature
