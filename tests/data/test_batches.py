@@ -37,7 +37,15 @@ def test_two_captions_a_picture_and_four_pictures_a_step_by_hand() -> None:
 counts = st.lists(st.integers(0, 6), max_size=15)
 
 
-@given(counts, st.integers(2, 5), st.integers(1, 4), st.integers(0, 3), st.booleans(), st.booleans(), st.sampled_from([None, 1, 3]))
+@given(
+    counts,
+    st.integers(2, 5),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, 1, 3]),
+)
 def test_what_every_plan_keeps(
     counts: list[int],
     batch_size: int,

@@ -1,4 +1,4 @@
-"""Neighbours by text: blockwise equals all at once, and a batch sees the edges of the whole set between its pictures."""
+"""Neighbours by text: blockwise equals all at once, and a batch sees the edges of the whole set that it holds."""
 
 import numpy as np
 import pytest

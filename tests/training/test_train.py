@@ -278,8 +278,8 @@ def test_a_method_that_reads_labels_is_told_of_the_training_set_and_trains_alike
     scenes: Corpus, cache: FeatureCache, tmp_path: Path
 ) -> None:
     train(scenes, settings("tsscl"), tmp_path / "whole", cache=cache)
+    stop = Watcher(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None)
     with pytest.raises(Interrupted):
-        stop = Watcher(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None)
         train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, progress=stop)
     model = train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, resume=True)
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")

@@ -7,6 +7,7 @@ like no other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sparse
@@ -20,8 +21,8 @@ from torch import Tensor
 TOKEN = r"(?u)[^\W_]+(?:'[^\W_]+)*"
 """Letters and digits with apostrophes inside, single ones too."""
 
-Rows = NDArray[np.float32] | sparse.csr_matrix
-"""Descriptors: a dense or a sparse matrix, one row a picture."""
+Rows: TypeAlias = Any
+"""Descriptors: an array, or a sparse matrix of scipy, which has no types; one row a picture."""
 
 
 def tfidf_descriptors(
@@ -62,4 +63,5 @@ def state_descriptors(
 
 def dense(rows: Rows) -> NDArray[np.float32]:
     """The same rows as an array."""
-    return rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+    found: NDArray[np.float32] = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+    return found

@@ -35,9 +35,7 @@ class TransferableGraphConvolution(nn.Module):
         self.first, self.second = nn.Linear(inputs, hidden), nn.Linear(hidden, width)
         self.straight = nn.Linear(inputs, width, bias=False) if shortcut else None
 
-    def forward(
-        self, items: Float[Tensor, "n i"], graph: Float[Tensor, "n n"] | None = None
-    ) -> Float[Tensor, "n d"]:
+    def forward(self, items: Float[Tensor, "n i"], graph: Float[Tensor, "n n"] | None = None) -> Float[Tensor, "n d"]:
         """One vector per item. Row i of `graph` says what item i takes in, and of whom; None: of itself alone."""
         return self._finish(*self._begin(items), graph)
 

@@ -64,8 +64,8 @@ class TrainingSet:
     """What a method may know of all training pictures before the first step.
 
     `labels` say which picture has which label, `label_vectors` are frozen vectors of the names of labels, and
-    `captions` with `caption_image` are the texts as they were read; `caption_vectors` are the means of their frozen word
-    states, where the text encoder gives any.
+    `captions` with `caption_image` are the texts as they were read; `caption_vectors` are the means of their frozen
+    word states, where the text encoder gives any.
     """
 
     labels: Bool[Tensor, "n c"]

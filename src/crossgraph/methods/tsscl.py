@@ -10,11 +10,11 @@ the picture encoder, which afterwards works on pictures alone.
 
 | module of the abstract                       | class                        | status |
 |----------------------------------------------|------------------------------|--------|
-| text as supervision of picture structure     | TextStructure                | purpose documented, formulas reconstructed |
-| structure transfer GCN                       | TransferableGraphConvolution | purpose documented, formulas reconstructed |
-| text as supervision of label structure       | LabelGraphConvolution        | purpose documented, formulas reconstructed |
-| semantic consistency losses                  | losses.semantic              | purpose documented, formulas reconstructed |
-| structural InfoNCE losses                    | losses.structure             | purpose documented, formulas reconstructed |
+| text as supervision of picture structure     | TextStructure                | purpose documented, formulas ours |
+| structure transfer GCN                       | TransferableGraphConvolution | purpose documented, formulas ours |
+| text as supervision of label structure       | LabelGraphConvolution        | purpose documented, formulas ours |
+| semantic consistency losses                  | losses.semantic              | purpose documented, formulas ours |
+| structural InfoNCE losses                    | losses.structure             | purpose documented, formulas ours |
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class TssclConfig(HeadedConfig):
     dropout: float = Field(0.3, ge=0, lt=1, description="of features, in training")
     shortcut: bool = Field(True, description="a linear map beside the two layers of an encoder")
     descriptor: Literal["tfidf", "states"] = Field("tfidf", description="texts compared by words, or by frozen states")
-    scope: Literal["global", "batch"] = Field("global", description="neighbours among all training pictures, or a batch")
+    scope: Literal["global", "batch"] = Field(
+        "global", description="neighbours among all training pictures, or in a batch"
+    )
     neighbours: int = Field(10, ge=1, description="of a picture in the text graph")
     companions: int = Field(4, ge=0, description="neighbours that share a picture's batch, where scope is global")
     stgcn: bool = Field(True, description="the structure transfer graph convolution; off: pictures alone")
@@ -101,7 +103,9 @@ class Tsscl(Method):
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("text as supervision of structure", "TextStructure", "documented", DOCUMENTED),
         Provenance("nearest neighbours by TF-IDF", "graphs.neighbours", "reconstructed", "ours"),
-        Provenance("neighbours meet in a batch", "Tsscl.companions", "reconstructed", "after Cluster-GCN (Chiang 2019)"),
+        Provenance(
+            "neighbours meet in a batch", "Tsscl.companions", "reconstructed", "after Cluster-GCN (Chiang 2019)"
+        ),
         Provenance("structure transfer GCN", "TransferableGraphConvolution", "documented", DOCUMENTED),
         Provenance(
             "transfer by shared weights", "TransferableGraphConvolution", "reconstructed", "our reading of transfer"
@@ -257,9 +261,7 @@ class Tsscl(Method):
         )
 
 
-def _readers(
-    config: TssclConfig, sizes: InputSizes
-) -> tuple[AttendedImage | MeanImage, AttendedText | MeanText]:
+def _readers(config: TssclConfig, sizes: InputSizes) -> tuple[AttendedImage | MeanImage, AttendedText | MeanText]:
     """What makes one vector of a picture, and of a caption."""
     words = {"vocabulary": sizes.vocabulary, "state_width": sizes.state_width, "word_width": config.word_width}
     if config.encoder == "mean":

@@ -159,8 +159,9 @@ def caption_vectors(material: Material, *, block: int = 2048) -> Float[torch.Ten
     """The mean frozen word state of each training caption; none where words have no frozen states."""
     if not material.texts.state_width:
         return None
-    blocks = [material.texts.rows(range(i, min(i + block, len(material.texts))))
-              for i in range(0, len(material.texts), block)]
+    blocks = [
+        material.texts.rows(range(i, min(i + block, len(material.texts)))) for i in range(0, len(material.texts), block)
+    ]
     return torch.cat([masked_mean(block.states, block.mask) for block in blocks if block.states is not None])
 
 
