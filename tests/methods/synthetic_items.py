@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.contract import InputSizes, Method, TrainingSet
+from crossgraph.methods.contract import ClosedForm, InputSizes, Method, TrainingSet
 from crossgraph.types import (
     ATTRIBUTE,
     OBJECT,
@@ -57,11 +57,27 @@ SMALL: dict[str, dict[str, object]] = {
         "dropout": 0.1,
         "candidates": 0,
     },
+    "scahn": {
+        "width": 16,
+        "heads": 4,
+        "region_width": 16,
+        "hidden": 16,
+        "bits": 32,
+        "word_width": 12,
+        "graph_width": 8,
+        "queue": 12,
+        "dropout": 0.1,
+    },
     "tsscl": {"width": 16, "hidden": 16, "heads": 4, "word_width": 12, "label_hidden": 8, "dropout": 0.1},
+    "cca": {"components": 6},
+    "semantic_matching": {"costs": (0.1, 1.0)},
+    "dcmh": {"width": 32, "bits": 32, "dropout": 0.1},
+    "random_projection": {"components": 6, "bits": 32},
+    "random_codes": {"bits": 32},
 }
 """Settings that make a method quick; a method without an entry is only narrowed."""
 
-LOSSES: dict[str, tuple[str, ...]] = {"tsscl": ("each", "share")}
+LOSSES: dict[str, tuple[str, ...]] = {"scahn": ("paco", "triplet"), "tsscl": ("each", "share")}
 """What `loss` may be for a method, where it is not a ranking loss of pairs."""
 
 
@@ -89,11 +105,14 @@ class Caption:
 
 
 def small_method(name: str, inputs: str = "ids", **changes: object) -> Method:
-    """An untrained method of tiny width, in evaluation mode."""
+    """A method of tiny width, in evaluation mode: untrained, or solved for random pairs where it is solved at all."""
     settings = {**SMALL.get(name, {"width": 16}), **changes}
     method = build_method(name, settings, SIZES[inputs]).eval()
     if method.reads_labels:
         method.learn(training_set())
+    if isinstance(method, ClosedForm):
+        first = int(torch.randint(1000, ()))
+        method.fit([training_batch(inputs, images=12, captions=30, seed=first + more) for more in range(3)])
     return method
 
 

@@ -163,15 +163,3 @@ def test_training_before_the_training_set_is_known_is_refused() -> None:
     untold = build_method("tsscl", method().config.model_dump(), SIZES["ids"])
     with pytest.raises(DataError, match="shown"):
         untold.losses(training_batch())
-
-
-def test_regions_and_words_are_explained_by_what_each_says_alone() -> None:
-    told, picture, caption = method(), draw_pictures(1, seed=4), draw_captions(1, seed=4)
-    with torch.no_grad():
-        image, text = image_batch(picture), text_batch(caption)
-        found = told.explain(image, text)
-        alone = told.encode_texts(replace(text, mask=text.mask & (torch.arange(text.mask.shape[1]) == 0)))
-        expected = alone.embedding[0] @ told.encode_images(image).embedding[0]
-    assert found.word_scores[0].item() == pytest.approx(expected.item(), abs=1e-6)
-    sums = found.weights.sum(dim=0)
-    assert (((sums - 1).abs() < 1e-5) | (sums == 0)).all()

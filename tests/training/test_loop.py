@@ -269,7 +269,7 @@ def test_the_weights_that_are_kept_are_those_of_the_best_epoch(tmp_path: Path) -
     weights, _ = read_tensors(tmp_path / WEIGHTS)
     trainer = fake_trainer(tmp_path)
     trainer.method.load_state_dict(weights)
-    assert trainer.validation.measure(trainer.method, progress=trainer.progress).rsum == pytest.approx(best["rsum"])
+    assert trainer.validation.measure(trainer.method, progress=trainer.progress).selects == pytest.approx(best["rsum"])
 
 
 def test_with_an_average_the_averaged_weights_are_kept(tmp_path: Path) -> None:

@@ -301,3 +301,23 @@ def test_companions_share_their_batches(tmp_path: Path, monkeypatch: pytest.Monk
     trainer = fake_trainer(tmp_path / "run", material=fake_material([1] * 6), batch_size=4, captions_per_image=1)
     for step in trainer._plan(0):
         assert all(image ^ 1 in step.images for image in step.images)
+
+
+def test_a_slice_of_the_training_pictures_selects_and_is_not_trained_on(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    chosen = settings(validation_slice=0.2, select_by="map", epochs=1)
+    train(scenes, chosen, tmp_path / "run", cache=cache)
+    manifest = read_manifest(tmp_path / "run")
+    assert manifest["data"]["train_images"] == 16
+    assert manifest["data"]["validation_split"] == "slice of train"
+    assert 0 < manifest["selected"]["map"] <= 1
+
+
+def test_a_run_from_before_there_were_slices_still_loads(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    manifest = json.loads((tmp_path / "run" / MANIFEST).read_text())
+    for name in ("validation_slice", "select_by"):
+        del manifest["config"]["training"][name]
+    (tmp_path / "run" / MANIFEST).write_text(json.dumps(manifest))
+    assert load_model(tmp_path / "run", cache=cache).config.training.select_by == "rsum"

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
+from crossgraph.data.feature_cache import Array, FeatureCache, Records, RecordStore
 from crossgraph.data.graph_batches import batch_graphs
 from crossgraph.data.images import image_bytes_digest, read_image
 from crossgraph.data.text import normalise
@@ -58,7 +58,7 @@ class ImageTable:
     paths: tuple[Path, ...]
     kept: tuple[int, ...]
     keys: tuple[str, ...]
-    store: RecordStore
+    store: Records
     part_width: int
     whole_width: int
 
@@ -120,12 +120,12 @@ class TextTable:
 
 
 def pad(pieces: Sequence[Array], empty: Array) -> tuple[Tensor, Tensor]:
-    """Pieces of different length as one zero-padded tensor, and the mask of what is real.
+    """Pieces of different length and one type as one zero-padded tensor, and the mask of what is real.
 
     `empty` is a piece of length 0: it gives the type and width when there are no pieces.
     """
     longest = max(map(len, pieces), default=0)
-    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), empty.dtype)
+    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), pieces[0].dtype if pieces else empty.dtype)
     mask = np.zeros((len(pieces), longest), np.bool_)
     for row, piece in enumerate(pieces):
         padded[row, : len(piece)] = piece

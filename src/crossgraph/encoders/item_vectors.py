@@ -1,82 +1,80 @@
-"""From a picture's parts, or a sentence's words, to one vector: weighed by attention, or the plain mean."""
+"""One vector for a whole picture and one for a whole caption, with nothing to learn by gradient."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.data.text import PADDING
-from crossgraph.encoders.gru import WordEncoder
-from crossgraph.layers.pooling import HeadPooling, masked_mean
-from crossgraph.layers.projection import ResidualProjection
+from crossgraph.data.text import UNKNOWN
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.layers.pooling import masked_mean
 from crossgraph.types import ImageBatch, TextBatch
 
+PictureVector = Literal["parts", "whole", "both"]
+"""Which frozen features stand for a picture: the mean of its parts, its whole-picture vector, or both in a row."""
 
-class AttendedImage(nn.Module):
-    """Parts are projected and pooled by heads; the projected whole is added."""
 
-    def __init__(self, part_width: int, whole_width: int, *, width: int, heads: int, dropout: float) -> None:
+def picture_width(which: PictureVector, *, part_width: int, whole_width: int) -> int:
+    """How wide `picture_vectors` are."""
+    return {"parts": part_width, "whole": whole_width, "both": part_width + whole_width}[which]
+
+
+def picture_vectors(images: ImageBatch, *, which: PictureVector) -> Float[Tensor, "n d"]:
+    """One vector per picture; the mean of parts is over real parts."""
+    if which == "whole":
+        return images.whole
+    mean = masked_mean(images.parts, images.mask)
+    return mean if which == "parts" else torch.cat([mean, images.whole], dim=1)
+
+
+class CaptionVector(nn.Module):
+    """Captions as vectors: TF-IDF of their words where they come as ids, the mean of their frozen states otherwise.
+
+    Words are weighed by ln((1 + captions) / (1 + captions with the word)) + 1, and vectors have length 1, as
+    scikit-learn's are. Until `count` has seen the training captions all words weigh alike. Ids are ordered by
+    frequency, so that `most_words` keeps the frequent ones; the rest count as unknown.
+    """
+
+    def __init__(self, *, vocabulary: int, state_width: int, most_words: int | None = None) -> None:
         super().__init__()
-        self.width = width
-        self.see = ResidualProjection(part_width, width, dropout=dropout)
-        self.see_whole = ResidualProjection(whole_width, width, dropout=dropout)
-        self.pool = HeadPooling(width, heads=heads)
+        if (vocabulary > 0) == (state_width > 0):
+            raise ConfigError(
+                f"a caption is either ids or states: give vocabulary or state_width, got {vocabulary} and "
+                f"{state_width}."
+            )
+        self.reads_ids = vocabulary > 0
+        self.width = min(vocabulary, most_words or vocabulary) if self.reads_ids else state_width
+        self.register_buffer("rarity", torch.ones(self.width if self.reads_ids else 0))
+        self.rarity: Tensor
 
-    def forward(self, images: ImageBatch) -> Float[Tensor, "n d"]:
-        """One vector per picture."""
-        pooled: Tensor = self.pool(self.see(images.parts), images.mask) + self.see_whole(images.whole)
-        return pooled
-
-
-class MeanImage(nn.Module):
-    """The mean of the parts beside the whole; nothing is learnt."""
-
-    def __init__(self, part_width: int, whole_width: int) -> None:
-        super().__init__()
-        self.width = part_width + whole_width
-
-    def forward(self, images: ImageBatch) -> Float[Tensor, "n d"]:
-        """One vector per picture."""
-        return torch.cat([masked_mean(images.parts, images.mask), images.whole], dim=1)
-
-
-class AttendedText(nn.Module):
-    """Words are mapped and pooled by heads; their mean is added."""
-
-    def __init__(
-        self, *, vocabulary: int, state_width: int, word_width: int, width: int, heads: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.width = width
-        self.read = WordEncoder(
-            width,
-            vocabulary=vocabulary,
-            state_width=state_width,
-            word_width=word_width,
-            dropout=dropout,
-            residual=True,
-            gru_width=0,
-        )
-        self.pool = HeadPooling(width, heads=heads)
+    def count(self, captions: Iterable[TextBatch]) -> None:
+        """Learn how rare each word is; frozen states need none of it."""
+        if not self.reads_ids:
+            return
+        found = torch.zeros(self.width, dtype=torch.float64)
+        total = 0
+        for texts in captions:
+            found += (self._counts(texts) > 0).sum(dim=0).double().cpu()
+            total += len(texts)
+        self.rarity.copy_(torch.log((1 + total) / (1 + found)) + 1)
 
     def forward(self, texts: TextBatch) -> Float[Tensor, "m d"]:
-        """One vector per caption."""
-        words = self.read(texts)
-        pooled: Tensor = self.pool(words, texts.mask) + masked_mean(words, texts.mask)
-        return pooled
+        """One vector per caption; zero for a caption without words."""
+        if self.reads_ids:
+            return F.normalize(self._counts(texts) * self.rarity, dim=1)
+        if texts.states is None:
+            raise ModelError("this method reads word states, which the texts lack; encode them as in training.")
+        return masked_mean(texts.states, texts.mask)
 
-
-class MeanText(nn.Module):
-    """The mean of frozen word states, or of learned word vectors."""
-
-    def __init__(self, *, vocabulary: int, state_width: int, word_width: int) -> None:
-        super().__init__()
-        self.width = state_width or word_width
-        self.embedding = nn.Embedding(vocabulary, word_width, padding_idx=PADDING) if vocabulary else None
-
-    def forward(self, texts: TextBatch) -> Float[Tensor, "m d"]:
-        """One vector per caption."""
-        words = texts.states if self.embedding is None else self.embedding(texts.ids)
-        assert words is not None, "texts come with what the encoder of the run gives"
-        return masked_mean(words, texts.mask)
+    def _counts(self, texts: TextBatch) -> Float[Tensor, "m d"]:
+        """How often each word occurs in each caption."""
+        if texts.ids is None:
+            raise ModelError("this method reads word ids, which the texts lack; encode them as in training.")
+        known = texts.ids.masked_fill(texts.ids >= self.width, UNKNOWN)
+        counts = torch.zeros(len(texts), self.width, device=known.device)
+        return counts.scatter_add_(1, known, texts.mask.to(counts.dtype))

@@ -7,7 +7,7 @@ agree. `score_pairs` is the same function along the diagonal, for shortlists and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
+from crossgraph.layers.hash_head import code_cosines, paired_code_cosines
+from crossgraph.layers.occlusion import explain_by_occlusion
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
@@ -64,8 +66,8 @@ class TrainingSet:
     """What a method may know of all training pictures before the first step.
 
     `labels` say which picture has which label, `label_vectors` are frozen vectors of the names of labels, and
-    `captions` with `caption_image` are the texts as they were read; `caption_vectors` are the means of their frozen
-    word states, where the text encoder gives any.
+    `captions` with `caption_image` are the texts as they were read, none where features came in the place of texts;
+    `caption_vectors` are the means of their frozen word states, where the text encoder gives any.
     """
 
     labels: Bool[Tensor, "n c"]
@@ -146,3 +148,47 @@ class Method(nn.Module, ABC):
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""
         return {"joint": [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+
+class CosineMethod(Method):
+    """A method whose score is the cosine of the two embeddings, explained by leaving out words and regions."""
+
+    reranks: ClassVar[bool] = False
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """Cosine of every picture with every caption; of codes exactly 1 - 2 (Hamming distance) / bits."""
+        if images.code is not None:
+            return code_cosines(images.embedding, texts.embedding)
+        return images.embedding @ texts.embedding.T
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """Cosine row by row."""
+        if images.code is not None:
+            return paired_code_cosines(images.embedding, texts.embedding)
+        return (images.embedding * texts.embedding).sum(dim=-1)
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """What the score loses without each word, and without a word and a region together."""
+        return explain_by_occlusion(
+            images, texts, encode_images=self.encode_images, encode_texts=self.encode_texts, score=self.score
+        )
+
+
+class ClosedForm(CosineMethod):
+    """A method that is solved, not trained: it has no phases, and training calls `fit` once in the place of steps."""
+
+    @abstractmethod
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Solve for what encoding needs, kept in buffers of a size known beforehand, which are saved.
+
+        `batches` hold every training picture once with all its captions, and again mirrored where a run trains on
+        mirrored pictures. They may be read several times and come in the same order each time.
+        """
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """None: there is nothing to step."""
+        return {}
+
+    def phases(self) -> dict[str, list[nn.Parameter]]:
+        """None: there is nothing to step."""
+        return {}

@@ -28,7 +28,8 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from crossgraph.encoders.item_vectors import AttendedImage, AttendedText, MeanImage, MeanText
+from crossgraph.encoders.attended_vectors import AttendedImage, AttendedText
+from crossgraph.encoders.item_vectors import CaptionVector, picture_vectors, picture_width
 from crossgraph.errors import ConfigError, DataError
 from crossgraph.graphs.descriptors import Rows, state_descriptors, tfidf_descriptors
 from crossgraph.graphs.labels import cooccurrence_edges, label_similarity, text_guided_edges
@@ -42,8 +43,8 @@ from crossgraph.losses.structure import (
     soft_info_nce,
     structure_shares,
 )
-from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig, TrainingSet
-from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
+from crossgraph.methods.contract import CosineMethod, HeadedConfig, InputSizes, MethodConfig, TrainingSet
+from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
 class TssclConfig(HeadedConfig):
@@ -56,7 +57,9 @@ class TssclConfig(HeadedConfig):
     word_width: int = Field(300, gt=0, description="width of a learned word vector")
     dropout: float = Field(0.3, ge=0, lt=1, description="of features, in training")
     shortcut: bool = Field(True, description="a linear map beside the two layers of an encoder")
-    descriptor: Literal["tfidf", "states"] = Field("tfidf", description="texts compared by words, or by frozen states")
+    descriptor: Literal["tfidf", "states"] = Field(
+        "tfidf", description="texts are compared by words (where there are any), or by frozen states"
+    )
     scope: Literal["global", "batch"] = Field(
         "global", description="neighbours among all training pictures, or in a batch"
     )
@@ -82,12 +85,11 @@ class TssclConfig(HeadedConfig):
 DOCUMENTED = "the abstract names it; formulas, sizes and weights are ours"
 
 
-class Tsscl(Method):
+class Tsscl(CosineMethod):
     """Two encoders guided in training by the structure of the texts; one embedding a side, cosine score."""
 
     name: ClassVar[str] = "tsscl"
     config_type: ClassVar[type[MethodConfig]] = TssclConfig
-    reranks: ClassVar[bool] = False
     reads_labels: ClassVar[bool] = True
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "no-stgcn": {"stgcn": False},
@@ -173,14 +175,6 @@ class Tsscl(Method):
         """One unit vector per caption."""
         return Encoded(F.normalize(self.text_head(self.read(texts)), dim=-1))
 
-    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """Cosine of every picture with every caption."""
-        return images.embedding @ texts.embedding.T
-
-    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
-        """Cosine row by row."""
-        return (images.embedding * texts.embedding).sum(dim=-1)
-
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Up to six losses: what items say, pairs, transfer, soft and row-wise structure, and labels."""
         config, owner = self.config, batch.caption_image
@@ -244,39 +238,35 @@ class Tsscl(Method):
             total = total + soft_info_nce(picture, told, shares, temperature=heat)
         return total
 
-    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
-        """What each region and each word say by themselves: cosines of a picture of one region, a text of one word.
 
-        `word_scores` are the cosines of each word alone with the whole picture.
-        """
-        image, text = self.encode_images(images), self.encode_texts(texts)
-        regions, words = self.encode_images(_each_region(images)), self.encode_texts(_each_word(texts))
-        pairs = (regions.embedding @ words.embedding.T).clamp(min=0) * images.mask[0][:, None]
-        return Alignment(
-            words=texts.words[0],
-            boxes=images.boxes[0],
-            weights=pairs / pairs.sum(dim=0, keepdim=True).clamp(min=1e-12),
-            word_scores=words.embedding @ image.embedding[0],
-            score=float(self.score_pairs(image, text)[0]),
-        )
+class MeanImage(nn.Module):
+    """The mean of a picture's parts beside its whole vector; nothing is learnt."""
+
+    def __init__(self, sizes: InputSizes) -> None:
+        super().__init__()
+        self.width = picture_width("both", part_width=sizes.part_width, whole_width=sizes.whole_width)
+
+    def forward(self, images: ImageBatch) -> Float[Tensor, "n d"]:
+        """One vector per picture."""
+        return picture_vectors(images, which="both")
 
 
-def _readers(config: TssclConfig, sizes: InputSizes) -> tuple[AttendedImage | MeanImage, AttendedText | MeanText]:
+def _readers(config: TssclConfig, sizes: InputSizes) -> tuple[AttendedImage | MeanImage, AttendedText | CaptionVector]:
     """What makes one vector of a picture, and of a caption."""
-    words = {"vocabulary": sizes.vocabulary, "state_width": sizes.state_width, "word_width": config.word_width}
+    words = {"vocabulary": sizes.vocabulary, "state_width": sizes.state_width}
     if config.encoder == "mean":
-        return MeanImage(sizes.part_width, sizes.whole_width), MeanText(**words)
+        return MeanImage(sizes), CaptionVector(**words)
     shape = {"width": config.width, "heads": config.heads}
     return (
         AttendedImage(sizes.part_width, sizes.whole_width, **shape, dropout=config.dropout),
-        AttendedText(**words, **shape, dropout=config.dropout),
+        AttendedText(**words, word_width=config.word_width, **shape, dropout=config.dropout),
     )
 
 
 def _descriptors(config: TssclConfig, training_set: TrainingSet) -> Rows:
     """The frozen description of each training picture by its texts."""
     images, owner = len(training_set.labels), training_set.caption_image
-    if config.descriptor == "tfidf":
+    if config.descriptor == "tfidf" and training_set.captions:
         return tfidf_descriptors(training_set.captions, owner, images=images)
     if training_set.caption_vectors is None:
         raise ConfigError(
@@ -289,20 +279,3 @@ def _descriptors(config: TssclConfig, training_set: TrainingSet) -> Rows:
 def _mean_of_captions(told: Float[Tensor, "m d"], owner: Tensor, *, images: int) -> Float[Tensor, "n d"]:
     """The mean direction of each picture's captions; zero for a picture without any."""
     return told.new_zeros(images, told.shape[1]).index_add(0, owner, F.normalize(told, dim=1))
-
-
-def _each_region(images: ImageBatch) -> ImageBatch:
-    """One picture per region of the only picture; the vector of the whole goes with each."""
-    parts, boxes = images.parts[0][:, None], images.boxes[0][:, None]
-    return ImageBatch(parts, images.mask[0][:, None], boxes, images.whole.expand(len(parts), -1))
-
-
-def _each_word(texts: TextBatch) -> TextBatch:
-    """One caption per word of the only caption."""
-    real = texts.mask[0]
-    return TextBatch(
-        real[real][:, None],
-        tuple((word,) for word in texts.words[0]),
-        None if texts.ids is None else texts.ids[0][real][:, None],
-        None if texts.states is None else texts.states[0][real][:, None],
-    )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,8 +19,7 @@ from torch import Tensor
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
-from crossgraph.evaluation.metrics import RetrievalMetrics
-from crossgraph.methods.contract import Method
+from crossgraph.methods.contract import ClosedForm, Method
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
     LAST,
@@ -34,7 +33,7 @@ from crossgraph.training.checkpoint import (
     write_tensors,
 )
 from crossgraph.training.falsify import LOOK_ALIKES, Falsifier
-from crossgraph.training.material import Material
+from crossgraph.training.material import Material, TrainingPass
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.schedule import hardness, learning_rate_factor
@@ -43,14 +42,6 @@ from crossgraph.training.validation import Validation
 
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C and has saved where it stands; resume it."""
-
-
-@dataclass(frozen=True)
-class Selected:
-    """The epoch whose weights a run keeps, and its validation metrics."""
-
-    epoch: int
-    metrics: RetrievalMetrics
 
 
 class Trainer:
@@ -87,7 +78,7 @@ class Trainer:
         }
         self.average = (
             {name: value.detach().clone() for name, value in method.state_dict().items()}
-            if config.training.average
+            if config.training.average and self.optimisers
             else None
         )
         self.position = Position()
@@ -104,12 +95,24 @@ class Trainer:
         """Run to the last epoch from wherever the position is; returns the selected epoch and its metrics."""
         self.run.mkdir(parents=True, exist_ok=True)
         _forget_after(self.run / LOG, self.position)
-        with _stop_requested() as stop:
-            while self.position.epoch < self.training.epochs:
-                self._epoch(stop)
-                self._validate()
+        if isinstance(self.method, ClosedForm):
+            self._fit(self.method)
+        else:
+            with _stop_requested() as stop:
+                while self.position.epoch < self.training.epochs:
+                    self._epoch(stop)
+                    self._validate()
         assert self.selected is not None  # every epoch validates
         return self.selected
+
+    def _fit(self, method: ClosedForm) -> None:
+        """Solve once and validate once, unless that is done: there is nothing in between to resume."""
+        if self.position.epoch:
+            return
+        with self.progress.task("fit in closed form", 1) as task, torch.no_grad():
+            method.fit(TrainingPass(self.material, self.training.batch_size, self.device))
+            task.advance(1)
+        self._validate()
 
     def _plan(self, epoch: int) -> list[Step]:
         return plan_epoch(
@@ -195,17 +198,17 @@ class Trainer:
         current = {name: value.detach().clone() for name, value in self.method.state_dict().items()}
         if self.average is not None:
             self.method.load_state_dict(self.average)
-        metrics = self.validation.measure(self.method, progress=self.progress)
-        facts = {"epoch": epoch + 1, "rsum": metrics.rsum, **metrics.values()}
-        better = self.position.best is None or metrics.rsum > self.position.best
+        measured = self.validation.measure(self.method, progress=self.progress)
+        facts = {"epoch": epoch + 1, **measured.values}
+        better = self.position.best is None or measured.selects > self.position.best
         if better:
             self.selected = facts
             write_tensors(self.run / WEIGHTS, self.method.state_dict(), {"selected": facts})
         self.method.load_state_dict(current)
-        best = metrics.rsum if better else self.position.best
+        best = measured.selects if better else self.position.best
         self.position = Position(epoch + 1, 0, self.position.steps_done, best)
         self._log({"validation": facts})
-        self.progress.note("validation", **{key: round(value, 2) for key, value in facts.items()}, best=better)
+        self.progress.note("validation", **{key: round(value, 3) for key, value in facts.items()}, best=better)
         self.save()
 
     def save(self) -> None:
