@@ -31,6 +31,7 @@ MODELS: dict[str, dict[str, object]] = {
     "racg": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
     "scahn": {"width": 8, "heads": 2, "region_width": 8, "hidden": 8, "bits": 16, "word_width": 6, "queue": 10},
     "sgfns": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
+    "tsscl": {"width": 8, "hidden": 8, "heads": 2, "word_width": 6, "label_hidden": 4, "dropout": 0.2, "companions": 2},
     "cca": {"components": 4},
     "random_projection": {"components": 4, "bits": 16},
 }

@@ -66,7 +66,8 @@ class TrainingSet:
     """What a method may know of all training pictures before the first step.
 
     `labels` say which picture has which label, `label_vectors` are frozen vectors of the names of labels, and
-    `captions` with `caption_image` are the texts as they were read.
+    `captions` with `caption_image` are the texts as they were read, none where features came in the place of texts;
+    `caption_vectors` are the means of their frozen word states, where the text encoder gives any.
     """
 
     labels: Bool[Tensor, "n c"]
@@ -74,6 +75,7 @@ class TrainingSet:
     label_vectors: Float[Tensor, "c w"]
     captions: tuple[str, ...]
     caption_image: Int[Tensor, " m"]
+    caption_vectors: Float[Tensor, "m d"] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,13 @@ class Method(nn.Module, ABC):
 
         Called for methods that read labels. What encoding needs of it must be kept in buffers, which are saved.
         """
+
+    def companions(self) -> Int[Tensor, "n k"] | None:
+        """Which other training pictures should share each one's batch, nearest first; none by default.
+
+        Asked after `learn`, for methods whose losses look at neighbours.
+        """
+        return None
 
     @abstractmethod
     def encode_images(self, images: ImageBatch) -> Encoded:

@@ -63,7 +63,10 @@ class Trainer:
     ) -> None:
         self.method, self.training, self.run = method.to(device), config.training, run
         self.material, self.validation = material, validation
-        self.neighbours = None if neighbours is None else neighbours.numpy()
+        companions = method.companions()
+        given = companions if neighbours is None else neighbours
+        self.neighbours = None if given is None else given.cpu().numpy()
+        self.group_size = None if companions is None or neighbours is not None else companions.shape[1] + 1
         self.falsifier, self.look_alikes = falsifier, torch.empty(0, 0, dtype=torch.long)
         self.mirror = config.images.mirror
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
@@ -114,6 +117,7 @@ class Trainer:
             seed=self.training.seed,
             epoch=epoch,
             neighbours=self.neighbours,
+            group_size=self.group_size,
             mirror=self.mirror,
             drop_tail=self.training.drop_tail,
         )
