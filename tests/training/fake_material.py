@@ -34,6 +34,9 @@ MODELS: dict[str, dict[str, object]] = {
     "tsscl": {"width": 8, "hidden": 8, "heads": 2, "word_width": 6, "label_hidden": 4, "dropout": 0.2, "companions": 2},
     "cca": {"components": 4},
     "random_projection": {"components": 4, "bits": 16},
+    "random_codes": {"bits": 16},
+    "semantic_matching": {"costs": (0.1, 1.0)},
+    "dcmh": {"width": 16, "bits": 16},
 }
 
 
