@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -16,6 +17,10 @@ from crossgraph.data.features import FeatureCache
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, GalleryError
+from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
+from crossgraph.evaluation.label_scores import code_facts, score_direction
+from crossgraph.evaluation.label_search import LabelledItems
+from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
@@ -104,7 +109,7 @@ def evaluate(
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
-    texts = model.encode_sentences(corpus.captions, progress=progress)
+    texts = model.encode_corpus_texts(corpus, progress=progress)
     seed = model.config.training.seed
     if two_stage_k is None:
         scores = score_corpus(model.method, images, texts, progress=progress)
@@ -141,17 +146,83 @@ def evaluate_seeds(
     Raises `ConfigError` when two of them have the same weights: that deviation would mean nothing.
     """
     corpus = open_corpus(data) if isinstance(data, (Path, str)) else data
+    return over_seeds(
+        [
+            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress)
+            for model in _distinct(runs)
+        ]
+    )
+
+
+def evaluate_by_labels(
+    runs: Sequence[TrainedModel | Path | str],
+    data: Corpus | Path | str,
+    protocol: LabelProtocol | str = "train-database",
+    *,
+    progress: Progress = Silent(),
+) -> LabelReport:
+    """Label retrieval of one or more runs of one recipe, both ways, under one protocol.
+
+    Raises `ConfigError` for a run whose epoch was selected on the queries, unless the protocol allows it, or that was
+    trained on another drawing of the corpus; `DataError` for a corpus without labels or without the splits asked for.
+    """
+    keep_freed_memory()
+    chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    corpus = chosen.drawn(open_corpus(data) if isinstance(data, (Path, str)) else data)
+    models = _distinct(runs)
+    for model in models:
+        _refuse_tainted(model, corpus, chosen)
+    found = tuple(
+        _label_run(model, chosen.needed(model.with_labels(corpus, progress=progress)), chosen, progress)
+        for model in models
+    )
+    require_same_task(found)
+    return LabelReport(corpus.name, chosen, found)
+
+
+def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> LabelRun:
+    images, corpus = encode_corpus_images(model, corpus, progress=progress)
+    items = protocol.text_items(corpus)
+    texts, picture = model.encode_corpus_texts(items, progress=progress), items.caption_image
+    assert corpus.labels is not None  # the protocol refuses a corpus without
+    pictures = LabelledItems(images, corpus.labels, np.arange(len(corpus)))
+    captions = LabelledItems(texts, corpus.labels[picture], picture)
+    asks, searched = protocol.asks(corpus), protocol.searched(corpus)
+    facts = (code_facts(images), code_facts(texts))
+    return LabelRun(
+        model.config.method,
+        model.config.training.seed,
+        score_direction(pictures.where(asks), captions.where(searched[picture]), protocol),
+        score_direction(captions.where(asks[picture]), pictures.where(searched), protocol),
+        None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
+        f"{len(corpus.label_names)} {corpus.label_kind}",
+        f"by {model.config.training.select_by} on {model.manifest['data']['validation_split']}",
+    )
+
+
+def _refuse_tainted(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol) -> None:
+    """Raise `ConfigError` when a run knows the queries: by selection, or because it was trained on another drawing."""
+    data = model.manifest["data"]
+    if protocol.selection == "apart" and data["validation_split"] == protocol.query_split:
+        raise ConfigError(
+            f"the epoch of {model.run} was selected on split {data['validation_split']!r}, which asks the queries of "
+            f"protocol {protocol.name}; train with training.validation_slice=0.1, or vary selection=any and say so."
+        )
+    if protocol.queries == "drawn" and data["fingerprint"] != corpus.fingerprint():
+        raise ConfigError(
+            f"{model.run} was trained on other data than protocol {protocol.name} draws from {corpus.name!r}, so its "
+            "queries may have been trained on; train on the same corpus with --protocol, and the same seed."
+        )
+
+
+def _distinct(runs: Sequence[TrainedModel | Path | str]) -> list[TrainedModel]:
+    """The runs, loaded. Raises `ConfigError` when two have the same weights: their deviation would mean nothing."""
     models = [run if isinstance(run, TrainedModel) else load_model(run) for run in runs]
     if len({model.fingerprint for model in models}) < len(models):
         raise ConfigError(
             f"two of {', '.join(str(model.run) for model in models)} have the same weights; give every run once."
         )
-    return over_seeds(
-        [
-            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress)
-            for model in models
-        ]
-    )
+    return models
 
 
 def probe(
@@ -164,6 +235,8 @@ def probe(
     keep_freed_memory()
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    if corpus.features is not None:
+        raise ConfigError(f"corpus {corpus.name!r} has given features and no sentences that could be made false.")
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
 
@@ -178,7 +251,7 @@ def encode_corpus_images(
     model: TrainedModel, corpus: Corpus, *, progress: Progress = Silent()
 ) -> tuple[Encoded, Corpus]:
     """Encoded pictures, and the corpus less those that could not be read."""
-    pictures = model.encode_pictures(corpus.image_paths, progress=progress)
+    pictures = model.encode_corpus_images(corpus, progress=progress)
     return pictures.encoded, corpus.without(list(pictures.skipped)) if pictures.skipped else corpus
 
 
@@ -187,8 +260,8 @@ def shortlist_scores(
 ) -> torch.Tensor:
     """What the first stage of `model` scores: its shortlist's cosine, or its own embedding's."""
     if model.shortlist is not None:
-        images = model.shortlist.encode_pictures(corpus.image_paths, progress=progress).encoded
-        texts = model.shortlist.encode_sentences(corpus.captions, progress=progress)
+        images = model.shortlist.encode_corpus_images(corpus, progress=progress).encoded
+        texts = model.shortlist.encode_corpus_texts(corpus, progress=progress)
     return images.embedding @ texts.embedding.T
 
 

@@ -101,6 +101,8 @@ class Gallery:
         if batch < 1:
             raise GalleryError(f"batch must be at least 1, got {batch}.")
         corpus = source if isinstance(source, Corpus) else open_corpus(source)
+        if corpus.features is not None:
+            raise GalleryError(f"corpus {corpus.name!r} has given features and no pictures; a gallery holds pictures.")
         if not len(corpus):
             unread = f" ({len(corpus.skipped)} files could not be read)" if corpus.skipped else ""
             raise GalleryError(f"{corpus.name} has no pictures to index{unread}. Name a folder that holds some.")

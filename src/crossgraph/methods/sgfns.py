@@ -250,16 +250,20 @@ class Sgfns(Method):
         loss = true.sum() * 0.0
         if (edits := batch.false_captions) is not None and len(edits.texts):
             false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
-            if self.config.neg_loss == "ce":
-                scale = self.rank.inverse_temperature
-                loss = loss + false_caption_choice(true, false, edits.caption, scale=scale)
-            else:
-                loss = loss + false_caption_hinge(true, false, edits.caption, margin=self.config.neg_margin)
+            loss = loss + self._lost_to(true, false, edits.caption)
         if self.config.negatives in ("similar", "all") and len(batch.images) > 1:
             lacking = self.score_pairs(self.robbed(images, texts, links), texts)
-            every = torch.arange(len(true), device=true.device)
-            loss = loss + false_caption_hinge(true, lacking, every, margin=self.config.neg_margin)
+            loss = loss + self._lost_to(true, lacking, torch.arange(len(true), device=true.device))
         return loss
+
+    def _lost_to(
+        self, true: Float[Tensor, " m"], false: Float[Tensor, " k"], caption: Int[Tensor, " k"]
+    ) -> Float[Tensor, ""]:
+        """What true pairs lose to generated negatives of theirs."""
+        if self.config.neg_loss == "ce":
+            scale = torch.as_tensor(self.rank.inverse_temperature).detach()
+            return false_caption_choice(true, false, caption, scale=scale)
+        return false_caption_hinge(true, false, caption, margin=self.config.neg_margin)
 
     def robbed(self, images: Encoded, texts: Encoded, links: Int[Tensor, " m"]) -> Encoded:
         """Each caption's picture without what the caption speaks of and the picture's look-alike lacks.
