@@ -39,18 +39,17 @@ def calibrate(
         stored = verbs.load_search_model(model).calibration
         if not stored:
             raise ConfigError(f"{model} is not calibrated yet. Name what to fit on with --data.")
-        found: Mapping[str, Calibration] = {
-            stage: Calibration.model_validate(fitted) for stage, fitted in stored.items()
-        }
+        found: Mapping[str, Calibration] = {stage: Calibration.model_validate(one) for stage, one in stored.items()}
     else:
-        found = {**verbs.calibrate(model, data, split=split, progress=choose_progress())}
+        fitted = verbs.calibrate(model, data, split=split, progress=choose_progress())
+        found = {str(stage): one for stage, one in fitted.items()}
     if as_json:
-        print_json({"model": str(model), "stages": {stage: fitted.model_dump() for stage, fitted in found.items()}})
+        print_json({"model": str(model), "stages": {stage: one.model_dump() for stage, one in found.items()}})
     elif markdown:
-        typer.echo("\n\n".join(_markdown(stage, fitted) for stage, fitted in found.items()))
+        typer.echo("\n\n".join(_markdown(stage, one) for stage, one in found.items()))
     else:
-        for stage, fitted in found.items():
-            print_rich(_table(stage, fitted), _summary(fitted) + "\n")
+        for stage, one in found.items():
+            print_rich(_table(stage, one), _summary(one) + "\n")
 
 
 def _summary(fitted: Calibration) -> str:
