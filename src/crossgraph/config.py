@@ -65,6 +65,7 @@ class TrainingConfig(_Section):
 
     epochs: int = Field(20, ge=1, description="an epoch shows every caption once, but for a last lone picture")
     batch_size: int = Field(128, ge=2, description="different pictures a step")
+    drop_tail: bool = Field(False, description="leave out an epoch's steps of fewer pictures than batch_size")
     captions_per_image: int = Field(2, ge=1, description="captions of a picture in one step")
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)

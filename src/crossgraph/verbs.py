@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions: train, evaluate, probe, index, search, explain."""
+"""The verbs of the command line as functions: train, evaluate, probe, index, search, explain, calibrate."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
 from crossgraph.evaluation.two_stage import two_stage
-from crossgraph.gallery.cascade import SearchResults
+from crossgraph.gallery.calibrate import Calibration
+from crossgraph.gallery.calibration import calibrate_model
+from crossgraph.gallery.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import IndexReport
+from crossgraph.gallery.model import SearchModel
+from crossgraph.gallery.results import SearchResults, Stage
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST
+from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
 from crossgraph.training.memory import keep_freed_memory
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run import train_run
@@ -46,6 +50,15 @@ def default_cache() -> FeatureCache:
 def load_model(run: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu") -> TrainedModel:
     """A trained run, ready to encode and score. Raises `ModelError` when `run` is not one."""
     return TrainedModel(Path(run), cache=cache or default_cache(), device=device)
+
+
+def load_search_model(
+    folder: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu"
+) -> TrainedModel | CascadeModel:
+    """A trained run or a cascade of them, ready to encode and search. Raises `ModelError` when `folder` is neither."""
+    if is_cascade(Path(folder)):
+        return CascadeModel(Path(folder), cache=cache or default_cache(), device=device)
+    return load_model(folder, cache=cache, device=device)
 
 
 def train(
@@ -256,7 +269,7 @@ def index(
     source: Corpus | Path | str,
     gallery: Path | str,
     *,
-    model: TrainedModel | Path | str | None = None,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
     progress: Progress = Silent(),
 ) -> IndexReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
@@ -267,20 +280,20 @@ def index(
         return open_gallery(gallery, model=model).index(source, progress=progress)
     if model is None:
         raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
-    loaded = model if isinstance(model, TrainedModel) else load_model(model)
+    loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
 
 
 def open_gallery(
-    gallery: Path | str, *, model: TrainedModel | Path | str | None = None, device: str = "cpu"
+    gallery: Path | str, *, model: TrainedModel | CascadeModel | Path | str | None = None, device: str = "cpu"
 ) -> Gallery:
     """A gallery with the model it was made with; give `model` when the run has moved."""
     if model is None:
         run = Gallery.open(gallery).manifest.run
-        if run is None or not (Path(run) / MANIFEST).exists():
+        if run is None or not ((Path(run) / MANIFEST).exists() or is_cascade(Path(run))):
             raise GalleryError(f"the run that made {gallery} ({run}) is gone; say where it is with --model RUN.")
         model = run
-    return Gallery.open(gallery, model if isinstance(model, TrainedModel) else load_model(model, device=device))
+    return Gallery.open(gallery, load_search_model(model, device=device) if isinstance(model, (Path, str)) else model)
 
 
 def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, shortlist: int = 100) -> SearchResults:
@@ -289,8 +302,26 @@ def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, sho
     return opened.search(query, k=k, shortlist=shortlist)
 
 
-def explain(sentence: str, image: Path | str, model: TrainedModel | Path | str) -> tuple[Alignment, Image.Image]:
+def explain(sentence: str, image: Path | str, model: SearchModel | Path | str) -> tuple[Alignment, Image.Image]:
     """Why a picture and a sentence match: the alignment, and the picture with it drawn over."""
-    loaded = model if isinstance(model, TrainedModel) else load_model(model)
+    loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     alignment = loaded.explain(sentence, Path(image))
     return alignment, draw_alignment(read_image(Path(image)), alignment)
+
+
+def calibrate(
+    model: Path | str, data: Corpus | Path | str, *, split: str = "val", progress: Progress = Silent()
+) -> dict[Stage, Calibration]:
+    """Fit when a search of `model`, a run or a cascade, found something good, and write that into its manifest.
+
+    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration`.
+    """
+    corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    loaded = load_search_model(model)
+    fitted = calibrate_model(loaded, corpus, cache=default_cache(), progress=progress)
+    stored = {stage: found.model_dump() for stage, found in fitted.items()}
+    if isinstance(loaded, CascadeModel):
+        loaded.manifest.model_copy(update={"calibration": stored}).write(loaded.run)
+    else:
+        write_manifest(loaded.run, {**read_manifest(loaded.run), "calibration": stored})
+    return fitted

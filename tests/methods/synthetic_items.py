@@ -66,8 +66,10 @@ SMALL: dict[str, dict[str, object]] = {
         "word_width": 12,
         "graph_width": 8,
         "queue": 12,
+        "pair_weight": 1.0,  # 32 pairs have one partner each, and a batch of real labels has dozens
         "dropout": 0.1,
     },
+    "tsscl": {"width": 16, "hidden": 16, "heads": 4, "word_width": 12, "label_hidden": 8, "dropout": 0.1},
     "cca": {"components": 6},
     "semantic_matching": {"costs": (0.1, 1.0)},
     "dcmh": {"width": 32, "bits": 32, "dropout": 0.1},
@@ -76,7 +78,7 @@ SMALL: dict[str, dict[str, object]] = {
 }
 """Settings that make a method quick; a method without an entry is only narrowed."""
 
-LOSSES: dict[str, tuple[str, ...]] = {"scahn": ("paco", "triplet")}
+LOSSES: dict[str, tuple[str, ...]] = {"scahn": ("paco", "triplet"), "tsscl": ("each", "share")}
 """What `loss` may be for a method, where it is not a ranking loss of pairs."""
 
 
@@ -130,7 +132,7 @@ def training_set(*, images: int = 40) -> TrainingSet:
         labels=draw_labels(images),
         label_names=tuple(f"label {number}" for number in range(LABELS)),
         label_vectors=torch.randn(LABELS, LABEL_WIDTH, generator=rng),
-        captions=tuple(f"words of picture {number}" for number in range(images)),
+        captions=tuple(f"words of picture {number} and thing {number % 7}" for number in range(images)),
         caption_image=torch.arange(images),
     )
 

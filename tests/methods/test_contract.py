@@ -194,8 +194,10 @@ def thirty_two_pairs(inputs: str) -> Batch:
         for _ in range(32)
     ]
     captions = [Caption(caption.ids, caption.states, draw_graph(4, rng)) for caption in captions]
-    alone = torch.eye(32, LABELS, dtype=torch.bool)  # a label each: to methods that read labels, equal labels are equal
-    return Batch(image_batch(pictures), text_batch(captions, inputs), torch.arange(32), labels=alone)
+    alone = torch.eye(32, LABELS, dtype=torch.bool)  # equal labels would make pictures equal
+    return Batch(
+        image_batch(pictures), text_batch(captions, inputs), torch.arange(32), labels=alone, rows=torch.arange(32)
+    )
 
 
 def test_thirty_two_pairs_are_learnt_by_heart(name: str, inputs: str) -> None:

@@ -10,11 +10,12 @@ from fake_material import MODELS, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
 from crossgraph.data.features import FeatureCache
+from crossgraph.data.matrices_demo import draw_matrices
 from crossgraph.data.scenes import draw_scenes
 from crossgraph.methods.cca import Cca
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, read_tensors
 from crossgraph.training.material import TrainingPass
-from crossgraph.verbs import evaluate, train
+from crossgraph.verbs import evaluate, load_model, train
 
 
 @pytest.mark.parametrize("method", ["cca", "random_projection"])
@@ -87,3 +88,14 @@ def test_the_verbs_train_and_evaluate_it_like_any_method(
     assert resumed.fingerprint == model.fingerprint == manifest["weights"]
     report = evaluate(model, scenes, split="train")
     assert report.strict.mean["rsum"] > 0
+
+
+@pytest.mark.parametrize("name", ["cca", "semantic_matching", "dcmh", "random_projection", "random_codes"])
+def test_every_baseline_trains_on_given_features_with_labels_and_is_judged_by_them(name: str, tmp_path: Path) -> None:
+    pairs = draw_matrices(0, train=200, test=40)
+    training = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "validation_slice": 0.2, "select_by": "map"}
+    config = RunConfig.model_validate({"method": name, "training": training, "model": MODELS[name]})
+    model = train(pairs, config, tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
+    selected = read_manifest(tmp_path / "run")["selected"]
+    assert (selected["map"] > 0.2) == (name != "random_codes")
+    assert load_model(tmp_path / "run", cache=model.cache).fingerprint == model.fingerprint

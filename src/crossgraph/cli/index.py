@@ -25,7 +25,7 @@ def index(
     from crossgraph.progress import choose_progress
 
     progress = choose_progress()
-    loaded = None if model is None else verbs.load_model(model, device=device)
+    loaded = None if model is None else verbs.load_search_model(model, device=device)
     report = verbs.index(open_corpus(folder, split=split, progress=progress), gallery, model=loaded, progress=progress)
     if as_json:
         print_json({"gallery": str(gallery), **asdict(report), "skipped": skipped_to_json(report.skipped)})

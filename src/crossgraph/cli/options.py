@@ -18,8 +18,12 @@ Data: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, mps.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Run: TypeAlias = Annotated[Path, typer.Option("--model", help="A trained run: the folder that train --out wrote.")]
+RunOrCascade: TypeAlias = Annotated[
+    Path, typer.Option("--model", help="A trained run, or a cascade: the folder that cascade build --out wrote.")
+]
 OtherRun: TypeAlias = Annotated[
-    Path | None, typer.Option("--model", help="The trained run; needed for a new gallery, or when the run has moved.")
+    Path | None,
+    typer.Option("--model", help="The trained run or cascade; needed for a new gallery, or when the run has moved."),
 ]
 GalleryFolder: TypeAlias = Annotated[Path, typer.Option("--gallery", help="The gallery's folder.")]
 ProtocolName: TypeAlias = Annotated[

@@ -19,7 +19,7 @@ from transformers import AutoImageProcessor, AutoModel
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint
 from crossgraph.encoders.grid import grid_features, region_features
-from crossgraph.encoders.image import IMAGE_ENCODERS, ImageEncoder, ImageFeatures, squash
+from crossgraph.encoders.image import IMAGE_ENCODERS, Boxes, ImageEncoder, ImageFeatures, squash
 from crossgraph.encoders.pretrained import load_network, load_piece, pretrained_folder
 from crossgraph.errors import ConfigError, ModelError
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from jaxtyping import Bool
+from torch import Tensor
+
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.cascade import Cascade, ImageQuery, Query, SearchResults, Target, TextQuery, find_row
+from crossgraph.gallery.cascade import Cascade, Request
 from crossgraph.gallery.indexing import IndexReport, index_corpus
 from crossgraph.gallery.manifest import FILE, Manifest
-from crossgraph.gallery.model import SearchModel, encode_sentences
-from crossgraph.gallery.store import Item, Snapshot, Store
+from crossgraph.gallery.mirror import Mirror
+from crossgraph.gallery.model import SearchModel, code_bits, encode_sentences
+from crossgraph.gallery.modes import DEFAULT, choose_mode
+from crossgraph.gallery.query import Feedback, ImageQuery, Query, TextQuery
+from crossgraph.gallery.results import SearchResults, Sort, Target
+from crossgraph.gallery.store import Item, Snapshot, Store, find_row
 from crossgraph.progress import Progress, Silent
 
 
@@ -26,8 +33,8 @@ class Gallery:
         self.folder = folder
         self.manifest = manifest
         self._model = model
-        self._store = Store(folder, width=manifest.width)
-        self._snapshot = self._store.snapshot()
+        self._store = Store(folder, width=manifest.width, bits=manifest.bits)
+        self._mirror = Mirror(self._store.snapshot(), bits=manifest.bits)
 
     @staticmethod
     def exists(folder: Path | str) -> bool:
@@ -45,12 +52,14 @@ class Gallery:
             raise GalleryError(f"{folder} is a gallery already. Open it, or choose another folder.")
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise GalleryError(f"{folder} holds other files. A new gallery needs an empty or new folder.")
+        encoded = encode_sentences(model, ["a picture"])
         manifest = Manifest(
             model=model.fingerprint,
             shortlist=None if model.shortlist is None else model.shortlist.fingerprint,
             method=model.method.name,
             run=run,
-            width=encode_sentences(model, ["a picture"]).vectors.shape[1],
+            width=encoded.vectors.shape[1],
+            bits=code_bits(model, encoded),
         )
         folder.mkdir(parents=True, exist_ok=True)
         manifest.write(folder)
@@ -106,14 +115,26 @@ class Gallery:
         query: Query | str | Path,
         *,
         k: int = 10,
-        shortlist: int = 100,
+        mode: str = DEFAULT,
+        candidates: int | None = None,
+        shortlist: int | None = None,
         rerank: bool = True,
         target: Target = "pictures",
+        feedback: Feedback = Feedback(),
+        exact: bool = True,
+        offset: int = 0,
+        sort: Sort = "score",
+        allowed: Bool[Tensor, " n"] | None = None,
     ) -> SearchResults:
         """The best `k` pictures (or captions) for a query: a string is a sentence, a path is a picture file.
 
-        `shortlist` candidates are found by embedding and re-ranked by the trained method, if it re-ranks and the
-        query is of the other kind than the `target`; at least `k`. Equal scores keep the order of the shortlist.
+        `mode` is "fast" (codes alone, or embeddings where there are none), "balanced" or "best": so many `candidates`
+        by code, of which so many in a `shortlist` by embedding are re-ranked by the trained method, if it re-ranks and
+        the query is of the other kind than the `target`; at least `k` each. Equal scores keep the order of the stage
+        before. `feedback` moves the query. With `exact`, pictures whose caption, tag or file name is the sentence come
+        first, and say so. The first `offset` answers are passed over; `sort` orders those that are given. Rows that
+        are not `allowed` are no answers.
+
         Raises `GalleryError` for a query that cannot be answered, `ImageError` for a picture that cannot be read,
         `ScoreError` for scores that are not finite.
         """
@@ -121,14 +142,17 @@ class Gallery:
             query = TextQuery(query)
         elif isinstance(query, Path):
             query = ImageQuery(query)
-        cascade = Cascade(self._store, self._current(), self._require_model())
-        return cascade.search(query, k=k, shortlist=shortlist, rerank=rerank, target=target)
+        chosen, off = choose_mode(mode, candidates=candidates, shortlist=shortlist, rerank=rerank)
+        request = Request(chosen, mode, off, target, k, offset, exact, allowed)
+        self._current()
+        cascade = Cascade(self._store, self._mirror, self._require_model(), bits=self.manifest.bits)
+        return cascade.search(query, request, feedback=feedback).sorted_by(sort)
 
     def _current(self) -> Snapshot:
         """The snapshot, read again if the tables changed."""
-        if self._snapshot.version != self._store.version():
-            self._snapshot = self._store.snapshot()
-        return self._snapshot
+        if self._mirror.snapshot.version != self._store.version():
+            self._mirror = Mirror(self._store.snapshot(), bits=self.manifest.bits)
+        return self._mirror.snapshot
 
     def _require_model(self) -> SearchModel:
         if self._model is None:

@@ -111,6 +111,7 @@ def _commit(
     if items:
         if model.method.reranks:
             store.write_parts([item.digest for item in items], encoded.fine)
+        store.write_codes([item.digest for item in items], encoded.codes)
         _commit_captions(store, model, items, sentences)
         store.write_items(items, encoded.vectors)
     return items, [*broken, *skipped]
@@ -124,5 +125,6 @@ def _commit_captions(store: Store, model: SearchModel, items: Sequence[Item], se
         encoded = encode_sentences(model, list(new.values()))
         if model.method.reranks:
             store.write_parts(list(new), encoded.fine)
+        store.write_codes(list(new), encoded.codes)
         store.write_captions(list(new.values()), encoded.vectors)
         sentences.update(new)

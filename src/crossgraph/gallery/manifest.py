@@ -17,7 +17,7 @@ class Manifest(BaseModel):
     """What must be known before a gallery is read or written; replaced as a whole, never edited in place.
 
     `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, as given; `width` is that of
-    the shortlist vectors, `roots` are the folders indexed so far.
+    the shortlist vectors, `bits` that of codes (0: there are none), `roots` are the folders indexed so far.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +28,7 @@ class Manifest(BaseModel):
     method: str
     run: str | None
     width: int
+    bits: int = 0
     roots: tuple[str, ...] = ()
 
     @classmethod

@@ -1,10 +1,11 @@
-"""Where a gallery lies: three Lance tables, written so that a kill at any moment loses nothing.
+"""Where a gallery lies: Lance tables, written so that a kill at any moment loses nothing.
 
     items     one row per picture: path, digest, size, its captions, shortlist vector
     captions  one row per distinct sentence: text, shortlist vector
     parts     fine features of pictures and sentences, for models that re-rank; what the nodes of scene graphs are
+    codes     binary codes of pictures and sentences, for models that have such a stage
 
-The `items` row is the commit. The other two tables are keyed by content (digest of the file, hash of the sentence)
+The `items` row is the commit. The other tables are keyed by content (digest of the file, hash of the sentence)
 and written before it, so a picture that is visible is complete, one whose indexing was cut off is not there, and
 writing it again overwrites nothing. What no item refers to is invisible, and `drop_orphans` removes it.
 
@@ -29,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.errors import GalleryError
@@ -37,6 +38,7 @@ from crossgraph.gallery.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, 
 from crossgraph.types import Encoded
 
 FETCH_LIMIT = 512  # keys in one filter expression
+INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Snapshot:
     captions: pa.Table
     caption_vectors: Float[Tensor, "m d"]
     bearers: tuple[int, ...]
+    codes: UInt8[Tensor, "n bytes"] | None = None
+    caption_codes: UInt8[Tensor, "m bytes"] | None = None
 
     def item(self, row: int) -> Item:
         """The picture at `row`."""
@@ -86,10 +90,22 @@ def caption_id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Store:
-    """The tables of the gallery in `folder`, made if they are not there; `width` is that of shortlist vectors."""
+def find_row(snapshot: Snapshot, name: str | Path) -> int:
+    """The row of the picture with this id or path. Raises `GalleryError` if there is none."""
+    row = snapshot.row(str(name))
+    row = snapshot.row(item_id(Path(name))) if row is None else row
+    if row is None:
+        raise GalleryError(f"no picture of the gallery has the id or path {str(name)!r}. Index it first.")
+    return row
 
-    def __init__(self, folder: Path, *, width: int) -> None:
+
+class Store:
+    """The tables of the gallery in `folder`, made if they are not there.
+
+    `width` is that of shortlist vectors, `bits` that of codes; without bits there is no table of codes.
+    """
+
+    def __init__(self, folder: Path, *, width: int, bits: int = 0) -> None:
         self.folder = folder
         vector = pa.field("vector", pa.list_(pa.float32(), width))
         database = lancedb.connect(folder, read_consistency_interval=timedelta(0))
@@ -114,6 +130,7 @@ class Store:
             self._parts = table("parts", key, *COLUMNS, *NODE_COLUMNS)
         except ValueError:  # it has another schema: from before there were nodes, and used as it is
             self._parts = table("parts", key, *COLUMNS)
+        self._codes = table("codes", key, ("code", pa.binary())) if bits else None
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -156,7 +173,23 @@ class Store:
             captions.drop_columns("vector"),
             _vectors(captions),
             tuple(bearers[key] for key in captions["id"].to_pylist()),
+            *self._codes_of(items["digest"], captions["id"]),
         )
+
+    def _codes_of(self, *keys: pa.ChunkedArray) -> list[UInt8[Tensor, "n bytes"] | None]:
+        """The codes with these keys, row by row. Raises `GalleryError` if one is missing."""
+        if self._codes is None:
+            return [None for _ in keys]
+        table = _read(self._codes, ["key", "code"])
+        width = len(table["code"][0].as_py()) if len(table) else 0
+        stored = np.frombuffer(b"".join(table["code"].to_pylist()), np.uint8).reshape(len(table), width)
+        found: list[UInt8[Tensor, "n bytes"] | None] = []
+        for wanted in keys:
+            rows = pc.index_in(wanted, table["key"])
+            if rows.null_count:
+                raise GalleryError(f"{self.folder}: {rows.null_count} codes are missing. Index into a new gallery.")
+            found.append(torch.from_numpy(stored[rows.to_numpy()]))
+        return found
 
     def fetch(self, keys: Sequence[str]) -> Encoded:
         """Fine features of the pictures or sentences with these content keys, in that order.
@@ -191,6 +224,13 @@ class Store:
         )
         self._parts.merge_insert("key").when_not_matched_insert_all().execute(_first_of_each(table, "key"))
 
+    def write_codes(self, keys: Sequence[str], codes: UInt8[Tensor, "n bytes"] | None) -> None:
+        """Store codes by content key, if there is that stage; keys already there are left alone."""
+        if self._codes is None or codes is None:
+            return
+        table = pa.table({"key": list(keys), "code": [row.tobytes() for row in codes.numpy()]}, self._codes.schema)
+        self._codes.merge_insert("key").when_not_matched_insert_all().execute(_first_of_each(table, "key"))
+
     def write_captions(self, texts: Sequence[str], vectors: Float[Tensor, "m d"]) -> None:
         """Store sentences and their shortlist vectors; those already there are left alone."""
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts), "vector": _fixed(vectors)}
@@ -215,9 +255,17 @@ class Store:
         known = self.known().values()
         captions = {caption_id(text) for _, texts in known for text in texts}
         _delete(self._captions, "id", self.known_captions() - captions)
-        parts = set(_read(self._parts, ["key"])["key"].to_pylist())
-        _delete(self._parts, "key", parts - captions - {digest for digest, _ in known})
-        for table in (self._items, self._captions, self._parts):
+        keyed = [self._parts] if self._codes is None else [self._parts, self._codes]
+        for table in keyed:
+            stored = set(_read(table, ["key"])["key"].to_pylist())
+            _delete(table, "key", stored - captions - {digest for digest, _ in known})
+        self.optimize()
+
+    def optimize(self) -> None:
+        """Merge the small files of many commits, and keep the index by which features are fetched."""
+        if len(self._parts.list_indices()) == 0 and self._parts.count_rows() >= INDEXED_FROM:
+            self._parts.create_scalar_index("key")
+        for table in (self._items, self._captions, self._parts, *([] if self._codes is None else [self._codes])):
             table.optimize()
 
 

@@ -66,7 +66,8 @@ class TrainingSet:
     """What a method may know of all training pictures before the first step.
 
     `labels` say which picture has which label, `label_vectors` are frozen vectors of the names of labels, and
-    `captions` with `caption_image` are the texts as they were read.
+    `captions` with `caption_image` are the texts as they were read, none where features came in the place of texts;
+    `caption_vectors` are the means of their frozen word states, where the text encoder gives any.
     """
 
     labels: Bool[Tensor, "n c"]
@@ -74,6 +75,16 @@ class TrainingSet:
     label_vectors: Float[Tensor, "c w"]
     captions: tuple[str, ...]
     caption_image: Int[Tensor, " m"]
+    caption_vectors: Float[Tensor, "m d"] | None = None
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that are stepped alike: `rate` multiplies the run's learning rate, `betas` are Adam's."""
+
+    parameters: list[nn.Parameter]
+    rate: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 class Method(nn.Module, ABC):
@@ -109,6 +120,13 @@ class Method(nn.Module, ABC):
         Called for methods that read labels. What encoding needs of it must be kept in buffers, which are saved.
         """
 
+    def companions(self) -> Int[Tensor, "n k"] | None:
+        """Which other training pictures should share each one's batch, nearest first; none by default.
+
+        Asked after `learn`, for methods whose losses look at neighbours.
+        """
+        return None
+
     @abstractmethod
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One row per picture; no row depends on its batch companions or on padding."""
@@ -139,6 +157,10 @@ class Method(nn.Module, ABC):
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""
         return {"joint": [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+    def groups(self, phase: str) -> list[ParameterGroup]:
+        """How the parameters of a phase are stepped; by default all alike, at the run's learning rate."""
+        return [ParameterGroup(self.phases()[phase])]
 
 
 class CosineMethod(Method):

@@ -43,7 +43,7 @@ class DcmhConfig(MethodConfig):
     bits: int = Field(64, gt=0, multiple_of=8, description="length of the code; papers report 16, 32, 64 and 128")
     width: int = Field(512, gt=0, description="channels of the hidden layers")
     dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
-    quantisation: float = Field(0.05, ge=0, description="weight of the distance to the common code, mean over bits")
+    quantisation: float = Field(0.1, ge=0, description="weight of the distance to the common code, mean over bits")
     balanced_pairs: bool = Field(True, description="alike pairs weigh as much as the others; off: as published")
     balance: float = Field(0.1, ge=0, description="weight of bit balance")
     picture: PictureVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")

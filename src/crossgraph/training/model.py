@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +77,16 @@ class TrainedModel:
         except RuntimeError as error:
             raise ModelError(f"the weights in {self.run} do not fit method {self.config.method!r}: {error}") from error
         return method.eval().to(self.device)
+
+    @property
+    def coder(self) -> None:
+        """A run has no codes besides those of its own encodings, if its method hashes."""
+        return None
+
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What was fitted to tell good answers from bad (`gallery.calibrate`), if anything was."""
+        return dict(self.manifest.get("calibration", {}))
 
     @property
     def blend(self) -> float:

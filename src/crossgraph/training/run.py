@@ -24,6 +24,7 @@ from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ConfigError, DataError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
+from crossgraph.layers.pooling import masked_mean
 from crossgraph.methods.catalogue import build_method, method_type
 from crossgraph.methods.contract import InputSizes, TrainingSet
 from crossgraph.progress import Progress
@@ -181,9 +182,20 @@ def training_set(material: Material, text_encoder: TextEncoder) -> TrainingSet:
         torch.from_numpy(corpus.labels.copy()),
         corpus.label_names,
         label_vectors(corpus.label_names, text_encoder),
-        corpus.captions,
+        corpus.captions if text_encoder.reads_sentences else (),
         material.caption_image(),
+        caption_vectors(material),
     )
+
+
+def caption_vectors(material: Material, *, block: int = 2048) -> Float[torch.Tensor, "m w"] | None:
+    """The mean frozen word state of each training caption; none where words have no frozen states."""
+    if not material.texts.state_width:
+        return None
+    blocks = [
+        material.texts.rows(range(i, min(i + block, len(material.texts)))) for i in range(0, len(material.texts), block)
+    ]
+    return torch.cat([masked_mean(block.states, block.mask) for block in blocks if block.states is not None])
 
 
 def label_vectors(names: Sequence[str], text_encoder: TextEncoder) -> Float[torch.Tensor, "c w"]:

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from crossgraph.errors import DataError
+from crossgraph.evaluation.code_health import note_collapse
 from crossgraph.evaluation.label_search import LabelledItems, mean_average_precision
 from crossgraph.evaluation.metrics import RetrievalMetrics, relevance, retrieval_metrics
 from crossgraph.evaluation.two_stage import two_stage_blends
@@ -59,17 +60,21 @@ class Validation:
             )
 
     def measure(self, method: Method, *, progress: Progress) -> Measured:
-        """The method as it is, by recall of captions or by labels; leaves it in evaluation mode."""
+        """The method as it is, by recall of captions or by labels; leaves it in evaluation mode.
+
+        Collapsed codes are noted.
+        """
         if self.by == "map":
-            return Measured("map", self._by_labels(method))
+            return Measured("map", self._by_labels(method, progress))
         images, texts, relevant, coarse = self._first_look(method)
+        self._watch_codes(images, texts, progress)
         if not method.reranks:
             metrics = retrieval_metrics(coarse.cpu(), relevant)
         else:
             metrics = self._reranked(method, images, texts, relevant, blends=[0.0], progress=progress)[0]
         return Measured("rsum", {"rsum": metrics.rsum, **metrics.values()})
 
-    def _by_labels(self, method: Method) -> dict[str, float]:
+    def _by_labels(self, method: Method, progress: Progress) -> dict[str, float]:
         """mAP@all of pictures and captions as each other's queries, less their own pairs, and the mean of both.
 
         By code or embedding, also for a method that re-ranks.
@@ -80,6 +85,7 @@ class Validation:
         links, rows = corpus.caption_image, np.arange(len(corpus))
         images = encode_images(method, self.material.images, device=self.device)
         texts = encode_texts(method, self.material.texts, device=self.device)
+        self._watch_codes(images, texts, progress)
         pictures = LabelledItems(images, corpus.labels, rows)
         captions = LabelledItems(texts, corpus.labels[links], links)
         there = mean_average_precision(pictures, captions, own_pair=False)
@@ -97,6 +103,11 @@ class Validation:
         images, texts, relevant, _ = self._first_look(method)
         found = self._reranked(method, images, texts, relevant, blends=BLENDS, progress=progress)
         return {blend: metrics.rsum for blend, metrics in zip(BLENDS, found, strict=True)}
+
+    def _watch_codes(self, images: Encoded, texts: Encoded, progress: Progress) -> None:
+        """Say so when the codes of a hashing method no longer tell items apart; equal captions are one item."""
+        distinct = len(set(self.material.corpus.captions))
+        note_collapse({"pictures": (images, len(images)), "captions": (texts, distinct)}, progress)
 
     def _first_look(self, method: Method) -> tuple[Encoded, Encoded, Bool[Tensor, "n m"], Float[Tensor, "n m"]]:
         """Both sides encoded, what is relevant, and the cosines of the embeddings."""
