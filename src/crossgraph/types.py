@@ -252,11 +252,39 @@ class NodeMatch:
 
 
 @dataclass(frozen=True)
+class LabelMatch:
+    """A label whose name, as a sentence, has a code near those of a pair: both as 1 - 2 (Hamming distance) / bits."""
+
+    label: str
+    picture: float
+    sentence: float
+
+
+@dataclass(frozen=True)
+class CodeMatch:
+    """How the codes of a picture and a sentence agree: which bits are equal, which differ, counted from 0.
+
+    `labels` are those nearest to the two together, best first, where the model knows names of labels.
+    """
+
+    bits: int
+    agreeing: tuple[int, ...]
+    differing: tuple[int, ...]
+    labels: tuple[LabelMatch, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """1 - 2 (Hamming distance) / bits: each equal bit adds 1 / bits, each other one takes that away."""
+        return 1 - 2 * len(self.differing) / self.bits
+
+
+@dataclass(frozen=True)
 class Alignment:
     """Why a picture and a sentence match: `weights[i, j]` is how much word j looked at region i.
 
     `weights` columns sum to 1 over real regions, or are all 0 for a word found nowhere; `word_scores` say how well
-    each word was found, in the method's own units. Methods that read scene graphs give `matches` too.
+    each word was found, in the method's own units. Where the score is a sum over words, `contributions` are its terms.
+    Methods that read scene graphs give `matches` too, and models with codes `code`.
     """
 
     words: tuple[str, ...]
@@ -265,6 +293,15 @@ class Alignment:
     word_scores: Float[Tensor, " w"]
     score: float
     matches: tuple[NodeMatch, ...] = ()
+    contributions: Float[Tensor, " w"] | None = None
+    code: CodeMatch | None = None
+
+    @property
+    def explained(self) -> float | None:
+        """What of the score the contributions of words, or of matched nodes, add up to; None if there are none."""
+        if self.contributions is not None:
+            return float(self.contributions.sum())
+        return sum(match.contribution for match in self.matches) if self.matches else None
 
 
 @dataclass(frozen=True)

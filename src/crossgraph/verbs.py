@@ -28,6 +28,7 @@ from crossgraph.evaluation.two_stage import two_stage
 from crossgraph.gallery.calibrate import Calibration
 from crossgraph.gallery.calibration import calibrate_model
 from crossgraph.gallery.cascade_model import CascadeModel, is_cascade
+from crossgraph.gallery.code_match import explain_pair
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import IndexReport
@@ -305,7 +306,7 @@ def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, sho
 def explain(sentence: str, image: Path | str, model: SearchModel | Path | str) -> tuple[Alignment, Image.Image]:
     """Why a picture and a sentence match: the alignment, and the picture with it drawn over."""
     loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
-    alignment = loaded.explain(sentence, Path(image))
+    alignment = explain_pair(loaded, sentence, Path(image))
     return alignment, draw_alignment(read_image(Path(image)), alignment)
 
 

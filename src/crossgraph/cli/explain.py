@@ -42,4 +42,10 @@ def explain(
     for match in alignment.matches:
         found = "" if match.boxes else ", nowhere in the picture"
         typer.echo(f"{match.kind:9}  {match.score:8.3f}  adds {match.contribution:8.3f}  {match.text}{found}")
+    if alignment.explained is not None:
+        typer.echo(f"{alignment.explained:8.3f}  all of these together")
+    code = alignment.code
+    if code is not None:
+        near = ", ".join(label.label for label in code.labels)
+        typer.echo(f"{len(code.agreeing)} of {code.bits} bits agree" + (f"; nearest labels: {near}" if near else ""))
     typer.echo(f"{alignment.score:8.3f}  the pair; drawn in {out}")

@@ -25,15 +25,25 @@ def alignment_to_json(alignment: Alignment) -> dict[str, object]:
     """The alignment as plain values: per word its score and its weight on every region; boxes in [0, 1].
 
     `matches` are those of a method that reads scene graphs, in the order of the caption's graph; else empty.
+    `explained` is what the contributions of words or matches add up to, null where the score is no such sum. `code`
+    says which bits of the codes agree, and the nearest labels, where the model has codes.
     """
+    added = None if alignment.contributions is None else alignment.contributions.tolist()
     words = [
-        {"word": word, "score": score, "weights": weights}
-        for word, score, weights in zip(
-            alignment.words, alignment.word_scores.tolist(), alignment.weights.T.tolist(), strict=True
+        {"word": word, "score": score, "weights": weights} | ({} if added is None else {"contribution": added[place]})
+        for place, (word, score, weights) in enumerate(
+            zip(alignment.words, alignment.word_scores.tolist(), alignment.weights.T.tolist(), strict=True)
         )
     ]
-    matches = [asdict(match) for match in alignment.matches]
-    return {"score": alignment.score, "boxes": alignment.boxes.tolist(), "words": words, "matches": matches}
+    code = alignment.code
+    return {
+        "score": alignment.score,
+        "explained": alignment.explained,
+        "boxes": alignment.boxes.tolist(),
+        "words": words,
+        "matches": [asdict(match) for match in alignment.matches],
+        "code": None if code is None else asdict(code) | {"score": code.score},
+    }
 
 
 def draw_alignment(picture: Image.Image, alignment: Alignment, *, panels: int = 6) -> Image.Image:

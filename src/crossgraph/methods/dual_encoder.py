@@ -125,10 +125,12 @@ class DualEncoder(Method):
         pairs = (from_regions @ from_words.T).clamp(min=0)
         weights = pairs / pairs.sum(dim=0, keepdim=True).clamp(min=1e-12)
         length = (self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)).norm()
+        shares = from_words @ image.embedding[0] / length
         return Alignment(
             words=texts.words[0],
             boxes=images.boxes[0],
             weights=weights,
-            word_scores=from_words @ image.embedding[0] / length,
+            word_scores=shares,
             score=float(self.score_pairs(image, text)[0]),
+            contributions=shares,
         )

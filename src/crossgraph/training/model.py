@@ -89,6 +89,11 @@ class TrainedModel:
         return dict(self.manifest.get("calibration", {}))
 
     @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the labels that the run learned from, if it learned from any."""
+        return tuple(self.manifest.get("labels", {}).get("names", ()))
+
+    @property
     def blend(self) -> float:
         """The share of the shortlist's score that is added in re-ranking, as chosen on the validation split."""
         return float(self.manifest.get("blend", {}).get("chosen", 0.0))
