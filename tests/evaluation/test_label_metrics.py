@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 
@@ -31,7 +31,7 @@ RANKINGS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1,
 
 
 @given(RANKINGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_average_precision_is_the_mean_over_all_orders_of_tied_items(items: list[tuple[int, int]]) -> None:
     scores, shared = [float(score) for score, _ in items], [labels for _, labels in items]
     groups, relevant = ranked(scores, shared), [int(labels > 0) for labels in shared]
@@ -43,7 +43,7 @@ def test_average_precision_is_the_mean_over_all_orders_of_tied_items(items: list
 
 @pytest.mark.parametrize("normaliser", NORMALISERS)
 @given(items=RANKINGS, k=st.integers(1, 7))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_average_precision_at_k_is_the_mean_over_all_orders(
     normaliser: str, items: list[tuple[int, int]], k: int
 ) -> None:
@@ -54,7 +54,7 @@ def test_average_precision_at_k_is_the_mean_over_all_orders(
 
 
 @given(items=RANKINGS, k=st.integers(1, 7))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_ndcg_and_precision_at_k_are_means_over_all_orders(items: list[tuple[int, int]], k: int) -> None:
     scores, shared = [float(score) for score, _ in items], [labels for _, labels in items]
     groups = ranked(scores, shared)

@@ -180,7 +180,7 @@ def test_a_corpus_without_captions_is_refused(scenes: Corpus, cache: FeatureCach
 
 
 def test_a_missing_validation_or_train_split_is_named(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no split 'val'; it has train"):
+    with pytest.raises(DataError, match="no split 'val' to select epochs by, only train"):
         train(scenes.split("train"), settings(), tmp_path / "run", cache=cache)
     with pytest.raises(DataError, match="no split 'dev'"):
         train(scenes, settings(validation_split="dev"), tmp_path / "run", cache=cache)
