@@ -41,7 +41,7 @@ def test_pictures_found_by_graph_are_those_of_exhaustive_scoring(
     paths = sorted(captioned.glob("*.png"))
     with torch.inference_mode():
         scores = model.method.score(model.encode_pictures(paths).encoded, model.encode_sentences([sentence]))[:, 0]
-    found = gallery.search(sentence, k=20, shortlist=20)
+    found = gallery.search(sentence, k=20, shortlist=20, exact=False)
     assert found.stage == "rerank"
     best = scores.argsort(descending=True, stable=True)
     assert [result.path for result in found.results] == [paths[row] for row in best]
