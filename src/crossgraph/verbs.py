@@ -23,7 +23,7 @@ from crossgraph.evaluation.two_stage import two_stage
 from crossgraph.gallery.cascade import SearchResults
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.indexing import IndexReport
+from crossgraph.gallery.sync import SyncReport
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST
@@ -185,7 +185,7 @@ def index(
     *,
     model: TrainedModel | Path | str | None = None,
     progress: Progress = Silent(),
-) -> IndexReport:
+) -> SyncReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
 
     A new gallery needs a `model`; an existing one remembers its own.

@@ -8,21 +8,24 @@ answered by the shortlist alone, and `SearchResults.stage` and `.why` say so.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.data.images import read_image
 from crossgraph.errors import GalleryError, ImageError, ScoreError
+from crossgraph.gallery.filters import captions_where, rows_where
+from crossgraph.gallery.folding import folded
 from crossgraph.gallery.model import SearchModel, encode_pictures, encode_sentences
 from crossgraph.gallery.shortlist import Candidates, nearest
-from crossgraph.gallery.store import Snapshot, Store, item_id
+from crossgraph.gallery.snapshot import Snapshot, find_row
+from crossgraph.gallery.store import Store
 from crossgraph.types import Encoded
 
 BLOCK = 256  # pairs fetched and scored at once
@@ -57,7 +60,8 @@ Query = TextQuery | ImageQuery | ItemQuery
 class SearchResult:
     """One answer. `score` is that of the last stage; `caption` is set when captions were searched.
 
-    Of a caption that several pictures carry, `id` and `path` name the first. Ranks count from 1.
+    Of a caption that several pictures carry, `id` and `path` name the first. Ranks count from 1. `similar` are the
+    pictures that look alike and were folded under this one.
     """
 
     rank: int
@@ -67,6 +71,7 @@ class SearchResult:
     shortlist_rank: int
     shortlist_score: float
     caption: str | None
+    similar: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ class SearchResults:
 
     def to_json(self) -> dict[str, object]:
         """The same as plain values, ready for `json.dumps`."""
-        rows = [asdict(result) | {"path": str(result.path)} for result in self.results]
+        paths = [{"path": str(one.path), "similar": [str(path) for path in one.similar]} for one in self.results]
+        rows = [asdict(result) | path for result, path in zip(self.results, paths, strict=True)]
         return {name: value for name, value in vars(self).items() if name != "results"} | {"results": rows}
 
 
@@ -109,7 +115,17 @@ class Cascade:
         self._model = model
 
     @torch.inference_mode()
-    def search(self, query: Query, *, k: int, shortlist: int, rerank: bool, target: Target) -> SearchResults:
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int,
+        shortlist: int,
+        rerank: bool,
+        target: Target,
+        where: str | None = None,
+        fold: bool = False,
+    ) -> SearchResults:
         """The best `k` answers; arguments as in `Gallery.search`."""
         for name, value in (("k", k), ("shortlist", shortlist)):
             if value < 1:
@@ -119,15 +135,27 @@ class Cascade:
         why = why or _no_rerank(self._model, isinstance(query, TextQuery), target)
         vectors = self._snapshot.vectors if target == "pictures" else self._snapshot.caption_vectors
         timings: dict[str, float] = {}
+        fold = fold and target == "pictures"
+        among: Int[Tensor, " n"] | None = None
+        bearers: Mapping[int, int] = dict(enumerate(self._snapshot.bearers))
+        if where is not None:
+            with _stage(timings, "filter"):
+                rows = rows_where(self._snapshot, where)
+                bearers = captions_where(self._snapshot, rows) if target == "captions" else {}
+                among = torch.tensor(rows if target == "pictures" else list(bearers), dtype=torch.long)
         with _stage(timings, "encode"):
             asked = self._encode(query, fine=not why)
         with _stage(timings, "shortlist"):
             own_row = asked.own_row if target == "pictures" else None
-            candidates = nearest(vectors, asked.vector, k=k if why else max(k, shortlist), without=own_row)
+            wanted = max(k, shortlist) if fold or not why else k
+            candidates = nearest(vectors, asked.vector, k=wanted, without=own_row, among=among)
         scores = candidates.scores
         if asked.fine is not None:
             scores = self._rescore(asked.fine, candidates, target, timings)
-        order = scores.argsort(descending=True, stable=True)[:k].tolist()
+        order = scores.argsort(descending=True, stable=True).tolist()
+        groups: list[tuple[int, list[int]]] = [(place, []) for place in order]
+        if fold:
+            groups = folded(self._snapshot.items, candidates.rows.tolist(), order, k=k)
         kind, text = _described(query)
         return SearchResults(
             kind,
@@ -135,8 +163,11 @@ class Cascade:
             target,
             "shortlist" if why else "rerank",
             why,
-            tuple(self._result(rank, place, candidates, scores, target) for rank, place in enumerate(order, start=1)),
-            len(vectors),
+            tuple(
+                self._result(rank, place, candidates, scores, bearers if target == "captions" else None, alike)
+                for rank, (place, alike) in enumerate(groups[:k], start=1)
+            ),
+            len(vectors) if among is None else len(among),
             timings,
         )
 
@@ -187,23 +218,21 @@ class Cascade:
         return found + self._model.blend * candidates.scores if self._model.blend else found
 
     def _result(
-        self, rank: int, place: int, candidates: Candidates, scores: Float[Tensor, " k"], target: Target
+        self,
+        rank: int,
+        place: int,
+        candidates: Candidates,
+        scores: Float[Tensor, " k"],
+        bearers: Mapping[int, int] | None,
+        alike: Sequence[int],
     ) -> SearchResult:
-        """The candidate at `place` of the shortlist as the answer at `rank`."""
+        """The candidate at `place` of the shortlist as the answer at `rank`; `bearers` are there for captions."""
         row = int(candidates.rows[place])
-        caption = self._snapshot.captions["text"][row].as_py() if target == "captions" else None
-        item = self._snapshot.item(row if target == "pictures" else self._snapshot.bearers[row])
-        shortlist_score = float(candidates.scores[place])
-        return SearchResult(rank, item.path, float(scores[place]), item.id, place + 1, shortlist_score, caption)
-
-
-def find_row(snapshot: Snapshot, name: str | Path) -> int:
-    """The row of the picture with this id or path. Raises `GalleryError` if there is none."""
-    row = snapshot.row(str(name))
-    row = snapshot.row(item_id(Path(name))) if row is None else row
-    if row is None:
-        raise GalleryError(f"no picture of the gallery has the id or path {str(name)!r}. Index it first.")
-    return row
+        caption = None if bearers is None else self._snapshot.captions["text"][row].as_py()
+        item = self._snapshot.item(row if bearers is None else bearers[row])
+        similar = tuple(self._snapshot.item(int(candidates.rows[other])).path for other in alike)
+        score, first_score = float(scores[place]), float(candidates.scores[place])
+        return SearchResult(rank, item.path, score, item.id, place + 1, first_score, caption, similar)
 
 
 def _no_rerank(model: SearchModel, asks_text: bool, target: Target) -> str:

@@ -23,13 +23,24 @@ class Candidates:
 
 
 def nearest(
-    vectors: Float[Tensor, "n d"], query: Float[Tensor, " d"], *, k: int, without: int | None = None
+    vectors: Float[Tensor, "n d"],
+    query: Float[Tensor, " d"],
+    *,
+    k: int,
+    without: int | None = None,
+    among: Int[Tensor, " m"] | None = None,
 ) -> Candidates:
     """The `k` rows of `vectors` (fewer if there are fewer) most like `query`, less the row `without`.
 
-    Equal scores keep the order of the rows, so an answer never depends on how a partial sort breaks ties.
+    `among` restricts the rows before anything is ranked; they must ascend. Equal scores keep the order of
+    the rows, so an answer never depends on how a partial sort breaks ties.
     Raises `ScoreError` if any score is not finite.
     """
+    if among is not None:
+        if without is not None:
+            among = among[among != without]
+        found = nearest(vectors[among], query, k=k)
+        return Candidates(among[found.rows], found.scores)
     scores = vectors @ query
     if not torch.isfinite(scores).all():
         raise ScoreError("shortlist scores are not finite; the query or a stored vector is damaged. Index again.")
