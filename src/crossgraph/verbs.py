@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions: train, evaluate, probe, index, search, explain."""
+"""The verbs of the command line as functions: train, evaluate, probe, index, sync, migrate, search, explain."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from crossgraph.evaluation.two_stage import two_stage
 from crossgraph.gallery.cascade import SearchResults
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.migrate import Migration
+from crossgraph.gallery.migrate import migrate as migrate_gallery
 from crossgraph.gallery.sync import SyncReport
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
@@ -196,6 +198,54 @@ def index(
         raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
     loaded = model if isinstance(model, TrainedModel) else load_model(model)
     return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
+
+
+def sync(
+    gallery: Path | str,
+    folders: Sequence[Path | str] = (),
+    *,
+    model: TrainedModel | Path | str | None = None,
+    dry_run: bool = False,
+    rehash: bool = False,
+    allow_empty: bool = False,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> SyncReport:
+    """Make a gallery hold what `folders` hold, by default all it was given before; it is made if need be.
+
+    Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none.
+    """
+    if Gallery.exists(gallery) and dry_run and model is None:
+        opened = Gallery.open(gallery)
+    elif Gallery.exists(gallery):
+        opened = open_gallery(gallery, model=model, device=device)
+    elif model is None or dry_run:
+        raise GalleryError(
+            f"{gallery} is not a gallery yet. "
+            + (
+                "A dry run compares with one that is there."
+                if dry_run
+                else "Name the run to encode with (--model RUN)."
+            )
+        )
+    else:
+        loaded = model if isinstance(model, TrainedModel) else load_model(model, device=device)
+        opened = Gallery.create(gallery, loaded, run=str(loaded.run.resolve()))
+    return opened.sync(folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, progress=progress)
+
+
+def migrate(
+    gallery: Path | str,
+    model: TrainedModel | Path | str,
+    *,
+    leave_out: bool = False,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> Migration:
+    """Encode a gallery with another trained run beside the old tables, then switch to it at once."""
+    loaded = model if isinstance(model, TrainedModel) else load_model(model, device=device)
+    opened = Gallery.open(gallery)
+    return migrate_gallery(opened, loaded, run=str(loaded.run.resolve()), leave_out=leave_out, progress=progress)
 
 
 def open_gallery(

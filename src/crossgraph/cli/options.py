@@ -16,4 +16,8 @@ Run: TypeAlias = Annotated[Path, typer.Option("--model", help="A trained run: th
 OtherRun: TypeAlias = Annotated[
     Path | None, typer.Option("--model", help="The trained run; needed for a new gallery, or when the run has moved.")
 ]
+Where: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--where", help="Only pictures that fit, as in \"date > '2024-01-01' and label = 'Airport'\"."),
+]
 GalleryFolder: TypeAlias = Annotated[Path, typer.Option("--gallery", help="The gallery's folder.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, GalleryFolder, OtherRun
+from crossgraph.cli.options import AsJson, Device, GalleryFolder, OtherRun, Where
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ def search(
     shortlist: Annotated[int, typer.Option("--shortlist", help="How many candidates are re-ranked.")] = 100,
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Order candidates by the fine score.")] = True,
     captions: Annotated[bool, typer.Option("--captions", help="Answer with captions instead of pictures.")] = False,
+    where: Where = None,
+    fold: Annotated[
+        bool, typer.Option("--fold/--unfold", help="Show pictures that look alike as one answer, or each by itself.")
+    ] = True,
     model: OtherRun = None,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -35,7 +39,15 @@ def search(
 
     query = _query(sentence, image, item)
     opened = verbs.open_gallery(gallery, model=model, device=device)
-    found = opened.search(query, k=k, shortlist=shortlist, rerank=rerank, target="captions" if captions else "pictures")
+    found = opened.search(
+        query,
+        k=k,
+        shortlist=shortlist,
+        rerank=rerank,
+        target="captions" if captions else "pictures",
+        where=where,
+        fold=fold,
+    )
     if as_json:
         print_json(found.to_json())
     else:
@@ -56,7 +68,8 @@ def _print(found: SearchResults) -> None:
     for result in found.results:
         moved = "" if found.stage == "shortlist" else f"  (shortlist {result.shortlist_rank:3})"
         caption = "" if result.caption is None else f"  {result.caption}"
-        typer.echo(f"{result.rank:3}  {result.score:7.4f}{moved}  {result.path}{caption}")
+        alike = f"  (+{len(result.similar)} alike)" if result.similar else ""
+        typer.echo(f"{result.rank:3}  {result.score:7.4f}{moved}  {result.path}{caption}{alike}")
     stage = f"by the shortlist alone: {found.why}" if found.stage == "shortlist" else "re-ranked"
     milliseconds = sum(found.timings_ms.values())
     typer.echo(f"{found.searched:,} {found.target} searched in {milliseconds:.0f} ms, {stage}", err=True)

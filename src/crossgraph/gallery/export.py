@@ -23,10 +23,17 @@ LEFT_OUT = ("name", "date")  # they say nothing that path, taken and modified do
 BLOCK = 4096
 
 
+def format_of(name: str | None, file: Path | None) -> Format:
+    """The format of that name, else that of the file's ending, else paths. Raises `GalleryError` for another name."""
+    asked = name or {".csv": "csv", ".jsonl": "jsonl"}.get("" if file is None else file.suffix.lower(), "paths")
+    found = next((one for one in FORMATS if one == asked), None)
+    if found is None:
+        raise GalleryError(unknown_name("format", asked, FORMATS))
+    return found
+
+
 def export_lines(gallery: Gallery, *, format: Format, where: str | None = None) -> Iterator[str]:
     """The lines of an export, in order of id, without line ends; a CSV has a header, and lists joined by newlines."""
-    if format not in FORMATS:
-        raise GalleryError(unknown_name("format", format, FORMATS))
     snapshot = gallery.snapshot()
     rows = np.arange(len(snapshot.items)) if where is None else rows_where(snapshot, where)
     names = ["path"] if format == "paths" else [name for name in column_kinds(snapshot) if name not in LEFT_OUT]

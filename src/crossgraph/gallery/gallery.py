@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
-from crossgraph.errors import GalleryError
+from crossgraph.errors import GalleryError, unknown_name
 from crossgraph.gallery.cascade import Cascade, ImageQuery, Query, SearchResults, Target, TextQuery
 from crossgraph.gallery.filters import BUILT_IN
 from crossgraph.gallery.items import Item
@@ -140,6 +140,15 @@ class Gallery:
             dry_run=dry_run,
             progress=progress,
         )
+
+    def forget(self, source: Path | str) -> None:
+        """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
+        name = os.path.abspath(Path(source).expanduser())
+        with self._changing():
+            if name not in self.manifest.sources:
+                raise GalleryError(unknown_name("folder", name, self.manifest.sources))
+            left = tuple(one for one in self.manifest.sources if one != name)
+            self.replace_manifest(self.manifest.model_copy(update={"sources": left}))
 
     def upsert(
         self, pictures: Sequence[NewPicture], *, batch: int = 256, progress: Progress | None = None

@@ -16,7 +16,7 @@ import torch
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
 from crossgraph.gallery import tables
-from crossgraph.gallery.folding import duplicates
+from crossgraph.gallery.folding import count_alike
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import FileState
 from crossgraph.gallery.items import caption_id
@@ -44,7 +44,8 @@ class TableStats:
 
 @dataclass(frozen=True)
 class GalleryStats:
-    """What a gallery holds. `equal` pictures have the same file content as another, `alike` ones only look like it."""
+    """What a gallery holds. `equal` pictures have the same file content as another before
+    them, `alike` ones only look like one (None: too many to compare)."""
 
     folder: str
     rows: int
@@ -60,7 +61,7 @@ class GalleryStats:
     sources: tuple[str, ...]
     skipped: int
     equal: int
-    alike: int
+    alike: int | None
     columns: tuple[str, ...]
     optimized_at: datetime | None
     optimized_saved: int | None
@@ -91,8 +92,7 @@ def stats(gallery: Gallery) -> GalleryStats:
     """Rows, bytes, fragments, model and the like."""
     snapshot, manifest = gallery.snapshot(), gallery.manifest
     every = tuple(_table_stats(gallery, name) for name in (*TABLES, *gallery.store.notes.tables))
-    looks = [look or b"" for look in snapshot.items["look"].to_pylist()]
-    equal, alike = duplicates(snapshot.items["digest"].to_pylist(), looks)
+    equal, alike = count_alike(snapshot.items)
     return GalleryStats(
         str(gallery.folder),
         len(snapshot.items),
@@ -107,8 +107,8 @@ def stats(gallery: Gallery) -> GalleryStats:
         manifest.run,
         manifest.sources,
         len(read_skipped(gallery.folder)),
-        sum(len(rows) - 1 for rows in equal),
-        sum(len(rows) - 1 for rows in alike),
+        equal,
+        alike,
         tuple(snapshot.notes.column_names),
         None if manifest.optimized is None else manifest.optimized.at,
         None if manifest.optimized is None else manifest.optimized.saved,
