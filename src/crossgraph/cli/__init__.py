@@ -1,7 +1,8 @@
 """The command line: one thin file per verb, which parses, calls the Python API and prints.
 
-Answers go to stdout, progress and notes to stderr. Exit codes: 0 done, 1 a check found problems, 2 an error the user can
-mend (one message, no traceback), 130 stopped by Ctrl-C. Each verb imports what it works with when it runs, so that --help is immediate.
+Answers go to stdout, progress and notes to stderr. Exit codes: 0 done, 1 a check found problems, 2 an error the user
+can mend (one message, no traceback), 130 stopped by Ctrl-C. Each verb imports what it works with when it runs, so that
+--help is immediate.
 """
 
 from __future__ import annotations

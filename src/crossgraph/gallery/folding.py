@@ -36,7 +36,8 @@ def unlike(first: UInt8[np.ndarray, "n b"], second: UInt8[np.ndarray, " b"]) -> 
     apart = np.bitwise_count(first ^ second).sum(1)
     either = first | second
     places = np.bitwise_count(either[:, : BYTES // 2] | either[:, BYTES // 2 :]).sum(1)
-    return apart / np.maximum(places, 1)
+    ratio: Float[np.ndarray, " n"] = apart / np.maximum(places, 1)
+    return ratio
 
 
 def folded(items: pa.Table, rows: Sequence[int], order: Sequence[int], *, k: int) -> list[tuple[int, list[int]]]:

@@ -44,8 +44,11 @@ class TableStats:
 
 @dataclass(frozen=True)
 class GalleryStats:
-    """What a gallery holds. `equal` pictures have the same file content as another before
-    them, `alike` ones only look like one (None: too many to compare)."""
+    """What a gallery holds.
+
+    `equal` pictures have the content of another before them, `alike` ones only look like one (None: too many to
+    compare).
+    """
 
     folder: str
     rows: int
