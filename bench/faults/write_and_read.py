@@ -28,14 +28,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from gallery_kills import change_folder, train
 
 
-def read(gallery: Path, seed: int, until: float) -> dict[str, object]:
+def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
     """Search until the time is up."""
     from crossgraph import verbs
     from crossgraph.errors import GalleryError
     from crossgraph.gallery.cascade import ItemQuery, Query, TextQuery
 
     opened, chance = verbs.open_gallery(gallery), random.Random(seed)
-    searches, errors, milliseconds, versions = 0, [], [], set()
+    searches, errors, milliseconds, versions, until = 0, [], [], set(), time.time() + seconds
     while time.time() < until:
         try:
             snapshot = opened.snapshot()
@@ -66,7 +66,7 @@ def read(gallery: Path, seed: int, until: float) -> dict[str, object]:
     return {"searches": searches, "median_ms": middle, "states": len(versions), "errors": errors}
 
 
-def write(gallery: Path, folder: Path, scenes: Path, until: float) -> dict[str, object]:
+def write(gallery: Path, folder: Path, scenes: Path, seconds: float) -> dict[str, object]:
     """Change the gallery until the time is up."""
     from crossgraph import verbs
     from crossgraph.gallery.upkeep import optimize
@@ -74,7 +74,7 @@ def write(gallery: Path, folder: Path, scenes: Path, until: float) -> dict[str, 
 
     opened, chance, spare = verbs.open_gallery(gallery), random.Random(0), sorted(scenes.iterdir())
     done = dict.fromkeys(("sync", "upsert", "remove", "annotate", "optimize"), 0)
-    errors = []
+    errors, until = [], time.time() + seconds
     while time.time() < until:
         kind = chance.choice(["sync", "sync", "upsert", "remove", "annotate", "optimize"])
         try:
@@ -125,9 +125,9 @@ def main() -> None:
     for path in sorted(made["scenes"].iterdir())[:60]:
         shutil.copy(path, folder)
     verbs.sync(gallery, [folder], model=made["first"])
-    until = str(time.time() + 60 * asked.minutes)
-    calls = [["--writer", gallery, folder, made["scenes"], until]]
-    calls += [["--reader", gallery, seed, until] for seed in range(asked.readers)]
+    seconds = 60 * asked.minutes
+    calls = [["--writer", gallery, folder, made["scenes"], seconds]]
+    calls += [["--reader", gallery, seed, seconds] for seed in range(asked.readers)]
     processes = [
         subprocess.Popen([sys.executable, __file__, *map(str, words)], stdout=subprocess.PIPE) for words in calls
     ]
