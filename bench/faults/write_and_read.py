@@ -125,6 +125,8 @@ def main() -> None:
     for path in sorted(made["scenes"].iterdir())[:60]:
         shutil.copy(path, folder)
     verbs.sync(gallery, [folder], model=made["first"])
+    opened = verbs.open_gallery(gallery)
+    opened.annotate({path: {"even": True} for path in opened.snapshot().items["path"].to_pylist()})
     seconds = 60 * asked.minutes
     calls = [["--writer", gallery, folder, made["scenes"], seconds]]
     calls += [["--reader", gallery, seed, seconds] for seed in range(asked.readers)]

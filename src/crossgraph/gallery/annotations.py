@@ -17,7 +17,7 @@ KEYS = ("id", "path")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
-def read_annotations(file: Path) -> dict[str, dict[str, Value | None]]:
+def read_annotations(file: Path) -> dict[str | Path, dict[str, Value | None]]:
     """Values by column, by id or path. Relative paths start at the folder of `file`.
 
     In a CSV an empty cell takes a value away, "true" and "false" are truth values, and what looks like a number is
@@ -26,7 +26,7 @@ def read_annotations(file: Path) -> dict[str, dict[str, Value | None]]:
     opener = {".csv": _csv_rows, ".jsonl": _json_rows}.get(file.suffix.lower())
     if opener is None:
         raise DataError(f"{file}: give a file that ends in .csv or .jsonl.")
-    found: dict[str, dict[str, Value | None]] = {}
+    found: dict[str | Path, dict[str, Value | None]] = {}
     try:
         for line, row in opener(file):
             keys = [name for name in KEYS if row.get(name)]

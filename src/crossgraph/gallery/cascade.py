@@ -150,7 +150,7 @@ class Cascade:
             wanted = max(k, shortlist) if fold or not why else k
             candidates = nearest(vectors, asked.vector, k=wanted, without=own_row, among=among)
         scores = candidates.scores
-        if asked.fine is not None:
+        if asked.fine is not None and len(candidates.rows):
             scores = self._rescore(asked.fine, candidates, target, timings)
         order = scores.argsort(descending=True, stable=True).tolist()
         groups: list[tuple[int, list[int]]] = [(place, []) for place in order]

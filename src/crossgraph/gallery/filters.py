@@ -133,9 +133,7 @@ class _Evaluation:
             case Flag(name):
                 kind, values = self._column(name)
                 if kind != "flag":
-                    raise GalleryError(
-                        f"filter: {name} holds {_KINDS[kind]}; say what it should be, as in {name} = ..."
-                    )
+                    raise GalleryError(f"filter: {name} holds {_KINDS[kind]}; compare it with something.")
                 return values
             case Compare(name, sign, value):
                 return self._compared(name, sign, value)

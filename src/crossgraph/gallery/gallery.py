@@ -176,7 +176,7 @@ class Gallery:
             self._store.drop_orphans()
         return items
 
-    def annotate(self, values: Mapping[str, Mapping[str, Value | None]]) -> int:
+    def annotate(self, values: Mapping[str | Path, Mapping[str, Value | None]]) -> int:
         """Set columns of the pictures with these ids or paths; None takes a value away. Returns how many pictures.
 
         All in one commit, or, if any picture is not there or a column has the name of a built-in one, none.

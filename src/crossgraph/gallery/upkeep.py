@@ -15,13 +15,12 @@ import torch
 
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
-from crossgraph.gallery import tables
+from crossgraph.gallery import skipped, tables
 from crossgraph.gallery.folding import count_alike
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import FileState
 from crossgraph.gallery.items import caption_id
-from crossgraph.gallery.manifest import Manifest, Optimized
-from crossgraph.gallery.skipped import read_skipped
+from crossgraph.gallery.manifest import FILE, Manifest, Optimized
 from crossgraph.gallery.snapshot import Snapshot
 from crossgraph.gallery.store import TABLES
 from crossgraph.progress import Progress, Silent
@@ -109,7 +108,7 @@ def stats(gallery: Gallery) -> GalleryStats:
         manifest.shortlist,
         manifest.run,
         manifest.sources,
-        len(read_skipped(gallery.folder)),
+        len(skipped.read_skipped(gallery.folder)),
         equal,
         alike,
         tuple(snapshot.notes.column_names),
@@ -141,11 +140,13 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:
-    """Remove tables that neither serve nor are being made: those of before a migration."""
+    """Remove tables that neither serve nor are being made: those of before a migration. Needs the lock."""
     old = {f"{name}.lance" for name in TABLES} if manifest.tables else set()
     old |= {path.name for path in folder.glob("tables-*")} - {manifest.tables, manifest.migrating}
     for name in old:
         shutil.rmtree(folder / name, ignore_errors=True)
+    for draft in (*folder.glob(f".{FILE}.*"), *folder.glob(f".{skipped.FILE}.*")):  # a kill before it was put in place
+        draft.unlink(missing_ok=True)
 
 
 def verify(gallery: Gallery, *, rehash: bool = False, progress: Progress | None = None) -> Verification:
