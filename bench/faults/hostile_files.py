@@ -153,7 +153,8 @@ def _socket(path: Path) -> None:
     before = Path.cwd()
     os.chdir(path.parent)  # the path of a socket may have 107 letters only
     try:
-        socket.socket(socket.AF_UNIX).bind(path.name)
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(path.name)
     finally:
         os.chdir(before)
 

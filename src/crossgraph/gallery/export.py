@@ -70,8 +70,8 @@ def export_file(gallery: Gallery, file: Path, *, format: Format, where: str | No
 
 def _csv_line(values: list[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(values)  # cells with either letter are quoted for it
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _plain(value: object) -> object:

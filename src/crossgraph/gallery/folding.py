@@ -45,8 +45,9 @@ def folded(items: pa.Table, rows: Sequence[int], order: Sequence[int], *, k: int
 
     `order` are places in `rows`, which are rows of `items`, best first. Equal files are alike without a hash.
     """
-    digests = items["digest"].take(rows).to_pylist()
-    known, looks = _hashes(items["look"].take(rows).to_pylist())
+    chosen = items.select(["digest", "look"]).take(pa.array(rows, pa.int64()))
+    digests = chosen["digest"].to_pylist()
+    known, looks = _hashes(chosen["look"].to_pylist())
     groups: list[tuple[int, list[int]]] = []
     heads: list[int] = []
     for place in order:
@@ -70,7 +71,7 @@ def count_alike(items: pa.Table) -> tuple[int, int | None]:
     firsts = list({digest: row for row, digest in reversed(list(enumerate(digests)))}.values())
     if len(firsts) > COMPARED:
         return len(digests) - len(firsts), None
-    known, looks = _hashes(items["look"].take(sorted(firsts)).to_pylist())
+    known, looks = _hashes(items["look"].take(pa.array(sorted(firsts), pa.int64())).to_pylist())
     bits = np.unpackbits(looks[known], axis=1).astype(np.float32)
     places = bits[:, : SIDE * SIDE] + bits[:, SIDE * SIDE :]  # no place is both brighter and darker
     ones, filled = bits.sum(1), places.sum(1)
