@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.scenes import draw_scenes
 from crossgraph.errors import ConfigError
+from crossgraph.evaluation.protocols import protocol_named
 from crossgraph.evaluation.variants import AblationResult
 from crossgraph.methods.catalogue import METHODS
 from crossgraph.methods.dual_encoder import DualEncoder
@@ -159,3 +161,16 @@ def test_every_variant_of_a_method_differs_from_it(name: str) -> None:
     assert list(plans) == ["full", *METHODS[name].ablations]
     models = [validated(METHODS[name].config_type, plan.model) for plan in plans.values()]
     assert all(model not in models[:place] for place, model in enumerate(models))
+
+
+def test_variants_are_compared_under_a_protocol_of_labels(corpus: Corpus, tmp_path: Path) -> None:
+    protocol = protocol_named("unseen-database")
+    with pytest.raises(ConfigError, match="would be selected on split 'val', which asks the queries"):
+        run_ablation(corpus, CONFIG, tmp_path, seeds=1, protocol=protocol)
+    training = CONFIG.training.model_copy(update={"epochs": 1, "validation_slice": 0.2, "select_by": "map"})
+    config = CONFIG.model_copy(update={"training": training})
+    found = run_ablation(corpus, config, tmp_path, seeds=1, only=["triplet-loss"], protocol=protocol)
+    assert found.columns == ("mean_main", "image_to_text_main", "text_to_image_main")
+    assert "protocol unseen-database" in found.text()
+    assert found.text().endswith("seed 0; in brackets: difference to the full method")
+    assert re.search(r"\| triplet-loss \| 0\.\d{3} \([+-]0\.\d{3}\) \|", found.markdown())

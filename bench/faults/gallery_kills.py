@@ -149,7 +149,7 @@ def change_folder(folder: Path, spare: Sequence[Path], chance: random.Random) ->
 def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[str, int]:
     """Open the gallery anew, compare, verify, search; `between` kills, what is there now is what is expected."""
     from crossgraph import verbs
-    from crossgraph.gallery.cascade import ItemQuery
+    from crossgraph.gallery.query import ItemQuery
     from crossgraph.gallery.upkeep import verify
 
     opened = verbs.open_gallery(gallery)

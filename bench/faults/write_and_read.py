@@ -32,7 +32,7 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
     """Search until the time is up."""
     from crossgraph import verbs
     from crossgraph.errors import GalleryError
-    from crossgraph.gallery.cascade import ItemQuery, Query, TextQuery
+    from crossgraph.gallery.query import ItemQuery, Query, TextQuery
 
     opened, chance = verbs.open_gallery(gallery), random.Random(seed)
     searches, errors, milliseconds, versions, until = 0, [], [], set(), time.time() + seconds

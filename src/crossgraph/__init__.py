@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crossgraph.training.model import TrainedModel
     from crossgraph.verbs import (
         evaluate,
+        evaluate_by_labels,
         evaluate_seeds,
         explain,
         index,
@@ -38,6 +39,7 @@ __all__ = [
     "train",
     "evaluate",
     "evaluate_seeds",
+    "evaluate_by_labels",
     "probe",
     "run_ablation",
     "index",
@@ -70,6 +72,7 @@ _HOMES = {
     "crossgraph.training.model": ("TrainedModel",),
     "crossgraph.verbs": (
         "evaluate",
+        "evaluate_by_labels",
         "evaluate_seeds",
         "explain",
         "index",

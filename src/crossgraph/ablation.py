@@ -21,13 +21,15 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
+from crossgraph.evaluation.protocols import LabelProtocol
 from crossgraph.evaluation.report import EvaluationProtocol
 from crossgraph.evaluation.variants import COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, read_manifest, weights_fingerprint, write_atomically
-from crossgraph.verbs import evaluate, load_model, probe, train
+from crossgraph.training.held_out import selection_of
+from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
 
 MEASURING = 2
 """Raised whenever a measure changes its meaning, so that old numbers are not taken for new ones."""
@@ -43,21 +45,24 @@ def run_ablation(
     shortlist: Path | str | None = None,
     split: str = "val",
     two_stage_k: int | None = None,
+    protocol: LabelProtocol | None = None,
     command: str | None = None,
     cache: FeatureCache | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> AblationResult:
-    """Train `config.method` whole and in each variant with seeds 0 to `seeds` - 1, and measure all on one split.
+    """Train `config.method` whole and in each variant with seeds 0 to `seeds` - 1, and measure all alike.
 
-    `only` names the variants beside the full method. Runs that `out` holds already are kept. Raises `ConfigError` for
-    a method without variants, an unknown variant, or a folder whose runs have other settings.
+    Caption retrieval is measured on `split`, or label retrieval under `protocol`, which says what is searched. `only`
+    names the variants beside the full method. Runs that `out` holds already are kept. Raises `ConfigError` for a method
+    without variants, an unknown variant, or a folder whose runs have other settings.
     """
     out, corpus = Path(out), open_corpus(data) if isinstance(data, (Path, str)) else data
-    _refuse(corpus, config, seeds=seeds, split=split, two_stage_k=two_stage_k)
+    corpus, split = (corpus, split) if protocol is None else (protocol.drawn(corpus), protocol.query_split)
+    _refuse(corpus, config, seeds=seeds, split=split, two_stage_k=two_stage_k, protocol=protocol)
     plans, known = plan_variants(config, only=only), method_type(config.method).ablations
-    bench = _Bench(corpus, shortlist, split, two_stage_k, cache, progress, device)
-    variants, protocol = [], ""
+    bench = _Bench(corpus, shortlist, split, two_stage_k, protocol, cache, progress, device)
+    variants, text = [], ""
     with progress.task("ablation", len(plans) * seeds) as task:
         for name, plan in plans.items():
             runs = []
@@ -65,11 +70,11 @@ def run_ablation(
                 folder = f"runs/{name}-{seed}"
                 found = bench.number(out / folder, _with_seed(plan, seed))
                 runs.append(AblationRun(seed, folder, found["weights"], found["measures"]))
-                protocol = protocol or _protocol(found, seeds)
+                text = text or _protocol(found, seeds)
                 task.advance()
             variants.append(Variant(name, {} if name == FULL else dict(known[name]), tuple(runs)))
     left_out = tuple(name for name in only or known if name not in plans)
-    result = AblationResult(config.method, protocol, command, tuple(variants), left_out)
+    result = AblationResult(config.method, text, command, tuple(variants), left_out)
     write_atomically(out / "ablation.json", json.dumps(result.to_json(), indent=2, ensure_ascii=False).encode())
     write_atomically(out / "ablation.md", result.markdown().encode())
     return result
@@ -94,12 +99,27 @@ def plan_variants(config: RunConfig, *, only: Sequence[str] = ()) -> dict[str, R
     return plans
 
 
-def _refuse(corpus: Corpus, config: RunConfig, *, seeds: int, split: str, two_stage_k: int | None) -> None:
+def _refuse(
+    corpus: Corpus,
+    config: RunConfig,
+    *,
+    seeds: int,
+    split: str,
+    two_stage_k: int | None,
+    protocol: LabelProtocol | None,
+) -> None:
     """Raise what would otherwise only be raised when hours of training are over."""
     if seeds < 1:
         raise ConfigError(f"an ablation needs at least one seed; got {seeds}.")
     if two_stage_k is not None and not method_type(config.method).reranks:
         raise ConfigError(f"{config.method} has nothing to re-rank with; leave out --two-stage.")
+    if two_stage_k is not None and protocol is not None:
+        raise ConfigError("label retrieval ranks by code or embedding, in one stage; leave out --two-stage.")
+    if protocol is not None and protocol.selection == "apart" and selection_of(corpus, config) == split:
+        raise ConfigError(
+            f"epochs would be selected on split {split!r}, which asks the queries of protocol {protocol.name}; set "
+            "training.validation_slice=0.1, or vary selection=any and say so."
+        )
     corpus.split(split)
 
 
@@ -115,6 +135,7 @@ class _Bench:
     shortlist: Path | str | None
     split: str
     two_stage_k: int | None
+    protocol: LabelProtocol | None
     cache: FeatureCache | None
     progress: Progress
     device: str
@@ -155,7 +176,8 @@ class _Bench:
 
     def _key(self, run: Path) -> dict[str, Any]:
         """What the numbers of a run depend on."""
-        return {
+        asked = {} if self.protocol is None else {"protocol": self.protocol.model_dump()}
+        return asked | {
             "measuring": [MEASURING, RULES_VERSION],
             "weights": weights_fingerprint(run),
             "data": [self.corpus.name, self.corpus.fingerprint()],
@@ -166,8 +188,13 @@ class _Bench:
 
     def _measure(self, run: Path) -> dict[str, Any]:
         model = load_model(run, cache=self.cache, device=self.device)
+        if self.protocol is not None:
+            judged = evaluate_by_labels([model], self.corpus, self.protocol, progress=self.progress)
+            return {"protocol": judged.task(), "measures": judged.summary.mean, "probe": {}}
         report = evaluate(model, self.corpus, split=self.split, two_stage_k=self.two_stage_k, progress=self.progress)
         found = {"protocol": report.to_json()["protocol"], "measures": report.strict.mean, "probe": None}
+        if self.corpus.features is not None:
+            return found
         try:
             probed = probe(model, self.corpus, split=self.split, progress=self.progress)
         except MissingExtraError as error:
@@ -199,6 +226,8 @@ def _refuse_another(
 
 def _protocol(found: Mapping[str, Any], seeds: int) -> str:
     """The protocol of all runs: each blends as it chose for itself."""
+    if isinstance(found["protocol"], str):
+        return f"{found['protocol']}; {'seed' if seeds == 1 else 'seeds'} {', '.join(map(str, range(seeds)))}"
     facts = {name: value for name, value in found["protocol"].items() if name != "text"}
     protocol = EvaluationProtocol(**{**facts, "blends": (), "seeds": tuple(range(seeds))})
     text = protocol.text()

@@ -3,6 +3,7 @@
 method = "kidrr"
 [images]    which picture encoder, at what size, how many cells
 [texts]     which sentence encoder
+[labels]    the corpus's own labels, or concepts derived from captions
 [training]  batches, learning rate, schedule, selection
 [model]     the method's own settings (see `crossgraph methods show NAME`)
 """
@@ -31,6 +32,9 @@ class ImagesConfig(_Section):
     encoder: str = Field("efficientnet-lite0", description="efficientnet-lite0|1|2, a model folder, or a hub name")
     size: int | None = Field(None, ge=32, description="pixels a side; none: the encoder's own")
     cells: tuple[int, ...] = Field((5,), description="grid cells a side, one number per scale")
+    regions: str | None = Field(
+        None, description="graph file with a detector's boxes: parts of the pictures it names; others have cells"
+    )
     mirror: bool = Field(False, description="also train on mirrored pictures (never where captions say left or right)")
 
 
@@ -42,11 +46,26 @@ class TextsConfig(_Section):
     max_words: int = Field(40, ge=1, description="longer captions are cut")
 
 
+class LabelsConfig(_Section):
+    """Where labels come from, for methods that learn from labels."""
+
+    source: Literal["given", "concepts"] = Field(
+        "given",
+        description="the corpus's own, or concepts derived from the training captions (names, and who does what)",
+    )
+    count: int = Field(64, ge=2, description="so many most frequent concepts")
+    least: float = Field(0.005, ge=0, le=1, description="smallest share of training pictures a concept is named for")
+    most: float = Field(0.5, gt=0, le=1, description="largest share; what nearly every picture has tells nothing")
+    agree: int = Field(1, ge=1, description="so many captions of a picture must name a concept")
+    actions: bool = Field(True, description="also nouns with a verb (dog run), beside nouns")
+
+
 class TrainingConfig(_Section):
     """How a method is trained."""
 
     epochs: int = Field(20, ge=1, description="an epoch shows every caption once, but for a last lone picture")
     batch_size: int = Field(128, ge=2, description="different pictures a step")
+    drop_tail: bool = Field(False, description="leave out an epoch's steps of fewer pictures than batch_size")
     captions_per_image: int = Field(2, ge=1, description="captions of a picture in one step")
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
@@ -58,6 +77,12 @@ class TrainingConfig(_Section):
     average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0: off")
     neighbours: int = Field(0, ge=0, description="batches of look-alikes: pick among so many neighbours; 0: random")
     validation_split: str = "val"
+    validation_slice: float = Field(
+        0.0, ge=0, lt=1, description="share of the training pictures held out to select by; 0: select by the split"
+    )
+    select_by: Literal["rsum", "map"] = Field(
+        "rsum", description="what selects the epoch: recall of captions, or mAP by labels"
+    )
     validation_shortlist: int = Field(50, ge=1, description="candidates a query when a re-ranker is validated")
     seed: int = 0
     save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")
@@ -69,6 +94,7 @@ class RunConfig(_Section):
     method: str = "dual_encoder"
     images: ImagesConfig = ImagesConfig()
     texts: TextsConfig = TextsConfig()
+    labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
     model: dict[str, Any] = Field(default_factory=dict)
 

@@ -34,16 +34,17 @@ class ImageBatch:
         return ImageBatch(self.parts.to(device), self.mask.to(device), self.boxes.to(device), self.whole.to(device))
 
 
-OBJECT, ATTRIBUTE, RELATION = 0, 1, 2
-"""Kinds of nodes of a scene graph."""
+OBJECT, ATTRIBUTE, RELATION, PLACE = 0, 1, 2, 3
+"""Kinds of nodes of a scene graph. A place ("on the left") is what a parse knows of; methods read it as a relation of
+the object to the frame of the picture or, without relations, as an attribute."""
 
 
 @dataclass(frozen=True)
 class NodeBatch:
     """Nodes of `n` scene graphs, padded: what each is, and which objects it belongs to.
 
-    `kinds` are `OBJECT`, `ATTRIBUTE` or `RELATION`; `ends` are positions of object nodes of the same graph: a
-    relation's subject and object, an attribute's owner twice, an object itself twice.
+    `kinds` are `OBJECT`, `ATTRIBUTE`, `RELATION` or `PLACE`; `ends` are positions of object nodes of the same graph: a
+    relation's subject and object, the owner of an attribute or place twice, an object itself twice.
     """
 
     kinds: Int[Tensor, "n v"]

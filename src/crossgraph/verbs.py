@@ -1,10 +1,11 @@
-"""The verbs of the command line as functions: train, evaluate, probe, index, sync, migrate, search, explain."""
+"""The verbs of the command line as functions: train, evaluate, probe, index, sync, migrate, search, explain, ..."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -16,19 +17,27 @@ from crossgraph.data.features import FeatureCache
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, GalleryError
+from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
+from crossgraph.evaluation.label_scores import code_facts, score_direction
+from crossgraph.evaluation.label_search import LabelledItems
+from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
 from crossgraph.evaluation.two_stage import two_stage
-from crossgraph.gallery.cascade import SearchResults
+from crossgraph.gallery.calibrate import Calibration
+from crossgraph.gallery.calibration import calibrate_model
+from crossgraph.gallery.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.migrate import Migration
 from crossgraph.gallery.migrate import migrate as migrate_gallery
+from crossgraph.gallery.model import SearchModel
+from crossgraph.gallery.results import SearchResults, Stage
 from crossgraph.gallery.sync import SyncReport
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST
+from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
 from crossgraph.training.memory import keep_freed_memory
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run import train_run
@@ -43,6 +52,15 @@ def default_cache() -> FeatureCache:
 def load_model(run: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu") -> TrainedModel:
     """A trained run, ready to encode and score. Raises `ModelError` when `run` is not one."""
     return TrainedModel(Path(run), cache=cache or default_cache(), device=device)
+
+
+def load_search_model(
+    folder: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu"
+) -> TrainedModel | CascadeModel:
+    """A trained run or a cascade of them, ready to encode and search. Raises `ModelError` when `folder` is neither."""
+    if is_cascade(Path(folder)):
+        return CascadeModel(Path(folder), cache=cache or default_cache(), device=device)
+    return load_model(folder, cache=cache, device=device)
 
 
 def train(
@@ -93,7 +111,7 @@ def evaluate(
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
-    texts = model.encode_sentences(corpus.captions, progress=progress)
+    texts = model.encode_corpus_texts(corpus, progress=progress)
     seed = model.config.training.seed
     if two_stage_k is None:
         scores = score_corpus(model.method, images, texts, progress=progress)
@@ -130,17 +148,83 @@ def evaluate_seeds(
     Raises `ConfigError` when two of them have the same weights: that deviation would mean nothing.
     """
     corpus = open_corpus(data) if isinstance(data, (Path, str)) else data
+    return over_seeds(
+        [
+            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress)
+            for model in _distinct(runs)
+        ]
+    )
+
+
+def evaluate_by_labels(
+    runs: Sequence[TrainedModel | Path | str],
+    data: Corpus | Path | str,
+    protocol: LabelProtocol | str = "train-database",
+    *,
+    progress: Progress = Silent(),
+) -> LabelReport:
+    """Label retrieval of one or more runs of one recipe, both ways, under one protocol.
+
+    Raises `ConfigError` for a run whose epoch was selected on the queries, unless the protocol allows it, or that was
+    trained on another drawing of the corpus; `DataError` for a corpus without labels or without the splits asked for.
+    """
+    keep_freed_memory()
+    chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    corpus = chosen.drawn(open_corpus(data) if isinstance(data, (Path, str)) else data)
+    models = _distinct(runs)
+    for model in models:
+        _refuse_tainted(model, corpus, chosen)
+    found = tuple(
+        _label_run(model, chosen.needed(model.with_labels(corpus, progress=progress)), chosen, progress)
+        for model in models
+    )
+    require_same_task(found)
+    return LabelReport(corpus.name, chosen, found)
+
+
+def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> LabelRun:
+    images, corpus = encode_corpus_images(model, corpus, progress=progress)
+    items = protocol.text_items(corpus)
+    texts, picture = model.encode_corpus_texts(items, progress=progress), items.caption_image
+    assert corpus.labels is not None  # the protocol refuses a corpus without
+    pictures = LabelledItems(images, corpus.labels, np.arange(len(corpus)))
+    captions = LabelledItems(texts, corpus.labels[picture], picture)
+    asks, searched = protocol.asks(corpus), protocol.searched(corpus)
+    facts = (code_facts(images), code_facts(texts))
+    return LabelRun(
+        model.config.method,
+        model.config.training.seed,
+        score_direction(pictures.where(asks), captions.where(searched[picture]), protocol),
+        score_direction(captions.where(asks[picture]), pictures.where(searched), protocol),
+        None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
+        f"{len(corpus.label_names)} {corpus.label_kind}",
+        f"by {model.config.training.select_by} on {model.manifest['data']['validation_split']}",
+    )
+
+
+def _refuse_tainted(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol) -> None:
+    """Raise `ConfigError` when a run knows the queries: by selection, or because it was trained on another drawing."""
+    data = model.manifest["data"]
+    if protocol.selection == "apart" and data["validation_split"] == protocol.query_split:
+        raise ConfigError(
+            f"the epoch of {model.run} was selected on split {data['validation_split']!r}, which asks the queries of "
+            f"protocol {protocol.name}; train with training.validation_slice=0.1, or vary selection=any and say so."
+        )
+    if protocol.queries == "drawn" and data["fingerprint"] != corpus.fingerprint():
+        raise ConfigError(
+            f"{model.run} was trained on other data than protocol {protocol.name} draws from {corpus.name!r}, so its "
+            "queries may have been trained on; train on the same corpus with --protocol, and the same seed."
+        )
+
+
+def _distinct(runs: Sequence[TrainedModel | Path | str]) -> list[TrainedModel]:
+    """The runs, loaded. Raises `ConfigError` when two have the same weights: their deviation would mean nothing."""
     models = [run if isinstance(run, TrainedModel) else load_model(run) for run in runs]
     if len({model.fingerprint for model in models}) < len(models):
         raise ConfigError(
             f"two of {', '.join(str(model.run) for model in models)} have the same weights; give every run once."
         )
-    return over_seeds(
-        [
-            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress)
-            for model in models
-        ]
-    )
+    return models
 
 
 def probe(
@@ -153,6 +237,8 @@ def probe(
     keep_freed_memory()
     model = model if isinstance(model, TrainedModel) else load_model(model)
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    if corpus.features is not None:
+        raise ConfigError(f"corpus {corpus.name!r} has given features and no sentences that could be made false.")
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
 
@@ -167,7 +253,7 @@ def encode_corpus_images(
     model: TrainedModel, corpus: Corpus, *, progress: Progress = Silent()
 ) -> tuple[Encoded, Corpus]:
     """Encoded pictures, and the corpus less those that could not be read."""
-    pictures = model.encode_pictures(corpus.image_paths, progress=progress)
+    pictures = model.encode_corpus_images(corpus, progress=progress)
     return pictures.encoded, corpus.without(list(pictures.skipped)) if pictures.skipped else corpus
 
 
@@ -176,8 +262,8 @@ def shortlist_scores(
 ) -> torch.Tensor:
     """What the first stage of `model` scores: its shortlist's cosine, or its own embedding's."""
     if model.shortlist is not None:
-        images = model.shortlist.encode_pictures(corpus.image_paths, progress=progress).encoded
-        texts = model.shortlist.encode_sentences(corpus.captions, progress=progress)
+        images = model.shortlist.encode_corpus_images(corpus, progress=progress).encoded
+        texts = model.shortlist.encode_corpus_texts(corpus, progress=progress)
     return images.embedding @ texts.embedding.T
 
 
@@ -185,7 +271,7 @@ def index(
     source: Corpus | Path | str,
     gallery: Path | str,
     *,
-    model: TrainedModel | Path | str | None = None,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
     progress: Progress = Silent(),
 ) -> SyncReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
@@ -196,7 +282,7 @@ def index(
         return open_gallery(gallery, model=model).index(source, progress=progress)
     if model is None:
         raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
-    loaded = model if isinstance(model, TrainedModel) else load_model(model)
+    loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
 
 
@@ -204,7 +290,7 @@ def sync(
     gallery: Path | str,
     folders: Sequence[Path | str] = (),
     *,
-    model: TrainedModel | Path | str | None = None,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
     dry_run: bool = False,
     rehash: bool = False,
     allow_empty: bool = False,
@@ -229,35 +315,35 @@ def sync(
             )
         )
     else:
-        loaded = model if isinstance(model, TrainedModel) else load_model(model, device=device)
+        loaded = load_search_model(model, device=device) if isinstance(model, (Path, str)) else model
         opened = Gallery.create(gallery, loaded, run=str(loaded.run.resolve()))
     return opened.sync(folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, progress=progress)
 
 
 def migrate(
     gallery: Path | str,
-    model: TrainedModel | Path | str,
+    model: TrainedModel | CascadeModel | Path | str,
     *,
     leave_out: bool = False,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> Migration:
     """Encode a gallery with another trained run beside the old tables, then switch to it at once."""
-    loaded = model if isinstance(model, TrainedModel) else load_model(model, device=device)
+    loaded = load_search_model(model, device=device) if isinstance(model, (Path, str)) else model
     opened = Gallery.open(gallery)
     return migrate_gallery(opened, loaded, run=str(loaded.run.resolve()), leave_out=leave_out, progress=progress)
 
 
 def open_gallery(
-    gallery: Path | str, *, model: TrainedModel | Path | str | None = None, device: str = "cpu"
+    gallery: Path | str, *, model: TrainedModel | CascadeModel | Path | str | None = None, device: str = "cpu"
 ) -> Gallery:
     """A gallery with the model it was made with; give `model` when the run has moved."""
     if model is None:
         run = Gallery.open(gallery).manifest.run
-        if run is None or not (Path(run) / MANIFEST).exists():
+        if run is None or not ((Path(run) / MANIFEST).exists() or is_cascade(Path(run))):
             raise GalleryError(f"the run that made {gallery} ({run}) is gone; say where it is with --model RUN.")
         model = run
-    return Gallery.open(gallery, model if isinstance(model, TrainedModel) else load_model(model, device=device))
+    return Gallery.open(gallery, load_search_model(model, device=device) if isinstance(model, (Path, str)) else model)
 
 
 def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, shortlist: int = 100) -> SearchResults:
@@ -266,8 +352,26 @@ def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, sho
     return opened.search(query, k=k, shortlist=shortlist)
 
 
-def explain(sentence: str, image: Path | str, model: TrainedModel | Path | str) -> tuple[Alignment, Image.Image]:
+def explain(sentence: str, image: Path | str, model: SearchModel | Path | str) -> tuple[Alignment, Image.Image]:
     """Why a picture and a sentence match: the alignment, and the picture with it drawn over."""
-    loaded = model if isinstance(model, TrainedModel) else load_model(model)
+    loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     alignment = loaded.explain(sentence, Path(image))
     return alignment, draw_alignment(read_image(Path(image)), alignment)
+
+
+def calibrate(
+    model: Path | str, data: Corpus | Path | str, *, split: str = "val", progress: Progress = Silent()
+) -> dict[Stage, Calibration]:
+    """Fit when a search of `model`, a run or a cascade, found something good, and write that into its manifest.
+
+    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration`.
+    """
+    corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
+    loaded = load_search_model(model)
+    fitted = calibrate_model(loaded, corpus, cache=default_cache(), progress=progress)
+    stored = {stage: found.model_dump() for stage, found in fitted.items()}
+    if isinstance(loaded, CascadeModel):
+        loaded.manifest.model_copy(update={"calibration": stored}).write(loaded.run)
+    else:
+        write_manifest(loaded.run, {**read_manifest(loaded.run), "calibration": stored})
+    return fitted

@@ -171,7 +171,7 @@ def test_matched_nodes_are_told_after_the_words(tmp_path: Path, monkeypatch: pyt
         ("ball",), torch.tensor([[0.0, 0.0, 0.5, 0.5]]), torch.ones(1, 1), torch.ones(1), 0.5, (found, lost)
     )
     drawing = Image.new("RGB", (4, 4))
-    monkeypatch.setattr("crossgraph.verbs.load_model", lambda *_, **__: None)
+    monkeypatch.setattr("crossgraph.verbs.load_search_model", lambda *_, **__: None)
     monkeypatch.setattr("crossgraph.verbs.explain", lambda *_: (alignment, drawing))
     words = ("explain", "ball", tmp_path / "a.png", "--model", "run", "--out", tmp_path / "overlay.png")
     lines = call(*words).stdout.splitlines()

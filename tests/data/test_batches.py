@@ -34,12 +34,33 @@ def test_two_captions_a_picture_and_four_pictures_a_step_by_hand() -> None:
     assert shown(steps) == Counter(range(12))
 
 
+def test_a_dropped_tail_leaves_only_full_steps() -> None:
+    captions = numbered([2] * 10)
+    assert sorted(len(step.images) for step in plan(captions)) == [2, 4, 4]
+    assert [len(step.images) for step in plan(captions, drop_tail=True)] == [4, 4]
+    assert plan(numbered([2] * 3), drop_tail=True) == []
+
+
 counts = st.lists(st.integers(0, 6), max_size=15)
 
 
-@given(counts, st.integers(2, 5), st.integers(1, 4), st.integers(0, 3), st.booleans(), st.booleans())
+@given(
+    counts,
+    st.integers(2, 5),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, 1, 3]),
+)
 def test_what_every_plan_keeps(
-    counts: list[int], batch_size: int, captions_per_image: int, epoch: int, look_alikes: bool, mirror: bool
+    counts: list[int],
+    batch_size: int,
+    captions_per_image: int,
+    epoch: int,
+    look_alikes: bool,
+    mirror: bool,
+    group_size: int | None,
 ) -> None:
     captions, n = numbered(counts), len(counts)
     near = np.array([[(i + k) % n for k in range(1, min(4, n))] for i in range(n)], dtype=np.int64).reshape(
@@ -52,6 +73,7 @@ def test_what_every_plan_keeps(
         seed=3,
         epoch=epoch,
         neighbours=near if look_alikes else None,
+        group_size=group_size,
         mirror=mirror,
     )
     owner = {caption: image for image, its in enumerate(captions) for caption in its}
@@ -106,6 +128,27 @@ def test_a_step_is_made_of_look_alikes_while_they_last() -> None:
     near = np.array([[j for j in range(10) if j // 5 == i // 5 and j != i] for i in range(10)])
     steps = plan(numbered([1] * 10), batch_size=5, neighbours=near)
     assert sorted(sorted(step.images) for step in steps) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_a_step_may_hold_several_groups_of_look_alikes() -> None:
+    near = np.array([[j for j in range(12) if j // 3 == i // 3 and j != i] for i in range(12)])
+    for epoch in range(3):
+        steps = plan(numbered([1] * 12), batch_size=6, neighbours=near, group_size=3, epoch=epoch)
+        assert [len(step.images) for step in steps] == [6, 6]
+        assert shown(steps) == Counter(range(12))
+        for step in steps:
+            assert all(size == 3 for size in Counter(image // 3 for image in step.images).values())
+
+
+def test_groups_meet_others_from_epoch_to_epoch() -> None:
+    near = np.array([[i ^ 1] for i in range(20)])
+    met = {
+        frozenset(image // 2 for image in step.images)
+        for epoch in range(6)
+        for step in plan(numbered([1] * 20), neighbours=near, group_size=2, epoch=epoch)
+    }
+    assert len(met) > 10
+    assert {len(groups) for groups in met} == {2}
 
 
 def test_look_alikes_are_picked_at_random_among_those_listed() -> None:

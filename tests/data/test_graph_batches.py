@@ -7,7 +7,7 @@ from crossgraph.data.graph_batches import batch_graphs
 from crossgraph.data.text import normalise, tokenize
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
-from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, TextGraphs
+from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, TextGraphs
 
 CAPTIONS = (
     "a small dog chases two black cats",
@@ -51,6 +51,16 @@ def test_a_graph_becomes_objects_then_relations_then_attributes_by_hand() -> Non
         (ATTRIBUTE, (0, 0), ("small",)),
     ]
     assert graphs.words.shape == (1, 4, 6)
+
+
+def test_a_phrase_of_place_is_a_place_and_a_bare_side_an_attribute(parser: CaptionParser) -> None:
+    caption = "a ball on the left and a left shoe"
+    assert told(batched(parser, (caption,)), 0, caption) == [
+        (OBJECT, (0, 0), ("ball",)),
+        (OBJECT, (1, 1), ("shoe",)),
+        (PLACE, (0, 0), ("on", "the", "left")),
+        (ATTRIBUTE, (1, 1), ("left",)),
+    ]
 
 
 def test_a_parsed_caption_tells_its_objects_relations_and_attributes(parser: CaptionParser) -> None:

@@ -20,6 +20,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.csv_captions import open_csv
 from crossgraph.data.flickr import open_flickr
 from crossgraph.data.folder import open_folder
+from crossgraph.data.guides import GUIDES
 from crossgraph.data.jsonl import open_jsonl
 from crossgraph.data.karpathy import open_karpathy
 from crossgraph.data.sources import DATASETS, open_corpus
@@ -268,7 +269,8 @@ def test_open_corpus_takes_folders_and_files_of_every_kind(tmp_path: Path) -> No
     assert len(open_corpus(tmp_path, split="val")) == 1
     with pytest.raises(DataError, match="no split 'train'"):
         open_corpus(tmp_path, split="train")
-    assert set(DATASETS) == {"scenes", "folder", "jsonl", "csv", "karpathy", "flickr"}
+    made_of_rows = {"scenes", "folder", "jsonl", "csv", "karpathy", "flickr"}
+    assert set(DATASETS) == {*made_of_rows, "mirflickr", "nuswide", "coco", "rsicd", "matrices"}
 
 
 def test_open_corpus_suggests_what_was_meant(tmp_path: Path) -> None:
@@ -312,11 +314,14 @@ def test_check_corpus_counts_everything_and_names_what_cannot_be_read(tmp_path: 
     report = check_corpus(file).to_json()
     assert json.loads(json.dumps(report)) == {
         "name": tmp_path.name,
+        "source": "jsonl",
         "images": 3,
         "captions": 4,
         "captions_per_image": {"min": 0, "mean": pytest.approx(4 / 3), "max": 3},
         "splits": {"train": 2, "val": 1},
         "labels": {"Lake": 1, "Park": 2},
+        "label_kind": "labels",
+        "features": None,
         "duplicate_captions": 2,
         "duplicate_images": [["b.jpg", "copy.jpg"]],
         "images_without_captions": 1,
@@ -333,3 +338,28 @@ def test_check_corpus_of_a_folder_of_broken_pictures_still_reports(tmp_path: Pat
     assert (report.images, report.captions_per_image) == (0, (0, 0.0, 0))
     assert [one.path.name for one in report.unreadable] == ["text.jpg"]
     assert np.isfinite(report.captions_per_image[1])
+
+
+def test_check_corpus_tells_features_from_pictures_and_equal_rows(tmp_path: Path) -> None:
+    rows = np.asarray([[1, 2], [3, 4], [1, 2]], dtype=np.float32)
+    np.savez(tmp_path / "a.npz", images=rows, texts=rows, labels=np.array([1, 2, 1]))
+    report = check_corpus(tmp_path / "a.npz")
+    assert (report.source, report.images, report.unreadable) == ("matrices", 3, ())
+    assert report.features == {"kind": "images, texts", "image_width": 2, "text_width": 2}
+    assert report.labels == {"class 1": 2, "class 2": 1}
+    assert report.duplicate_images == (("all 1", "all 3"),)
+    assert report.duplicate_captions == 1
+
+
+def test_the_name_of_a_layout_alone_explains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, guide in GUIDES.items():
+        with pytest.raises(DataError, match=rf"{name} is a layout; give the folder(?s:.*)source: .*https?://"):
+            open_corpus(name)
+        assert guide.terms in guide.text()
+
+
+def test_a_source_that_takes_no_options_refuses_them(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg")
+    with pytest.raises(DataError, match="unknown option 'seed'; this source takes none"):
+        open_corpus(f"folder:{tmp_path}?seed=1")

@@ -23,7 +23,7 @@ from transformers import (
 
 from crossgraph.encoders.catalogue import build_image_encoder
 from crossgraph.encoders.efficientnet import EfficientNetEncoder, fuse_batch_norms, load_efficientnet
-from crossgraph.encoders.grid import grid_boxes, pool_grid
+from crossgraph.encoders.grid import grid_boxes, pool_grid, pool_regions
 from crossgraph.encoders.image import ImageEncoder, squash
 from crossgraph.encoders.transformer_image import split_tokens
 from crossgraph.errors import ConfigError, MissingExtraError, ModelError
@@ -299,3 +299,18 @@ def test_encoders_never_import_torchvision(monkeypatch: pytest.MonkeyPatch, vit_
 
     monkeypatch.setattr(builtins, "__import__", guarded)
     build_image_encoder(str(vit_folder)).encode(drawn_pictures(1))
+
+
+def test_regions_that_are_cells_of_a_grid_equal_that_grid() -> None:
+    torch.manual_seed(0)
+    grid = torch.randn(3, 6, 6)
+    for side in (1, 2, 3, 6):
+        expected = pool_grid(grid[None], (side,))[0]
+        assert torch.allclose(pool_regions(grid, torch.from_numpy(grid_boxes((side,)))), expected, atol=1e-5)
+
+
+def test_a_region_counts_cells_by_how_much_it_covers_and_a_point_is_read_where_it_is() -> None:
+    grid = torch.tensor([[[1.0, 5.0], [9.0, 13.0]]])
+    boxes = torch.tensor([[0.25, 0.0, 1.0, 0.5], [0.75, 0.75, 0.75, 0.75], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.5, 0.5]])
+    expected = [(0.5 * 1 + 1 * 5) / 1.5, 13.0, 13.0, 1.0]
+    assert pool_regions(grid, boxes)[:, 0].tolist() == pytest.approx(expected, abs=1e-4)

@@ -12,6 +12,7 @@ from PIL import Image
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
 from crossgraph.errors import ImageError
+from crossgraph.gallery.codes import packed
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch, stack_encoded
@@ -69,6 +70,8 @@ class FakeModel:
         self.shortlist = shortlist
         self.pause, self.spoil = pause, spoil
         self.blend = 0.0
+        self.coder = None
+        self.calibration: dict[str, object] = {}
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())
         self._projection = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(seed))
@@ -113,3 +116,15 @@ def draw_pictures(folder: Path, count: int, *, seed: int = 0) -> Path:
         cells = Image.fromarray(random.integers(0, 256, (3, 3, 3), dtype=np.uint8))
         cells.resize((24, 18), Image.Resampling.NEAREST).save(folder / f"{index:03}.png")
     return folder
+
+
+class FakeHashing(FakeModel):
+    """A model whose encodings are codes of `bits` bits: signs of random projections of the sum of the parts."""
+
+    def __init__(self, fingerprint: str, *, bits: int = 16) -> None:
+        super().__init__(fingerprint, fine=False)
+        self._planes = torch.randn(WIDTH, bits, generator=torch.Generator().manual_seed(bits))
+
+    def _row(self, parts: torch.Tensor) -> Encoded:
+        bits = parts.sum(0, keepdim=True) @ self._planes > 0
+        return Encoded((bits.float() * 2 - 1) / bits.shape[1] ** 0.5, code=packed(bits))

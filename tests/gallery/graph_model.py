@@ -29,6 +29,8 @@ class GraphModel:
         self.method = build_method(name, settings, SIZES).eval()
         self.shortlist = None
         self.blend = 0.0
+        self.coder = None
+        self.calibration: dict[str, object] = {}
 
     @torch.inference_mode()
     def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:

@@ -6,8 +6,9 @@ import torch
 from fake_model import FakeModel, draw_pictures
 
 from crossgraph.errors import GalleryError, ImageError, ScoreError
-from crossgraph.gallery.cascade import ImageQuery, ItemQuery, SearchResults, TextQuery
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.query import ImageQuery, ItemQuery, TextQuery
+from crossgraph.gallery.results import SearchResults
 
 SENTENCE = "a red thing beside a blue one"
 
@@ -125,7 +126,7 @@ def test_a_sentence_finds_itself_among_the_captions(with_captions: Gallery) -> N
 def test_results_become_json_with_timings_per_stage(gallery: Gallery) -> None:
     found = json.loads(json.dumps(gallery.search(SENTENCE, k=2).to_json()))
     assert (found["query"], found["kind"], found["searched"]) == (SENTENCE, "text", 12)
-    assert set(found["timings_ms"]) == {"encode", "shortlist", "fetch", "rerank"}
+    assert set(found["timings_ms"]) == {"encode", "shortlist", "exact", "fetch", "rerank"}
     assert [row["rank"] for row in found["results"]] == [1, 2]
     assert found["results"][0]["path"].endswith(".png")
     assert found["results"][0]["score"] >= found["results"][1]["score"]

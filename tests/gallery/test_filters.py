@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.cascade import ItemQuery
 from crossgraph.gallery.filters import BUILT_IN, captions_where, rows_where
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.query import ItemQuery
 from crossgraph.gallery.snapshot import Snapshot
 from crossgraph.gallery.store import Item, Store
 

@@ -7,8 +7,8 @@ import torch
 from fake_model import draw_pictures
 from graph_model import GraphModel
 
-from crossgraph.gallery.cascade import ImageQuery, ItemQuery
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.query import ImageQuery, ItemQuery
 
 SENTENCES = ("ball", "ball above tree", "tree above ball", "dog chases cat beside house", "two brown", "a b c d e f")
 

@@ -28,10 +28,26 @@ def test_equal_scores_keep_the_order_of_the_rows_at_every_k() -> None:
 
 def test_the_row_left_out_is_never_found() -> None:
     vectors = torch.eye(3)
-    assert nearest(vectors, torch.tensor([3.0, 2.0, 1.0]), k=5, without=0).rows.tolist() == [1, 2]
-    assert len(nearest(vectors[:1], torch.ones(3), k=5, without=0).rows) == 0
+    assert nearest(vectors, torch.tensor([3.0, 2.0, 1.0]), k=5, without=(0,)).rows.tolist() == [1, 2]
+    assert len(nearest(vectors[:1], torch.ones(3), k=5, without=(0,)).rows) == 0
 
 
 def test_a_query_that_is_not_finite_is_refused() -> None:
     with pytest.raises(ScoreError, match="not finite"):
         nearest(torch.ones(2, 2), torch.tensor([1.0, torch.nan]), k=1)
+
+
+def test_only_the_rows_among_which_to_look_are_found_and_ties_keep_their_order() -> None:
+    vectors = torch.tensor([[1.0], [2.0], [1.0], [2.0], [1.0], [2.0]])
+    found = nearest(vectors, torch.tensor([1.0]), k=3, among=torch.tensor([5, 4, 0, 1]))
+    assert found.rows.tolist() == [1, 5, 0]
+    assert found.scores.tolist() == [2.0, 2.0, 1.0]
+
+
+def test_what_is_not_allowed_is_never_found_with_or_without_a_choice_of_rows() -> None:
+    vectors, query = torch.eye(4), torch.tensor([4.0, 3.0, 2.0, 1.0])
+    allowed = torch.tensor([False, True, True, True])
+    assert nearest(vectors, query, k=9, allowed=allowed).rows.tolist() == [1, 2, 3]
+    assert nearest(vectors, query, k=9, allowed=allowed, without=(1,)).rows.tolist() == [2, 3]
+    among = torch.tensor([3, 1, 0])
+    assert nearest(vectors, query, k=9, allowed=allowed, among=among).rows.tolist() == [1, 3]

@@ -13,6 +13,7 @@ from torch import Tensor
 from crossgraph.graphs.scene_graph import Box
 from crossgraph.graphs.spatial import (
     INVERSE,
+    frame_geometry,
     neighbour_pairs,
     pair_geometry,
     spatial_graph,
@@ -128,6 +129,14 @@ def test_geometry_equals_that_of_a_loop_over_all_pairs() -> None:
     for row, e in ((row, e) for row in range(3) for e in range(30)):
         i, j = pairs[row, e].tolist()
         assert found[row, e].tolist() == pytest.approx(slow_geometry(boxes[row, i].tolist(), boxes[row, j].tolist()))
+
+
+def test_geometry_to_the_frame_by_hand_and_as_a_pair_with_it() -> None:
+    boxes = torch.tensor([[[0.0, 0.0, 0.2, 0.4], [0.25, 0.5, 0.75, 1.0]]], dtype=torch.float64)
+    found = frame_geometry(boxes)
+    expected = [0.4 / 0.2, 0.3 / 0.4, math.log(5), math.log(2.5), 0.08]
+    assert found[0, 0].tolist() == pytest.approx(expected)
+    assert found[0, 1].tolist() == pytest.approx(slow_geometry(boxes[0, 1].tolist(), [0.0, 0.0, 1.0, 1.0]))
 
 
 def test_geometry_of_boxes_without_size_is_finite() -> None:

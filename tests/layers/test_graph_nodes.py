@@ -8,7 +8,7 @@ from torch import Tensor
 
 from crossgraph.graphs.spatial import pair_geometry
 from crossgraph.layers.graph_nodes import RegionNodes, Relate, WordNodes, gather_nodes, real_first, reordered
-from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, TextGraphs
+from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, TextGraphs
 
 CHASE = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 0, 0), (ATTRIBUTE, 0, 0)]
 """Two objects, a relation from the second to the first, two attributes of the first."""
@@ -60,6 +60,22 @@ def test_real_nodes_move_to_the_front_and_keep_their_order() -> None:
     assert ordered.mask.tolist() == [[True] * 3 + [False] * 2, [True] * 4 + [False]]
 
 
+PLACED = [(OBJECT, 0, 0), (PLACE, 0, 0)]
+"""An object and where in the picture it is."""
+
+
+def test_a_place_is_a_relation_to_the_frame_or_without_relations_an_attribute() -> None:
+    torch.manual_seed(3)
+    graphs = TextGraphs(nodes_from([PLACED]), spoken([[(0,), (1, 2)]], nodes=2, words=3))
+    told = [(OBJECT, [0, 0]), (RELATION, [0, 0])]
+    for relations, attributes, expected in ((True, True, told), (False, True, [told[0], (ATTRIBUTE, [0, 0])])):
+        nodes = WordNodes(4, relations=relations, attributes=attributes)(torch.randn(1, 3, 4), graphs)[1].nodes
+        assert list(zip(nodes.kinds[0].tolist(), nodes.ends[0].tolist(), strict=True)) == expected
+    said = WordNodes(4, relations=False, attributes=False)(torch.randn(1, 3, 4), graphs)[1]
+    assert said.nodes.mask.tolist() == [[True, False]]
+    assert said.words[0, 0].tolist() == [True, True, True]
+
+
 def test_a_relation_is_what_lies_between_and_a_gated_perceptron_of_the_three_things_side_by_side() -> None:
     torch.manual_seed(0)
     relate = Relate(4, 3)
@@ -86,9 +102,10 @@ def test_ends_and_geometry_of_different_numbers_of_relations_are_refused() -> No
 def test_three_regions_in_a_row_relate_to_the_nearest_by_hand() -> None:
     boxes = torch.tensor([[[0.0, 0, 0.1, 0.1], [0.2, 0, 0.3, 0.1], [0.8, 0, 0.9, 0.1]]])
     vectors, nodes = RegionNodes(4, neighbours=1)(torch.randn(1, 3, 4), boxes, torch.ones(1, 3, dtype=torch.bool))
-    assert vectors.shape == (1, 6, 4)
-    assert nodes.kinds.tolist() == [[OBJECT] * 3 + [RELATION] * 3]
-    assert nodes.ends.tolist() == [[[0, 0], [1, 1], [2, 2], [0, 1], [1, 0], [2, 1]]]
+    assert vectors.shape == (1, 9, 4)
+    assert nodes.kinds.tolist() == [[OBJECT] * 3 + [RELATION] * 6]
+    to_the_frame = [[0, 0], [1, 1], [2, 2]]
+    assert nodes.ends.tolist() == [[[0, 0], [1, 1], [2, 2], [0, 1], [1, 0], [2, 1], *to_the_frame]]
     assert nodes.mask.all()
 
 
@@ -113,11 +130,19 @@ def test_region_nodes_equal_a_loop_over_regions_and_pairs() -> None:
         for i, j in pairs:
             geometry = pair_geometry(boxes[row : row + 1], torch.tensor([[[i, j]]]))
             expected.append(module.relate(torch.stack(objects)[None], torch.tensor([[[i, j]]]), geometry)[0, 0])
+        framed = torch.cat([boxes[row], torch.tensor([[0.0, 0, 1, 1]])])[None]
+        for i in range(count):
+            geometry = pair_geometry(framed, torch.tensor([[[i, len(boxes[row])]]]))
+            expected.append(module.relate(torch.stack(objects)[None], torch.tensor([[[i, i]]]), geometry)[0, 0])
         found = int(nodes.mask[row].sum())
-        assert found == count + len(pairs)
+        assert found == count + len(pairs) + count
         assert torch.allclose(vectors[row, :found], torch.stack(expected), atol=1e-5)
-        assert nodes.ends[row, :found].tolist() == [[i, i] for i in range(count)] + [list(pair) for pair in pairs]
-        assert nodes.kinds[row, :found].tolist() == [OBJECT] * count + [RELATION] * len(pairs)
+        assert nodes.ends[row, :found].tolist() == [
+            *([i, i] for i in range(count)),
+            *(list(pair) for pair in pairs),
+            *([i, i] for i in range(count)),
+        ]
+        assert nodes.kinds[row, :found].tolist() == [OBJECT] * count + [RELATION] * (len(pairs) + count)
         assert not vectors[row, found:].any()
 
 

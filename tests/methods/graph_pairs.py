@@ -10,23 +10,23 @@ from torch import Tensor
 
 from crossgraph.layers.node_matching import LateInteraction
 from crossgraph.methods.contract import Method
-from crossgraph.types import RELATION, Encoded
+from crossgraph.types import ATTRIBUTE, RELATION, Encoded
 
 
 @dataclass(frozen=True)
 class PlainNode:
     vector: Tensor
     is_relation: bool
+    is_attribute: bool
     ends: tuple[int, int]
 
 
 def plain_nodes(encoded: Encoded) -> list[PlainNode]:
     """The real nodes of the only row."""
     return [
-        PlainNode(
-            encoded.parts[0, i], bool(encoded.nodes.kinds[0, i] == RELATION), tuple(encoded.nodes.ends[0, i].tolist())
-        )
+        PlainNode(encoded.parts[0, i], kind == RELATION, kind == ATTRIBUTE, tuple(encoded.nodes.ends[0, i].tolist()))
         for i in encoded.mask[0].nonzero()[:, 0].tolist()
+        for kind in [int(encoded.nodes.kinds[0, i])]
     ]
 
 
@@ -56,13 +56,14 @@ def combined(late: LateInteraction, image: Encoded, text: Encoded, found: Sequen
 
 @torch.no_grad()
 def likenesses(late: LateInteraction, image: Encoded, text: Encoded) -> list[list[float]]:
-    """How like picture node i is to text node j, as [i][j]: cosine, and for relations what they join."""
+    """How like picture node i is to text node j, as [i][j]: cosine, and what relations and attributes hang on."""
     regions, words = plain_nodes(image), plain_nodes(text)
     like = [[float(region.vector @ word.vector) for word in words] for region in regions]
     joined = [row.copy() for row in like]
     for i, region in enumerate(regions):
         for j, word in enumerate(words):
-            if late.trust is not None and region.is_relation and word.is_relation:
+            hangs = region.is_relation if word.is_relation else word.is_attribute and not region.is_relation
+            if late.trust is not None and hangs:
                 ends = zip(region.ends, word.ends, strict=True)
                 joined[i][j] += float(late.trust) * sum(like[a][b] for a, b in ends) / 2
     return joined

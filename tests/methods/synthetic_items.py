@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.contract import InputSizes, Method
+from crossgraph.methods.contract import ClosedForm, InputSizes, Method, TrainingSet
 from crossgraph.types import (
     ATTRIBUTE,
     OBJECT,
@@ -21,9 +21,11 @@ from crossgraph.types import (
 )
 
 PART_WIDTH, WHOLE_WIDTH, STATE_WIDTH, VOCABULARY = 10, 7, 9, 20
+LABELS, LABEL_WIDTH = 32, 6
+_SIZES = InputSizes(part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, labels=LABELS, label_width=LABEL_WIDTH)
 SIZES = {
-    "ids": InputSizes(part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, vocabulary=VOCABULARY),
-    "states": InputSizes(part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, state_width=STATE_WIDTH),
+    "ids": _SIZES.model_copy(update={"vocabulary": VOCABULARY}),
+    "states": _SIZES.model_copy(update={"state_width": STATE_WIDTH}),
 }
 SMALL: dict[str, dict[str, object]] = {
     "dual_encoder": {"width": 16, "heads": 4, "word_width": 12, "gru_width": 16, "dropout": 0.1},
@@ -55,8 +57,29 @@ SMALL: dict[str, dict[str, object]] = {
         "dropout": 0.1,
         "candidates": 0,
     },
+    "scahn": {
+        "width": 16,
+        "heads": 4,
+        "region_width": 16,
+        "hidden": 16,
+        "bits": 32,
+        "word_width": 12,
+        "graph_width": 8,
+        "queue": 12,
+        "pair_weight": 1.0,  # 32 pairs have one partner each, and a batch of real labels has dozens
+        "dropout": 0.1,
+    },
+    "tsscl": {"width": 16, "hidden": 16, "heads": 4, "word_width": 12, "label_hidden": 8, "dropout": 0.1},
+    "cca": {"components": 6},
+    "semantic_matching": {"costs": (0.1, 1.0)},
+    "dcmh": {"width": 32, "bits": 32, "dropout": 0.1},
+    "random_projection": {"components": 6, "bits": 32},
+    "random_codes": {"bits": 32},
 }
 """Settings that make a method quick; a method without an entry is only narrowed."""
+
+LOSSES: dict[str, tuple[str, ...]] = {"scahn": ("paco", "triplet"), "tsscl": ("each", "share")}
+"""What `loss` may be for a method, where it is not a ranking loss of pairs."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +106,35 @@ class Caption:
 
 
 def small_method(name: str, inputs: str = "ids", **changes: object) -> Method:
-    """An untrained method of tiny width, in evaluation mode."""
+    """A method of tiny width, in evaluation mode: untrained, or solved for random pairs where it is solved at all."""
     settings = {**SMALL.get(name, {"width": 16}), **changes}
-    return build_method(name, settings, SIZES[inputs]).eval()
+    method = build_method(name, settings, SIZES[inputs]).eval()
+    if method.reads_labels:
+        method.learn(training_set())
+    if isinstance(method, ClosedForm):
+        first = int(torch.randint(1000, ()))
+        method.fit([training_batch(inputs, images=12, captions=30, seed=first + more) for more in range(3)])
+    return method
+
+
+def draw_labels(count: int, *, seed: int = 0, share: float = 0.05) -> Tensor:
+    """Labels of `count` pictures, at least one each."""
+    rng = torch.Generator().manual_seed(seed + 3000)
+    labels = torch.rand(count, LABELS, generator=rng) < share
+    labels[torch.arange(count), torch.randint(LABELS, (count,), generator=rng)] = True
+    return labels
+
+
+def training_set(*, images: int = 40) -> TrainingSet:
+    """What a method that reads labels is told before the first step; one caption a picture."""
+    rng = torch.Generator().manual_seed(4000)
+    return TrainingSet(
+        labels=draw_labels(images),
+        label_names=tuple(f"label {number}" for number in range(LABELS)),
+        label_vectors=torch.randn(LABELS, LABEL_WIDTH, generator=rng),
+        captions=tuple(f"words of picture {number} and thing {number % 7}" for number in range(images)),
+        caption_image=torch.arange(images),
+    )
 
 
 def draw_pictures(count: int, *, seed: int = 0, most: int = 6) -> list[Picture]:
@@ -204,4 +253,6 @@ def training_batch(
         torch.arange(captions) % images,
         hardness=0.5,
         false_captions=false,
+        labels=draw_labels(images, seed=seed),
+        rows=torch.arange(images),
     )

@@ -12,13 +12,21 @@ def test_an_unknown_method_is_refused_with_the_nearest_name() -> None:
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_an_unknown_setting_is_refused_with_its_section(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"unknown setting 'model\.widht'\. Did you mean 'model\.width'\?"):
-        build_method(name, {"widht": 3}, SIZES["ids"])
+    known = next(iter(METHODS[name].config_type.model_fields))
+    with pytest.raises(ConfigError, match=rf"unknown setting 'model\.{known}z'\. Did you mean 'model\.{known}'\?"):
+        build_method(name, {f"{known}z": 3}, SIZES["ids"])
 
 
 @pytest.mark.parametrize(
     ("name", "setting", "value"),
-    [("dual_encoder", "loss", "mse"), ("kidrr", "rounds", -1), ("kidrr", "levels", ["words"]), ("kidrr", "steps", 0)],
+    [
+        ("dual_encoder", "loss", "mse"),
+        ("kidrr", "rounds", -1),
+        ("kidrr", "levels", ["words"]),
+        ("kidrr", "steps", 0),
+        ("dcmh", "bits", 12),
+        ("cca", "regularisation", 0.0),
+    ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(name: str, setting: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"model\.{setting}"):

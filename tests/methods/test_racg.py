@@ -234,7 +234,7 @@ def test_matches_show_where_each_node_of_the_caption_looked_most(changes: dict[s
         for match, word in zip(alignment.matches, words, strict=True):
             like = [region for region in regions if region.is_relation == word.is_relation]
             assert (match.kind == "relation") == word.is_relation
-            assert len(match.boxes) == (0 if not like else 2 if word.is_relation else 1)
+            assert len(match.boxes) in ((0,) if not like else (1, 2) if word.is_relation else (1,))
             if not changes and not word.is_relation:
                 best = max(like, key=lambda region: float(region.vector @ word.vector))
                 assert match.boxes[0] == pytest.approx(picture.boxes[best.ends[0]].tolist())

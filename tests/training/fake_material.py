@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import Array, RecordStore
 from crossgraph.data.features import ImageTable, TextTable
 from crossgraph.encoders.text import TextFeatures
-from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.catalogue import METHODS, build_method
 from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Silent, Task
 from crossgraph.training.loop import Trainer
@@ -20,12 +21,22 @@ from crossgraph.training.material import Material
 from crossgraph.training.validation import Validation
 
 PART_WIDTH, WHOLE_WIDTH, VOCABULARY = 6, 5, 14
-SIZES = InputSizes(part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, vocabulary=VOCABULARY)
+LABELS = 4
+SIZES = InputSizes(
+    part_width=PART_WIDTH, whole_width=WHOLE_WIDTH, vocabulary=VOCABULARY, labels=LABELS, label_width=LABELS
+)
 MODELS: dict[str, dict[str, object]] = {
     "dual_encoder": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2},
     "kidrr": {"width": 8, "similarity_width": 6, "word_width": 6, "gru_width": 8, "dropout": 0.2, "rounds": 1},
     "racg": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
+    "scahn": {"width": 8, "heads": 2, "region_width": 8, "hidden": 8, "bits": 16, "word_width": 6, "queue": 10},
     "sgfns": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
+    "tsscl": {"width": 8, "hidden": 8, "heads": 2, "word_width": 6, "label_hidden": 4, "dropout": 0.2, "companions": 2},
+    "cca": {"components": 4},
+    "random_projection": {"components": 4, "bits": 16},
+    "random_codes": {"bits": 16},
+    "semantic_matching": {"costs": (0.1, 1.0)},
+    "dcmh": {"width": 16, "bits": 16},
 }
 
 
@@ -50,6 +61,14 @@ def fake_corpus(counts: list[int], *, split: str = "train") -> Corpus:
         captions=tuple(f"caption {j} of {image}" for j, image in enumerate(links)),
         caption_image=np.array(links, dtype=np.int64),
     )
+
+
+def labelled(material: Material) -> Material:
+    """The same material, a label a picture."""
+    corpus = material.corpus
+    labels = np.arange(len(corpus))[:, None] % LABELS == np.arange(LABELS)
+    names = tuple(f"label {number}" for number in range(LABELS))
+    return replace(material, corpus=replace(corpus, labels=labels, label_names=names))
 
 
 def fake_images(corpus: Corpus, *, view: int = 0) -> ImageTable:
@@ -117,6 +136,8 @@ def fake_trainer(
 ) -> Trainer:
     """A trainer whose every choice follows from its arguments."""
     material = material or fake_material(mirror=mirror)
+    if METHODS[method].reads_labels:
+        material = labelled(material)
     settings = {"epochs": 3, "batch_size": 3, "captions_per_image": 2, "warmup_steps": 2, "learning_rate": 0.01}
     config = RunConfig.model_validate(
         {"method": method, "images": {"mirror": mirror}, "training": {**settings, **training}}

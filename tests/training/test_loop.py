@@ -130,7 +130,7 @@ def test_a_run_stopped_after_every_few_steps_still_equals_an_undisturbed_one(und
     assert_equal_runs(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("method", ["dual_encoder", "kidrr"])
+@pytest.mark.parametrize("method", ["dual_encoder", "kidrr", "scahn"])
 def test_a_plain_run_resumes_too(method: str, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     selected = fake_trainer(whole, method=method, epochs=2).train()
@@ -269,7 +269,7 @@ def test_the_weights_that_are_kept_are_those_of_the_best_epoch(tmp_path: Path) -
     weights, _ = read_tensors(tmp_path / WEIGHTS)
     trainer = fake_trainer(tmp_path)
     trainer.method.load_state_dict(weights)
-    assert trainer.validation.measure(trainer.method, progress=trainer.progress).rsum == pytest.approx(best["rsum"])
+    assert trainer.validation.measure(trainer.method, progress=trainer.progress).selects == pytest.approx(best["rsum"])
 
 
 def test_with_an_average_the_averaged_weights_are_kept(tmp_path: Path) -> None:
@@ -289,6 +289,67 @@ def test_the_average_is_a_decaying_mean_that_starts_fast(tmp_path: Path) -> None
         decay = min(0.2, (1 + step) / (10 + step))
         average = decay * average + (1 - decay) * value
     assert trainer.average["scale"].item() == pytest.approx(average, abs=1e-6)
+
+
+def test_queues_and_their_counters_are_copied_not_averaged(tmp_path: Path) -> None:
+    trainer = fake_trainer(tmp_path, method="scahn", average=0.9, epochs=2)
+    trainer.train()
+    (kept, _), (last, _) = read_tensors(tmp_path / WEIGHTS), read_tensors(tmp_path / LAST)
+    assert {name.removeprefix("average.") for name in last if name.startswith("average.")} == {
+        name for name, _ in trainer.method.named_parameters()
+    }
+    buffers = {name: value for name, value in trainer.method.named_buffers() if name.startswith("contrast.queues")}
+    assert buffers
+    assert all(torch.equal(last[f"weights.{name}"], value) for name, value in buffers.items())
+    assert all(kept[name].dtype == value.dtype for name, value in buffers.items())
+
+
+def test_an_averaged_run_with_queues_and_two_phases_resumes_without_a_trace(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    fake_trainer(whole, method="scahn", epochs=2, average=0.9).train()
+    with pytest.raises(Interrupted):
+        fake_trainer(broken, method="scahn", epochs=2, average=0.9, at_step=press_ctrl_c(3)).train()
+    torch.manual_seed(99)
+    trainer = fake_trainer(broken, method="scahn", epochs=2, average=0.9)
+    trainer.restore()
+    trainer.train()
+    assert_equal_runs(whole, broken)
+    assert any(name.startswith("discriminator/") for name in read_tensors(broken / LAST)[0])
+
+
+def test_each_group_of_parameters_is_stepped_at_its_own_multiple_of_the_rate(tmp_path: Path) -> None:
+    trainer = fake_trainer(tmp_path, method="scahn", model={"graph_rate": 3.0}, schedule="constant", warmup_steps=0)
+    trainer.train()
+    rates = {
+        phase: [(group["lr"], group["betas"]) for group in optimiser.param_groups]
+        for phase, optimiser in trainer.optimisers.items()
+    }
+    usual = (0.9, 0.999)
+    assert rates == {
+        "joint": [(pytest.approx(0.01), usual), (pytest.approx(0.03), usual)],
+        "discriminator": [(pytest.approx(0.025), (0.5, 0.9))],
+    }
+
+
+def test_the_gradient_of_every_group_is_clipped_together(tmp_path: Path) -> None:
+    trainer = fake_trainer(tmp_path, method="scahn", clip=1e-3, epochs=1)
+    trainer._step(trainer._plan(0)[0])
+    graph = list(trainer.method.graph.parameters())
+    norm = torch.stack([p.grad.norm() for p in trainer.method.phases()["joint"] if p.grad is not None]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=0.05)
+    assert all(parameter.grad.norm() <= 1e-3 for parameter in graph)
+
+
+def test_collapsed_codes_are_noted_at_the_validation_of_a_hashing_method(tmp_path: Path) -> None:
+    notes: list[tuple[str, dict[str, object]]] = []
+    trainer = fake_trainer(tmp_path, method="scahn", epochs=1)
+    trainer.progress.note = lambda event, **facts: notes.append((event, facts))
+    for medium in trainer.method.media.values():
+        torch.nn.init.constant_(medium.hash.map.bias, 1000.0)
+    trainer.train()
+    collapsed = {facts["side"]: facts["symptoms"] for event, facts in notes if event == "codes collapse"}
+    assert collapsed.keys() == {"pictures", "captions"}
+    assert "16 of 16 bits are the same" in str(collapsed["pictures"])
 
 
 def test_a_loss_that_is_not_finite_stops_training_with_advice(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_re_ranker_is_validated_on_the_shortlist_it_is_given(tmp_path) -> None
     trainer, material = fake_trainer(tmp_path, method="kidrr"), fake_material([1] * 6)
     right = torch.eye(6)
     rsums = [
-        Validation(material, 1, scores, device="cpu").measure(trainer.method, progress=trainer.progress).rsum
+        Validation(material, 1, scores, device="cpu").measure(trainer.method, progress=trainer.progress).selects
         for scores in (right, right.flip(0))
     ]
     assert rsums[0] == pytest.approx(600.0)

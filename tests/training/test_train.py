@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from fake_encoder import ColourEncoder
-from fake_material import MODELS, Watcher
+from fake_material import MODELS, Watcher, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.features import FeatureCache
 from crossgraph.data.scenes import draw_scenes
 from crossgraph.errors import ConfigError, DataError, ImageError, ModelError
+from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, weights_fingerprint
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
@@ -271,3 +272,52 @@ def test_weights_that_do_not_fit_the_manifest_are_refused(scenes: Corpus, cache:
         load_model(tmp_path / "run", cache=cache)
     with pytest.raises(ConfigError, match=r"model\.withd"):
         edited(tmp_path / "run", lambda manifest: manifest["config"]["model"].update(withd=16))
+
+
+def test_a_method_that_reads_labels_is_told_of_the_training_set_and_trains_alike_after_a_stop(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    train(scenes, settings("tsscl"), tmp_path / "whole", cache=cache)
+    stop = Watcher(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None)
+    with pytest.raises(Interrupted):
+        train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, progress=stop)
+    model = train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, resume=True)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+    assert model.method.label_guide.shape == (len(scenes.label_names),) * 2
+    assert model.method.label_vectors.any()
+
+
+def test_a_method_that_reads_labels_refuses_a_corpus_without_any(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    bare = replace(scenes, labels=None, label_names=())
+    with pytest.raises(DataError, match=r"tsscl learns from labels, and corpus .* has none"):
+        train(bare, settings("tsscl"), tmp_path / "run", cache=cache)
+
+
+def test_companions_share_their_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = torch.tensor([[i ^ 1] for i in range(6)])
+    monkeypatch.setattr(DualEncoder, "companions", lambda _: pairs)
+    trainer = fake_trainer(tmp_path / "run", material=fake_material([1] * 6), batch_size=4, captions_per_image=1)
+    for step in trainer._plan(0):
+        assert all(image ^ 1 in step.images for image in step.images)
+
+
+def test_a_slice_of_the_training_pictures_selects_and_is_not_trained_on(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    chosen = settings(validation_slice=0.2, select_by="map", epochs=1)
+    train(scenes, chosen, tmp_path / "run", cache=cache)
+    manifest = read_manifest(tmp_path / "run")
+    assert manifest["data"]["train_images"] == 16
+    assert manifest["data"]["validation_split"] == "slice of train"
+    assert 0 < manifest["selected"]["map"] <= 1
+
+
+def test_a_run_from_before_there_were_slices_still_loads(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    manifest = json.loads((tmp_path / "run" / MANIFEST).read_text())
+    for name in ("validation_slice", "select_by"):
+        del manifest["config"]["training"][name]
+    (tmp_path / "run" / MANIFEST).write_text(json.dumps(manifest))
+    assert load_model(tmp_path / "run", cache=cache).config.training.select_by == "rsum"

@@ -14,6 +14,9 @@ import typer
 from typer.core import TyperGroup
 
 from crossgraph.cli.ablate import ablate
+from crossgraph.cli.calibrate import calibrate
+from crossgraph.cli.cascade import build as build_cascade
+from crossgraph.cli.cascade import show as show_cascade
 from crossgraph.cli.data import check
 from crossgraph.cli.demo import demo
 from crossgraph.cli.doctor import doctor
@@ -74,12 +77,17 @@ data_commands.command()(check)
 methods_commands = typer.Typer(help="The methods there are, their switches and sources.", no_args_is_help=True)
 methods_commands.command("list")(list_methods)
 methods_commands.command("show")(show_method)
+cascade_commands = typer.Typer(help="Trained runs put together for search.", no_args_is_help=True)
+cascade_commands.command("build")(build_cascade)
+cascade_commands.command("show")(show_cascade)
 
 app.command()(demo)
 app.add_typer(data_commands, name="data")
 app.command()(train)
 app.command()(evaluate)
 app.command()(ablate)
+app.add_typer(cascade_commands, name="cascade")
+app.command()(calibrate)
 app.command()(index)
 app.command()(sync)
 app.add_typer(gallery_commands, name="gallery")

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Data, Device
+from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations
+from crossgraph.errors import ConfigError
 
 
 def ablate(
@@ -30,6 +31,8 @@ def ablate(
     two_stage: Annotated[
         int | None, typer.Option("--two-stage", min=1, help="Re-rank a shortlist of so many; else score every pair.")
     ] = None,
+    protocol: ProtocolName = None,
+    variations: Variations = None,
     device: Device = "cpu",
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print ablation.md.")] = False,
@@ -39,13 +42,19 @@ def ablate(
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.cli.train import settings_of_run
     from crossgraph.data.sources import open_corpus
+    from crossgraph.evaluation.protocols import protocol_named
     from crossgraph.progress import choose_progress
+
+    if protocol is None and variations:
+        raise ConfigError("--vary changes a protocol; give --protocol NAME too.")
 
     options: list[tuple[str, object]] = [
         *(("--method", method), ("--data", data), ("--out", out), ("--seeds", seeds), ("--config", config)),
         *(("--set", change) for change in changes or ()),
         *(("--only", name) for name in only or ()),
-        *(("--shortlist", shortlist), ("--split", split), ("--two-stage", two_stage)),
+        *(("--shortlist", shortlist), ("--split", None if protocol else split), ("--two-stage", two_stage)),
+        ("--protocol", protocol),
+        *(("--vary", change) for change in variations or ()),
     ]
     words = [word for name, value in options if value is not None for word in (name, str(value))]
     progress = choose_progress()
@@ -58,6 +67,7 @@ def ablate(
         shortlist=shortlist,
         split=split,
         two_stage_k=two_stage,
+        protocol=None if protocol is None else protocol_named(protocol, changes=variations or ()),
         command=f"crossgraph ablate {shlex.join(words)}",
         progress=progress,
         device=device,

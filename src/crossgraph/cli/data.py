@@ -2,40 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossgraph.cli.options import AsJson
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from crossgraph.data.check import CorpusReport
+    from crossgraph.data.corpus import Corpus
+    from crossgraph.progress import Progress
+
 
 def check(
-    data: Annotated[str, typer.Argument(help="A folder, a caption file, or scenes[:COUNT[:SEED]].")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A folder, a caption file, a file of features, LAYOUT:PATH, scenes[:COUNT[:SEED]] or "
+            "matrices-demo[:SEED]. The name of a layout alone (mirflickr, nuswide, coco, rsicd, matrices) explains it."
+        ),
+    ],
+    concepts: Annotated[
+        int | None, typer.Option("--concepts", min=2, help="Derive so many labels from the captions and count them.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decode every picture once; list what cannot be read, counts, splits and duplicates."""
-    from crossgraph.cli.output import facts_table, print_json, print_rich, print_skipped
+    """Decode every picture once; list what cannot be read, counts, splits, labels and duplicates."""
+    from crossgraph.cli.output import print_json, print_rich, print_skipped
     from crossgraph.data.check import check_corpus
     from crossgraph.progress import choose_progress
 
-    report = check_corpus(data, progress=choose_progress())
+    progress = choose_progress()
+    report = check_corpus(data, relabel=None if concepts is None else _relabel(concepts, progress), progress=progress)
     if as_json:
         print_json(report.to_json())
         return
+    for part in _told(report):
+        print_rich(part)
+    print_skipped(report.unreadable)
+
+
+def _relabel(count: int, progress: Progress) -> Callable[[Corpus], Corpus]:
+    """Puts concepts of the training captions in the place of a corpus's labels."""
+    from crossgraph.config import LabelsConfig
+    from crossgraph.training.labels import derive_labels
+    from crossgraph.verbs import default_cache
+
+    settings = LabelsConfig(source="concepts", count=count)
+    derive = partial(derive_labels, settings=settings, cache=default_cache(), progress=progress)
+    return lambda corpus: derive(corpus)[0]
+
+
+def _told(report: CorpusReport) -> list[RenderableType]:
+    """The report for people: a table, label counts, groups of equal pictures."""
+    from crossgraph.cli.output import facts_table
+    from crossgraph.data.guides import GUIDES
+
     low, mean, high = report.captions_per_image
-    splits = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
-    table = facts_table(
+    rows: list[tuple[str, object]] = [
+        ("read as", report.source),
         ("pictures", f"{report.images:,}"),
-        ("splits", splits),
+        ("splits", ", ".join(f"{name} {count:,}" for name, count in report.splits.items())),
         ("captions", f"{report.captions:,} ({low} to {high} a picture, {mean:.1f} on average)"),
         ("repeated captions", f"{report.duplicate_captions:,}"),
         ("pictures without captions", f"{report.images_without_captions:,}"),
-        ("labels", f"{len(report.labels):,}"),
+        (report.label_kind, f"{len(report.labels):,}"),
         ("groups of equal files", f"{len(report.duplicate_images):,}"),
         ("unreadable files", f"{len(report.unreadable):,}"),
-        title=report.name,
-    )
-    print_rich(table)
-    for group in report.duplicate_images:
-        print_rich(f"equal files: {', '.join(group)}")
-    print_skipped(report.unreadable)
+    ]
+    if (features := report.features) is not None:
+        widths = f"{features['image_width']} numbers an image, {features['text_width']} a text ({features['kind']})"
+        rows.insert(2, ("given features", widths))
+    parts: list[RenderableType] = [facts_table(*rows, title=report.name)]
+    if report.labels:
+        counts = ", ".join(f"{name} {count:,}" for name, count in report.labels.items())
+        parts.append(f"pictures by {report.label_kind}: {counts}")
+    parts += [f"equal files: {', '.join(group)}" for group in report.duplicate_images]
+    if report.source in GUIDES and (report.unreadable or not report.labels):
+        parts.append(GUIDES[report.source].text())
+    return parts

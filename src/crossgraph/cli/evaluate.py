@@ -1,14 +1,19 @@
-"""`crossgraph evaluate`: retrieval metrics of one run, or of several seeds of one recipe."""
+"""`crossgraph evaluate`: retrieval metrics of one run, or of several seeds of one recipe, by captions or by labels."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Data, Device
+from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations
 from crossgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crossgraph.data.corpus import Corpus
+    from crossgraph.progress import Progress
+    from crossgraph.training.model import TrainedModel
 
 
 def evaluate(
@@ -16,7 +21,9 @@ def evaluate(
         list[Path], typer.Option("--model", help="A trained run; several (one per seed) give mean and deviation.")
     ],
     data: Data,
-    split: Annotated[str, typer.Option("--split", help="Which split to measure on.")] = "val",
+    split: Annotated[
+        str | None, typer.Option("--split", help="Which split to measure on: val, unless a --protocol says otherwise.")
+    ] = None,
     two_stage: Annotated[
         int | None, typer.Option("--two-stage", min=1, help="Re-rank a shortlist of so many; else score every pair.")
     ] = None,
@@ -27,11 +34,22 @@ def evaluate(
     probes: Annotated[
         bool, typer.Option("--probes", help="Also score every caption against itself edited to be false.")
     ] = False,
+    protocol: ProtocolName = None,
+    variations: Variations = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(
+            "--curves", help="With --protocol: write precision against recall to FILE.json, .png, .svg, .pdf."
+        ),
+    ] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
-    """Print R@K, ranks, rSum and twin accuracy, strict and duplicate-aware, with their protocol."""
+    """Print R@K, ranks, rSum and twin accuracy, strict and duplicate-aware, with their protocol.
+
+    With --protocol, pictures and captions that share a label are right answers instead: mAP, NDCG, precision.
+    """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.sources import open_corpus
@@ -40,9 +58,20 @@ def evaluate(
 
     if blend is not None and two_stage is None:
         raise ConfigError("--blend mixes the scores of two stages; give --two-stage K too.")
+    if protocol is None and (variations or curves is not None):
+        raise ConfigError("--vary and --curves belong to an evaluation by labels; give --protocol NAME too.")
+    if protocol is not None and (two_stage is not None or probes or split is not None):
+        raise ConfigError(
+            "a protocol says what is searched and how; leave out --two-stage, --probes and --split "
+            "(other queries: --vary queries=test)."
+        )
     progress = choose_progress()
     models = [verbs.load_model(run, device=device) for run in runs]
     corpus = open_corpus(data, progress=progress)
+    if protocol is not None:
+        _by_labels(models, corpus, protocol, variations or [], curves, as_json, markdown, progress)
+        return
+    split = split or "val"
     report = verbs.evaluate_seeds(
         models,
         corpus,
@@ -59,3 +88,26 @@ def evaluate(
     print_rich(report.markdown() if markdown else report.table())
     if probed:
         print_rich(probe_markdown(probed) if markdown else probe_table(probed))
+
+
+def _by_labels(
+    models: list[TrainedModel],
+    corpus: Corpus,
+    protocol: str,
+    variations: list[str],
+    curves: Path | None,
+    as_json: bool,
+    markdown: bool,
+    progress: Progress,
+) -> None:
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json, print_rich
+    from crossgraph.evaluation.protocols import protocol_named
+
+    report = verbs.evaluate_by_labels(models, corpus, protocol_named(protocol, changes=variations), progress=progress)
+    if curves is not None:
+        report.write_curves(curves)
+    if as_json:
+        print_json({"models": [model.describe() for model in models], **report.to_json()})
+    else:
+        print_rich(*([report.markdown()] if markdown else report.tables()))

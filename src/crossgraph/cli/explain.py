@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, Run
+from crossgraph.cli.options import AsJson, Device, RunOrCascade
 from crossgraph.errors import ConfigError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -16,7 +16,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 def explain(
     sentence: Annotated[str, typer.Argument(help="The sentence.")],
     image: Annotated[Path, typer.Argument(help="The picture's file.")],
-    model: Run,
+    model: RunOrCascade,
     out: Annotated[Path, typer.Option("--out", help="Where to draw the explanation.")],
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -31,7 +31,7 @@ def explain(
 
     if out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{out}: the ending says no picture format; use one of {', '.join(ENDINGS)}.")
-    alignment, drawing = verbs.explain(sentence, image, verbs.load_model(model, device=device))
+    alignment, drawing = verbs.explain(sentence, image, verbs.load_search_model(model, device=device))
     out.parent.mkdir(parents=True, exist_ok=True)
     drawing.save(out)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, OtherRun, Run, Where
+from crossgraph.cli.options import AsJson, Device, OtherRun, RunOrCascade, Where
 from crossgraph.errors import ConfigError, GalleryError
 
 Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
@@ -109,7 +109,7 @@ def optimize(
 @gallery_commands.command()
 def migrate(
     gallery: Folder,
-    model: Run,
+    model: RunOrCascade,
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Leave out pictures whose file cannot be read any more.")
     ] = False,

@@ -29,7 +29,7 @@ def index(
     from crossgraph.progress import choose_progress
 
     progress = choose_progress()
-    loaded = None if model is None else verbs.load_model(model, device=device)
+    loaded = None if model is None else verbs.load_search_model(model, device=device)
     scenes = folder.split(":")[0] == "scenes"
     source = open_corpus(folder, split=split, progress=progress) if scenes or split is not None else Path(folder)
     report = verbs.index(source, gallery, model=loaded, progress=progress)

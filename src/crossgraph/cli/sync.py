@@ -48,7 +48,7 @@ def sync(
         typer.echo(f"{gallery} looks at {forget} no longer; its pictures stay.")
         return
     progress = choose_progress()
-    loaded = None if model is None else verbs.load_model(model, device=device)
+    loaded = None if model is None else verbs.load_search_model(model, device=device)
     report = verbs.sync(
         gallery,
         folders or (),

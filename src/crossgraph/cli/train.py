@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Data, Device
+from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,21 +28,32 @@ def train(
         Path | None, typer.Option("--shortlist", help="A trained dual encoder that finds a re-ranker's candidates.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
+    protocol: ProtocolName = None,
+    variations: Variations = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Train a method; Ctrl-C saves where training stands."""
+    """Train a method; Ctrl-C saves where training stands.
+
+    A --protocol whose queries are drawn leaves them out of training; evaluate with the same one.
+    """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.sources import open_corpus
+    from crossgraph.evaluation.protocols import protocol_named
     from crossgraph.progress import choose_progress
     from crossgraph.training.loop import Interrupted
 
     progress = choose_progress()
     settings = settings_of_run(config, method, changes or (), resumed=out if resume else None)
+    corpus = open_corpus(data, progress=progress)
+    if protocol is not None:
+        corpus = protocol_named(protocol, changes=variations or []).drawn(corpus)
+    elif variations:
+        raise ConfigError("--vary changes a protocol; give --protocol NAME too.")
     try:
         model = verbs.train(
-            open_corpus(data, progress=progress),
+            corpus,
             settings,
             out,
             shortlist=shortlist,
@@ -51,8 +62,11 @@ def train(
             device=device,
         )
     except Interrupted:
+        same = "" if protocol is None else f" --protocol {protocol}"
+        same += "".join(f" --vary {change}" for change in variations or [])
         typer.echo(
-            f"stopped; where training stands is saved. Go on with: crossgraph train --resume --data {data} --out {out}",
+            "stopped; where training stands is saved. "
+            f"Go on with: crossgraph train --resume --data {data} --out {out}{same}",
             err=True,
         )
         raise typer.Exit(130) from None
@@ -61,7 +75,10 @@ def train(
         print_json(facts)
     else:
         selected = model.manifest["selected"]
-        print_rich(f"{out}: {model.config.method}, epoch {selected['epoch']}, validation rSum {selected['rsum']:.1f}")
+        by = (
+            f"mAP {selected['map']:.3f}" if model.config.training.select_by == "map" else f"rSum {selected['rsum']:.1f}"
+        )
+        print_rich(f"{out}: {model.config.method}, epoch {selected['epoch']}, validation {by}")
 
 
 def settings_of_run(

@@ -74,12 +74,15 @@ class CorpusBuilder:
         """Leave `image` out for a reason of the source's own."""
         self._skipped[image] = Skipped(self._folders[0] / image, reason)
 
-    def build(self, name: str) -> Corpus:
-        """The corpus, pictures in the order of their first row. Raises `DataError` when no picture is left."""
+    def build(self, name: str, *, label_names: Sequence[str] = ()) -> Corpus:
+        """The corpus, pictures in the order of their first row. Raises `DataError` when no picture is left.
+
+        `label_names` are all there are, in order, also those no picture has; by default the ones that occur, sorted.
+        """
         pictures = list(self._pictures.values())
         if not pictures:
             raise DataError(self._nothing_found())
-        label_names = sorted(set().union(*(picture.labels for picture in pictures)))
+        label_names = label_names or sorted(set().union(*(picture.labels for picture in pictures)))
         labels = [[label in picture.labels for label in label_names] for picture in pictures]
         links = [index for index, picture in enumerate(pictures) for _ in picture.captions]
         return Corpus(

@@ -32,13 +32,18 @@ def plan_epoch(
     seed: int,
     epoch: int,
     neighbours: Int[np.ndarray, "n k"] | None = None,
+    group_size: int | None = None,
     mirror: bool = False,
+    drop_tail: bool = False,
 ) -> list[Step]:
     """The steps of one epoch. Pictures without captions are left out; a last step of one picture is dropped.
 
+    `drop_tail` drops every step of fewer than `batch_size` pictures.
+
     Each pass over the pictures takes their next `captions_per_image` captions in an order of this epoch.
     With `neighbours` (nearest first), a step is a random picture with look-alikes that are still to come, so that
-    negatives resemble what a re-ranker meets in a shortlist; otherwise a step is a random sample.
+    negatives resemble what a re-ranker meets in a shortlist; otherwise a step is a random sample. `group_size` makes
+    a step of several such groups of at most so many pictures.
     """
     rng = np.random.default_rng((seed, epoch))
     shuffled = [rng.permutation(np.asarray(captions, dtype=np.int64)).tolist() for captions in captions_of_images]
@@ -50,10 +55,10 @@ def plan_epoch(
         groups = (
             [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
             if neighbours is None
-            else _group_neighbours(order, neighbours, batch_size, rng)
+            else _groups_of_neighbours(order, neighbours, group_size or batch_size, batch_size, rng)
         )
         for images in groups:
-            if len(images) < 2:
+            if len(images) < (batch_size if drop_tail else 2):
                 continue
             flips = rng.random(len(images)) < 0.5 if mirror else np.zeros(len(images), dtype=bool)
             steps.append(
@@ -65,6 +70,17 @@ def plan_epoch(
                 )
             )
     return [steps[i] for i in rng.permutation(len(steps))]
+
+
+def _groups_of_neighbours(
+    order: list[int], neighbours: NDArray[np.int64], group_size: int, batch_size: int, rng: np.random.Generator
+) -> list[list[int]]:
+    """Partition `order` into groups of look-alikes, and join these in random order into batches."""
+    groups = _group_neighbours(order, neighbours, group_size, rng)
+    if group_size == batch_size:
+        return groups
+    joined = [image for place in rng.permutation(len(groups)) for image in groups[place]]
+    return [joined[i : i + batch_size] for i in range(0, len(joined), batch_size)]
 
 
 def _group_neighbours(

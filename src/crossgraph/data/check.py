@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.images import image_bytes_digest, read_image
-from crossgraph.data.sources import open_corpus
+from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import ImageError
 from crossgraph.progress import Progress, Silent
 
@@ -21,16 +21,21 @@ from crossgraph.progress import Progress, Silent
 class CorpusReport:
     """Counts over the pictures that can be read, and every file that cannot, with its reason.
 
-    `splits` and `labels` count pictures; `captions_per_image` is least, mean and most. `duplicate_captions` counts the
+    `source` is the layout it was read as; `splits` and `labels` count pictures, and `label_kind` is what to call the
+    labels. `features` are kind and widths of given features, where there are no picture files; equal rows of theirs
+    count as equal pictures. `captions_per_image` is least, mean and most. `duplicate_captions` counts the
     captions that repeat an earlier one; `duplicate_images` groups the ids of pictures whose files are equal.
     """
 
     name: str
+    source: str
     images: int
     captions: int
     captions_per_image: tuple[int, float, int]
     splits: Mapping[str, int]
     labels: Mapping[str, int]
+    label_kind: str
+    features: Mapping[str, Any] | None
     duplicate_captions: int
     duplicate_images: tuple[tuple[str, ...], ...]
     images_without_captions: int
@@ -41,11 +46,14 @@ class CorpusReport:
         low, mean, high = self.captions_per_image
         return {
             "name": self.name,
+            "source": self.source,
             "images": self.images,
             "captions": self.captions,
             "captions_per_image": {"min": low, "mean": mean, "max": high},
             "splits": dict(self.splits),
             "labels": dict(self.labels),
+            "label_kind": self.label_kind,
+            "features": None if self.features is None else dict(self.features),
             "duplicate_captions": self.duplicate_captions,
             "duplicate_images": [list(group) for group in self.duplicate_images],
             "images_without_captions": self.images_without_captions,
@@ -53,12 +61,21 @@ class CorpusReport:
         }
 
 
-def check_corpus(spec: str | Path, *, progress: Progress = Silent()) -> CorpusReport:
-    """Open `spec` as `open_corpus` does and decode every picture once.
+def check_corpus(
+    spec: str | Path, *, relabel: Callable[[Corpus], Corpus] | None = None, progress: Progress = Silent()
+) -> CorpusReport:
+    """Open `spec` as `open_corpus` does and decode every picture once; `relabel` may put other labels in.
 
-    Raises `DataError` only when the source itself cannot be opened; pictures never raise.
+    Raises `DataError` only when the source itself cannot be opened, saying of a known layout what is missing and where
+    its official source is; pictures never raise.
     """
     corpus = open_corpus(spec, progress=progress)
+    if relabel is not None:
+        corpus = relabel(corpus)
+    source = source_of(spec)
+    if corpus.features is not None:
+        rows = zip(corpus.image_paths, corpus.features.images, strict=True)
+        return _report(corpus, {path: row.tobytes().hex() for path, row in rows}, source=source)
     digests: dict[Path, str] = {}
     broken: list[Skipped] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task("decoding pictures", len(corpus)) as task:
@@ -69,7 +86,7 @@ def check_corpus(spec: str | Path, *, progress: Progress = Silent()) -> CorpusRe
             else:
                 digests[path] = outcome
             task.advance()
-    return _report(corpus.without(broken), digests)
+    return _report(corpus.without(broken), digests, source=source)
 
 
 def _try_picture(path: Path) -> str | Skipped:
@@ -80,7 +97,7 @@ def _try_picture(path: Path) -> str | Skipped:
         return Skipped(path, error.reason)
 
 
-def _report(corpus: Corpus, digests: Mapping[Path, str]) -> CorpusReport:
+def _report(corpus: Corpus, digests: Mapping[Path, str], *, source: str) -> CorpusReport:
     per_image = [len(captions) for captions in corpus.captions_of_images()]
     same: dict[str, list[str]] = defaultdict(list)
     for path, image_id in zip(corpus.image_paths, corpus.image_ids, strict=True):
@@ -88,6 +105,7 @@ def _report(corpus: Corpus, digests: Mapping[Path, str]) -> CorpusReport:
     truth = () if corpus.labels is None else corpus.labels.sum(axis=0).tolist()
     return CorpusReport(
         name=corpus.name,
+        source=source,
         images=len(corpus),
         captions=len(corpus.captions),
         captions_per_image=(min(per_image), sum(per_image) / len(per_image), max(per_image))
@@ -95,6 +113,8 @@ def _report(corpus: Corpus, digests: Mapping[Path, str]) -> CorpusReport:
         else (0, 0.0, 0),
         splits=dict(Counter(corpus.image_splits)),
         labels=dict(zip(corpus.label_names, truth, strict=True)),
+        label_kind=corpus.label_kind,
+        features=None if corpus.features is None else corpus.features.describe(),
         duplicate_captions=len(corpus.captions) - len(set(corpus.captions)),
         duplicate_images=tuple(tuple(group) for group in same.values() if len(group) > 1),
         images_without_captions=per_image.count(0),

@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crossgraph.data.given_features import GivenFeatures
 from crossgraph.errors import DataError
+
+LABELS = "labels"
+"""What the labels of a source are called where they are printed."""
+
+DERIVED_LABELS = "derived labels (concepts from captions)"
+"""What labels are called that were read off captions; nobody annotated them."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,10 @@ class Corpus:
 
     `image_ids` are unique names inside the source (a relative path); `caption_image[j]` is the index of the
     picture that caption j describes: the only link between the two, so a picture may have any number of captions.
-    `labels`, if any, is an images x labels truth table. Pictures of one `twin_group` (-1: none) show the same things
-    arranged otherwise, and `telling[j]` says that caption j is false of every twin of its picture.
+    `labels`, if any, is an images x labels truth table, and `label_kind` what to call them in print. Pictures of one
+    `twin_group` (-1: none) show the same things arranged otherwise, and `telling[j]` says that caption j is false of
+    every twin of its picture. With `features` there are no picture files and no sentences: paths and captions are
+    mere names, and the rows of the features stand for them.
     """
 
     name: str
@@ -43,6 +52,8 @@ class Corpus:
     label_names: tuple[str, ...] = ()
     twin_group: NDArray[np.int64] | None = None
     telling: NDArray[np.bool_] | None = None
+    features: GivenFeatures | None = None
+    label_kind: str = LABELS
     skipped: tuple[Skipped, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -72,6 +83,12 @@ class Corpus:
         for name, array, length in (("twin_group", self.twin_group, n), ("telling", self.telling, len(self.captions))):
             if array is not None and array.shape != (length,):
                 raise DataError(f"corpus {self.name!r}: {name} is {array.shape}, expected {(length,)}.")
+        if self.features is not None:
+            rows, expected = (len(self.features.images), len(self.features.texts)), (n, len(self.captions))
+            if rows != expected:
+                raise DataError(
+                    f"corpus {self.name!r}: features of {rows[0]} images and {rows[1]} texts, expected {expected}."
+                )
         for array in (self.caption_image, self.labels, self.twin_group, self.telling):
             if array is not None:
                 array.setflags(write=False)
@@ -108,6 +125,7 @@ class Corpus:
             labels=None if self.labels is None else self.labels[rows],
             twin_group=None if self.twin_group is None else self.twin_group[rows],
             telling=None if self.telling is None else self.telling[kept],
+            features=None if self.features is None else self.features.take(images=rows, texts=kept),
         )
 
     def captions_of_images(self) -> list[list[int]]:
@@ -124,7 +142,7 @@ class Corpus:
         return replace(kept, skipped=self.skipped + tuple(skipped))
 
     def fingerprint(self) -> str:
-        """A hash of ids, splits, captions, links and labels (not of pixels): equal corpora, equal fingerprint."""
+        """A hash of everything but pixels and paths: equal corpora, equal fingerprint."""
         digest = hashlib.sha256()
         for group in (self.image_ids, self.image_splits, self.captions, self.label_names):
             digest.update(f"{len(group)}|".encode())
@@ -133,4 +151,6 @@ class Corpus:
         digest.update(self.caption_image.tobytes())
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels).tobytes())
+        if self.features is not None:
+            self.features.add_to(digest)
         return digest.hexdigest()[:16]

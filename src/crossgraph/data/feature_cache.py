@@ -18,7 +18,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,14 @@ class FeatureCache:
         else:
             self._stores[folder] = RecordStore(folder, shard_size=self.shard_size)
         return self._stores[folder]
+
+
+@runtime_checkable
+class Records(Protocol):
+    """Where records are read from by key: a `RecordStore`, or matrices that were given."""
+
+    def read(self, key: str) -> dict[str, Array]:
+        """The record of `key`."""
 
 
 class RecordStore:

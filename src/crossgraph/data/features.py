@@ -22,11 +22,12 @@ from torch import Tensor
 
 from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
+from crossgraph.data.feature_cache import Array, FeatureCache, Records, RecordStore
 from crossgraph.data.graph_batches import batch_graphs
 from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.data.regions import mirrored_boxes
 from crossgraph.data.text import normalise
-from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.errors import ConfigError, ImageError, unknown_name
 from crossgraph.graphs.caption_parser import CaptionParser
@@ -58,7 +59,7 @@ class ImageTable:
     paths: tuple[Path, ...]
     kept: tuple[int, ...]
     keys: tuple[str, ...]
-    store: RecordStore
+    store: Records
     part_width: int
     whole_width: int
 
@@ -88,6 +89,21 @@ class TextTable:
     def __len__(self) -> int:
         return len(self.captions)
 
+    def extended(self, other: TextTable) -> TextTable:
+        """The captions of this table, then those of `other`, which must come from the same encoder."""
+        theirs = frozenset(other.captions)
+
+        def read(caption: str) -> TextFeatures:
+            return other.read(caption) if caption in theirs else self.read(caption)
+
+        def graph(caption: str) -> SceneGraph:
+            source = other.graph if caption in theirs else self.graph
+            assert source is not None
+            return source(caption)
+
+        captions = (*self.captions, *other.captions)
+        return TextTable(captions, self.state_width, read, None if self.graph is None else graph)
+
     def rows(self, indices: Sequence[int]) -> TextBatch:
         """The captions at `indices`, which may repeat, padded to the longest; states in single precision."""
         captions = [self.captions[index] for index in indices]
@@ -105,12 +121,12 @@ class TextTable:
 
 
 def pad(pieces: Sequence[Array], empty: Array) -> tuple[Tensor, Tensor]:
-    """Pieces of different length as one zero-padded tensor, and the mask of what is real.
+    """Pieces of different length and one type as one zero-padded tensor, and the mask of what is real.
 
     `empty` is a piece of length 0: it gives the type and width when there are no pieces.
     """
     longest = max(map(len, pieces), default=0)
-    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), empty.dtype)
+    padded = np.zeros((len(pieces), longest, *empty.shape[1:]), pieces[0].dtype if pieces else empty.dtype)
     mask = np.zeros((len(pieces), longest), np.bool_)
     for row, piece in enumerate(pieces):
         padded[row, : len(piece)] = piece
@@ -130,6 +146,7 @@ def extract_image_features(
     """The features of `paths` as a table, computing what the cache lacks, and the pictures that cannot be read.
 
     Files are hashed, then decoded ahead of the network, in threads. An unreadable picture never stops the run.
+    Pictures for which the encoder knows boxes have these as parts, and records of their own.
     """
     if view not in VIEWS:
         raise ConfigError(unknown_name("view", view, VIEWS))
@@ -137,9 +154,16 @@ def extract_image_features(
     store = cache.records(encoder.name, encoder.fingerprint, view=view)
     with ThreadPoolExecutor() as pool:
         digests = _digest_files(paths, pool=pool, progress=progress)
+        regions: dict[str, Boxes] = {}
+        if encoder.boxes_of is not None:
+            digests = [
+                _with_regions(key, encoder.boxes_of(path), regions) for path, key in zip(paths, digests, strict=True)
+            ]
         known = {key: path for path, key in zip(paths, digests, strict=True) if isinstance(key, str)}
         missing = {key: path for key, path in known.items() if key not in store}
-        reasons = _encode_pictures(missing, encoder, store, view=view, batch=batch, pool=pool, progress=progress)
+        reasons = _encode_pictures(
+            missing, encoder, store, regions=regions, view=view, batch=batch, pool=pool, progress=progress
+        )
     rows: list[tuple[int, str]] = []
     skipped: list[Skipped] = []
     for position, (path, key) in enumerate(zip(paths, digests, strict=True)):
@@ -223,6 +247,7 @@ def _encode_pictures(
     encoder: ImageEncoder,
     store: RecordStore,
     *,
+    regions: Mapping[str, Boxes],
     view: str,
     batch: int,
     pool: Executor,
@@ -246,13 +271,34 @@ def _encode_pictures(
             while group := list(islice(loaded, batch)):
                 pictures = {key: found for key, found in group if not isinstance(found, ImageError)}
                 reasons.update({key: found.reason for key, found in group if isinstance(found, ImageError)})
-                for key, features in zip(pictures, encoder.encode(list(pictures.values())), strict=True):
+                for key, features in _encoded(pictures, encoder, regions, view=view):
                     whole = features.whole[None]
                     store.write(key, {"parts": features.parts, "boxes": features.boxes, "whole": whole})
                 task.advance(len(group))
     finally:
         store.flush()
     return reasons
+
+
+def _with_regions(key: str | Skipped, boxes: Boxes | None, regions: dict[str, Boxes]) -> str | Skipped:
+    """The key of a picture with these boxes, which are noted under it; the same key where there are none."""
+    if boxes is None or isinstance(key, Skipped):
+        return key
+    key = f"{key}-{hashlib.sha256(boxes.tobytes()).hexdigest()[:16]}"
+    regions[key] = boxes
+    return key
+
+
+def _encoded(
+    pictures: Mapping[str, Image.Image], encoder: ImageEncoder, regions: Mapping[str, Boxes], *, view: str
+) -> list[tuple[str, ImageFeatures]]:
+    """The features of pictures by key: by their regions where these are known, by the encoder's grid elsewhere."""
+    by_grid = [key for key in pictures if key not in regions]
+    by_region = [key for key in pictures if key in regions]
+    boxes = [mirrored_boxes(regions[key]) if view == "mirror" else regions[key] for key in by_region]
+    found = encoder.encode([pictures[key] for key in by_grid])
+    found += encoder.encode_regions([pictures[key] for key in by_region], boxes) if by_region else []
+    return list(zip((*by_grid, *by_region), found, strict=True))
 
 
 def _encode_captions(captions: Sequence[str], encoder: TextEncoder, store: RecordStore, *, progress: Progress) -> None:

@@ -10,6 +10,7 @@ from crossgraph.data.csv_captions import open_csv
 from crossgraph.data.flickr import open_flickr
 from crossgraph.data.jsonl import open_jsonl
 from crossgraph.data.karpathy import open_karpathy
+from crossgraph.data.rsicd import open_rsicd
 from crossgraph.data.sidecar import open_sidecar
 
 CAPTION_FILES: dict[str, Callable[..., Corpus]] = {
@@ -18,6 +19,7 @@ CAPTION_FILES: dict[str, Callable[..., Corpus]] = {
     "dataset_flickr8k.json": open_karpathy,
     "dataset_flickr30k.json": open_karpathy,
     "dataset_coco.json": open_karpathy,
+    "dataset_rsicd.json": open_rsicd,
     "Flickr8k.token.txt": open_flickr,
     "results_20130124.token": open_flickr,
 }

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from crossgraph.data.caption_graphs import words_of_span
-from crossgraph.graphs.scene_graph import SceneGraph, Span
-from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, NodeBatch, TextGraphs
+from crossgraph.graphs.meanings import PLACES
+from crossgraph.graphs.scene_graph import Attribute, SceneGraph, Span
+from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, NodeBatch, TextGraphs
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class _Node:
 
 
 def batch_graphs(captions: Sequence[str], graphs: Sequence[SceneGraph], *, lengths: Sequence[int]) -> TextGraphs:
-    """The graphs of `captions` padded to the largest: objects first, then relations, then attributes.
+    """The graphs of `captions` padded to the largest: objects first, then relations, then attributes and places.
 
     `lengths[j]` is how many words of caption j were kept; what only later words say is left out. A caption in which
     no object was found gets one object that all its words say, so that it can be matched at all.
@@ -56,5 +57,12 @@ def _nodes(caption: str, graph: SceneGraph, kept: int) -> list[_Node]:
     for number in said:
         for attribute in graph.objects[number].attributes:
             if found := words(attribute.span):
-                nodes.append(_Node(ATTRIBUTE, (place[number], place[number]), found))
+                nodes.append(_Node(PLACE if _is_place(attribute) else ATTRIBUTE, (place[number], place[number]), found))
     return nodes
+
+
+def _is_place(attribute: Attribute) -> bool:
+    """Whether an attribute is a phrase of place: "on the left", but not the "left" of a left foot."""
+    if attribute.span is None or attribute.name not in PLACES:
+        return False
+    return attribute.span[1] - attribute.span[0] > len(attribute.name)

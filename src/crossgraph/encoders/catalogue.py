@@ -41,12 +41,13 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -
     """The encoder that `describe` described, or that a person asks for by `kind`.
 
     `{"kind": "vocabulary", "words": [...]}` or `{"kind": "transformer", "name": "minilm"}`, both with an optional
-    `max_words`. Raises `ConfigError` for anything else. If a `fingerprint` is given the encoder must have it: a run
-    must not meet other weights than it was trained on, so a difference raises `ModelError`.
+    `max_words`, or `{"kind": "given", "of": "I_tr, T_tr", "width": 10}` for given features. Raises `ConfigError` for
+    anything else. If a `fingerprint` is given the encoder must have it: a run must not meet other weights than it was
+    trained on, so a difference raises `ModelError`.
     """
     # Imported here because transformers takes seconds to import.
     kind = description.get("kind")
-    needed = {"vocabulary": "words", "transformer": "name"}
+    needed = {"vocabulary": "words", "transformer": "name", "given": "of"}
     if kind not in needed:
         raise ConfigError(unknown_name("kind of text encoder", str(kind), needed))
     if needed[kind] not in description:
@@ -60,6 +61,10 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -
         from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
 
         encoder = VocabularyTextEncoder(Vocabulary(tuple(description["words"])), max_words=max_words)
+    elif kind == "given":
+        from crossgraph.encoders.given import GivenTextEncoder
+
+        encoder = GivenTextEncoder(description)
     else:
         from crossgraph.encoders.transformer_text import TransformerTextEncoder
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint
-from crossgraph.encoders.grid import grid_features
-from crossgraph.encoders.image import IMAGE_ENCODERS, ImageEncoder, ImageFeatures, squash
+from crossgraph.encoders.grid import grid_features, region_features
+from crossgraph.encoders.image import IMAGE_ENCODERS, Boxes, ImageEncoder, ImageFeatures, squash
 from crossgraph.errors import MissingExtraError, ModelError
 
 WIDTH = 1280
@@ -54,9 +54,21 @@ class EfficientNetEncoder(ImageEncoder):
         """Features of each picture: cells of the pooled grids row by row, and the global average as whole."""
         if not pictures:
             return []
-        pixels = torch.stack([torch.from_numpy(np.array(self.prepare(picture))) for picture in pictures])
-        grid = self.network.extract_features(scale_pixels(pixels.to(self.device)))
+        grid = self._map(pictures)
         return grid_features(grid, grid.mean(dim=(2, 3)), cells=self.cells)
+
+    @torch.inference_mode()
+    def encode_regions(self, pictures: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
+        """Features of each picture: the mean of the feature map under each of its boxes."""
+        if not pictures:
+            return []
+        grid = self._map(pictures)
+        return region_features(grid, grid.mean(dim=(2, 3)), boxes)
+
+    def _map(self, pictures: Sequence[Image.Image]) -> Float[Tensor, "n d h w"]:
+        pixels = torch.stack([torch.from_numpy(np.array(self.prepare(picture))) for picture in pictures])
+        grid: Tensor = self.network.extract_features(scale_pixels(pixels.to(self.device)))
+        return grid
 
 
 def scale_pixels(pixels: Tensor) -> Float[Tensor, "n 3 h w"]:

@@ -19,7 +19,8 @@ class GraphSides(nn.Module):
     """Pictures and captions as graphs of unit node vectors, objects first, and one unit vector for each whole.
 
     `relations` and `attributes` say which nodes there are besides objects; with `linked`, nodes take in their
-    neighbours once. A whole is its pooled parts, what is known of it otherwise, and its mean node.
+    neighbours once; `joined` is where the gates of relations start (`Relate`). A whole is its pooled parts, what is
+    known of it otherwise, and its mean node.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class GraphSides(nn.Module):
         relations: bool,
         attributes: bool,
         linked: bool,
+        joined: float = 0.1,
     ) -> None:
         super().__init__()
         self.see = ResidualProjection(part_width, width, dropout=dropout)
@@ -52,8 +54,8 @@ class GraphSides(nn.Module):
             gru_width=gru_width,
         )
         self.pool_image, self.pool_text = (HeadPooling(width, heads=heads) for _ in range(2))
-        self.region_nodes = RegionNodes(width, neighbours=neighbours if relations else 0)
-        self.word_nodes = WordNodes(width, relations=relations, attributes=attributes)
+        self.region_nodes = RegionNodes(width, neighbours=neighbours if relations else 0, joined=joined)
+        self.word_nodes = WordNodes(width, relations=relations, attributes=attributes, joined=joined)
         self.link_image = GatedGraphAttention(width) if linked and relations else None
         self.link_text = GatedGraphAttention(width) if linked and (relations or attributes) else None
 

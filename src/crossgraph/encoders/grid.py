@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossgraph.encoders.image import ImageFeatures
+from crossgraph.encoders.image import Boxes, ImageFeatures
 
 
 def pool_grid(grid: Float[Tensor, "n d h w"], cells: Sequence[int]) -> Float[Tensor, "n p d"]:
@@ -30,6 +30,37 @@ def grid_boxes(cells: Sequence[int]) -> Float32[np.ndarray, "p 4"]:
         for column in range(side)
     ]
     return np.asarray(boxes, dtype=np.float32)
+
+
+def pool_regions(grid: Float[Tensor, "d h w"], boxes: Float[Tensor, "p 4"]) -> Float[Tensor, "p d"]:
+    """One vector per box: the mean of the map under it, every cell counted by how much of it the box covers.
+
+    A box without area is read at its point; the answer for the whole picture is the map's mean.
+    """
+    rows, columns = (_covered(boxes[:, (axis, axis + 2)], grid.shape[2 - axis]) for axis in (1, 0))
+    return torch.einsum("ph,pw,dhw->pd", rows, columns, grid)
+
+
+def _covered(edges: Float[Tensor, "p 2"], cells: int) -> Float[Tensor, "p c"]:
+    """The share that each of `cells` equal stretches of [0, 1] has in the stretch between two edges; rows sum to 1."""
+    starts = torch.arange(cells, dtype=edges.dtype, device=edges.device)
+    # a thousandth of a cell at least, so that a line or a point has a place too
+    low = (edges[:, :1] * cells).clamp(0, cells - 1e-3)
+    high = torch.maximum(edges[:, 1:] * cells, low + 1e-3)
+    covered = (torch.minimum(high, starts + 1) - torch.maximum(low, starts)).clamp(min=0)
+    return covered / covered.sum(dim=1, keepdim=True)
+
+
+def region_features(
+    grid: Float[Tensor, "n d h w"], whole: Float[Tensor, "n e"], boxes: Sequence[Boxes]
+) -> list[ImageFeatures]:
+    """The features of `n` pictures whose parts are the boxes supplied for each, in half precision."""
+    wholes = whole.to("cpu", torch.float16).numpy()
+    parts = [pool_regions(one, torch.from_numpy(own).to(one)) for one, own in zip(grid, boxes, strict=True)]
+    return [
+        ImageFeatures(part.to("cpu", torch.float16).numpy(), own, vector)
+        for part, own, vector in zip(parts, boxes, wholes, strict=True)
+    ]
 
 
 def grid_features(

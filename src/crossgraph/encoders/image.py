@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float16, Float32
 from PIL import Image
+
+from crossgraph.errors import ConfigError
 
 IMAGE_ENCODERS: Mapping[str, int] = MappingProxyType(
     {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
@@ -17,12 +20,16 @@ IMAGE_ENCODERS: Mapping[str, int] = MappingProxyType(
 """The encoders whose weights install as packages, and the picture side in pixels each was trained at."""
 
 
+Boxes = Float32[np.ndarray, "p 4"]
+"""Regions of one picture: x1, y1, x2, y2 in [0, 1]."""
+
+
 @dataclass(frozen=True)
 class ImageFeatures:
     """One picture after an encoder: part vectors, their boxes (x1, y1, x2, y2 in [0, 1]), one whole vector."""
 
     parts: Float16[np.ndarray, "p d"]
-    boxes: Float32[np.ndarray, "p 4"]
+    boxes: Boxes
     whole: Float16[np.ndarray, " w"]
 
 
@@ -36,10 +43,16 @@ class ImageEncoder(ABC):
     part_width: int
     whole_width: int
     fingerprint: str
+    boxes_of: Callable[[Path], Boxes | None] | None = None
+    """A detector's boxes for a picture file, where it has any: what `encode_regions` is called with."""
 
     @abstractmethod
     def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
         """Features of each picture, in order; none depends on its batch companions (to float tolerance)."""
+
+    def encode_regions(self, pictures: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
+        """Features of each picture, with these boxes as its parts. Raises `ConfigError` where an encoder cannot."""
+        raise ConfigError(f"{self.name} cannot encode supplied regions; leave out images.regions.")
 
     def prepare(self, picture: Image.Image) -> Image.Image:
         """The picture at the size the network reads, so that large originals need not be kept in memory.

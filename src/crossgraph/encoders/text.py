@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float16, Int64
+from jaxtyping import Float, Int64
 
 MAX_WORDS = 40
 """Captions are cut after this many words unless told otherwise."""
@@ -15,11 +15,14 @@ MAX_WORDS = 40
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """One caption after an encoder: its words, and for each word either an id or a frozen state."""
+    """One caption after an encoder: its words, and for each word either an id or a frozen state.
+
+    States are in half precision where an encoder made them, in single precision where they were given.
+    """
 
     words: tuple[str, ...]
     ids: Int64[np.ndarray, " w"] | None = None
-    states: Float16[np.ndarray, "w d"] | None = None
+    states: Float[np.ndarray, "w d"] | None = None
 
 
 class TextEncoder(ABC):
@@ -34,6 +37,8 @@ class TextEncoder(ABC):
     vocabulary_size: int
     state_width: int
     max_words: int
+    reads_sentences: bool = True
+    """False where texts come as given features, so that nothing else can be encoded."""
 
     @abstractmethod
     def encode(self, captions: Sequence[str]) -> list[TextFeatures]:

@@ -18,8 +18,8 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoModel
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint
-from crossgraph.encoders.grid import grid_features
-from crossgraph.encoders.image import IMAGE_ENCODERS, ImageEncoder, ImageFeatures, squash
+from crossgraph.encoders.grid import grid_features, region_features
+from crossgraph.encoders.image import IMAGE_ENCODERS, Boxes, ImageEncoder, ImageFeatures, squash
 from crossgraph.encoders.pretrained import load_network, load_piece, pretrained_folder
 from crossgraph.errors import ConfigError, ModelError
 
@@ -50,14 +50,21 @@ class TransformerImageEncoder(ImageEncoder):
     @torch.inference_mode()
     def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
         """Features of each picture: pooled patch tokens; as whole the model's pooled output, else its CLS token."""
-        if not pictures:
-            return []
+        return grid_features(*self._maps(pictures), cells=self.cells) if pictures else []
+
+    @torch.inference_mode()
+    def encode_regions(self, pictures: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
+        """Features of each picture: the mean of the patch tokens under each of its boxes."""
+        return region_features(*self._maps(pictures), boxes) if pictures else []
+
+    def _maps(self, pictures: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n e"]]:
+        """The square of patch tokens, and the whole: the model's pooled output, else its CLS token."""
         squares = [np.asarray(self.prepare(picture)) for picture in pictures]
         inputs = self.processor(squares, return_tensors="pt", do_resize=False, do_center_crop=False)
         output = self.network(pixel_values=inputs["pixel_values"].to(self.device))
         grid, whole = split_tokens(output.last_hidden_state)
         pooled = getattr(output, "pooler_output", None)
-        return grid_features(grid, whole if pooled is None else pooled.flatten(1), cells=self.cells)
+        return grid, whole if pooled is None else pooled.flatten(1)
 
     def _measure_widths(self) -> tuple[int, int]:
         """Widths of parts and whole, seen by encoding one grey picture; a size the model refuses shows here."""

@@ -11,9 +11,17 @@ from crossgraph.evaluation.report import ROWS
 from crossgraph.evaluation.uncertainty import Summary, summarise_values
 
 FULL = "full"
-COLUMNS = ("rsum", "image_to_text_r1", "text_to_image_r1", "twin_accuracy", "swap_accuracy")
+SHARES = {
+    "mean_main": "mean of both ways",
+    "image_to_text_main": "image→text",
+    "text_to_image_main": "text→image",
+    "distinct_codes": "distinct codes",
+    "bit_mean": "|bit mean|",
+}
+"""The measures of label retrieval, shown with three decimals; the protocol says what the first three are."""
+COLUMNS = ("rsum", "image_to_text_r1", "text_to_image_r1", "twin_accuracy", "swap_accuracy", *SHARES)
 """The measures of the table; ones without a number are left out."""
-TITLES = {**ROWS, "swap_accuracy": "swap accuracy"}
+TITLES = {**ROWS, "swap_accuracy": "swap accuracy", **SHARES}
 
 
 @dataclass(frozen=True)
@@ -108,10 +116,11 @@ class AblationResult:
 
 
 def _shown(name: str, own: Summary, full: Summary | None) -> str:
-    text = f"{own.mean[name]:.1f}"
+    places = 3 if name in SHARES else 1
+    text = f"{own.mean[name]:.{places}f}"
     if own.deviation is not None:
-        text += f" ± {own.deviation[name]:.1f}"
-    return text if full is None else f"{text} ({own.mean[name] - full.mean[name]:+.1f})"
+        text += f" ± {own.deviation[name]:.{places}f}"
+    return text if full is None else f"{text} ({own.mean[name] - full.mean[name]:+.{places}f})"
 
 
 def _variant_to_json(variant: Variant, full: Summary) -> dict[str, object]:

@@ -1,174 +1,141 @@
-"""Search in named stages: encode the query, shortlist by embedding, fetch the shortlist's features, re-rank.
+"""Search in named stages: encode the query, find candidates by code, shortlist them by embedding, re-rank.
 
+Each stage is there if the model has it and the mode asks for it, and compares only what the one before handed on.
 Re-ranking calls the very function that offline evaluation calls, so a shortlist as long as the gallery gives the
 exhaustive ranking. It compares a picture with a sentence; picture with picture and sentence with sentence are
-answered by the shortlist alone, and `SearchResults.stage` and `.why` say so.
+answered by the stages before, and `SearchResults.stage` and `.why` say so.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from crossgraph.data.images import read_image
-from crossgraph.errors import GalleryError, ImageError, ScoreError
+from crossgraph.errors import GalleryError, ScoreError
+from crossgraph.gallery.asked import Asked, Encoder, why_not_reranked
+from crossgraph.gallery.calibrate import Evidence, judge, sample_rows
+from crossgraph.gallery.codes import CodeIndex
+from crossgraph.gallery.exact import Match
 from crossgraph.gallery.filters import captions_where, rows_where
 from crossgraph.gallery.folding import folded
-from crossgraph.gallery.model import SearchModel, encode_pictures, encode_sentences
+from crossgraph.gallery.mirror import Mirror
+from crossgraph.gallery.model import SearchModel, has_own_vectors
+from crossgraph.gallery.modes import Mode
+from crossgraph.gallery.query import Feedback, Query, TextQuery, described
+from crossgraph.gallery.results import SearchResult, SearchResults, Stage, Target
 from crossgraph.gallery.shortlist import Candidates, nearest
-from crossgraph.gallery.snapshot import Snapshot, find_row
+from crossgraph.gallery.snapshot import Snapshot
 from crossgraph.gallery.store import Store
-from crossgraph.types import Encoded
+from crossgraph.gallery.trail import Trail
 
 BLOCK = 256  # pairs fetched and scored at once
-Target = Literal["pictures", "captions"]
+FOLDED = 100  # candidates of such a search that folds: enough for ten answers of ten pictures each
+FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
 
 
 @dataclass(frozen=True)
-class TextQuery:
-    """Search by a sentence."""
+class Request:
+    """What is wanted besides the query: `k` answers after the first `offset`, by `mode`; `off` says why not re-ranked.
 
-    sentence: str
-
-
-@dataclass(frozen=True)
-class ImageQuery:
-    """Search by a picture file, whether it is in the gallery or not."""
-
-    path: Path
-
-
-@dataclass(frozen=True)
-class ItemQuery:
-    """Search by a picture of the gallery, named by its id or its path; it is not among its own results."""
-
-    item: str | Path
-
-
-Query = TextQuery | ImageQuery | ItemQuery
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """One answer. `score` is that of the last stage; `caption` is set when captions were searched.
-
-    Of a caption that several pictures carry, `id` and `path` name the first. Ranks count from 1. `similar` are the
-    pictures that look alike and were folded under this one.
+    `exact` merges pictures in whose caption, tag or file name is the query. Rows not `allowed` are no answers; where
+    that leaves a caption with other pictures, `bearers` names the first of them. With `fold`, pictures that look alike
+    are one answer.
     """
 
-    rank: int
-    path: Path
-    score: float
-    id: str
-    shortlist_rank: int
-    shortlist_score: float
-    caption: str | None
-    similar: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class SearchResults:
-    """The answer to one query: `stage` is the last one that ran, `why` says why re-ranking did not.
-
-    `searched` counts the pictures or captions searched; `timings_ms` has one entry per stage that ran.
-    """
-
-    kind: Literal["text", "image", "item"]
-    query: str
+    mode: Mode
+    mode_name: str
+    off: str
     target: Target
-    stage: Literal["shortlist", "rerank"]
-    why: str
-    results: tuple[SearchResult, ...]
-    searched: int
-    timings_ms: dict[str, float]
+    k: int = 10
+    offset: int = 0
+    exact: bool = True
+    allowed: Bool[Tensor, " n"] | None = None
+    bearers: Mapping[int, int] | None = None
+    fold: bool = False
 
-    def to_json(self) -> dict[str, object]:
-        """The same as plain values, ready for `json.dumps`."""
-        paths = [{"path": str(one.path), "similar": [str(path) for path in one.similar]} for one in self.results]
-        rows = [asdict(result) | path for result, path in zip(self.results, paths, strict=True)]
-        return {name: value for name, value in vars(self).items() if name != "results"} | {"results": rows}
+    def __post_init__(self) -> None:
+        for name, value, least in (("k", self.k, 1), ("offset", self.offset, 0)):
+            if value < least:
+                raise GalleryError(f"{name} must be at least {least}, got {value}.")
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """An encoded query: its shortlist vector, fine features if they will be needed, and its own row if it has one."""
+def restricted(request: Request, snapshot: Snapshot, where: str) -> Request:
+    """The request for those pictures alone that the filter `where` keeps, or for their captions."""
+    rows = rows_where(snapshot, where)
+    bearers = None if request.target == "pictures" else captions_where(snapshot, rows)
+    count, kept = (len(snapshot.items), rows.tolist()) if bearers is None else (len(snapshot.captions), list(bearers))
+    mask = _mask(count, kept)
+    allowed = mask if request.allowed is None else mask & request.allowed
+    return replace(request, allowed=allowed, bearers=bearers)
 
-    vector: Float[Tensor, " d"]
-    fine: Encoded | None
-    own_row: int | None = None
+
+def _mask(count: int, rows: list[int]) -> Bool[Tensor, " n"]:
+    """True at these rows."""
+    mask = torch.zeros(count, dtype=torch.bool)
+    mask[rows] = True
+    return mask
 
 
 class Cascade:
     """Answers queries over one snapshot of a gallery; keeps nothing of any query."""
 
-    def __init__(self, store: Store, snapshot: Snapshot, model: SearchModel) -> None:
-        self._store = store
-        self._snapshot = snapshot
-        self._model = model
+    def __init__(self, store: Store, mirror: Mirror, model: SearchModel, *, bits: int = 0) -> None:
+        self._store, self._mirror, self._model = store, mirror, model
+        self._snapshot = mirror.snapshot
+        self._encoder = Encoder(store, mirror.snapshot, model, bits=bits)
 
     @torch.inference_mode()
-    def search(
-        self,
-        query: Query,
-        *,
-        k: int,
-        shortlist: int,
-        rerank: bool,
-        target: Target,
-        where: str | None = None,
-        fold: bool = False,
-    ) -> SearchResults:
-        """The best `k` answers; arguments as in `Gallery.search`."""
-        for name, value in (("k", k), ("shortlist", shortlist)):
-            if value < 1:
-                raise GalleryError(f"{name} must be at least 1, got {value}.")
+    def search(self, query: Query, request: Request, *, feedback: Feedback = Feedback()) -> SearchResults:
+        """The best answers; arguments as in `Gallery.search`."""
+        target = request.target
         self._require_content(target)
-        why = "" if rerank else "re-ranking was turned off"
-        why = why or _no_rerank(self._model, isinstance(query, TextQuery), target)
-        vectors = self._snapshot.vectors if target == "pictures" else self._snapshot.caption_vectors
-        timings: dict[str, float] = {}
-        fold = fold and target == "pictures"
-        among: Int[Tensor, " n"] | None = None
-        bearers: Mapping[int, int] = dict(enumerate(self._snapshot.bearers))
-        if where is not None:
-            with _stage(timings, "filter"):
-                rows = rows_where(self._snapshot, where)
-                bearers = captions_where(self._snapshot, rows) if target == "captions" else {}
-                among = torch.tensor(rows if target == "pictures" else list(bearers), dtype=torch.long)
-        with _stage(timings, "encode"):
-            asked = self._encode(query, fine=not why)
-        with _stage(timings, "shortlist"):
-            own_row = asked.own_row if target == "pictures" else None
-            wanted = max(k, shortlist) if fold or not why else k
-            candidates = nearest(vectors, asked.vector, k=wanted, without=own_row, among=among)
-        scores = candidates.scores
-        if asked.fine is not None and len(candidates.rows):
-            scores = self._rescore(asked.fine, candidates, target, timings)
-        order = scores.argsort(descending=True, stable=True).tolist()
-        groups: list[tuple[int, list[int]]] = [(place, []) for place in order]
-        if fold:
-            groups = folded(self._snapshot.items, candidates.rows.tolist(), order, k=k)
-        kind, text = _described(query)
+        why = request.off or why_not_reranked(self._model, query, feedback, target)
+        trail = Trail()
+        with trail.timed("encode"):
+            asked = self._encoder.ask(query, feedback, target, fine=not why)
+        found = self._first_stages(asked, request, trail, reranks=not why)
+        first: Stage = list(trail.handed_on)[-1]
+        hits: dict[int, Match] = {}
+        if request.exact and target == "pictures" and isinstance(query, TextQuery):
+            with trail.timed("exact"):
+                hits = self._hits(query.sentence, asked, request)
+                found = self._joined(found, hits, asked, first, depth=request.k + request.offset)
+        last, scores = first, found.scores
+        if not why:
+            last, scores = "rerank", self._rescore(asked, found, target, trail)
+        semantic = scores.argsort(descending=True, stable=True)
+        order = sorted(semantic.tolist(), key=lambda place: int(found.rows[place]) not in hits)
+        answers: list[tuple[int, list[int]]] = [(place, []) for place in order]
+        if request.fold and target == "pictures":
+            answers = folded(self._snapshot.items, found.rows.tolist(), order, k=request.offset + request.k)
+        answers = answers[request.offset : request.offset + request.k]
+        evidence = self._evidence(asked, scores[semantic], found, request, first, last)
+        probability, verdict = judge(self._model.calibration, last, evidence)
+        kind, text = described(query)
         return SearchResults(
             kind,
             text,
             target,
-            "shortlist" if why else "rerank",
+            last,
             why,
             tuple(
-                self._result(rank, place, candidates, scores, bearers if target == "captions" else None, alike)
-                for rank, (place, alike) in enumerate(groups[:k], start=1)
+                replace(
+                    self._result(rank, int(found.rows[place]), float(scores[place]), trail, hits, asked, request),
+                    similar=tuple(self._snapshot.item(int(found.rows[other])).path for other in alike),
+                )
+                for rank, (place, alike) in enumerate(answers, start=request.offset + 1)
             ),
-            len(vectors) if among is None else len(among),
-            timings,
+            len(self._sides(target)[1]) if request.allowed is None else int(request.allowed.sum()),
+            trail.timings,
+            mode=request.mode_name,
+            offset=request.offset,
+            compared=trail.compared,
+            verdict="strong" if hits else verdict,
+            probability=probability,
         )
 
     def _require_content(self, target: Target) -> None:
@@ -178,27 +145,65 @@ class Cascade:
         if target == "captions" and not len(self._snapshot.captions):
             raise GalleryError(f"{folder} holds no captions: the folders indexed had none. Search pictures instead.")
 
-    def _encode(self, query: Query, *, fine: bool) -> _Asked:
-        """The query as vectors; a picture of the gallery is looked up, not encoded again."""
-        match query:
-            case TextQuery(sentence):
-                if not sentence.strip():
-                    raise GalleryError("the query is empty. Give a sentence, a picture or an item.")
-                encoded = encode_sentences(self._model, [sentence])
-            case ImageQuery(path):
-                read_image(path)  # a file that cannot be read is the caller's error, not the model's
-                encoded, _, skipped = encode_pictures(self._model, [path])
-                if skipped:
-                    raise ImageError(path, skipped[0].reason)
-            case ItemQuery(name):
-                row = find_row(self._snapshot, name)
-                digest = self._snapshot.item(row).digest
-                return _Asked(self._snapshot.vectors[row], self._store.fetch([digest]) if fine else None, row)
-        return _Asked(encoded.vectors[0], encoded.fine if fine else None)
+    def _sides(self, target: Target) -> tuple[CodeIndex | None, Float[Tensor, "n d"]]:
+        """Codes and vectors of what is searched."""
+        if target == "pictures":
+            return self._mirror.codes, self._snapshot.vectors
+        return self._mirror.caption_codes, self._snapshot.caption_vectors
 
-    def _rescore(
-        self, query: Encoded, candidates: Candidates, target: Target, timings: dict[str, float]
-    ) -> Float[Tensor, " k"]:
+    def _first_stages(self, asked: Asked, request: Request, trail: Trail, *, reranks: bool) -> Candidates:
+        """The candidates of the last stage before re-ranking."""
+        mode, (codes, vectors) = request.mode, self._sides(request.target)
+        fewest = FOLDED if request.fold else FEWEST
+        wanted = max(request.offset + request.k, mode.shortlist if reranks and mode.shortlist else fewest)
+        found, among = Candidates.none(), None
+        if codes is not None and asked.code is not None:
+            by_vectors = mode.candidates > 0 and has_own_vectors(self._model)
+            count = max(wanted, mode.candidates) if by_vectors else wanted
+            with trail.timed("codes"):
+                found = codes.nearest(asked.code, k=count, without=asked.left_out, allowed=request.allowed)
+            trail.handed_on["codes"], trail.compared["codes"] = found, len(codes)
+            if not by_vectors:
+                return found
+            among = found.rows
+        with trail.timed("shortlist"):
+            found = nearest(
+                vectors, asked.vector, k=wanted, without=asked.left_out, allowed=request.allowed, among=among
+            )
+        trail.handed_on["shortlist"] = found
+        trail.compared["shortlist"] = len(vectors) if among is None else len(among)
+        return found
+
+    def _hits(self, sentence: str, asked: Asked, request: Request) -> dict[int, Match]:
+        """Rows whose caption, tag or file name is `sentence`, less those that are no answers."""
+        found = self._mirror.exact.pictures(sentence)
+        allowed = request.allowed
+        return {
+            row: match
+            for row, match in found.items()
+            if row not in asked.left_out and (allowed is None or bool(allowed[row]))
+        }
+
+    def _joined(
+        self, found: Candidates, hits: dict[int, Match], asked: Asked, stage: Stage, *, depth: int
+    ) -> Candidates:
+        """The candidates, and behind them the best `depth` of the exact hits that are not among them."""
+        more = sorted(set(hits) - set(found.rows.tolist()))
+        if not more:
+            return found
+        rows = torch.tensor(more)
+        scores = self._scores_of(rows, asked, stage, "pictures")
+        best = scores.argsort(descending=True, stable=True)[:depth]
+        return Candidates(torch.cat([found.rows, rows[best]]), torch.cat([found.scores, scores[best]]))
+
+    def _scores_of(self, rows: Int[Tensor, " r"], asked: Asked, stage: Stage, target: Target) -> Float[Tensor, " r"]:
+        """What a stage before re-ranking scores some rows."""
+        codes, vectors = self._sides(target)
+        if stage == "codes" and codes is not None and asked.code is not None:
+            return codes.scores(rows, asked.code)
+        return vectors[rows] @ asked.vector
+
+    def _rescore(self, asked: Asked, candidates: Candidates, target: Target, trail: Trail) -> Float[Tensor, " k"]:
         """The method's own score of the query with every candidate, block by block, and the shortlist's share."""
         method = self._model.method
         device = next((parameter.device for parameter in method.parameters()), torch.device("cpu"))
@@ -206,57 +211,59 @@ class Cascade:
         keys = column.take(candidates.rows.numpy()).to_pylist()
         scores = []
         for start in range(0, len(keys), BLOCK):
-            with _stage(timings, "fetch"):
+            with trail.timed("fetch"):
                 block = self._store.fetch(keys[start : start + BLOCK]).to(device)
-            with _stage(timings, "rerank"):
-                same = query.to(device)[[0] * len(block)]
-                images, texts = (block, same) if target == "pictures" else (same, block)
-                scores.append(method.score_pairs(images, texts).float().cpu())
-        found = torch.cat(scores)
+            with trail.timed("rerank"):
+                total = torch.zeros(len(block))
+                for weight, query in asked.fine:
+                    same = query.to(device)[[0] * len(block)]
+                    images, texts = (block, same) if target == "pictures" else (same, block)
+                    total += weight * method.score_pairs(images, texts).float().cpu()
+                scores.append(total)
+        trail.compared["rerank"] = len(keys) * len(asked.fine)
+        found = torch.cat(scores) if scores else torch.empty(0)
         if not torch.isfinite(found).all():
             raise ScoreError("re-ranking gave scores that are not finite. Check the trained run.")
         return found + self._model.blend * candidates.scores if self._model.blend else found
 
+    def _evidence(
+        self,
+        asked: Asked,
+        scores: Float[Tensor, " k"],
+        candidates: Candidates,
+        request: Request,
+        first: Stage,
+        last: Stage,
+    ) -> Evidence | None:
+        """What calibration looks at, if the model was calibrated for the last stage."""
+        if last not in self._model.calibration or request.target != "pictures" or not len(scores):
+            return None
+        rows = sample_rows(len(self._snapshot.items), request.allowed)
+        searched = len(self._snapshot.items) if request.allowed is None else int(request.allowed.sum())
+        background = self._scores_of(rows, asked, first, "pictures")
+        return Evidence(scores, candidates.scores, background, searched)
+
     def _result(
         self,
         rank: int,
-        place: int,
-        candidates: Candidates,
-        scores: Float[Tensor, " k"],
-        bearers: Mapping[int, int] | None,
-        alike: Sequence[int],
+        row: int,
+        score: float,
+        trail: Trail,
+        hits: dict[int, Match],
+        asked: Asked,
+        request: Request,
     ) -> SearchResult:
-        """The candidate at `place` of the shortlist as the answer at `rank`; `bearers` are there for captions."""
-        row = int(candidates.rows[place])
-        caption = None if bearers is None else self._snapshot.captions["text"][row].as_py()
-        item = self._snapshot.item(row if bearers is None else bearers[row])
-        similar = tuple(self._snapshot.item(int(candidates.rows[other])).path for other in alike)
-        score, first_score = float(scores[place]), float(candidates.scores[place])
-        return SearchResult(rank, item.path, score, item.id, place + 1, first_score, caption, similar)
-
-
-def _no_rerank(model: SearchModel, asks_text: bool, target: Target) -> str:
-    """Why the candidates keep the order of the shortlist; empty if they will be re-ranked."""
-    if asks_text == (target == "captions"):
-        side = "sentence with sentence" if asks_text else "picture with picture"
-        return f"{side} is compared by embedding only"
-    return "" if model.method.reranks else f"{model.method.name} scores by embedding"
-
-
-def _described(query: Query) -> tuple[Literal["text", "image", "item"], str]:
-    """The kind of the query and what it said."""
-    match query:
-        case TextQuery(sentence):
-            return "text", sentence
-        case ImageQuery(path):
-            return "image", str(path)
-        case ItemQuery(name):
-            return "item", str(name)
-
-
-@contextmanager
-def _stage(timings: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time of the block, in milliseconds, to `timings[name]`."""
-    started = time.perf_counter()
-    yield
-    timings[name] = timings.get(name, 0.0) + 1000 * (time.perf_counter() - started)
+        """The candidate at `row` as the answer at `rank`."""
+        target, snapshot = request.target, self._snapshot
+        ranks, scores = dict[str, int | None](), dict[str, float]()
+        for stage, handed_on in trail.handed_on.items():
+            places = (handed_on.rows == row).nonzero()[:, 0].tolist()
+            ranks[stage] = places[0] + 1 if places else None
+            values = handed_on.scores[places] if places else self._scores_of(torch.tensor([row]), asked, stage, target)
+            scores[stage] = float(values[0])
+        caption = snapshot.captions["text"][row].as_py() if target == "captions" else None
+        bearers = snapshot.bearers if request.bearers is None else request.bearers
+        item = snapshot.item(row if target == "pictures" else bearers[row])
+        last: Stage = list(trail.handed_on)[-1]
+        match = hits.get(row, "semantic")
+        return SearchResult(rank, item.path, score, item.id, ranks[last], scores[last], caption, ranks, scores, match)

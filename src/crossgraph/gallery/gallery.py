@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from jaxtyping import Bool
+from torch import Tensor
 
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import GalleryError, unknown_name
-from crossgraph.gallery.cascade import Cascade, ImageQuery, Query, SearchResults, Target, TextQuery
+from crossgraph.gallery.cascade import Cascade, Request, restricted
 from crossgraph.gallery.filters import BUILT_IN
+from crossgraph.gallery.folder import GalleryFolder, described, require_same_model
 from crossgraph.gallery.items import Item
-from crossgraph.gallery.manifest import FILE, Manifest
-from crossgraph.gallery.model import SearchModel, encode_sentences
+from crossgraph.gallery.manifest import Manifest
+from crossgraph.gallery.model import SearchModel
+from crossgraph.gallery.modes import DEFAULT, choose_mode
 from crossgraph.gallery.notes import Value, checked_name
+from crossgraph.gallery.query import Feedback, ImageQuery, Query, TextQuery
+from crossgraph.gallery.results import SearchResults, Sort, Target
 from crossgraph.gallery.skipped import note_removed, write_skipped
-from crossgraph.gallery.snapshot import Snapshot, find_row
+from crossgraph.gallery.snapshot import find_row
 from crossgraph.gallery.sources import open_sources
 from crossgraph.gallery.store import TABLES, ReplacedError, Store, writing
 from crossgraph.gallery.sync import Sync, SyncReport, pictures_of
@@ -28,22 +34,11 @@ from crossgraph.progress import Progress, Silent
 ATTEMPTS = 20  # searches that a writer outran, one after the other, before it is reported
 
 
-class Gallery:
+class Gallery(GalleryFolder):
     """Pictures made searchable. Make one with `Gallery.create`, come back to it with `Gallery.open`.
 
-    The dense vectors live in memory and are read again when the tables change, also by another process.
+    What is hot lives in memory and is read again when the tables change, also by another process.
     """
-
-    def __init__(self, folder: Path, manifest: Manifest, model: SearchModel | None) -> None:
-        self.folder = folder
-        self._model = model
-        self._snapshot: Snapshot
-        self._load(manifest)
-
-    @staticmethod
-    def exists(folder: Path | str) -> bool:
-        """Whether `folder` is a gallery."""
-        return (Path(folder) / FILE).is_file()
 
     @classmethod
     def create(cls, folder: Path | str, model: SearchModel, *, run: str | None = None) -> Gallery:
@@ -68,7 +63,7 @@ class Gallery:
             for name in TABLES:  # a kill while another gallery was made here
                 shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
             manifest = described(model, run)
-            Store(folder, width=manifest.width)
+            Store(folder, width=manifest.width, bits=manifest.bits)
             manifest.write(folder)
         return cls(folder, manifest, model)
 
@@ -81,7 +76,7 @@ class Gallery:
         folder = Path(folder)
         manifest = Manifest.read(folder)
         if model is not None:
-            _require_same_model(folder, manifest, model)
+            require_same_model(folder, manifest, model)
         return cls(folder, manifest, model)
 
     def __len__(self) -> int:
@@ -105,6 +100,8 @@ class Gallery:
         is nothing to index, or if another process is indexing into this gallery.
         """
         corpus = source if isinstance(source, Corpus) else open_corpus(source)
+        if corpus.features is not None:
+            raise GalleryError(f"corpus {corpus.name!r} has given features and no pictures; a gallery holds pictures.")
         if not len(corpus):
             unread = f" ({len(corpus.skipped)} files could not be read)" if corpus.skipped else ""
             raise GalleryError(f"{corpus.name} has no pictures to index{unread}. Name a folder that holds some.")
@@ -129,7 +126,7 @@ class Gallery:
         `rehash` every file is read, also where size and time did not change. A folder that lost all its pictures,
         as an unmounted one does, is refused unless `allow_empty`.
         """
-        opened = open_sources(sources or self._current_manifest().sources, gallery=self.folder)
+        opened = open_sources(sources or self.follow().sources, gallery=self.folder)
         return self._sync(
             [one.corpus for one in opened],
             tuple(one.name for one in opened),
@@ -144,7 +141,7 @@ class Gallery:
     def forget(self, source: Path | str) -> None:
         """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
         name = os.path.abspath(Path(source).expanduser())
-        with self._changing():
+        with self.changing():
             if name not in self.manifest.sources:
                 raise GalleryError(unknown_name("folder", name, self.manifest.sources))
             left = tuple(one for one in self.manifest.sources if one != name)
@@ -157,8 +154,8 @@ class Gallery:
 
         What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
         """
-        with self._changing():
-            return upsert(self._store, self._require_model(), pictures, batch=batch, progress=progress or Silent())
+        with self.changing():
+            return upsert(self._store, self.require_model(), pictures, batch=batch, progress=progress or Silent())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
         """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
@@ -166,7 +163,7 @@ class Gallery:
         A later sync of their folder leaves them out. Raises `GalleryError`, before anything is removed, if there is
         no such picture.
         """
-        with self._changing():
+        with self.changing():
             snapshot = self.snapshot()
             items = tuple(snapshot.item(row) for row in dict.fromkeys(find_row(snapshot, name) for name in names))
             ids = [item.id for item in items]
@@ -181,7 +178,7 @@ class Gallery:
 
         All in one commit, or, if any picture is not there or a column has the name of a built-in one, none.
         """
-        with self._changing():
+        with self.changing():
             snapshot = self.snapshot()
             rows: dict[str, dict[str, Value | None]] = {}
             for name, columns in values.items():
@@ -198,99 +195,48 @@ class Gallery:
         query: Query | str | Path,
         *,
         k: int = 10,
-        shortlist: int = 100,
+        mode: str = DEFAULT,
+        candidates: int | None = None,
+        shortlist: int | None = None,
         rerank: bool = True,
         target: Target = "pictures",
+        feedback: Feedback = Feedback(),
+        exact: bool = True,
+        offset: int = 0,
+        sort: Sort = "score",
+        allowed: Bool[Tensor, " n"] | None = None,
         where: str | None = None,
         fold: bool = False,
     ) -> SearchResults:
         """The best `k` pictures (or captions) for a query: a string is a sentence, a path is a picture file.
 
-        `shortlist` candidates are found by embedding and re-ranked by the trained method, if it re-ranks and the
-        query is of the other kind than the `target`; at least `k`. Equal scores keep the order of the shortlist.
-        `where` is a filter (see `where.py`): only what it keeps is searched. With `fold`, pictures that look alike
-        are one answer, which names the others. Raises `GalleryError` for a query that cannot be answered,
-        `ImageError` for a picture that cannot be read, `ScoreError` for scores that are not finite.
+        `mode` is "fast" (codes alone, or embeddings where there are none), "balanced" or "best": so many `candidates`
+        by code, of which so many in a `shortlist` by embedding are re-ranked by the trained method, if it re-ranks and
+        the query is of the other kind than the `target`; at least `k` each. Equal scores keep the order of the stage
+        before. `feedback` moves the query. With `exact`, pictures whose caption, tag or file name is the sentence come
+        first, and say so. The first `offset` answers are passed over; `sort` orders those that are given. Rows that
+        are not `allowed` are no answers, nor is what `where` (a filter, see `where.py`) does not keep. With `fold`,
+        pictures that look alike are one answer, which names the others.
+
+        Raises `GalleryError` for a query that cannot be answered, `ImageError` for a picture that cannot be read,
+        `ScoreError` for scores that are not finite.
         """
         if isinstance(query, str):
             query = TextQuery(query)
         elif isinstance(query, Path):
             query = ImageQuery(query)
-        for attempt in range(ATTEMPTS):
-            snapshot, model = self.snapshot(), self._require_model()
+        chosen, off = choose_mode(mode, candidates=candidates, shortlist=shortlist, rerank=rerank)
+        request = Request(chosen, mode, off, target, k, offset, exact, allowed, fold=fold)
+        for _ in range(ATTEMPTS):
+            snapshot = self.snapshot()
             try:
-                cascade = Cascade(self._store, snapshot, model)
-                return cascade.search(
-                    query, k=k, shortlist=shortlist, rerank=rerank, target=target, where=where, fold=fold
-                )
+                cascade = Cascade(self._store, self._mirror, self.require_model(), bits=self.manifest.bits)
+                wanted = request if where is None else restricted(request, snapshot, where)
+                return cascade.search(query, wanted, feedback=feedback).sorted_by(sort)
             except ReplacedError:
-                if attempt + 1 == ATTEMPTS or snapshot.version == self._store.version():
+                if snapshot.version == self._store.version():
                     raise
-        raise AssertionError
-
-    def snapshot(self) -> Snapshot:
-        """Everything visible now, in memory; read again if the tables changed.
-
-        Raises `GalleryError` if the gallery was given to another model meanwhile.
-        """
-        self._current_manifest()
-        if self._snapshot.version != self._store.version():
-            self._snapshot = self._store.snapshot()
-        return self._snapshot
-
-    @property
-    def store(self) -> Store:
-        """The tables, for those who look after them."""
-        return self._store
-
-    @property
-    def model(self) -> SearchModel | None:
-        """The model it was opened with."""
-        return self._model
-
-    @contextmanager
-    def changing(self) -> Iterator[Manifest]:
-        """Keep other processes from writing meanwhile; gives the manifest as it is now."""
-        with self._changing():
-            yield self.manifest
-
-    def replace_manifest(self, manifest: Manifest, *, model: SearchModel | None = None) -> None:
-        """Write another manifest and go on with it, and with another model if the manifest names one."""
-        manifest.write(self.folder)
-        self._model = model or self._model
-        self._current_manifest()
-
-    def _load(self, manifest: Manifest) -> None:
-        while True:  # a migration may end between reading the manifest and opening the tables it names
-            stamp = _stamp(self.folder)
-            self.manifest = manifest
-            self._store = Store(self.folder, width=manifest.width, set_name=manifest.tables)
-            self._snapshot = self._store.snapshot()
-            self._stamp = stamp
-            if Manifest.read(self.folder) == manifest:
-                return
-            manifest = Manifest.read(self.folder)
-            if self._model is not None:
-                _require_same_model(self.folder, manifest, self._model)
-
-    def _current_manifest(self) -> Manifest:
-        """The manifest, read again if it was replaced, and its tables opened if they are others now."""
-        if _stamp(self.folder) != self._stamp:
-            stamp, found = _stamp(self.folder), Manifest.read(self.folder)
-            if self._model is not None:
-                _require_same_model(self.folder, found, self._model)
-            if (found.tables, found.width) != (self.manifest.tables, self.manifest.width):
-                self._load(found)
-            else:
-                self.manifest, self._stamp = found, stamp
-        return self.manifest
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        self._current_manifest()
-        with self._store.writing():
-            self._current_manifest()  # a migration may have ended while the lock was waited for
-            yield
+        raise GalleryError(f"{self.folder} changes faster than it can be searched. Search again later.")
 
     def _sync(
         self,
@@ -309,8 +255,8 @@ class Gallery:
         if dry_run:
             run = Sync(self._store, None, pictures_of(corpora), roots=roots, rehash=rehash, dry_run=True)
             return run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
-        model = self._require_model()
-        with self._changing():
+        model = self.require_model()
+        with self.changing():
             pictures = pictures_of(corpora)
             run = Sync(self._store, model, pictures, roots=roots, rehash=rehash)
             if empty and run.gone:
@@ -324,16 +270,6 @@ class Gallery:
             write_skipped(self.folder, report.skipped, under=roots, looked_at=looked_at)
             return report
 
-    def _require_model(self) -> SearchModel:
-        if self._model is None:
-            raise GalleryError(
-                f"{self.folder} was opened without a model. Open it with the one that made it ({self._named()})."
-            )
-        return self._model
-
-    def _named(self) -> str:
-        return self.manifest.run or f"{self.manifest.method} {self.manifest.model}"
-
     def _remember(self, corpora: Sequence[Corpus], sources: Sequence[str]) -> None:
         """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""
         filled = [corpus for corpus in corpora if len(corpus)]
@@ -345,44 +281,8 @@ class Gallery:
         changed = self.manifest.model_copy(update=new)
         if changed != self.manifest:
             changed.write(self.folder)
-            self._current_manifest()
-
-
-def described(model: SearchModel, run: str | None) -> Manifest:
-    """The manifest of an empty gallery for `model`."""
-    return Manifest(
-        model=model.fingerprint,
-        shortlist=None if model.shortlist is None else model.shortlist.fingerprint,
-        method=model.method.name,
-        run=run,
-        width=encode_sentences(model, ["a picture"]).vectors.shape[1],
-    )
-
-
-def _stamp(folder: Path) -> tuple[int, int]:
-    """Changes whenever the manifest is replaced: every replacement is a new file."""
-    try:
-        status = (folder / FILE).stat()
-    except OSError:
-        return 0, 0
-    return status.st_ino, status.st_mtime_ns
+            self.follow()
 
 
 def _skipped(corpora: Sequence[Corpus]) -> list[Skipped]:
     return [entry for corpus in corpora for entry in corpus.skipped]
-
-
-def _require_same_model(folder: Path, manifest: Manifest, model: SearchModel) -> None:
-    """Raise `GalleryError` if the gallery was not encoded by `model` and its shortlist model."""
-    shortlist = None if model.shortlist is None else model.shortlist.fingerprint
-    for role, stored, given in (
-        ("model", manifest.model, model.fingerprint),
-        ("shortlist model", manifest.shortlist, shortlist),
-    ):
-        if stored != given:
-            made_by = f" (loaded from {manifest.run})" if manifest.run else ""
-            raise GalleryError(
-                f"{folder} was encoded by {role} {stored}{made_by}, this one is {given}; their vectors cannot be "
-                "compared. Pass the model that made the gallery, or encode the gallery again with this one: "
-                f"crossgraph gallery migrate {folder} --model RUN."
-            )

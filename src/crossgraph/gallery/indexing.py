@@ -87,8 +87,10 @@ def commit(
             steady.append(row)
             items.append(item)
             vectors.append(encoded.vectors[row])
+        digests = [described[kept_rows[row]][1].digest for row in steady]
         if model.method.reranks and steady:
-            store.write_parts([described[kept_rows[row]][1].digest for row in steady], encoded.fine[steady])
+            store.write_parts(digests, encoded.fine[steady])
+        store.write_codes(digests, None if encoded.codes is None else encoded.codes[steady])
     if items:
         commit_captions(store, model, items, sentences)
         store.write_items(items, torch.stack(vectors))
@@ -103,6 +105,7 @@ def commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sen
         encoded = encode_sentences(model, list(new.values()))
         if model.method.reranks:
             store.write_parts(list(new), encoded.fine)
+        store.write_codes(list(new), encoded.codes)
         store.write_captions(list(new.values()), encoded.vectors)
         sentences.update(new)
 

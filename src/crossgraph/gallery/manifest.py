@@ -27,9 +27,10 @@ class Manifest(BaseModel):
     """What must be known before a gallery is read or written; replaced as a whole, never edited in place.
 
     `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, as given; `width` is that of
-    the shortlist vectors, `roots` are the folders that hold the pictures indexed so far, `sources` the folders and
-    caption files that a sync looks at. `tables` is the subfolder with the model's tables, `migrating` the one that is
-    being made for another model. `optimized` says when the tables were last compacted and how many bytes that saved.
+    the shortlist vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures
+    indexed so far, `sources` the folders and caption files that a sync looks at. `tables` is the subfolder with the
+    model's tables, `migrating` the one that is being made for another model. `optimized` says when the tables were
+    last compacted and how many bytes that saved.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +41,7 @@ class Manifest(BaseModel):
     method: str
     run: str | None
     width: int
+    bits: int = 0
     roots: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     tables: str = ""

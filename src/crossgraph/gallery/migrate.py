@@ -16,7 +16,8 @@ from pathlib import Path
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError, ImageError
-from crossgraph.gallery.gallery import Gallery, described
+from crossgraph.gallery.folder import described
+from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.indexing import Entry, FileState, commit
 from crossgraph.gallery.items import Known
 from crossgraph.gallery.model import SearchModel
@@ -61,7 +62,7 @@ def migrate(
             shutil.rmtree(gallery.folder / name, ignore_errors=True)  # of another migration, or cut off while removed
             gallery.replace_manifest(manifest.model_copy(update={"migrating": name}))
         (gallery.folder / name).mkdir(exist_ok=True)
-        store = Store(gallery.folder, width=new.width, set_name=name)
+        store = Store(gallery.folder, width=new.width, bits=new.bits, set_name=name)
         encoded, found, left_out = _encode_all(gallery, store, model, batch=batch, progress=progress or Silent())
         if left_out and not leave_out:
             raise GalleryError(

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.errors import GalleryError
@@ -34,6 +34,8 @@ class Snapshot:
     caption_vectors: Float[Tensor, "m d"]
     bearers: tuple[int, ...]
     notes: pa.Table
+    codes: UInt8[Tensor, "n bytes"] | None = None
+    caption_codes: UInt8[Tensor, "m bytes"] | None = None
 
     def item(self, row: int) -> Item:
         """The picture at `row`."""

@@ -3,12 +3,13 @@
     items     one row per picture: path, digest, size, its captions, what else is known of it, shortlist vector
     captions  one row per distinct sentence: text, shortlist vector
     parts     fine features of pictures and sentences, for models that re-rank; what the nodes of scene graphs are
+    codes     binary codes of pictures and sentences, for models that have such a stage
     notes     columns that users added, by the id of the picture
 
-The `items` row is the commit. Captions and parts are keyed by content (digest of the file, hash of the sentence) and
-written before it, so a picture that is visible is complete, one whose indexing was cut off is not there, and writing
-it again overwrites nothing. What no item refers to is invisible, and `drop_orphans` removes it. The first three
-belong to one model and lie together, in `tables` of the gallery's folder; the notes lie in the folder itself.
+The `items` row is the commit. The others are keyed by content (digest of the file, hash of the sentence) and written
+before it, so a picture that is visible is complete, one whose indexing was cut off is not there, and writing
+it again overwrites nothing. What no item refers to is invisible, and `drop_orphans` removes it. All but the
+notes belong to one model and lie together, in a folder that the manifest names; the notes lie in the gallery's own.
 
 Lance is not fork-safe: open a gallery after forking, never before.
 """
@@ -23,9 +24,11 @@ from pathlib import Path
 
 import filelock
 import lancedb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.errors import GalleryError
@@ -38,7 +41,8 @@ from crossgraph.types import Encoded
 
 __all__ = ["ReplacedError", "Store", "Item", "caption_id", "item_id"]
 
-TABLES = ("items", "captions", "parts")
+TABLES = ("items", "captions", "parts", "codes")
+INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
 FRAGMENTS = 32  # more small files than that are merged after a write
 _LATER = (
     ("labels", pa.list_(pa.string())),
@@ -55,9 +59,13 @@ class ReplacedError(GalleryError):
 
 
 class Store:
-    """The tables of the gallery in `folder`, made if they are not there; `width` is that of shortlist vectors."""
+    """The tables of the gallery in `folder`, made if they are not there.
 
-    def __init__(self, folder: Path, *, width: int, set_name: str = "") -> None:
+    `width` is that of shortlist vectors, `bits` that of codes; without bits there is no table of codes. `set_name` is
+    the subfolder that holds the tables of the model.
+    """
+
+    def __init__(self, folder: Path, *, width: int, bits: int = 0, set_name: str = "") -> None:
         self.folder = folder
         self.place = folder / set_name
         if set_name and not self.place.is_dir():
@@ -83,12 +91,14 @@ class Store:
         )
         self._captions = table("captions", ("id", pa.string()), ("text", pa.string()), vector)
         self._parts = table("parts", ("key", pa.string()), *COLUMNS, *NODE_COLUMNS)
+        self._codes = table("codes", ("key", pa.string()), ("code", pa.binary())) if bits else None
         self.notes = Notes(folder)
 
     @property
     def tables(self) -> dict[str, lancedb.table.Table]:
         """The tables by name, for those who look after them."""
-        return {"items": self._items, "captions": self._captions, "parts": self._parts}
+        codes = {} if self._codes is None else {"codes": self._codes}
+        return {"items": self._items, "captions": self._captions, "parts": self._parts, **codes}
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -132,14 +142,23 @@ class Store:
         return found
 
     def snapshot(self) -> Snapshot:
-        """Everything visible now, read into memory."""
-        version = self.version()
+        """Everything visible now, read into memory; once more if a writer removed some of it meanwhile."""
+        while True:
+            version = self.version()
+            try:
+                return self._read_all(version)
+            except ReplacedError:
+                if version == self.version():
+                    raise
+
+    def _read_all(self, version: tuple[int, ...]) -> Snapshot:
         with tables.plain_errors(self.folder):
             items = tables.read(self._items, [*ITEM_COLUMNS, "vector"]).sort_by("id")
             captions = tables.read(self._captions, ["id", "text", "vector"]).sort_by("id")
             notes = self.notes.columns(items["id"])
         bearers = bearers_of(items)
         captions = captions.filter(pc.is_in(captions["id"], pa.array(list(bearers), pa.string())))
+        codes = self._codes_of(items["digest"], captions["id"])
         return Snapshot(
             version,
             items.drop_columns("vector"),
@@ -148,7 +167,24 @@ class Store:
             vectors_of(captions),
             tuple(bearers[key] for key in captions["id"].to_pylist()),
             notes,
+            *codes,
         )
+
+    def _codes_of(self, *keys: pa.ChunkedArray) -> list[UInt8[Tensor, "n bytes"] | None]:
+        """The codes with these keys, row by row. Raises `ReplacedError` if one is missing."""
+        if self._codes is None:
+            return [None for _ in keys]
+        with tables.plain_errors(self.folder):
+            table = tables.read(self._codes, ["key", "code"])
+        width = len(table["code"][0].as_py()) if len(table) else 0
+        stored = np.frombuffer(b"".join(table["code"].to_pylist()), np.uint8).reshape(len(table), width)
+        found: list[UInt8[Tensor, "n bytes"] | None] = []
+        for wanted in keys:
+            rows = pc.index_in(wanted, table["key"])
+            if rows.null_count:
+                raise ReplacedError(f"{self.folder}: {rows.null_count} codes are missing. Index into a new gallery.")
+            found.append(torch.from_numpy(stored[rows.to_numpy()]))
+        return found
 
     def fetch(self, keys: Sequence[str]) -> Encoded:
         """Fine features of the pictures or sentences with these content keys, in that order.
@@ -187,6 +223,14 @@ class Store:
             merge = self._parts.merge_insert("key").when_not_matched_insert_all()
             merge.execute(tables.first_of_each(table, "key"))
 
+    def write_codes(self, keys: Sequence[str], codes: UInt8[Tensor, "n bytes"] | None) -> None:
+        """Store codes by content key, if there is that stage; keys already there are left alone."""
+        if self._codes is None or codes is None or not len(codes):
+            return
+        table = pa.table({"key": list(keys), "code": [row.tobytes() for row in codes.numpy()]}, self._codes.schema)
+        with tables.plain_errors(self.folder):
+            self._codes.merge_insert("key").when_not_matched_insert_all().execute(tables.first_of_each(table, "key"))
+
     def write_captions(self, texts: Sequence[str], vectors: Float[Tensor, "m d"]) -> None:
         """Store sentences and their shortlist vectors; those already there are left alone."""
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts), "vector": _fixed(vectors)}
@@ -210,17 +254,31 @@ class Store:
             tables.delete(self._items, "id", ids)
 
     def drop_orphans(self) -> None:
-        """Remove captions and parts that no picture refers to; parts last, so that a search never misses any."""
+        """Remove captions, parts and codes that no picture refers to."""
         with tables.plain_errors(self.folder):
             rows = tables.read(self._items, ["digest", "captions"])
             captions = {caption_id(text) for texts in rows["captions"].to_pylist() for text in texts or ()}
             tables.delete(self._captions, "id", self.known_captions() - captions)
-            parts = set(tables.read(self._parts, ["key"])["key"].to_pylist())
-            tables.delete(self._parts, "key", parts - captions - set(rows["digest"].to_pylist()))
+            used = captions | set(rows["digest"].to_pylist())
+            for table in [self._parts] if self._codes is None else [self._parts, self._codes]:
+                tables.delete(table, "key", set(tables.read(table, ["key"])["key"].to_pylist()) - used)
+
+    def index_parts(self) -> None:
+        """Make the index by which features are fetched, if there are enough of them and it is not there."""
+        if len(self._parts.list_indices()) == 0 and self._parts.count_rows() >= INDEXED_FROM:
+            self._parts.create_scalar_index("key")
+
+    def optimize(self) -> None:
+        """Merge all files of each table."""
+        with tables.plain_errors(self.folder):
+            self.index_parts()
+            for table in self.tables.values():
+                table.optimize()
 
     def merge_small_files(self) -> None:
-        """Merge the files of many commits, if there are many."""
+        """Merge the files of many commits, if there are many, and keep the index by which features are fetched."""
         with tables.plain_errors(self.folder):
+            self.index_parts()
             for table in (*self.tables.values(), *self.notes.tables.values()):
                 if table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS:
                     table.optimize()

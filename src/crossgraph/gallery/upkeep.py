@@ -93,7 +93,7 @@ class Verification:
 def stats(gallery: Gallery) -> GalleryStats:
     """Rows, bytes, fragments, model and the like."""
     snapshot, manifest = gallery.snapshot(), gallery.manifest
-    every = tuple(_table_stats(gallery, name) for name in (*TABLES, *gallery.store.notes.tables))
+    every = tuple(_table_stats(gallery, name) for name in (*gallery.store.tables, *gallery.store.notes.tables))
     equal, alike = count_alike(snapshot.items)
     return GalleryStats(
         str(gallery.folder),
@@ -127,6 +127,7 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
     with gallery.changing():
         before = _bytes_of(gallery.folder)
         gallery.store.drop_orphans()
+        gallery.store.index_parts()
         with tables.plain_errors(gallery.folder), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a search which began before `keep` may fail is why it is not 0
             for table in (*gallery.store.tables.values(), *gallery.store.notes.tables.values()):
@@ -164,7 +165,8 @@ def verify(gallery: Gallery, *, rehash: bool = False, progress: Progress | None 
 
 
 def _doubled(gallery: Gallery, snapshot: Snapshot) -> Iterator[Problem]:
-    for table, column in (("items", "id"), ("items", "path"), ("captions", "id"), ("parts", "key")):
+    keyed = [("items", "id"), ("items", "path"), ("captions", "id"), ("parts", "key"), ("codes", "key")]
+    for table, column in (pair for pair in keyed if pair[0] in gallery.store.tables):
         keys = tables.read(gallery.store.tables[table], [column])[column].to_pylist()
         seen: set[str] = set()
         for key in keys:

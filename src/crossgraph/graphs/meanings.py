@@ -76,7 +76,8 @@ _AGES = _words("young old elderly new adult teenage")
 _SURFACES = _words(
     "plain striped wooden metal stone brick concrete plastic leather grassy sandy snowy rocky dirt wet dry"
 )
-_PLACES = _words("left right top bottom middle background foreground distance")
+PLACES = _words("left right top bottom middle background foreground distance")
+"""Where in the picture a thing can be."""
 
 _MAY_BE_ONE = """
 dog puppy greyhound poodle terrier retriever labrador shepherd collie dalmatian
@@ -156,7 +157,7 @@ def kind_of_thing(name: str) -> str:
 def kind_of_attribute(name: str) -> str | None:
     """The type of a property: "colour", "size", "age", "surface" or "place"; None for any other."""
     word = canonical(name)
-    kinds = (("colour", COLOURS), ("size", _SIZES), ("age", _AGES), ("surface", _SURFACES), ("place", _PLACES))
+    kinds = (("colour", COLOURS), ("size", _SIZES), ("age", _AGES), ("surface", _SURFACES), ("place", PLACES))
     return next((kind for kind, words in kinds if word in words), None)
 
 

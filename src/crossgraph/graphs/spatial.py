@@ -83,6 +83,14 @@ def pair_geometry(boxes: Float[Tensor, "n p 4"], pairs: Int[Tensor, "n e 2"]) ->
     return torch.cat((shift / sides1, (sides2 / sides1).log(), overlap), dim=-1)
 
 
+def frame_geometry(boxes: Float[Tensor, "n p 4"]) -> Float[Tensor, "n p 5"]:
+    """`pair_geometry` from every box to the frame of its picture: where in the picture it is, and how large."""
+    frame = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=boxes.dtype, device=boxes.device).expand(len(boxes), 1, 4)
+    own = torch.arange(boxes.shape[1], device=boxes.device)
+    pairs = torch.stack([own, torch.full_like(own, boxes.shape[1])], dim=-1).expand(len(boxes), -1, 2)
+    return pair_geometry(torch.cat([boxes, frame], dim=1), pairs)
+
+
 def spatial_relations(boxes: Sequence[Box]) -> list[tuple[int, str, int]]:
     """Every ordered pair of boxes with how the first lies to the second, by first and then by second index."""
     return [

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from crossgraph.graphs.spatial import neighbour_pairs, pair_geometry
-from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, NodeBatch, TextGraphs
+from crossgraph.graphs.spatial import frame_geometry, neighbour_pairs, pair_geometry
+from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, NodeBatch, TextGraphs
 
 
 def gather_nodes(nodes: Float[Tensor, "n v d"], positions: Int[Tensor, "n k"]) -> Float[Tensor, "n k d"]:
@@ -34,18 +34,18 @@ def reordered(described: NodeBatch, order: Int[Tensor, "n v"]) -> NodeBatch:
 class Relate(nn.Module):
     """One relation vector: what lies between two objects, and through a gate what the objects make of it.
 
-    r = MLP(between) + gate * MLP([subject; object; between]). The gate starts at 0.1, so that a relation is first of
-    all its predicate, of which there are few, and not the pair of things it joins, of which there are many. The first
-    layer over a pair is a sum of maps, each taken once per item before pairs are formed.
+    r = MLP(between) + gate * MLP([subject; object; between]). The gate starts at `joined`; where that is small, a
+    relation is first of all its predicate, of which there are few, and not the pair of things it joins, of which there
+    are many. The first layer over a pair is a sum of maps, each taken once per item before pairs are formed.
     """
 
-    def __init__(self, width: int, extra: int) -> None:
+    def __init__(self, width: int, extra: int, *, joined: float = 0.1) -> None:
         super().__init__()
         self.alone = nn.Sequential(nn.Linear(extra, width), nn.GELU(), nn.Linear(width, width))
         self.subject, self.object = nn.Linear(width, width), nn.Linear(width, width, bias=False)
         self.between = nn.Linear(extra, width, bias=False)
         self.out = nn.Linear(width, width)
-        self.gate = nn.Parameter(torch.tensor(0.1))
+        self.gate = nn.Parameter(torch.tensor(joined))
 
     def forward(
         self, objects: Float[Tensor, "n p d"], ends: Int[Tensor, "n e 2"], between: Float[Tensor, "n e x"]
@@ -59,18 +59,19 @@ class Relate(nn.Module):
 
 
 class RegionNodes(nn.Module):
-    """A picture's graph: every region is an object, and relates to its `neighbours` nearest others by geometry.
+    """A picture's graph: every region is an object, and relates by geometry to its `neighbours` nearest others.
 
-    An object node is LN(x + W box): what a region is and where. Nodes come objects first; with `neighbours` 0 there
-    are no relations.
+    It relates to the frame of the picture, too: that relation has the region at both ends. An object node is
+    LN(x + W box): what a region is and where. Nodes come objects first; with `neighbours` 0 there are no relations.
+    `joined` is where the gate of `Relate` starts.
     """
 
-    def __init__(self, width: int, *, neighbours: int) -> None:
+    def __init__(self, width: int, *, neighbours: int, joined: float = 0.1) -> None:
         super().__init__()
         self.neighbours = neighbours
         self.place = nn.Linear(4, width)
         self.normalise = nn.LayerNorm(width)
-        self.relate = Relate(width, 5) if neighbours else None
+        self.relate = Relate(width, 5, joined=joined) if neighbours else None
 
     def forward(
         self, regions: Float[Tensor, "n p d"], boxes: Float[Tensor, "n p 4"], mask: Bool[Tensor, "n p"]
@@ -83,7 +84,9 @@ class RegionNodes(nn.Module):
             kinds = torch.full((n, p), OBJECT, device=mask.device)
             return objects, NodeBatch(kinds, own * mask[..., None], mask)
         pairs, real = neighbour_pairs(boxes, mask, k=self.neighbours)
-        related = self.relate(objects, pairs, pair_geometry(boxes, pairs))
+        geometry = torch.cat([pair_geometry(boxes, pairs), frame_geometry(boxes)], dim=1)
+        pairs, real = torch.cat([pairs, own], dim=1), torch.cat([real, mask], dim=1)
+        related = self.relate(objects, pairs, geometry)
         kinds = torch.tensor([OBJECT, RELATION], device=mask.device).repeat_interleave(
             torch.tensor([p, pairs.shape[1]], device=mask.device)
         )
@@ -98,11 +101,13 @@ class WordNodes(nn.Module):
 
     The mean of an object's attributes is added to it through a gate that starts at 0.5. With `attributes` they are
     nodes too; without, their words count as words of their object. With `relations` off there are no relation nodes.
+    A place ("on the left") is a relation of the object to the frame, with the object at both ends; an attribute if
+    there are no relations. `joined` is where the gate of `Relate` starts.
     """
 
-    def __init__(self, width: int, *, relations: bool, attributes: bool) -> None:
+    def __init__(self, width: int, *, relations: bool, attributes: bool, joined: float = 0.1) -> None:
         super().__init__()
-        self.relate = Relate(width, width) if relations else None
+        self.relate = Relate(width, width, joined=joined) if relations else None
         self.adorn = nn.Parameter(torch.tensor(0.5))
         self.attributes = attributes
         self.normalise = nn.LayerNorm(width)
@@ -112,7 +117,7 @@ class WordNodes(nn.Module):
 
         Captions without any node get one that is padding: maxima over no nodes at all have no answer.
         """
-        graphs = graphs.resized(max(1, graphs.words.shape[1]))
+        graphs = self._without_places(graphs.resized(max(1, graphs.words.shape[1])))
         said = graphs.words.to(words.dtype)
         told = (said @ words) / said.sum(dim=-1, keepdim=True).clamp(min=1)
         nodes, ends = graphs.nodes, graphs.nodes.ends
@@ -141,3 +146,9 @@ class WordNodes(nn.Module):
         ordered = reordered(described, order)
         said_by = (by_word.gather(1, order[..., None].expand_as(by_word)) > 0) & ordered.mask[..., None]
         return gather_nodes(vectors, order) * ordered.mask[..., None], TextGraphs(ordered, said_by)
+
+    def _without_places(self, graphs: TextGraphs) -> TextGraphs:
+        """The same graphs with every place read as a relation or, where there are none, as an attribute."""
+        nodes, read = graphs.nodes, ATTRIBUTE if self.relate is None else RELATION
+        kinds = torch.where(nodes.kinds == PLACE, read, nodes.kinds)
+        return TextGraphs(NodeBatch(kinds, nodes.ends, nodes.mask), graphs.words)

@@ -87,7 +87,8 @@ def _matches(
     matches = []
     for node in graph.nodes.mask[0].nonzero()[:, 0].tolist():
         kind, ends = int(graph.nodes.kinds[0, node]), graph.nodes.ends[0, node].tolist()
-        chain = (ends[0], node, ends[1]) if kind == RELATION else (node,)
+        # a relation to the frame has its one thing at both ends
+        chain = tuple(dict.fromkeys((ends[0], node, ends[1]))) if kind == RELATION else (node,)
         text = " · ".join(filter(None, map(said, chain)))
         seen = int(looks[:, node].argmax())
         places = dict.fromkeys(images.ends[0, seen].tolist()) if looks[seen, node] > 0 else {}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
-from crossgraph.types import RELATION, Encoded, NodeBatch
+from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
 
 
 def nodes_of(encoded: Encoded) -> tuple[Float[Tensor, "n v d"], NodeBatch]:
@@ -27,9 +27,11 @@ def comparable(images: NodeBatch, texts: NodeBatch) -> Bool[Tensor, "n v w"]:
 
 
 def consistency(cosines: Float[Tensor, "n v w"], images: NodeBatch, texts: NodeBatch) -> Float[Tensor, "n v w"]:
-    """For every pair of relations the mean cosine of their subjects and of their objects; elsewhere 0.
+    """What nodes that hang on others have in common by those: the mean cosine of their ends; elsewhere 0.
 
-    "a dog chases a cat" and "a cat chases a dog" name the same things: only this tells whether they are joined alike.
+    Of two relations it is the mean over their subjects and their objects: "a dog chases a cat" and "a cat chases a dog"
+    name the same things, and only this tells whether they are joined alike. Of an object of the picture and an
+    attribute it is the cosine of the object with the attribute's owner: "red" is to be found where the car is.
     """
     total = torch.zeros_like(cosines)
     for end in (0, 1):
@@ -37,28 +39,16 @@ def consistency(cosines: Float[Tensor, "n v w"], images: NodeBatch, texts: NodeB
         rows = cosines.gather(1, left[..., None].expand(-1, -1, cosines.shape[2]))
         total = total + rows.gather(2, right[:, None, :].expand(-1, cosines.shape[1], -1))
     relations = images.of_kind(RELATION)[:, :, None] & texts.of_kind(RELATION)[:, None, :]
-    return total / 2 * relations
-
-
-def consistency_everywhere(
-    cosines: Float[Tensor, "n v m w"], images: NodeBatch, texts: NodeBatch
-) -> Float[Tensor, "n v m w"]:
-    """`consistency` of all pictures with all captions."""
-    total = torch.zeros_like(cosines)
-    for end in (0, 1):
-        left, right = images.ends[..., end], texts.ends[..., end]
-        rows = cosines.gather(1, left[:, :, None, None].expand_as(cosines))
-        total = total + rows.gather(3, right[None, None].expand_as(cosines))
-    relations = images.of_kind(RELATION)[:, :, None, None] & texts.of_kind(RELATION)[None, None]
-    return total / 2 * relations
+    owned = images.of_kind(OBJECT)[:, :, None] & texts.of_kind(ATTRIBUTE)[:, None, :]
+    return total / 2 * (relations | owned)
 
 
 class LateInteraction(nn.Module):
     """The decomposable score of two graphs: cosine of the wholes, and the best match of every text node by importance.
 
-    Products of item vectors and a maximum, so a whole gallery can be scored at once. With `consistent`, a relation
-    matches one of the picture by its own cosine plus `trust` (learned, from 1) times the mean cosine of the objects
-    they join. A node whose kind the picture lacks finds 0; a caption whose graph is empty is scored by the whole alone.
+    Products of item vectors and a maximum, so a whole gallery can be scored at once. With `consistent`, relations and
+    attributes match by their own cosine plus `trust` (learned, from 1) times their `consistency`. A node whose kind the
+    picture lacks finds 0; a caption whose graph is empty is scored by the whole alone.
     """
 
     def __init__(self, width: int, *, consistent: bool) -> None:
@@ -82,18 +72,27 @@ class LateInteraction(nn.Module):
         return scores
 
     def everywhere(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """All pictures with all captions."""
+        """All pictures with all captions: only real nodes of captions are compared, with nodes of their kind."""
         (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
-        likeness = (regions @ words.flatten(0, 1).T).view(*regions.shape[:2], *words.shape[:2])
-        if self.trust is not None:
-            likeness = likeness + self.trust * consistency_everywhere(likeness, image_nodes, text_nodes)
-        lowest, is_relation = torch.finfo(likeness.dtype).min, text_nodes.kinds == RELATION
-        found = torch.zeros_like(likeness[:, 0])
-        for kind in (False, True):
-            rows = image_nodes.mask & ((image_nodes.kinds == RELATION) == kind)
-            best = likeness.masked_fill(~rows[:, :, None, None], lowest).amax(dim=1)
-            found = torch.where((is_relation == kind) & rows.any(dim=1)[:, None, None], best, found)
-        return self.combined(images.embedding @ texts.embedding.T, found, self.weights(texts))
+        n, (m, w) = len(images), text_nodes.mask.shape
+        found = torch.zeros(n, m * w, dtype=regions.dtype, device=regions.device)
+        for kind in (OBJECT, ATTRIBUTE, RELATION):
+            rows, places = text_nodes.of_kind(kind).nonzero(as_tuple=True)
+            of_kind = image_nodes.of_kind(RELATION) if kind == RELATION else _no_relations(image_nodes)
+            count = int(of_kind.sum(dim=1).max())
+            if not len(rows) or not count:
+                continue
+            chosen = (~of_kind).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
+            real = of_kind.gather(1, chosen)
+            likeness = _rows_of(regions, chosen) @ words[rows, places].T
+            if self.trust is not None and kind != OBJECT:
+                ends, told = image_nodes.ends.gather(1, chosen[..., None].expand(-1, -1, 2)), text_nodes.ends
+                for end in (0, 1):
+                    cosines = regions[:, : int(ends.max()) + 1] @ words[rows, told[rows, places, end]].T
+                    likeness = likeness + self.trust / 2 * _rows_of(cosines, ends[..., end])
+            best = likeness.masked_fill(~real[..., None], torch.finfo(likeness.dtype).min).amax(dim=1)
+            found = found.index_copy(1, rows * w + places, best * real.any(dim=1)[:, None])
+        return self.combined(images.embedding @ texts.embedding.T, found.view(n, m, w), self.weights(texts))
 
     def pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The same row by row."""
@@ -107,3 +106,14 @@ class LateInteraction(nn.Module):
         (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
         cosines = regions @ words.mT
         return cosines if self.trust is None else cosines + self.trust * consistency(cosines, image_nodes, text_nodes)
+
+
+def _no_relations(nodes: NodeBatch) -> Bool[Tensor, "n v"]:
+    return nodes.mask & (nodes.kinds != RELATION)
+
+
+def _rows_of(values: Float[Tensor, "n v x"], positions: Int[Tensor, "n k"]) -> Float[Tensor, "n k x"]:
+    """The rows at `positions` of each item; whole rows are copied, which is several times faster than a gather."""
+    n, v, x = values.shape
+    start = torch.arange(n, device=values.device)[:, None] * v
+    return values.reshape(n * v, x).index_select(0, (start + positions).flatten()).view(n, positions.shape[1], x)

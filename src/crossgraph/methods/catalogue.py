@@ -7,13 +7,32 @@ from typing import Any
 
 from crossgraph.config import validated
 from crossgraph.errors import ConfigError, unknown_name
+from crossgraph.methods.cca import Cca
 from crossgraph.methods.contract import InputSizes, Method
+from crossgraph.methods.dcmh import Dcmh
 from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.methods.kidrr import Kidrr
 from crossgraph.methods.racg import Racg
+from crossgraph.methods.random_codes import RandomCodes
+from crossgraph.methods.random_projection import RandomProjection
+from crossgraph.methods.scahn import Scahn
+from crossgraph.methods.semantic_matching import SemanticMatching
 from crossgraph.methods.sgfns import Sgfns
+from crossgraph.methods.tsscl import Tsscl
 
-METHODS: dict[str, type[Method]] = {"dual_encoder": DualEncoder, "kidrr": Kidrr, "racg": Racg, "sgfns": Sgfns}
+METHODS: dict[str, type[Method]] = {
+    "dual_encoder": DualEncoder,
+    "kidrr": Kidrr,
+    "racg": Racg,
+    "sgfns": Sgfns,
+    "tsscl": Tsscl,
+    "cca": Cca,
+    "semantic_matching": SemanticMatching,
+    "dcmh": Dcmh,
+    "random_projection": RandomProjection,
+    "random_codes": RandomCodes,
+    "scahn": Scahn,
+}
 
 
 def method_type(name: str) -> type[Method]:

@@ -7,7 +7,7 @@ agree. `score_pairs` is the same function along the diagonal, for shortlists and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
+from crossgraph.layers.hash_head import code_cosines, paired_code_cosines
+from crossgraph.layers.occlusion import explain_by_occlusion
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
@@ -64,7 +66,8 @@ class TrainingSet:
     """What a method may know of all training pictures before the first step.
 
     `labels` say which picture has which label, `label_vectors` are frozen vectors of the names of labels, and
-    `captions` with `caption_image` are the texts as they were read.
+    `captions` with `caption_image` are the texts as they were read, none where features came in the place of texts;
+    `caption_vectors` are the means of their frozen word states, where the text encoder gives any.
     """
 
     labels: Bool[Tensor, "n c"]
@@ -72,6 +75,16 @@ class TrainingSet:
     label_vectors: Float[Tensor, "c w"]
     captions: tuple[str, ...]
     caption_image: Int[Tensor, " m"]
+    caption_vectors: Float[Tensor, "m d"] | None = None
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that are stepped alike: `rate` multiplies the run's learning rate, `betas` are Adam's."""
+
+    parameters: list[nn.Parameter]
+    rate: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 class Method(nn.Module, ABC):
@@ -107,6 +120,13 @@ class Method(nn.Module, ABC):
         Called for methods that read labels. What encoding needs of it must be kept in buffers, which are saved.
         """
 
+    def companions(self) -> Int[Tensor, "n k"] | None:
+        """Which other training pictures should share each one's batch, nearest first; none by default.
+
+        Asked after `learn`, for methods whose losses look at neighbours.
+        """
+        return None
+
     @abstractmethod
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One row per picture; no row depends on its batch companions or on padding."""
@@ -137,3 +157,51 @@ class Method(nn.Module, ABC):
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""
         return {"joint": [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+    def groups(self, phase: str) -> list[ParameterGroup]:
+        """How the parameters of a phase are stepped; by default all alike, at the run's learning rate."""
+        return [ParameterGroup(self.phases()[phase])]
+
+
+class CosineMethod(Method):
+    """A method whose score is the cosine of the two embeddings, explained by leaving out words and regions."""
+
+    reranks: ClassVar[bool] = False
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """Cosine of every picture with every caption; of codes exactly 1 - 2 (Hamming distance) / bits."""
+        if images.code is not None:
+            return code_cosines(images.embedding, texts.embedding)
+        return images.embedding @ texts.embedding.T
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """Cosine row by row."""
+        if images.code is not None:
+            return paired_code_cosines(images.embedding, texts.embedding)
+        return (images.embedding * texts.embedding).sum(dim=-1)
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """What the score loses without each word, and without a word and a region together."""
+        return explain_by_occlusion(
+            images, texts, encode_images=self.encode_images, encode_texts=self.encode_texts, score=self.score
+        )
+
+
+class ClosedForm(CosineMethod):
+    """A method that is solved, not trained: it has no phases, and training calls `fit` once in the place of steps."""
+
+    @abstractmethod
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Solve for what encoding needs, kept in buffers of a size known beforehand, which are saved.
+
+        `batches` hold every training picture once with all its captions, and again mirrored where a run trains on
+        mirrored pictures. They may be read several times and come in the same order each time.
+        """
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """None: there is nothing to step."""
+        return {}
+
+    def phases(self) -> dict[str, list[nn.Parameter]]:
+        """None: there is nothing to step."""
+        return {}

@@ -56,6 +56,7 @@ class SgfnsConfig(HeadedConfig):
     neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
     relations: bool = Field(True, description="relation nodes on both sides; off: objects and attributes only")
     attributes: bool = Field(True, description="attribute nodes of captions; off: attributes inside objects only")
+    joined: float = Field(0.1, description="start of the gate by which a relation takes in what it joins")
     consistency: bool = Field(True, description="relations match by the objects they join, too")
     fusion: bool = Field(True, description="the fusion graph; off: the decomposable base score alone")
     negatives: Negatives = Field(
@@ -197,6 +198,7 @@ class Sgfns(Method):
             relations=config.relations,
             attributes=config.attributes,
             linked=True,
+            joined=config.joined,
         )
         self.base = LateInteraction(width, consistent=config.consistency and config.relations)
         self.fuse = FusionGraph(width, top=config.top, threshold=config.threshold) if config.fusion else None
@@ -248,16 +250,20 @@ class Sgfns(Method):
         loss = true.sum() * 0.0
         if (edits := batch.false_captions) is not None and len(edits.texts):
             false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
-            if self.config.neg_loss == "ce":
-                scale = self.rank.inverse_temperature
-                loss = loss + false_caption_choice(true, false, edits.caption, scale=scale)
-            else:
-                loss = loss + false_caption_hinge(true, false, edits.caption, margin=self.config.neg_margin)
+            loss = loss + self._lost_to(true, false, edits.caption)
         if self.config.negatives in ("similar", "all") and len(batch.images) > 1:
             lacking = self.score_pairs(self.robbed(images, texts, links), texts)
-            every = torch.arange(len(true), device=true.device)
-            loss = loss + false_caption_hinge(true, lacking, every, margin=self.config.neg_margin)
+            loss = loss + self._lost_to(true, lacking, torch.arange(len(true), device=true.device))
         return loss
+
+    def _lost_to(
+        self, true: Float[Tensor, " m"], false: Float[Tensor, " k"], caption: Int[Tensor, " k"]
+    ) -> Float[Tensor, ""]:
+        """What true pairs lose to generated negatives of theirs."""
+        if self.config.neg_loss == "ce":
+            scale = torch.as_tensor(self.rank.inverse_temperature).detach()
+            return false_caption_choice(true, false, caption, scale=scale)
+        return false_caption_hinge(true, false, caption, margin=self.config.neg_margin)
 
     def robbed(self, images: Encoded, texts: Encoded, links: Int[Tensor, " m"]) -> Encoded:
         """Each caption's picture without what the caption speaks of and the picture's look-alike lacks.

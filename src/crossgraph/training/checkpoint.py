@@ -1,7 +1,7 @@
 """A run on disk: weights and state as safetensors, everything else as JSON; no pickle.
 
     RUN/manifest.json       what the run is: settings, encoders, data fingerprint, seed, metrics, versions, git state
-    RUN/weights.safetensors the selected weights (best validation rSum), with their epoch and metrics
+    RUN/weights.safetensors the selected weights (best in validation), with their epoch and metrics
     RUN/last.safetensors    where training stands: weights, optimiser, averages, random state; one file, so that it
                             is whole or absent whatever happens
     RUN/log.jsonl           one line a step and one an epoch

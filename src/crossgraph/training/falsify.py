@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from crossgraph.graphs.negatives import FalseCaption, Kind, false_captions
 from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.progress import Progress
 from crossgraph.training.material import Material
-from crossgraph.types import FalseCaptions
+from crossgraph.types import FalseCaptions, TextBatch
 
 SIMILAR: Kind = "similar"
 LOOK_ALIKES = 3
@@ -29,6 +30,22 @@ LOOK_ALIKES = 3
 
 Tabulate = Callable[[Sequence[str]], TextTable]
 """From sentences to their features and scene graphs."""
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """A table of sentences, found by what they say."""
+
+    texts: TextTable
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The row of every sentence."""
+        return {text: row for row, text in enumerate(self.texts.captions)}
+
+    def of(self, texts: Sequence[str]) -> TextBatch:
+        """The features of these sentences."""
+        return self.texts.rows([self.places[text] for text in texts])
 
 
 @dataclass
@@ -42,8 +59,8 @@ class Falsifier:
     progress: Progress
     _lasting: list[list[str]] = field(default_factory=list)
     _of_epoch: dict[int, str] = field(default_factory=dict)
-    _table: TextTable | None = None
-    _rows: dict[str, int] = field(default_factory=dict)
+    _lasting_table: _Sentences = field(init=False)
+    _table: _Sentences = field(init=False)
 
     def __post_init__(self) -> None:
         corpus = self.material.corpus
@@ -56,11 +73,12 @@ class Falsifier:
             for caption in range(len(self._captions)):
                 self._lasting.append([edit.text for edit in self._edits(caption, lasting)] if lasting else [])
                 task.advance()
-        self._take_in(text for edits in self._lasting for text in edits)
+        self._lasting_table = self._tabulated(text for edits in self._lasting for text in edits)
+        self._table = self._lasting_table
 
     def begin(self, epoch: int, look_alikes: Int[Tensor, "n k"] | None) -> None:
         """Make the edits of an epoch: one caption of every picture takes a phrase from one of its look-alikes."""
-        self._of_epoch = {}
+        self._of_epoch, self._table = {}, self._lasting_table
         if SIMILAR not in self.kinds or look_alikes is None or look_alikes.shape[1] == 0:
             return
         for image, captions in enumerate(self._siblings):
@@ -72,7 +90,8 @@ class Falsifier:
             edits = self._edits(caption, frozenset({SIMILAR}), look_alike=other)
             if edits:
                 self._of_epoch[caption] = edits[int(rng.integers(len(edits)))].text
-        self._take_in(self._of_epoch.values())
+        fresh = self._tabulated(text for text in self._of_epoch.values() if text not in self._lasting_table.places)
+        self._table = _Sentences(self._lasting_table.texts.extended(fresh.texts))
 
     def of_step(self, step: Step, epoch: int) -> FalseCaptions | None:
         """One edit for every caption of the step that has any; None if none has."""
@@ -84,9 +103,7 @@ class Falsifier:
                 rng = np.random.default_rng((self.seed, epoch, caption))
                 texts.append(choices[int(rng.integers(len(choices)))])
                 captions.append(place)
-        if not texts or self._table is None:
-            return None
-        return FalseCaptions(self._table.rows([self._rows[text] for text in texts]), torch.tensor(captions))
+        return FalseCaptions(self._table.of(texts), torch.tensor(captions)) if texts else None
 
     def _edits(self, caption: int, kinds: frozenset[Kind], *, look_alike: int | None = None) -> list[FalseCaption]:
         own = self._siblings[self._image[caption]]
@@ -104,9 +121,5 @@ class Falsifier:
         assert self.material.texts.graph is not None, "a method with negatives reads scene graphs"
         return self.material.texts.graph(caption)
 
-    def _take_in(self, texts: Iterable[str]) -> None:
-        """Give every sentence that is new a row in the table."""
-        for text in texts:
-            self._rows.setdefault(text, len(self._rows))
-        if self._rows:
-            self._table = self.tabulate(list(self._rows))
+    def _tabulated(self, texts: Iterable[str]) -> _Sentences:
+        return _Sentences(self.tabulate(list(dict.fromkeys(texts))))

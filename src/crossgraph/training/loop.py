@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,8 +19,7 @@ from torch import Tensor
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
-from crossgraph.evaluation.metrics import RetrievalMetrics
-from crossgraph.methods.contract import Method
+from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
     LAST,
@@ -34,7 +33,7 @@ from crossgraph.training.checkpoint import (
     write_tensors,
 )
 from crossgraph.training.falsify import LOOK_ALIKES, Falsifier
-from crossgraph.training.material import Material
+from crossgraph.training.material import Material, TrainingPass
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.schedule import hardness, learning_rate_factor
@@ -43,14 +42,6 @@ from crossgraph.training.validation import Validation
 
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C and has saved where it stands; resume it."""
-
-
-@dataclass(frozen=True)
-class Selected:
-    """The epoch whose weights a run keeps, and its validation metrics."""
-
-    epoch: int
-    metrics: RetrievalMetrics
 
 
 class Trainer:
@@ -72,19 +63,17 @@ class Trainer:
     ) -> None:
         self.method, self.training, self.run = method.to(device), config.training, run
         self.material, self.validation = material, validation
-        self.neighbours = None if neighbours is None else neighbours.numpy()
+        companions = method.companions()
+        given = companions if neighbours is None else neighbours
+        self.neighbours = None if given is None else given.cpu().numpy()
+        self.group_size = None if companions is None or neighbours is not None else companions.shape[1] + 1
         self.falsifier, self.look_alikes = falsifier, torch.empty(0, 0, dtype=torch.long)
         self.mirror = config.images.mirror
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
-        self.optimisers = {
-            phase: torch.optim.AdamW(
-                parameters, lr=config.training.learning_rate, weight_decay=config.training.weight_decay
-            )
-            for phase, parameters in method.phases().items()
-        }
+        self.optimisers = {phase: _optimiser(method.groups(phase), config.training) for phase in method.phases()}
         self.average = (
-            {name: value.detach().clone() for name, value in method.state_dict().items()}
-            if config.training.average
+            {name: value.detach().clone() for name, value in method.named_parameters()}
+            if config.training.average and self.optimisers
             else None
         )
         self.position = Position()
@@ -101,12 +90,24 @@ class Trainer:
         """Run to the last epoch from wherever the position is; returns the selected epoch and its metrics."""
         self.run.mkdir(parents=True, exist_ok=True)
         _forget_after(self.run / LOG, self.position)
-        with _stop_requested() as stop:
-            while self.position.epoch < self.training.epochs:
-                self._epoch(stop)
-                self._validate()
+        if isinstance(self.method, ClosedForm):
+            self._fit(self.method)
+        else:
+            with _stop_requested() as stop:
+                while self.position.epoch < self.training.epochs:
+                    self._epoch(stop)
+                    self._validate()
         assert self.selected is not None  # every epoch validates
         return self.selected
+
+    def _fit(self, method: ClosedForm) -> None:
+        """Solve once and validate once, unless that is done: there is nothing in between to resume."""
+        if self.position.epoch:
+            return
+        with self.progress.task("fit in closed form", 1) as task, torch.no_grad():
+            method.fit(TrainingPass(self.material, self.training.batch_size, self.device))
+            task.advance(1)
+        self._validate()
 
     def _plan(self, epoch: int) -> list[Step]:
         return plan_epoch(
@@ -116,7 +117,9 @@ class Trainer:
             seed=self.training.seed,
             epoch=epoch,
             neighbours=self.neighbours,
+            group_size=self.group_size,
             mirror=self.mirror,
+            drop_tail=self.training.drop_tail,
         )
 
     def _epoch(self, stop: threading.Event) -> None:
@@ -154,7 +157,7 @@ class Trainer:
         facts: dict[str, float] = {"rate": rate}
         for phase, optimiser in self.optimisers.items():
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["rate"]
             losses = self.method.losses(batch, phase)
             loss = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(loss):
@@ -164,7 +167,8 @@ class Trainer:
                 )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], self.training.clip)
+            stepped = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+            norm = torch.nn.utils.clip_grad_norm_(stepped, self.training.clip)
             optimiser.step()
             facts |= {"loss": facts.get("loss", 0.0) + loss.item(), "gradient": float(norm), **_values(losses)}
         self._follow()
@@ -179,29 +183,32 @@ class Trainer:
         return find_neighbours(images, texts, links, count=LOOK_ALIKES).cpu()
 
     def _follow(self) -> None:
-        """Move the running average of weights towards the weights; it catches up fast while it is young."""
+        """Move the running average of weights towards the weights; it catches up fast while it is young.
+
+        Only parameters are averaged: a buffer (a queue, a counter, a mask) means something as it is, or nothing.
+        """
         if self.average is None:
             return
         decay = min(self.training.average, (1 + self.position.steps_done) / (10 + self.position.steps_done))
-        for name, value in self.method.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
+        for name, value in self.method.named_parameters():
+            self.average[name].lerp_(value.detach(), 1 - decay)
 
     def _validate(self) -> None:
         epoch = self.position.epoch
         current = {name: value.detach().clone() for name, value in self.method.state_dict().items()}
         if self.average is not None:
-            self.method.load_state_dict(self.average)
-        metrics = self.validation.measure(self.method, progress=self.progress)
-        facts = {"epoch": epoch + 1, "rsum": metrics.rsum, **metrics.values()}
-        better = self.position.best is None or metrics.rsum > self.position.best
+            self.method.load_state_dict({**current, **self.average})
+        measured = self.validation.measure(self.method, progress=self.progress)
+        facts = {"epoch": epoch + 1, **measured.values}
+        better = self.position.best is None or measured.selects > self.position.best
         if better:
             self.selected = facts
             write_tensors(self.run / WEIGHTS, self.method.state_dict(), {"selected": facts})
         self.method.load_state_dict(current)
-        best = metrics.rsum if better else self.position.best
+        best = measured.selects if better else self.position.best
         self.position = Position(epoch + 1, 0, self.position.steps_done, best)
         self._log({"validation": facts})
-        self.progress.note("validation", **{key: round(value, 2) for key, value in facts.items()}, best=better)
+        self.progress.note("validation", **{key: round(value, 3) for key, value in facts.items()}, best=better)
         self.save()
 
     def save(self) -> None:
@@ -235,6 +242,15 @@ class Trainer:
     def _log(self, facts: dict[str, Any]) -> None:
         with (self.run / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
+
+
+def _optimiser(groups: list[ParameterGroup], training: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW over groups, each with its multiple of the learning rate beside it."""
+    return torch.optim.AdamW(
+        [{"params": group.parameters, "rate": group.rate, "betas": group.betas} for group in groups],
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+    )
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

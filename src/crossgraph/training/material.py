@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from crossgraph.data.batches import Step
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
+from crossgraph.data.given_tables import given_image_table, given_text_table
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import DataError
@@ -54,6 +56,39 @@ class Material:
         )
 
 
+@dataclass(frozen=True)
+class TrainingPass:
+    """Every picture of `material` once with all its captions, in order, in batches of `size`; then again mirrored.
+
+    Can be read any number of times; only one batch is in memory at a time. Pictures without captions are left out.
+    """
+
+    material: Material
+    size: int
+    device: str
+
+    def __len__(self) -> int:
+        """How many batches one reading gives."""
+        views = 1 if self.material.mirrored is None else 2
+        return views * -(-len(self._described()) // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        captions, described = self.material.corpus.captions_of_images(), self._described()
+        for mirrored in (False,) if self.material.mirrored is None else (False, True):
+            for start in range(0, len(described), self.size):
+                images = described[start : start + self.size]
+                step = Step(
+                    images=tuple(images),
+                    captions=tuple(caption for image in images for caption in captions[image]),
+                    caption_image=tuple(row for row, image in enumerate(images) for _ in captions[image]),
+                    mirrored=(mirrored,) * len(images),
+                )
+                yield self.material.batch(step, hardness=1.0).to(self.device)
+
+    def _described(self) -> list[int]:
+        return [image for image, captions in enumerate(self.material.corpus.captions_of_images()) if captions]
+
+
 def gather_material(
     corpus: Corpus,
     image_encoder: ImageEncoder,
@@ -66,10 +101,12 @@ def gather_material(
 ) -> Material:
     """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus.
 
-    A `parser` is given for methods that read scene graphs.
+    A `parser` is given for methods that read scene graphs. Of a corpus with given features, these are the features.
     """
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
+    if corpus.features is not None:
+        return Material(corpus, given_image_table(corpus), None, given_text_table(corpus))
     images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
     corpus = corpus.without(list(skipped))
     mirrored = None

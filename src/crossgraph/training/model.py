@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,12 @@ from typing import Any
 import torch
 
 from crossgraph.config import ImagesConfig, RunConfig, validated
-from crossgraph.data.corpus import Skipped
+from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.features import FeatureCache, ImageTable, TextTable, extract_image_features, extract_text_features
+from crossgraph.data.given_tables import given_image_table, given_text_table
+from crossgraph.data.regions import SuppliedRegions
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
+from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ImageError, ModelError
@@ -22,6 +25,7 @@ from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.labels import labels_as_trained
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
 SHORTLIST = "shortlist"
@@ -37,8 +41,11 @@ class EncodedPictures:
 
 
 def build_encoder(images: ImagesConfig, device: str) -> ImageEncoder:
-    """The picture encoder that the settings name."""
-    return build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+    """The picture encoder that the settings name, with the regions that they supply."""
+    encoder = build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+    if images.regions is not None:
+        encoder.boxes_of = SuppliedRegions(Path(images.regions))
+    return encoder
 
 
 class TrainedModel:
@@ -72,15 +79,32 @@ class TrainedModel:
         return method.eval().to(self.device)
 
     @property
+    def coder(self) -> None:
+        """A run has no codes besides those of its own encodings, if its method hashes."""
+        return None
+
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What was fitted to tell good answers from bad (`gallery.calibrate`), if anything was."""
+        return dict(self.manifest.get("calibration", {}))
+
+    @property
     def blend(self) -> float:
         """The share of the shortlist's score that is added in re-ranking, as chosen on the validation split."""
         return float(self.manifest.get("blend", {}).get("chosen", 0.0))
+
+    @property
+    def given(self) -> dict[str, Any] | None:
+        """Kind and widths of the given features this run was trained on; None for pictures and sentences."""
+        return self.manifest.get("given")
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:
         """The picture encoder; refused when it is not the one the run was trained on."""
         if self.lender is not None and self.lender.manifest["image_encoder"] == self.manifest["image_encoder"]:
             return self.lender.image_encoder
+        if self.given is not None:
+            return GivenImageEncoder(self.given)
         encoder = build_encoder(self.config.images, self.device)
         if encoder.fingerprint != self.manifest["image_encoder"]:
             raise ModelError(
@@ -114,6 +138,8 @@ class TrainedModel:
         self, paths: Sequence[Path], *, progress: Progress | None = None
     ) -> tuple[ImageTable, tuple[Skipped, ...]]:
         """Cached features of the readable pictures among `paths`, and the rest with reasons."""
+        if self.given is not None:
+            self.image_encoder.encode([])  # says why not
         table, skipped = extract_image_features(paths, self.image_encoder, self.cache, progress=progress or Silent())
         return table, tuple(skipped)
 
@@ -132,6 +158,33 @@ class TrainedModel:
         """One row per sentence."""
         table = self.text_features(sentences, progress=progress)
         return self.encode_text_table(table)
+
+    def encode_corpus_images(self, corpus: Corpus, *, progress: Progress | None = None) -> EncodedPictures:
+        """One row per image of a corpus that can be read: its picture, or its given features."""
+        self._require_same_inputs(corpus)
+        if corpus.features is None:
+            return self.encode_pictures(corpus.image_paths, progress=progress)
+        return EncodedPictures(self.encode_image_table(given_image_table(corpus)), tuple(range(len(corpus))), ())
+
+    def encode_corpus_texts(self, corpus: Corpus, *, progress: Progress | None = None) -> Encoded:
+        """One row per caption of a corpus: its sentence, or its given features."""
+        self._require_same_inputs(corpus)
+        if corpus.features is None:
+            return self.encode_sentences(corpus.captions, progress=progress)
+        return self.encode_text_table(given_text_table(corpus))
+
+    def _require_same_inputs(self, corpus: Corpus) -> None:
+        """Refuse a corpus whose features are of another kind than those the run was trained on."""
+        here = None if corpus.features is None else corpus.features.describe()
+        if here != self.given:
+            raise ModelError(
+                f"{self.run} was trained on {_inputs(self.given)}, but corpus {corpus.name!r} has {_inputs(here)}. "
+                "Give a corpus like the one it was trained on, or train on this one."
+            )
+
+    def with_labels(self, corpus: Corpus, *, progress: Progress | None = None) -> Corpus:
+        """A corpus with the labels this run was trained on: its own, or the run's concepts read off its captions."""
+        return labels_as_trained(corpus, self.manifest.get("labels"), cache=self.cache, progress=progress or Silent())
 
     def encode_image_table(self, table: ImageTable) -> Encoded:
         """One row per picture of a feature table."""
@@ -159,6 +212,12 @@ class TrainedModel:
             "seed": self.config.training.seed,
             "selected_epoch": self.manifest.get("selected", {}).get("epoch"),
         }
+
+
+def _inputs(given: dict[str, Any] | None) -> str:
+    if given is None:
+        return "pictures and sentences"
+    return f"given features ({given['kind']}: {given['image_width']} numbers an image, {given['text_width']} a text)"
 
 
 @torch.inference_mode()

@@ -19,10 +19,12 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.features import FeatureCache, extract_text_features
 from crossgraph.data.text import Vocabulary
 from crossgraph.encoders.catalogue import build_text_encoder
+from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ConfigError, DataError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
+from crossgraph.layers.pooling import masked_mean
 from crossgraph.methods.catalogue import build_method, method_type
 from crossgraph.methods.contract import InputSizes, TrainingSet
 from crossgraph.progress import Progress
@@ -36,13 +38,13 @@ from crossgraph.training.checkpoint import (
     write_manifest,
 )
 from crossgraph.training.falsify import Falsifier
+from crossgraph.training.held_out import training_parts, training_split
+from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.loop import Trainer, shrunk
 from crossgraph.training.material import Material, gather_material
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.validation import Validation
-
-TRAIN_SPLITS = ("train", "all")
 
 
 def train_run(
@@ -58,16 +60,20 @@ def train_run(
 ) -> TrainedModel:
     """Train on `corpus` into the folder `out`, which afterwards holds all that the loaded run needs."""
     validated(method_type(config.method).config_type, config.model, section="model")  # before any work is put in
-    if method_type(config.method).reads_labels and corpus.labels is None:
+    derives = config.labels.source == "concepts"
+    if method_type(config.method).reads_labels and corpus.labels is None and not derives:
         raise DataError(
             f"{config.method} learns from labels, and corpus {corpus.name!r} has none; give one that has, or derive "
-            "concept labels from its captions (data.labels)."
+            "concept labels from its captions with labels.source=concepts."
         )
     _require_place(out, resume=resume)
+    source, vocabulary = corpus, None
+    if derives:
+        split = training_split(corpus)
+        corpus, vocabulary = derive_labels(corpus, config.labels, training_split=split, cache=cache, progress=progress)
     helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
-    training_split, validation_split = _splits(corpus, config)
-    text_encoder = text_encoder_for(config, corpus.split(training_split).captions, device=device)
-    image_encoder = build_encoder(config.images, device)
+    trained_on, selected_on, selection = training_parts(corpus, config)
+    text_encoder, image_encoder = encoders_for(config, corpus, trained_on.captions, device=device)
     parser = CaptionParser() if method_type(config.method).reads_graphs else None
     gather = partial(
         gather_material,
@@ -77,10 +83,20 @@ def train_run(
         parser=parser,
         progress=progress,
     )
-    material = gather(corpus.split(training_split), mirror=config.images.mirror)
-    held_out = gather(corpus.split(validation_split), mirror=False)
+    material = gather(trained_on, mirror=config.images.mirror)
+    held_out = gather(selected_on, mirror=False)
+    validation = Validation(
+        held_out,
+        config.training.validation_shortlist,
+        _first_stage(helper, held_out),
+        device=device,
+        by=config.training.select_by,
+    )
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
-    manifest = _manifest(config, corpus, material, held_out, image_encoder, text_encoder, helper)
+    manifest = _manifest(config, source, material, held_out, image_encoder, text_encoder, helper)
+    manifest["data"]["validation_split"] = selection
+    if vocabulary is not None or method_type(config.method).reads_labels:
+        manifest["labels"] = describe_labels(corpus, vocabulary)
     if parser is not None:
         manifest["parser"] = parser.fingerprint
     torch.manual_seed(config.training.seed)
@@ -93,9 +109,7 @@ def train_run(
         config,
         run=out,
         material=material,
-        validation=Validation(
-            held_out, config.training.validation_shortlist, _first_stage(helper, held_out), device=device
-        ),
+        validation=validation,
         neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
         falsifier=Falsifier(
             material,
@@ -129,6 +143,26 @@ def train_run(
     return TrainedModel(out, cache=cache, device=device, image_encoder=image_encoder)
 
 
+def encoders_for(
+    config: RunConfig, corpus: Corpus, captions: Sequence[str], *, device: str
+) -> tuple[TextEncoder, ImageEncoder]:
+    """The encoders that the settings name, or what stands for them where the corpus has given features."""
+    if corpus.features is None:
+        return text_encoder_for(config, captions, device=device), build_encoder(config.images, device)
+    if method_type(config.method).reads_graphs:
+        raise DataError(
+            f"{config.method} reads scene graphs of captions, and corpus {corpus.name!r} has given features and no "
+            "captions; choose a method that reads none (crossgraph methods list)."
+        )
+    if config.images.mirror:
+        raise ConfigError(
+            f"corpus {corpus.name!r} has given features, which cannot be mirrored; set images.mirror=false."
+        )
+    given = corpus.features.describe()
+    text_encoder = build_text_encoder({"kind": "given", "of": given["kind"], "width": given["text_width"]})
+    return text_encoder, GivenImageEncoder(given)
+
+
 def text_encoder_for(config: RunConfig, captions: Sequence[str], *, device: str = "cpu") -> TextEncoder:
     """The sentence encoder that the settings name; `words` builds its vocabulary from the training captions."""
     texts = config.texts
@@ -148,14 +182,25 @@ def training_set(material: Material, text_encoder: TextEncoder) -> TrainingSet:
         torch.from_numpy(corpus.labels.copy()),
         corpus.label_names,
         label_vectors(corpus.label_names, text_encoder),
-        corpus.captions,
+        corpus.captions if text_encoder.reads_sentences else (),
         material.caption_image(),
+        caption_vectors(material),
     )
 
 
+def caption_vectors(material: Material, *, block: int = 2048) -> Float[torch.Tensor, "m w"] | None:
+    """The mean frozen word state of each training caption; none where words have no frozen states."""
+    if not material.texts.state_width:
+        return None
+    blocks = [
+        material.texts.rows(range(i, min(i + block, len(material.texts)))) for i in range(0, len(material.texts), block)
+    ]
+    return torch.cat([masked_mean(block.states, block.mask) for block in blocks if block.states is not None])
+
+
 def label_vectors(names: Sequence[str], text_encoder: TextEncoder) -> Float[torch.Tensor, "c w"]:
-    """A vector for each label: the mean state of the words of its name; one-hot where words have no frozen states."""
-    if not text_encoder.state_width:
+    """A vector for each label: the mean state of the words of its name; one-hot where no frozen states can be had."""
+    if not text_encoder.state_width or not text_encoder.reads_sentences:
         return torch.eye(len(names))
     texts = text_encoder.encode([name.replace("_", " ").replace("-", " ") for name in names])
     states = [text.states for text in texts if text.states is not None]
@@ -170,14 +215,6 @@ def _require_place(out: Path, *, resume: bool) -> None:
         raise ModelError(f"{out} holds no run to resume; train without --resume first.")
 
 
-def _splits(corpus: Corpus, config: RunConfig) -> tuple[str, str]:
-    """The split to train on and the one to select by; a corpus without splits is both."""
-    training = next((name for name in TRAIN_SPLITS if name in corpus.splits), None)
-    if training is None:
-        raise ConfigError(f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}.")
-    return training, config.training.validation_split if training == "train" else training
-
-
 def _manifest(
     config: RunConfig,
     corpus: Corpus,
@@ -187,15 +224,18 @@ def _manifest(
     text_encoder: TextEncoder,
     helper: TrainedModel | None,
 ) -> dict[str, Any]:
-    """What decides the outcome of a run: a run may be resumed only where all of this is the same."""
+    """What decides the outcome of a run: a run may be resumed only where all of this is the same.
+
+    `corpus` is the whole corpus as it was given, before labels were derived.
+    """
     reads_labels = method_type(config.method).reads_labels
     sizes = InputSizes(
         part_width=image_encoder.part_width,
         whole_width=image_encoder.whole_width,
         vocabulary=text_encoder.vocabulary_size,
         state_width=text_encoder.state_width,
-        labels=len(corpus.label_names) if reads_labels else 0,
-        label_width=label_vectors(corpus.label_names, text_encoder).shape[1] if reads_labels else 0,
+        labels=len(material.corpus.label_names) if reads_labels else 0,
+        label_width=label_vectors(material.corpus.label_names, text_encoder).shape[1] if reads_labels else 0,
     )
     skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
     return {
@@ -208,10 +248,10 @@ def _manifest(
             "fingerprint": corpus.fingerprint(),
             "train_images": len(material.corpus),
             "train_captions": len(material.corpus.captions),
-            "validation_split": _splits(corpus, config)[1],
             "skipped": [[str(entry.path), entry.reason] for entry in skipped],
         },
         "shortlist": None if helper is None else helper.fingerprint,
+        **({} if corpus.features is None else {"given": corpus.features.describe()}),
     }
 
 
@@ -237,8 +277,8 @@ def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
 def _first_stage(helper: TrainedModel | None, material: Material) -> torch.Tensor | None:
     if helper is None:
         return None
-    images = helper.encode_pictures(material.corpus.image_paths).encoded
-    return images.embedding @ helper.encode_sentences(material.corpus.captions).embedding.T
+    images = helper.encode_corpus_images(material.corpus).encoded
+    return images.embedding @ helper.encode_corpus_texts(material.corpus).embedding.T
 
 
 def _neighbours_of(helper: TrainedModel | None, material: Material, *, count: int) -> torch.Tensor | None:
@@ -250,6 +290,6 @@ def _neighbours_of(helper: TrainedModel | None, material: Material, *, count: in
             f"training.neighbours={count} needs a trained dual encoder to find look-alikes; give it with "
             "--shortlist RUN, or set training.neighbours=0."
         )
-    images = helper.encode_pictures(material.corpus.image_paths).encoded
-    texts = helper.encode_sentences(material.corpus.captions)
+    images = helper.encode_corpus_images(material.corpus).encoded
+    texts = helper.encode_corpus_texts(material.corpus)
     return find_neighbours(images, texts, material.caption_image(), count=count)

@@ -1,0 +1,157 @@
+"""What each stage costs at ten thousand, a hundred thousand and a million pictures, of which a thousand are real.
+
+    python bench/cascade_scale.py CASCADE --data DATA --split val [--sizes 10000 100000 1000000] [--queries 100]
+
+The others are synthetic: vectors are those of real pictures with noise, so that they compete, codes are made of them
+as those of the cascade are, and fine features have few parts. All lie in the tables of one gallery per size and are
+found through `Gallery.search`. A synthetic picture has no file. Times are in milliseconds, after encoding the query.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from crossgraph import verbs
+from crossgraph.data.sources import open_corpus
+from crossgraph.gallery import trail
+from crossgraph.gallery.codes import RandomCodes
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.model import SearchModel, Stages, encode_pictures
+from crossgraph.gallery.modes import MODES
+from crossgraph.gallery.store import Item, Store
+from crossgraph.types import Encoded, NodeBatch
+
+STAGES = ("codes", "shortlist", "fetch", "rerank")
+BLOCK = 20_000
+NOISE = 1.0  # length of the noise, beside vectors of unit length: a cosine of 0.7 with the picture it was made from
+PARTS = 1  # of a synthetic picture: a million pictures with all their parts would take 25 GB
+
+
+def synthetic(real: Stages, count: int, coder: RandomCodes | None, generator: torch.Generator) -> Stages:
+    """`count` rows like the real ones: noisy vectors, codes of those (or noisy codes), and few parts."""
+    rows = torch.randint(len(real.vectors), (count,), generator=generator)
+    noise = torch.randn(count, real.vectors.shape[1], generator=generator)
+    vectors = torch.nn.functional.normalize(real.vectors[rows] + NOISE * torch.nn.functional.normalize(noise, dim=1))
+    codes = None
+    if coder is not None:
+        codes = coder.codes(vectors)
+    elif real.codes is not None:
+        flips = torch.randint(256, (count, real.codes.shape[1]), generator=generator, dtype=torch.uint8)
+        codes = real.codes[rows] ^ (flips & flips.roll(1, 0))
+    return Stages(vectors, _few_parts(real.fine[rows]), codes)
+
+
+def _few_parts(fine: Encoded) -> Encoded:
+    if fine.parts is None or fine.mask is None:
+        return fine
+    nodes = None
+    if fine.nodes is not None:
+        few = fine.nodes.resized(PARTS)
+        nodes = NodeBatch(few.kinds * 0, few.ends * 0, few.mask)
+    return Encoded(fine.embedding, fine.parts[:, :PARTS], fine.mask[:, :PARTS], nodes, fine.code)
+
+
+def fill(gallery: Gallery, model: SearchModel, data: str, split: str, size: int) -> None:
+    """Index the real pictures, then add synthetic ones until there are `size`."""
+    corpus = open_corpus(data).split(split)
+    real, kept, _ = encode_pictures(model, corpus.image_paths)
+    paths = [corpus.image_paths[row] for row in kept]
+    manifest = gallery.manifest
+    store = Store(gallery.folder, width=manifest.width, bits=manifest.bits)
+    write(store, real, [f"{row:016x}" for row in range(len(paths))], paths)
+    generator = torch.Generator().manual_seed(0)
+    coder = model.coder if isinstance(model.coder, RandomCodes) else None
+    for start in range(len(paths), size, BLOCK):
+        names = [f"{row:016x}" for row in range(start, min(start + BLOCK, size))]
+        made = synthetic(real, len(names), coder, generator)
+        write(store, made, names, [Path("/synthetic") / f"{name}.jpg" for name in names])
+    store.optimize()
+
+
+def write(store: Store, rows: Stages, names: list[str], paths: list[Path]) -> None:
+    """Rows into every table, as indexing writes them."""
+    if rows.fine.parts is not None:
+        store.write_parts(names, rows.fine)
+    store.write_codes(names, rows.codes)
+    items = [Item(name, path, name, 640, 480, ()) for name, path in zip(names, paths, strict=True)]
+    store.write_items(items, rows.vectors)
+
+
+def resident_mib() -> float:
+    """Memory that the process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def main() -> None:
+    """Print a table per size, Markdown or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cascade", type=Path)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--modes", nargs="+", default=list(MODES))
+    parser.add_argument("--work", type=Path, help="where the galleries lie meanwhile; they are removed")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: where other work is going on")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if options.clock == "cpu":
+        trail.clock = time.process_time
+
+    model = verbs.load_search_model(options.cascade)
+    corpus = open_corpus(options.data).split(options.split)
+    order = torch.randperm(len(corpus.captions), generator=torch.Generator().manual_seed(0))
+    sentences = [corpus.captions[row] for row in order[: options.queries].tolist()]
+    measured: list[dict[str, float | int | str]] = []
+    for size in options.sizes:
+        folder = Path(tempfile.mkdtemp(dir=options.work)) / "gallery"
+        before = resident_mib()
+        fill(Gallery.create(folder, model), model, options.data, options.split, size)
+        started = time.perf_counter()
+        gallery = Gallery.open(folder, model)
+        opened = time.perf_counter() - started
+        gallery.search(sentences[0])
+        memory = {"open s": opened, "resident MiB": resident_mib(), "before MiB": before}
+        for mode in options.modes:
+            found = [gallery.search(sentence, mode=mode, exact=False) for sentence in sentences]
+            totals = [sum(one.timings_ms.get(stage, 0.0) for stage in STAGES) for one in found]
+            row: dict[str, float | int | str] = {"pictures": size, "mode": mode}
+            for stage in STAGES:
+                spent = sorted(one.timings_ms.get(stage, 0.0) for one in found)
+                row |= {f"{stage} median": statistics.median(spent), f"{stage} p99": at_99(spent)}
+            row |= {"all median": statistics.median(totals), "all p99": at_99(sorted(totals))}
+            measured.append(row | memory)
+        shutil.rmtree(folder.parent)
+    for row in measured:
+        first = next(one for one in measured if one["mode"] == row["mode"])
+        row["growth"] = float(row["all median"]) / float(first["all median"])
+    if options.json:
+        print(json.dumps({"queries": len(sentences), "clock": options.clock, "rows": measured}, indent=2))
+        return
+    print(f"{len(sentences)} queries, {torch.get_num_threads()} thread(s), {options.clock} clock, milliseconds\n")
+    print(f"| {' | '.join(measured[0])} |\n|{' ---: |' * len(measured[0])}")
+    for row in measured:
+        print(
+            "| "
+            + " | ".join(f"{value:.3g}" if isinstance(value, float) else f"{value}" for value in row.values())
+            + " |"
+        )
+
+
+def at_99(ascending: list[float]) -> float:
+    """The value that 99 of 100 do not exceed."""
+    return ascending[int(0.99 * (len(ascending) - 1))]
+
+
+if __name__ == "__main__":
+    main()

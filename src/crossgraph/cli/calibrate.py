@@ -1,0 +1,88 @@
+"""`crossgraph calibrate`: teach a model when its best answer is no good one, and print how reliable that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossgraph.cli.options import AsJson
+from crossgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
+    from crossgraph.gallery.calibrate import Calibration
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="A trained run or a cascade.")],
+    data: Annotated[
+        str | None, typer.Option("--data", help="What to fit on; without it, what was fitted before is printed.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="The split to fit and test on, half of its pictures each.")
+    ] = "val",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print tables as Markdown.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit verdicts strong, weak and nothing good found, store them with the model, and print their reliability."""
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json, print_rich
+    from crossgraph.gallery.calibrate import Calibration
+    from crossgraph.progress import choose_progress
+
+    if data is None:
+        stored = verbs.load_search_model(model).calibration
+        if not stored:
+            raise ConfigError(f"{model} is not calibrated yet. Name what to fit on with --data.")
+        found: Mapping[str, Calibration] = {
+            stage: Calibration.model_validate(fitted) for stage, fitted in stored.items()
+        }
+    else:
+        found = {**verbs.calibrate(model, data, split=split, progress=choose_progress())}
+    if as_json:
+        print_json({"model": str(model), "stages": {stage: fitted.model_dump() for stage, fitted in found.items()}})
+    elif markdown:
+        typer.echo("\n\n".join(_markdown(stage, fitted) for stage, fitted in found.items()))
+    else:
+        for stage, fitted in found.items():
+            print_rich(_table(stage, fitted), _summary(fitted) + "\n")
+
+
+def _summary(fitted: Calibration) -> str:
+    rates = ", ".join(f"{name} {100 * rate:.1f}%" for name, rate in fitted.rates.items())
+    return (
+        f"nothing good found below {fitted.nothing_below:.3f}, strong from {fitted.strong_from:.3f}; "
+        f"mean error of the probability {fitted.error:.3f}; on held-out queries: {rates}"
+    )
+
+
+def _rows(fitted: Calibration) -> list[list[str]]:
+    return [
+        [f"{part.low:.1f}-{part.high:.1f}", f"{part.queries:,}", f"{part.said:.3f}", f"{part.observed:.3f}"]
+        for part in fitted.reliability
+    ]
+
+
+HEAD = ("probability", "queries", "said", "observed")
+
+
+def _markdown(stage: str, fitted: Calibration) -> str:
+    lines = [HEAD, ("---:",) * len(HEAD), *_rows(fitted)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"**{stage}**\n\n{table}\n\n{_summary(fitted)}"
+
+
+def _table(stage: str, fitted: Calibration) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"reliability of stage {stage}", title_justify="left", box=None)
+    for name in HEAD:
+        table.add_column(name, justify="right")
+    for row in _rows(fitted):
+        table.add_row(*row)
+    return table

@@ -1,0 +1,60 @@
+"""`crossgraph cascade`: trained runs put together for search, and what they are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossgraph.cli.options import AsJson
+
+CascadeFolder = Annotated[Path, typer.Argument(help="The cascade's folder.")]
+
+
+def build(
+    out: Annotated[Path, typer.Option("--out", help="The new folder of the cascade.")],
+    codes: Annotated[
+        str | None, typer.Option("--codes", help="A hashing run, or random:BITS for codes without training.")
+    ] = None,
+    dense: Annotated[Path | None, typer.Option("--dense", help="The run whose embedding makes the shortlist.")] = None,
+    rerank: Annotated[Path | None, typer.Option("--rerank", help="The run whose score re-ranks it.")] = None,
+    blend: Annotated[
+        float | None, typer.Option("--blend", help="The share of the dense score added in re-ranking.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy trained runs into one folder that serves wherever a run does. Each stage may be left out."""
+    from crossgraph.gallery.cascade_model import build_cascade
+    from crossgraph.verbs import default_cache
+
+    build_cascade(out, cache=default_cache(), codes=codes, dense=dense, rerank=rerank, blend=blend)
+    _print(out, as_json=as_json)
+
+
+def show(cascade: CascadeFolder, as_json: AsJson = False) -> None:
+    """Print the parts of a cascade with their fingerprints, its modes, and how well it is calibrated."""
+    _print(cascade, as_json=as_json)
+
+
+def _print(folder: Path, *, as_json: bool) -> None:
+    from crossgraph.cli.output import facts_table, print_json, print_rich
+    from crossgraph.gallery.cascade_model import CascadeManifest, Planes
+    from crossgraph.gallery.modes import MODES
+
+    manifest = CascadeManifest.read(folder)
+    if as_json:
+        print_json({"cascade": str(folder), "fingerprint": manifest.fingerprint, **manifest.model_dump()})
+        return
+    rows: list[tuple[str, object]] = [("fingerprint", manifest.fingerprint)]
+    for role, part in manifest.parts().items():
+        if isinstance(part, Planes):
+            rows.append((role, f"{part.bits} random planes  {part.fingerprint}"))
+        else:
+            rows.append((role, "none" if part is None else f"{part.method}  {part.fingerprint}  from {part.source}"))
+    rows.append(("blend", manifest.blend))
+    rows.append(("calibrated for", ", ".join(manifest.calibration) or "nothing yet: crossgraph calibrate"))
+    for name, mode in MODES.items():
+        reranked = "nothing re-ranked" if mode.shortlist is None else f"{mode.shortlist} re-ranked"
+        rows.append((f"mode {name}", f"{mode.candidates or 'no'} candidates from codes to vectors, {reranked}"))
+    print_rich(facts_table(*rows, title=str(folder)))

@@ -1,0 +1,61 @@
+"""Features that come with a data set in the place of pictures and sentences: one row an image, one row a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+
+@dataclass(frozen=True)
+class GivenFeatures:
+    """Rows of numbers for the images and the texts of a corpus, in the order of its images and captions.
+
+    `kind` says what was read ("I_tr and T_tr"): a model is good for features of one kind and width only. Texts of equal
+    captions have equal rows.
+    """
+
+    images: Float32[np.ndarray, "n d"]
+    texts: Float32[np.ndarray, "m w"]
+    kind: str
+
+    def __post_init__(self) -> None:
+        for array in (self.images, self.texts):
+            array.setflags(write=False)
+
+    @property
+    def image_width(self) -> int:
+        """Numbers an image."""
+        return int(self.images.shape[1])
+
+    @property
+    def text_width(self) -> int:
+        """Numbers a text."""
+        return int(self.texts.shape[1])
+
+    def describe(self) -> dict[str, Any]:
+        """What a run must remember to know whether other features are of the same kind: plain JSON."""
+        return {"kind": self.kind, "image_width": self.image_width, "text_width": self.text_width}
+
+    def take(self, *, images: Sequence[int], texts: Sequence[int]) -> GivenFeatures:
+        """The chosen rows, in the order given."""
+        rows, lines = np.asarray(images, dtype=np.int64), np.asarray(texts, dtype=np.int64)
+        return GivenFeatures(self.images[rows], self.texts[lines], self.kind)
+
+    def add_to(self, digest: Any) -> None:
+        """Feed a hash with everything that is here."""
+        digest.update(f"{self.describe()}".encode())
+        for array in (self.images, self.texts):
+            digest.update(np.ascontiguousarray(array).tobytes())
+
+
+def text_names(texts: Float32[np.ndarray, "m w"]) -> tuple[str, ...]:
+    """A name for every row: "text 7" for the first of its kind, and the same again where an equal row follows.
+
+    Nothing tells equal rows apart, so they count as one text, as equal captions do.
+    """
+    first: dict[bytes, int] = {}
+    return tuple(f"text {first.setdefault(row.tobytes(), number)}" for number, row in enumerate(texts, start=1))

@@ -1,0 +1,81 @@
+"""Canonical correlation analysis: the oldest common space, learnt from pairs alone, without a label or a step.
+
+Two linear maps under which the pictures and captions of pairs are as correlated as can be (Hotelling 1936), as a
+retrieval method: "correlation matching" of Rasiwasia et al. 2010. The training set is read once or twice, a batch at a
+time; what is kept are covariances.
+
+    parts -> mean ----------+-> centre -> map -> x correlations -> unit embedding; score = cosine
+    words -> TF-IDF, or mean state --^
+
+| module                       | class                | status                                  |
+|------------------------------|----------------------|-----------------------------------------|
+| correlation matching         | CanonicalCorrelation | documented (Hotelling 1936; Rasiwasia 2010) |
+| ridge on the covariances     | CanonicalCorrelation | documented (Hardoon 2004)               |
+| directions weighed           | CanonicalCorrelation | documented (Gong 2014)                  |
+| picture and caption vectors  | CanonicalSpace       | reconstructed: ours, not SIFT words and topics |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from crossgraph.encoders.canonical_space import CanonicalSpace
+from crossgraph.encoders.item_vectors import CaptionVector, PictureVector, picture_width
+from crossgraph.methods.contract import ClosedForm, InputSizes, MethodConfig
+from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
+
+
+class CcaConfig(MethodConfig):
+    """What is correlated, and how much the correlations are trusted."""
+
+    components: int = Field(128, gt=0, description="directions of the common space, at most the narrower side's width")
+    regularisation: float = Field(0.1, gt=0, description="of the covariances, in units of their mean variance")
+    power: float = Field(1.0, ge=0, description="directions are scaled by correlation ** power; 0: all alike")
+    picture: PictureVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
+    most_words: int = Field(3000, gt=1, description="words of TF-IDF, frequent first; the rest count as unknown")
+
+
+class Cca(ClosedForm):
+    """Two linear maps into one space, cosine score."""
+
+    name: ClassVar[str] = "cca"
+    config_type: ClassVar[type[MethodConfig]] = CcaConfig
+    ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {"unweighted": {"power": 0.0}}
+    provenance: ClassVar[tuple[Provenance, ...]] = (
+        Provenance(
+            "correlation matching", "CanonicalCorrelation", "documented", "Hotelling 1936; Rasiwasia et al. 2010 (CM)"
+        ),
+        Provenance("ridge on the covariances", "CanonicalCorrelation", "documented", "Hardoon et al. 2004"),
+        Provenance(
+            "directions weighed", "CanonicalCorrelation", "documented", "Gong et al. 2014, with their power free"
+        ),
+        Provenance("picture vector", "picture_vectors", "reconstructed", "ours: frozen features, not SIFT words"),
+        Provenance("caption vector", "CaptionVector", "reconstructed", "ours: TF-IDF or frozen states, not topics"),
+    )
+
+    def __init__(self, config: CcaConfig, sizes: InputSizes) -> None:
+        super().__init__(config, sizes)
+        self.config = config
+        self.space = CanonicalSpace(
+            CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width, most_words=config.most_words),
+            picture=config.picture,
+            picture_width=picture_width(config.picture, part_width=sizes.part_width, whole_width=sizes.whole_width),
+            components=config.components,
+            regularisation=config.regularisation,
+            power=config.power,
+        )
+
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Count words, then correlate every caption with its picture."""
+        self.space.fit(batches)
+
+    def encode_images(self, images: ImageBatch) -> Encoded:
+        """One unit vector per picture."""
+        return Encoded(self.space.place_images(images))
+
+    def encode_texts(self, texts: TextBatch) -> Encoded:
+        """One unit vector per caption."""
+        return Encoded(self.space.place_texts(texts))

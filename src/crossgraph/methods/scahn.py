@@ -1,0 +1,372 @@
+"""SCAHN: binary codes from attention over parts, a graph of labels, contrast with queues, and two adversaries.
+
+Liang et al. 2022, "Semantic Structure Enhanced Contrastive Adversarial Hash Network". Their abstract and released code
+are public; "code" below is what the release does, in words of our own. Two modes: `released` keeps its defects (an
+item's code depends on its batch, sigmoid twice, pads in the mean, random queues), `repaired` has none of them.
+
+    regions, boxes -> see ---+                      +-> hash -> tanh code --> contrast, quantisation, sign -> bits
+                             +-> transformer, mean -+                    \\-> discriminators
+    words ---------> read ---+                      +-> products with label vectors of the GCN -> classes
+
+| module                             | class                           | status                      |
+|------------------------------------|---------------------------------|-----------------------------|
+| attention over regions and words   | PartTransformer                 | documented (abstract, code) |
+| label graph, GCN, class loss       | label_association, LabelNetwork | documented (abstract, code) |
+| contrast across and within media   | LabelContrast                   | documented (abstract, code) |
+| dual-way adversary                 | CodeJudges                      | documented (abstract, code) |
+| repairs, quantisation, bit balance | CodeEncoder, losses.quantisation | reconstructed: ours        |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from crossgraph.encoders.gru import WordEncoder
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.graphs.label_association import label_association
+from crossgraph.layers.code_encoder import CodeEncoder
+from crossgraph.layers.code_judges import CodeJudges
+from crossgraph.layers.hash_head import CODE_LENGTHS, code_cosines, encoded_code, paired_code_cosines
+from crossgraph.layers.label_contrast import LabelContrast
+from crossgraph.layers.label_network import LabelNetwork
+from crossgraph.layers.pooling import masked_mean
+from crossgraph.layers.transformer import PartTransformer
+from crossgraph.losses.label_triplet import label_triplet_loss
+from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss
+from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig, ParameterGroup, TrainingSet
+from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
+
+MEDIA = ("image", "text")
+
+RELEASED: dict[str, object] = {
+    "temperature": 0.05,
+    "normalised": False,
+    "quantisation": 0.0,
+    "balance": 0.0,
+    "class_scale": 1.0,
+    "graph_rate": 5000.0,
+}
+"""What `mode = "released"` changes of the settings that are not given."""
+
+RELEASED_WORDS = 128
+"""The released code pads every caption to so many words and averages over all of them."""
+
+
+class ScahnConfig(HeadedConfig):
+    """Sizes, parts and weights; the sizes of the released code in brackets."""
+
+    mode: Literal["repaired", "released"] = Field(
+        "repaired", description="without the released code's defects, or with"
+    )
+    bits: int = Field(64, ge=8, multiple_of=8, description="length of the code")
+    width: int = Field(256, gt=0, description="channels of the features (1024)")
+    heads: int = Field(4, gt=0, description="attention heads; must divide the widths")
+    layers: int = Field(1, ge=1, description="transformer layers over regions and over words (2)")
+    region_width: int = Field(256, gt=0, description="channels of the region encoder (2048)")
+    region_layers: int = Field(0, ge=0, description="transformer layers of the region encoder before that (4)")
+    hidden: int = Field(512, gt=0, description="channels inside a transformer layer (2048)")
+    word_width: int = Field(300, gt=0, description="width of a learned word vector; frozen states keep theirs")
+    gru_width: int = Field(0, ge=0, description="channels of a GRU over the words; 0: none, as released")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    fine_grained: bool = Field(True, description="parts; otherwise the whole picture and the mean of the words")
+    scale: float = Field(5.7, gt=0, description="where the learned length of the repaired features starts")
+    label_graph: bool = Field(True, description="the GCN over labels and the class loss")
+    graph_width: int = Field(256, gt=0, description="channels between the two layers of the GCN (256)")
+    graph_rate: float = Field(1.0, gt=0, description="learning rate of the GCN, as a multiple of the others'")
+    class_scale: float = Field(5.0, gt=0, description="of the class logits")
+    loss: Literal["paco", "triplet"] = Field("paco", description="parametric contrast, or the batch-all triplet loss")
+    inter: bool = Field(True, description="contrast across media")
+    intra: bool = Field(True, description="contrast within media")
+    queue: int = Field(1024, ge=0, description="keys of earlier batches in each of the four queues (1024)")
+    normalised: bool = Field(True, description="contrast compares directions of relaxed codes, not their products")
+    temperature: float = Field(0.5, gt=0, description="of the contrast")
+    pair_weight: float = Field(0.07, ge=0, description="of items of a shared label, against 1 of the class centre")
+    margin: float = Field(0.3, gt=0, description="of the triplet loss")
+    adversary: bool = Field(True, description="two discriminators that tell the media of codes apart")
+    quantisation: float = Field(0.5, ge=0, description="weight of the distance of relaxed codes from -1 and 1")
+    balance: float = Field(1.0, ge=0, description="weight of the squared mean of each bit")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _released_settings(cls, settings: Any) -> Any:
+        released = isinstance(settings, Mapping) and settings.get("mode") == "released"
+        return {**RELEASED, **settings} if released else settings
+
+
+class Scahn(Method):
+    """Two encoders of binary codes, Hamming distance as score."""
+
+    name: ClassVar[str] = "scahn"
+    config_type: ClassVar[type[MethodConfig]] = ScahnConfig
+    reranks: ClassVar[bool] = False
+    reads_labels: ClassVar[bool] = True
+    ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "no-label-graph": {"label_graph": False},
+        "no-intra": {"intra": False},
+        "no-inter": {"inter": False},
+        "no-adversary": {"adversary": False},
+        "global-vectors": {"fine_grained": False},
+        "triplet-loss": {"loss": "triplet"},
+        "no-quantisation": {"quantisation": 0.0, "balance": 0.0},
+        **{f"bits-{bits}": {"bits": bits} for bits in CODE_LENGTHS if bits != 64},
+    }
+    provenance: ClassVar[tuple[Provenance, ...]] = (
+        Provenance("attention over regions and words", "PartTransformer", "documented", "abstract; released code"),
+        Provenance("boxes and areas beside regions", "Scahn.see", "documented", "released code"),
+        Provenance("label association graph", "label_association", "documented", "abstract; released code"),
+        Provenance("GCN over labels", "LabelNetwork", "documented", "abstract; released code"),
+        Provenance("class loss", "Scahn._class_loss", "documented", "released code; repaired: one sigmoid, scale 5"),
+        Provenance("contrast across and within media", "LabelContrast", "documented", "abstract; code"),
+        Provenance("queues of keys and labels", "LabelQueue", "documented", "released code; repaired: start empty"),
+        Provenance("contrast of directions", "ScahnConfig.normalised", "reconstructed", "ours, its temperature too"),
+        Provenance("triplet loss (switch)", "label_triplet_loss", "documented", "released code"),
+        Provenance("dual-way adversary", "CodeJudges", "documented", "abstract; code"),
+        Provenance("hash heads", "HashHead", "documented", "released code; an exact 0 is a 1"),
+        Provenance("features normalised per item", "CodeEncoder", "reconstructed", "repair: released over the batch"),
+        Provenance("mean over real words only", "CodeEncoder", "reconstructed", "repair: released over pads too"),
+        Provenance("quantisation and bit balance", "losses.quantisation", "reconstructed", "ours; not in the code"),
+        Provenance("several captions a picture", "Scahn.losses", "reconstructed", "ours; the code has pairs"),
+        Provenance("what regions and words say of bits", "Scahn.explain", "reconstructed", "ours"),
+    )
+
+    adjacency: Tensor
+    label_vectors: Tensor
+
+    def __init__(self, config: ScahnConfig, sizes: InputSizes) -> None:
+        super().__init__(config, sizes)
+        if not sizes.labels:
+            raise ConfigError("scahn learns from labels, and the data has none; give a corpus that has.")
+        self.config, width, regions = config, config.width, config.region_width
+        inputs = sizes.part_width if config.fine_grained else sizes.whole_width
+        self.see = nn.Sequential(
+            nn.Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
+        )
+        self.normalise = nn.LayerNorm(inputs)
+        self.look = _transformer(config, regions, config.region_layers) if config.region_layers else None
+        self.narrow = nn.Linear(regions, width)
+        self.read = WordEncoder(
+            width,
+            vocabulary=sizes.vocabulary,
+            state_width=sizes.state_width,
+            word_width=config.word_width,
+            dropout=config.dropout,
+            residual=True,
+            gru_width=config.gru_width,
+        )
+        self.image, self.text = (
+            CodeEncoder(
+                _transformer(config, width, config.layers),
+                width=width,
+                bits=config.bits,
+                scale=config.scale,
+                companions=config.mode == "released",
+            )
+            for _ in MEDIA
+        )
+        self.register_buffer("adjacency", torch.eye(sizes.labels))
+        self.register_buffer("label_vectors", torch.zeros(sizes.labels, sizes.label_width))
+        self.graph = LabelNetwork(sizes.label_width, config.graph_width, width) if config.label_graph else None
+        self.contrast = _contrast(config, sizes.labels)
+        self.judges = CodeJudges(config.bits) if config.adversary else None
+        self._judged: tuple[Batch, dict[str, Tensor]] | None = None
+
+    @property
+    def media(self) -> dict[str, CodeEncoder]:
+        """The encoders of both media by name."""
+        return {"image": self.image, "text": self.text}
+
+    def learn(self, training_set: TrainingSet) -> None:
+        """Take in which labels come together, and the vectors of their names."""
+        self.adjacency.copy_(label_association(training_set.labels))
+        self.label_vectors.copy_(training_set.label_vectors)
+
+    def encode_images(self, images: ImageBatch) -> Encoded:
+        """The packed code of each picture, and its bits as a unit vector."""
+        return encoded_code(self.image.hash(self._image_features(images)))
+
+    def encode_texts(self, texts: TextBatch) -> Encoded:
+        """The packed code of each caption, and its bits as a unit vector."""
+        return encoded_code(self.text.hash(self._text_features(texts)))
+
+    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
+        """1 - 2 (Hamming distance) / bits of every picture with every caption."""
+        return code_cosines(images.embedding, texts.embedding)
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
+        """The same, row by row."""
+        return paired_code_cosines(images.embedding, texts.embedding)
+
+    def phases(self) -> dict[str, list[nn.Parameter]]:
+        """Everything but the discriminators, then the discriminators."""
+        joint = [parameter for name, parameter in self.named_parameters() if not name.startswith("judges.")]
+        judges = {} if self.judges is None else {"discriminator": list(self.judges.parameters())}
+        return {"joint": joint} | judges
+
+    def groups(self, phase: str) -> list[ParameterGroup]:
+        """The GCN at its own rate; the discriminators at 2.5 times the rate and with less momentum, as released."""
+        if phase == "discriminator":
+            return [ParameterGroup(self.phases()[phase], rate=2.5, betas=(0.5, 0.9))]
+        graph = [] if self.graph is None else list(self.graph.parameters())
+        known = {id(parameter) for parameter in graph}
+        others = [parameter for parameter in self.phases()[phase] if id(parameter) not in known]
+        return [ParameterGroup(others), ParameterGroup(graph, rate=self.config.graph_rate)]
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
+        """Phase "joint": all but the discriminators' loss. Phase "discriminator": theirs, on the codes that the joint
+        phase of the same batch made before its step."""
+        if phase == "discriminator":
+            return self._discriminate(batch)
+        if batch.labels is None:
+            raise ModelError("scahn trains on labels, which the batch lacks; give a corpus that has labels.")
+        labels = {"image": batch.labels, "text": batch.labels[batch.caption_image]}
+        features = self._features(batch)
+        codes = {medium: self.media[medium].hash(features[medium]) for medium in MEDIA}
+        losses = self._pull_and_push(codes, features, labels)
+        if self.graph is not None:
+            losses["classes"] = self._class_loss(features, labels)
+        if self.judges is not None:
+            # features are detached: the hash heads alone hear the discriminators
+            heard = {medium: self.media[medium].hash(features[medium].detach()) for medium in MEDIA}
+            losses["adversary"] = self.judges.fooled(heard["image"], heard["text"])
+            self._judged = batch, {medium: codes[medium].detach() for medium in MEDIA}
+        for name, weight, loss in (
+            ("quantisation", self.config.quantisation, quantisation_loss),
+            ("balance", self.config.balance, bit_balance_loss),
+        ):
+            if weight:
+                losses[name] = weight * (loss(codes["image"]) + loss(codes["text"])) / 2
+        return losses
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """What each region and word say of the bits: a code before its tanh is a sum over them, but for a constant.
+
+        Attention is followed back to the parts it gathered from. `word_scores` are each word's share in how surely the
+        caption's bits (weighed by their distance from 0) are those of the picture; a column of `weights` is which
+        regions say of the bits what the word says. Without fine-grained parts all parts of a side speak alike.
+        """
+        image, text = self.encode_images(images), self.encode_texts(texts)
+        from_regions = self._votes("image", *self._regions(images), parts=images.mask.shape[1])
+        from_words = self._votes("text", *self._words(texts), parts=texts.mask.shape[1])
+        agreement = ((from_regions @ from_words.T) * images.mask[0][:, None] * texts.mask[0]).clamp(min=0)
+        sureness = self.text.hash.map(self._text_features(texts)).abs().sum().clamp(min=1e-12)
+        found = from_words @ image.embedding[0].sign() / sureness
+        words = int(texts.mask.sum())
+        return Alignment(
+            words=texts.words[0],
+            boxes=images.boxes[0],
+            weights=(agreement / agreement.sum(dim=0, keepdim=True).clamp(min=1e-12))[:, :words],
+            word_scores=found[:words],
+            score=float(self.score_pairs(image, text)[0]),
+        )
+
+    def _pull_and_push(
+        self, codes: dict[str, Tensor], features: dict[str, Tensor], labels: dict[str, Tensor]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The contrast across and within media: both are queries in turn, keys are detached."""
+        if self.config.normalised or self.contrast is None:
+            codes = {medium: F.normalize(code, dim=1) for medium, code in codes.items()}
+        losses: dict[str, Tensor] = {}
+        for kind, medium, other in _contrasts(self.config):
+            queries, keys = codes[medium], codes[other].detach()
+            if self.contrast is None:
+                loss = label_triplet_loss(queries, keys, labels[medium], labels[other], margin=self.config.margin)
+            else:
+                loss = self.contrast(f"{kind}_{medium}", features[medium], queries, keys, labels[medium], labels[other])
+            losses[kind] = losses[kind] + loss if kind in losses else loss
+        return losses
+
+    def _class_loss(self, features: dict[str, Tensor], labels: dict[str, Tensor]) -> Float[Tensor, ""]:
+        """Both media against the label vectors of the graph; the released code takes the sigmoid twice."""
+        assert self.graph is not None
+        classes = self.graph(self.label_vectors, self.adjacency)
+        released, losses = self.config.mode == "released", []
+        for medium in MEDIA:
+            vectors = features[medium] if released else F.normalize(features[medium], dim=1)
+            logits = self.config.class_scale * vectors @ classes.T
+            losses.append(
+                F.binary_cross_entropy_with_logits(logits.sigmoid() if released else logits, labels[medium].float())
+            )
+        return torch.stack(losses).sum()
+
+    def _discriminate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        assert self.judges is not None, "phases() has no discriminators"
+        if self._judged is None or self._judged[0] is not batch:
+            with torch.no_grad():
+                features = self._features(batch)
+                self._judged = batch, {medium: self.media[medium].hash(features[medium]) for medium in MEDIA}
+        codes, self._judged = self._judged[1], None
+        return {"discriminator": self.judges(codes["image"], codes["text"])}
+
+    def _features(self, batch: Batch) -> dict[str, Tensor]:
+        return {"image": self._image_features(batch.images), "text": self._text_features(batch.texts)}
+
+    def _image_features(self, images: ImageBatch) -> Float[Tensor, "n d"]:
+        features: Tensor = self.image(*self._regions(images))
+        return features
+
+    def _text_features(self, texts: TextBatch) -> Float[Tensor, "m d"]:
+        words, mask = self._words(texts)
+        released = self.config.mode == "released" and self.config.fine_grained
+        if released:
+            missing = max(0, RELEASED_WORDS - mask.shape[1])
+            words, mask = F.pad(words, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+        features: Tensor = self.text(words, mask, pads=released)
+        return features
+
+    def _regions(self, images: ImageBatch) -> tuple[Float[Tensor, "n p d"], Bool[Tensor, "n p"]]:
+        """Regions with their boxes and areas, or the whole picture as a region that is all of it."""
+        parts, boxes, mask = images.parts, images.boxes, images.mask
+        if not self.config.fine_grained:
+            parts, mask = images.whole[:, None], mask.new_ones(len(images), 1)
+            boxes = boxes.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(images), 1, 4)
+        area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1, keepdim=True)
+        placed = torch.cat([self.normalise(parts), boxes, area], dim=-1).masked_fill(~mask[..., None], 0.0)
+        seen = self.see(placed)
+        return self.narrow(seen if self.look is None else self.look(seen, mask)), mask
+
+    def _words(self, texts: TextBatch) -> tuple[Float[Tensor, "m p d"], Bool[Tensor, "m p"]]:
+        """Words in the method's channels, or their mean as the only one."""
+        words = self.read(texts)
+        if self.config.fine_grained:
+            return words, texts.mask
+        return masked_mean(words, texts.mask)[:, None], texts.mask.new_ones(len(texts), 1)
+
+    def _votes(
+        self, medium: str, states: Float[Tensor, "1 p d"], mask: Bool[Tensor, "1 p"], *, parts: int
+    ) -> Float[Tensor, "r bits"]:
+        votes: Tensor = self.media[medium].votes(states, mask)
+        return votes if self.config.fine_grained else votes.expand(parts, -1) / parts
+
+
+def _transformer(config: ScahnConfig, width: int, layers: int) -> PartTransformer:
+    return PartTransformer(width, layers=layers, heads=config.heads, hidden=config.hidden, dropout=config.dropout)
+
+
+def _contrasts(config: ScahnConfig) -> list[tuple[str, str, str]]:
+    """What is contrasted: its kind, the medium of the queries, that of the keys."""
+    kinds = {"inter": (MEDIA, MEDIA[::-1]), "intra": (("image", "image"), ("text", "text"))}
+    return [(kind, *pair) for kind, pairs in kinds.items() if getattr(config, kind) for pair in pairs]
+
+
+def _contrast(config: ScahnConfig, labels: int) -> LabelContrast | None:
+    """None where a triplet loss takes its place, or nothing is contrasted."""
+    names = [f"{kind}_{medium}" for kind, medium, _ in _contrasts(config)]
+    if not names or config.loss != "paco":
+        return None
+    return LabelContrast(
+        names,
+        width=config.width,
+        bits=config.bits,
+        labels=labels,
+        queue=config.queue,
+        temperature=config.temperature,
+        pair_weight=config.pair_weight,
+        random=config.mode == "released",
+    )

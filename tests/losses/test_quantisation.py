@@ -1,0 +1,25 @@
+import pytest
+import torch
+
+from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss
+
+
+def test_distances_from_the_nearer_sign_worked_by_hand() -> None:
+    assert quantisation_loss(torch.tensor([[0.5, -1.0], [0.0, -0.9]])).item() == pytest.approx(
+        (0.25 + 0 + 1 + 0.01) / 4
+    )
+
+
+def test_means_of_bits_worked_by_hand() -> None:
+    assert bit_balance_loss(torch.tensor([[1.0, 0.2], [-1.0, 0.4]])).item() == pytest.approx((0 + 0.09) / 2)
+
+
+def test_balanced_bits_at_the_ends_cost_nothing() -> None:
+    codes = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
+    assert quantisation_loss(codes).item() == bit_balance_loss(codes).item() == 0
+
+
+def test_turning_every_bit_round_changes_nothing() -> None:
+    codes = torch.tanh(torch.randn(6, 8, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(quantisation_loss(codes), quantisation_loss(-codes))
+    assert torch.equal(bit_balance_loss(codes), bit_balance_loss(-codes))
