@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions: train, evaluate, probe, index, search, explain, calibrate."""
+"""The verbs of the command line as functions: train, evaluate, probe, index, sync, migrate, search, explain, ..."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ from crossgraph.gallery.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.code_match import explain_pair
 from crossgraph.gallery.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.indexing import IndexReport
+from crossgraph.gallery.migrate import Migration
+from crossgraph.gallery.migrate import migrate as migrate_gallery
 from crossgraph.gallery.model import SearchModel
 from crossgraph.gallery.results import SearchResults, Stage
+from crossgraph.gallery.sync import SyncReport
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
@@ -272,7 +274,7 @@ def index(
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
     progress: Progress = Silent(),
-) -> IndexReport:
+) -> SyncReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
 
     A new gallery needs a `model`; an existing one remembers its own.
@@ -283,6 +285,54 @@ def index(
         raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
     loaded = load_search_model(model) if isinstance(model, (Path, str)) else model
     return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
+
+
+def sync(
+    gallery: Path | str,
+    folders: Sequence[Path | str] = (),
+    *,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
+    dry_run: bool = False,
+    rehash: bool = False,
+    allow_empty: bool = False,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> SyncReport:
+    """Make a gallery hold what `folders` hold, by default all it was given before; it is made if need be.
+
+    Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none.
+    """
+    if Gallery.exists(gallery) and dry_run and model is None:
+        opened = Gallery.open(gallery)
+    elif Gallery.exists(gallery):
+        opened = open_gallery(gallery, model=model, device=device)
+    elif model is None or dry_run:
+        raise GalleryError(
+            f"{gallery} is not a gallery yet. "
+            + (
+                "A dry run compares with one that is there."
+                if dry_run
+                else "Name the run to encode with (--model RUN)."
+            )
+        )
+    else:
+        loaded = load_search_model(model, device=device) if isinstance(model, (Path, str)) else model
+        opened = Gallery.create(gallery, loaded, run=str(loaded.run.resolve()))
+    return opened.sync(folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, progress=progress)
+
+
+def migrate(
+    gallery: Path | str,
+    model: TrainedModel | CascadeModel | Path | str,
+    *,
+    leave_out: bool = False,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> Migration:
+    """Encode a gallery with another trained run beside the old tables, then switch to it at once."""
+    loaded = load_search_model(model, device=device) if isinstance(model, (Path, str)) else model
+    opened = Gallery.open(gallery)
+    return migrate_gallery(opened, loaded, run=str(loaded.run.resolve()), leave_out=leave_out, progress=progress)
 
 
 def open_gallery(

@@ -31,7 +31,21 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "data", "train", "evaluate", "ablate", "index", "search", "explain", "graph", "methods"]
+    "verb",
+    [
+        "demo",
+        "data",
+        "train",
+        "evaluate",
+        "ablate",
+        "index",
+        "sync",
+        "gallery",
+        "search",
+        "explain",
+        "graph",
+        "methods",
+    ],
 )
 def test_every_verb_has_help(verb: str) -> None:
     assert call(verb, "--help").exit_code == 0

@@ -239,7 +239,7 @@ def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     assert vectors_by_id(gallery) == vectors_by_id(whole)
     assert gallery._store._captions.count_rows() == whole._store._captions.count_rows() == 81
     assert gallery._store._parts.count_rows() == whole._store._parts.count_rows() == 161
-    digests = sorted(digest for digest, _ in gallery._store.known().values())
+    digests = sorted(known.digest for known in gallery._store.known().values())
     assert torch.equal(gallery._store.fetch(digests).parts, whole._store.fetch(digests).parts)
     first, second = (one.search("caption of 003", k=80, shortlist=80).to_json()["results"] for one in (gallery, whole))
     assert json.dumps(first) == json.dumps(second)

@@ -1,7 +1,8 @@
 """The command line: one thin file per verb, which parses, calls the Python API and prints.
 
-Answers go to stdout, progress and notes to stderr. Exit codes: 0 done, 2 an error the user can mend (one message, no
-traceback), 130 stopped by Ctrl-C. Each verb imports what it works with when it runs, so that --help is immediate.
+Answers go to stdout, progress and notes to stderr. Exit codes: 0 done, 1 a check found problems, 2 an error the user
+can mend (one message, no traceback), 130 stopped by Ctrl-C. Each verb imports what it works with when it runs, so that
+--help is immediate.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from crossgraph.cli.demo import demo
 from crossgraph.cli.doctor import doctor
 from crossgraph.cli.evaluate import evaluate
 from crossgraph.cli.explain import explain
+from crossgraph.cli.gallery import gallery_commands
 from crossgraph.cli.graph import graph
 from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.search import search
+from crossgraph.cli.sync import sync
 from crossgraph.cli.train import train
 from crossgraph.errors import CrossgraphError
 from crossgraph.training.memory import keep_freed_memory
@@ -86,6 +89,8 @@ app.command()(ablate)
 app.add_typer(cascade_commands, name="cascade")
 app.command()(calibrate)
 app.command()(index)
+app.command()(sync)
+app.add_typer(gallery_commands, name="gallery")
 app.command()(search)
 app.command()(explain)
 app.command()(graph)

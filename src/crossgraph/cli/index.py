@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +19,10 @@ def index(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Make pictures searchable; a second run adds what is new or changed. Skipped files are listed at the end."""
+    """Make pictures searchable; a second run adds what is new or changed. Skipped files are listed at the end.
+
+    Nothing is removed; `crossgraph sync` also follows files that moved or went.
+    """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich, print_skipped, skipped_to_json
     from crossgraph.data.sources import open_corpus
@@ -26,9 +30,12 @@ def index(
 
     progress = choose_progress()
     loaded = None if model is None else verbs.load_search_model(model, device=device)
-    report = verbs.index(open_corpus(folder, split=split, progress=progress), gallery, model=loaded, progress=progress)
+    scenes = folder.split(":")[0] == "scenes"
+    source = open_corpus(folder, split=split, progress=progress) if scenes or split is not None else Path(folder)
+    report = verbs.index(source, gallery, model=loaded, progress=progress)
     if as_json:
-        print_json({"gallery": str(gallery), **asdict(report), "skipped": skipped_to_json(report.skipped)})
+        kept = {name: value for name, value in asdict(report).items() if name != "changes"}
+        print_json({"gallery": str(gallery), **kept, "skipped": skipped_to_json(report.skipped)})
         return
     print_rich(
         f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "

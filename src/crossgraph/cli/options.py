@@ -25,6 +25,10 @@ OtherRun: TypeAlias = Annotated[
     Path | None,
     typer.Option("--model", help="The trained run or cascade; needed for a new gallery, or when the run has moved."),
 ]
+Where: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--where", help="Only pictures that fit, as in \"date > '2024-01-01' and label = 'Airport'\"."),
+]
 GalleryFolder: TypeAlias = Annotated[Path, typer.Option("--gallery", help="The gallery's folder.")]
 ProtocolName: TypeAlias = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, GalleryFolder, OtherRun
+from crossgraph.cli.options import AsJson, Device, GalleryFolder, OtherRun, Where
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ def search(
     sort: Annotated[
         Literal["score", "name", "date"], typer.Option("--sort", help="The order of the answers printed.")
     ] = "score",
+    where: Where = None,
+    fold: Annotated[
+        bool, typer.Option("--fold/--unfold", help="Show pictures that look alike as one answer, or each by itself.")
+    ] = True,
     model: OtherRun = None,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -75,6 +79,8 @@ def search(
         exact=exact,
         offset=offset,
         sort=sort,
+        where=where,
+        fold=fold,
     )
     if as_json:
         print_json(found.to_json())
@@ -102,8 +108,9 @@ def _print(found: SearchResults) -> None:
         typer.echo(f"searched for: {found.query}", err=True)
     for result in found.results:
         caption = "" if result.caption is None else f"  {result.caption}"
-        match = "" if result.match == "semantic" else f"  [{result.match}]"
-        typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {result.path}{caption}{match}")
+        notes = "" if result.match == "semantic" else f"  [{result.match}]"
+        notes += f"  (+{len(result.similar)} alike)" if result.similar else ""
+        typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {result.path}{caption}{notes}")
     stage = "re-ranked" if found.stage == "rerank" else f"by the {found.stage} alone: {found.why}"
     times = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in found.timings_ms.items())
     typer.echo(f"{found.searched:,} {found.target} searched, {stage} ({times} ms)", err=True)

@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_DAMAGED_EXIF = (OSError, EOFError, SyntaxError, TypeError, ValueError, LookupError, struct.error)
 
 _REASONS = {
     errno.ENOENT: "no such file",
@@ -69,6 +72,23 @@ def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Image.Image
             return _rgb(_upright(image))
         except Exception as error:
             raise ImageError(path, _decoding_reason(error)) from error
+
+
+def date_taken(path: Path | str) -> datetime | None:
+    """When the camera took the picture, by its EXIF block, or None where that says nothing that can be read.
+
+    EXIF knows no time zone; the time is given as if it were UTC. Raises `ImageError` for a file that is no picture.
+    """
+    with _opened(Path(path)) as file:
+        image = _header(Path(path), file)
+        try:
+            with _warnings_ignored():
+                exif = image.getexif()
+                written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+                written = written or exif.get(ExifTags.Base.DateTime)
+            return datetime.strptime(str(written).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        except _DAMAGED_EXIF:
+            return None
 
 
 def image_bytes_digest(path: Path | str) -> str:
@@ -169,7 +189,7 @@ def _upright(image: Image.Image) -> Image.Image:
     try:
         with _warnings_ignored():
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, EOFError, SyntaxError, TypeError, ValueError, LookupError, struct.error):
+    except _DAMAGED_EXIF:
         return image  # a damaged EXIF block says nothing about the pixels, which are good
     turn = _UPRIGHT.get(orientation)
     return image if turn is None else image.transpose(turn)

@@ -15,7 +15,8 @@ from crossgraph.gallery.codes import RandomCodes
 from crossgraph.gallery.model import SearchModel, encode_pictures, encode_sentences
 from crossgraph.gallery.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
 from crossgraph.gallery.results import Target
-from crossgraph.gallery.store import Snapshot, Store, find_row
+from crossgraph.gallery.snapshot import Snapshot, find_row
+from crossgraph.gallery.store import Store
 from crossgraph.types import Encoded
 
 

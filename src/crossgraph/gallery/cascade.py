@@ -8,7 +8,8 @@ answered by the stages before, and `SearchResults.stage` and `.why` say so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,16 +20,20 @@ from crossgraph.gallery.asked import Asked, Encoder, why_not_reranked
 from crossgraph.gallery.calibrate import Evidence, judge, sample_rows
 from crossgraph.gallery.codes import CodeIndex
 from crossgraph.gallery.exact import Match
+from crossgraph.gallery.filters import captions_where, rows_where
+from crossgraph.gallery.folding import folded
 from crossgraph.gallery.mirror import Mirror
 from crossgraph.gallery.model import SearchModel, has_own_vectors
 from crossgraph.gallery.modes import Mode
 from crossgraph.gallery.query import Feedback, Query, TextQuery, described
 from crossgraph.gallery.results import SearchResult, SearchResults, Stage, Target
 from crossgraph.gallery.shortlist import Candidates, nearest
+from crossgraph.gallery.snapshot import Snapshot
 from crossgraph.gallery.store import Store
 from crossgraph.gallery.trail import Trail
 
 BLOCK = 256  # pairs fetched and scored at once
+FOLDED = 100  # candidates of such a search that folds: enough for ten answers of ten pictures each
 FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
 
 
@@ -36,7 +41,9 @@ FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks a
 class Request:
     """What is wanted besides the query: `k` answers after the first `offset`, by `mode`; `off` says why not re-ranked.
 
-    `exact` merges pictures in whose caption, tag or file name is the query. Rows not `allowed` are no answers.
+    `exact` merges pictures in whose caption, tag or file name is the query. Rows not `allowed` are no answers; where
+    that leaves a caption with other pictures, `bearers` names the first of them. With `fold`, pictures that look alike
+    are one answer.
     """
 
     mode: Mode
@@ -47,11 +54,30 @@ class Request:
     offset: int = 0
     exact: bool = True
     allowed: Bool[Tensor, " n"] | None = None
+    bearers: Mapping[int, int] | None = None
+    fold: bool = False
 
     def __post_init__(self) -> None:
         for name, value, least in (("k", self.k, 1), ("offset", self.offset, 0)):
             if value < least:
                 raise GalleryError(f"{name} must be at least {least}, got {value}.")
+
+
+def restricted(request: Request, snapshot: Snapshot, where: str) -> Request:
+    """The request for those pictures alone that the filter `where` keeps, or for their captions."""
+    rows = rows_where(snapshot, where)
+    bearers = None if request.target == "pictures" else captions_where(snapshot, rows)
+    count, kept = (len(snapshot.items), rows.tolist()) if bearers is None else (len(snapshot.captions), list(bearers))
+    mask = _mask(count, kept)
+    allowed = mask if request.allowed is None else mask & request.allowed
+    return replace(request, allowed=allowed, bearers=bearers)
+
+
+def _mask(count: int, rows: list[int]) -> Bool[Tensor, " n"]:
+    """True at these rows."""
+    mask = torch.zeros(count, dtype=torch.bool)
+    mask[rows] = True
+    return mask
 
 
 class Cascade:
@@ -83,7 +109,10 @@ class Cascade:
             last, scores = "rerank", self._rescore(asked, found, target, trail)
         semantic = scores.argsort(descending=True, stable=True)
         order = sorted(semantic.tolist(), key=lambda place: int(found.rows[place]) not in hits)
-        order = order[request.offset : request.offset + request.k]
+        answers: list[tuple[int, list[int]]] = [(place, []) for place in order]
+        if request.fold and target == "pictures":
+            answers = folded(self._snapshot.items, found.rows.tolist(), order, k=request.offset + request.k)
+        answers = answers[request.offset : request.offset + request.k]
         evidence = self._evidence(asked, scores[semantic], found, request, first, last)
         probability, verdict = judge(self._model.calibration, last, evidence)
         kind, text = described(query)
@@ -94,10 +123,13 @@ class Cascade:
             last,
             why,
             tuple(
-                self._result(rank, int(found.rows[place]), float(scores[place]), trail, hits, asked, request)
-                for rank, place in enumerate(order, start=request.offset + 1)
+                replace(
+                    self._result(rank, int(found.rows[place]), float(scores[place]), trail, hits, asked, request),
+                    similar=tuple(self._snapshot.item(int(found.rows[other])).path for other in alike),
+                )
+                for rank, (place, alike) in enumerate(answers, start=request.offset + 1)
             ),
-            len(self._sides(target)[1]),
+            len(self._sides(target)[1]) if request.allowed is None else int(request.allowed.sum()),
             trail.timings,
             mode=request.mode_name,
             offset=request.offset,
@@ -122,7 +154,8 @@ class Cascade:
     def _first_stages(self, asked: Asked, request: Request, trail: Trail, *, reranks: bool) -> Candidates:
         """The candidates of the last stage before re-ranking."""
         mode, (codes, vectors) = request.mode, self._sides(request.target)
-        wanted = max(request.offset + request.k, mode.shortlist if reranks and mode.shortlist else FEWEST)
+        fewest = FOLDED if request.fold else FEWEST
+        wanted = max(request.offset + request.k, mode.shortlist if reranks and mode.shortlist else fewest)
         found, among = Candidates.none(), None
         if codes is not None and asked.code is not None:
             by_vectors = mode.candidates > 0 and has_own_vectors(self._model)
@@ -229,7 +262,8 @@ class Cascade:
             values = handed_on.scores[places] if places else self._scores_of(torch.tensor([row]), asked, stage, target)
             scores[stage] = float(values[0])
         caption = snapshot.captions["text"][row].as_py() if target == "captions" else None
-        item = snapshot.item(row if target == "pictures" else snapshot.bearers[row])
+        bearers = snapshot.bearers if request.bearers is None else request.bearers
+        item = snapshot.item(row if target == "pictures" else bearers[row])
         last: Stage = list(trail.handed_on)[-1]
         match = hits.get(row, "semantic")
         return SearchResult(rank, item.path, score, item.id, ranks[last], scores[last], caption, ranks, scores, match)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossgraph.gallery.store import Snapshot
+from crossgraph.gallery.snapshot import Snapshot
 
 Match: TypeAlias = Literal["caption", "tag", "file name", "semantic"]
 _NAME = r"^.*[/\\]"

@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxtyping import Bool
 from torch import Tensor
 
-from crossgraph.data.corpus import Corpus
+from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
-from crossgraph.errors import GalleryError
-from crossgraph.gallery.cascade import Cascade, Request
-from crossgraph.gallery.indexing import IndexReport, index_corpus
-from crossgraph.gallery.manifest import FILE, Manifest
-from crossgraph.gallery.mirror import Mirror
-from crossgraph.gallery.model import SearchModel, code_bits, encode_sentences
+from crossgraph.errors import GalleryError, unknown_name
+from crossgraph.gallery.cascade import Cascade, Request, restricted
+from crossgraph.gallery.filters import BUILT_IN
+from crossgraph.gallery.folder import GalleryFolder, described, require_same_model
+from crossgraph.gallery.items import Item
+from crossgraph.gallery.manifest import Manifest
+from crossgraph.gallery.model import SearchModel
 from crossgraph.gallery.modes import DEFAULT, choose_mode
+from crossgraph.gallery.notes import Value, checked_name
 from crossgraph.gallery.query import Feedback, ImageQuery, Query, TextQuery
 from crossgraph.gallery.results import SearchResults, Sort, Target
-from crossgraph.gallery.store import Item, Snapshot, Store, find_row
+from crossgraph.gallery.skipped import note_removed, write_skipped
+from crossgraph.gallery.snapshot import find_row
+from crossgraph.gallery.sources import open_sources
+from crossgraph.gallery.store import TABLES, ReplacedError, Store, writing
+from crossgraph.gallery.sync import Sync, SyncReport, pictures_of
+from crossgraph.gallery.upsert import NewPicture, upsert
 from crossgraph.progress import Progress, Silent
 
+ATTEMPTS = 20  # searches that a writer outran, one after the other, before it is reported
 
-class Gallery:
+
+class Gallery(GalleryFolder):
     """Pictures made searchable. Make one with `Gallery.create`, come back to it with `Gallery.open`.
 
-    The dense vectors live in memory and are read again when the tables change, also by another process.
+    What is hot lives in memory and is read again when the tables change, also by another process.
     """
-
-    def __init__(self, folder: Path, manifest: Manifest, model: SearchModel | None) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self._model = model
-        self._store = Store(folder, width=manifest.width, bits=manifest.bits)
-        self._mirror = Mirror(self._store.snapshot(), bits=manifest.bits)
-
-    @staticmethod
-    def exists(folder: Path | str) -> bool:
-        """Whether `folder` is a gallery."""
-        return (Path(folder) / FILE).is_file()
 
     @classmethod
     def create(cls, folder: Path | str, model: SearchModel, *, run: str | None = None) -> Gallery:
@@ -48,21 +47,24 @@ class Gallery:
         Raises `GalleryError` if `folder` is a gallery already, or holds other files.
         """
         folder = Path(folder)
-        if cls.exists(folder):
-            raise GalleryError(f"{folder} is a gallery already. Open it, or choose another folder.")
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise GalleryError(f"{folder} holds other files. A new gallery needs an empty or new folder.")
-        encoded = encode_sentences(model, ["a picture"])
-        manifest = Manifest(
-            model=model.fingerprint,
-            shortlist=None if model.shortlist is None else model.shortlist.fingerprint,
-            method=model.method.name,
-            run=run,
-            width=encoded.vectors.shape[1],
-            bits=code_bits(model, encoded),
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest.write(folder)
+        if folder.exists() and not folder.is_dir():
+            raise GalleryError(f"{folder} is a file. A new gallery needs an empty or new folder.")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GalleryError(f"{folder} could not be made: {error.strerror}.") from error
+        with writing(folder):
+            if cls.exists(folder):
+                raise GalleryError(f"{folder} is a gallery already. Open it, or choose another folder.")
+            ours = {".lock", *(f"{name}.lance" for name in TABLES)}
+            if {path.name for path in folder.iterdir()} - ours:
+                (folder / ".lock").unlink()
+                raise GalleryError(f"{folder} holds other files. A new gallery needs an empty or new folder.")
+            for name in TABLES:  # a kill while another gallery was made here
+                shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
+            manifest = described(model, run)
+            Store(folder, width=manifest.width, bits=manifest.bits)
+            manifest.write(folder)
         return cls(folder, manifest, model)
 
     @classmethod
@@ -74,41 +76,119 @@ class Gallery:
         folder = Path(folder)
         manifest = Manifest.read(folder)
         if model is not None:
-            _require_same_model(folder, manifest, model)
+            require_same_model(folder, manifest, model)
         return cls(folder, manifest, model)
 
     def __len__(self) -> int:
-        return len(self._current().items)
+        return len(self.snapshot().items)
 
     @property
     def caption_count(self) -> int:
         """How many distinct captions came with the pictures."""
-        return len(self._current().captions)
+        return len(self.snapshot().captions)
 
     def item(self, name: str | Path) -> Item:
         """The picture with this id or path. Raises `GalleryError` if there is none."""
-        snapshot = self._current()
+        snapshot = self.snapshot()
         return snapshot.item(find_row(snapshot, name))
 
-    def index(self, source: Path | str | Corpus, *, batch: int = 256, progress: Progress | None = None) -> IndexReport:
+    def index(self, source: Path | str | Corpus, *, batch: int = 256, progress: Progress | None = None) -> SyncReport:
         """Add the pictures of a folder (with its captions, if any) or a corpus; those already there are left alone.
 
         Committed batch by batch: after a kill, the next run continues. A picture whose file changed is encoded
-        again and replaced. Unreadable files are listed in the report. Raises `GalleryError` if there is nothing to
-        index, or if another process is indexing into this gallery.
+        again and replaced, none is removed. Unreadable files are listed in the report. Raises `GalleryError` if there
+        is nothing to index, or if another process is indexing into this gallery.
         """
-        model = self._require_model()
-        if batch < 1:
-            raise GalleryError(f"batch must be at least 1, got {batch}.")
         corpus = source if isinstance(source, Corpus) else open_corpus(source)
         if corpus.features is not None:
             raise GalleryError(f"corpus {corpus.name!r} has given features and no pictures; a gallery holds pictures.")
         if not len(corpus):
             unread = f" ({len(corpus.skipped)} files could not be read)" if corpus.skipped else ""
             raise GalleryError(f"{corpus.name} has no pictures to index{unread}. Name a folder that holds some.")
-        with self._store.writing():
-            self._remember_root(corpus)
-            return index_corpus(self._store, model, corpus, batch=batch, progress=progress or Silent())
+        found = not isinstance(source, Corpus) and os.path.exists(source)  # scenes by name are no folder
+        sources = (os.path.abspath(str(source)),) if found else ()
+        return self._sync([corpus], sources, roots=(), batch=batch, progress=progress)
+
+    def sync(
+        self,
+        sources: Sequence[Path | str] = (),
+        *,
+        dry_run: bool = False,
+        rehash: bool = False,
+        allow_empty: bool = False,
+        batch: int = 256,
+        progress: Progress | None = None,
+    ) -> SyncReport:
+        """Make the gallery hold what these folders (or caption files) hold, by default all that it was given so far.
+
+        New pictures are added, changed ones encoded again, moved ones follow their file, and those whose file is gone
+        go. Committed batch by batch: after a kill, the next run continues. With `dry_run` nothing is written; with
+        `rehash` every file is read, also where size and time did not change. A folder that lost all its pictures,
+        as an unmounted one does, is refused unless `allow_empty`.
+        """
+        opened = open_sources(sources or self.follow().sources, gallery=self.folder)
+        return self._sync(
+            [one.corpus for one in opened],
+            tuple(one.name for one in opened),
+            roots=[root for one in opened for root in one.roots],
+            empty=[one.name for one in opened if not len(one.corpus) and not allow_empty],
+            batch=batch,
+            rehash=rehash,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    def forget(self, source: Path | str) -> None:
+        """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
+        name = os.path.abspath(Path(source).expanduser())
+        with self.changing():
+            if name not in self.manifest.sources:
+                raise GalleryError(unknown_name("folder", name, self.manifest.sources))
+            left = tuple(one for one in self.manifest.sources if one != name)
+            self.replace_manifest(self.manifest.model_copy(update={"sources": left}))
+
+    def upsert(
+        self, pictures: Sequence[NewPicture], *, batch: int = 256, progress: Progress | None = None
+    ) -> SyncReport:
+        """Add single pictures, or replace those of the same id (or, where none is given, path).
+
+        What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
+        """
+        with self.changing():
+            return upsert(self._store, self.require_model(), pictures, batch=batch, progress=progress or Silent())
+
+    def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
+        """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
+
+        A later sync of their folder leaves them out. Raises `GalleryError`, before anything is removed, if there is
+        no such picture.
+        """
+        with self.changing():
+            snapshot = self.snapshot()
+            items = tuple(snapshot.item(row) for row in dict.fromkeys(find_row(snapshot, name) for name in names))
+            ids = [item.id for item in items]
+            note_removed(self.folder, [str(item.path) for item in items])
+            self._store.remove_items(ids)
+            self._store.notes.remove(ids)
+            self._store.drop_orphans()
+        return items
+
+    def annotate(self, values: Mapping[str | Path, Mapping[str, Value | None]]) -> int:
+        """Set columns of the pictures with these ids or paths; None takes a value away. Returns how many pictures.
+
+        All in one commit, or, if any picture is not there or a column has the name of a built-in one, none.
+        """
+        with self.changing():
+            snapshot = self.snapshot()
+            rows: dict[str, dict[str, Value | None]] = {}
+            for name, columns in values.items():
+                named = {checked_name(column): value for column, value in columns.items()}
+                taken = sorted(set(named) & set(BUILT_IN))
+                if taken:
+                    raise GalleryError(f"the column {taken[0]!r} is built in. Choose another name for yours.")
+                rows.setdefault(snapshot.item(find_row(snapshot, name)).id, {}).update(named)
+            self._store.notes.write(rows)
+        return len(rows)
 
     def search(
         self,
@@ -125,6 +205,8 @@ class Gallery:
         offset: int = 0,
         sort: Sort = "score",
         allowed: Bool[Tensor, " n"] | None = None,
+        where: str | None = None,
+        fold: bool = False,
     ) -> SearchResults:
         """The best `k` pictures (or captions) for a query: a string is a sentence, a path is a picture file.
 
@@ -133,7 +215,8 @@ class Gallery:
         the query is of the other kind than the `target`; at least `k` each. Equal scores keep the order of the stage
         before. `feedback` moves the query. With `exact`, pictures whose caption, tag or file name is the sentence come
         first, and say so. The first `offset` answers are passed over; `sort` orders those that are given. Rows that
-        are not `allowed` are no answers.
+        are not `allowed` are no answers, nor is what `where` (a filter, see `where.py`) does not keep. With `fold`,
+        pictures that look alike are one answer, which names the others.
 
         Raises `GalleryError` for a query that cannot be answered, `ImageError` for a picture that cannot be read,
         `ScoreError` for scores that are not finite.
@@ -143,45 +226,63 @@ class Gallery:
         elif isinstance(query, Path):
             query = ImageQuery(query)
         chosen, off = choose_mode(mode, candidates=candidates, shortlist=shortlist, rerank=rerank)
-        request = Request(chosen, mode, off, target, k, offset, exact, allowed)
-        self._current()
-        cascade = Cascade(self._store, self._mirror, self._require_model(), bits=self.manifest.bits)
-        return cascade.search(query, request, feedback=feedback).sorted_by(sort)
+        request = Request(chosen, mode, off, target, k, offset, exact, allowed, fold=fold)
+        for _ in range(ATTEMPTS):
+            snapshot = self.snapshot()
+            try:
+                cascade = Cascade(self._store, self._mirror, self.require_model(), bits=self.manifest.bits)
+                wanted = request if where is None else restricted(request, snapshot, where)
+                return cascade.search(query, wanted, feedback=feedback).sorted_by(sort)
+            except ReplacedError:
+                if snapshot.version == self._store.version():
+                    raise
+        raise GalleryError(f"{self.folder} changes faster than it can be searched. Search again later.")
 
-    def _current(self) -> Snapshot:
-        """The snapshot, read again if the tables changed."""
-        if self._mirror.snapshot.version != self._store.version():
-            self._mirror = Mirror(self._store.snapshot(), bits=self.manifest.bits)
-        return self._mirror.snapshot
+    def _sync(
+        self,
+        corpora: Sequence[Corpus],
+        sources: Sequence[str],
+        *,
+        roots: Sequence[Path],
+        batch: int,
+        progress: Progress | None,
+        empty: Sequence[str] = (),
+        rehash: bool = False,
+        dry_run: bool = False,
+    ) -> SyncReport:
+        if batch < 1:
+            raise GalleryError(f"batch must be at least 1, got {batch}.")
+        if dry_run:
+            run = Sync(self._store, None, pictures_of(corpora), roots=roots, rehash=rehash, dry_run=True)
+            return run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
+        model = self.require_model()
+        with self.changing():
+            pictures = pictures_of(corpora)
+            run = Sync(self._store, model, pictures, roots=roots, rehash=rehash)
+            if empty and run.gone:
+                raise GalleryError(
+                    f"{empty[0]} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
+                    "disk is not connected, connect it. If they are really gone, sync with --allow-empty."
+                )
+            self._remember(corpora, sources)
+            report = run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
+            looked_at = {str(picture.path) for picture in pictures}
+            write_skipped(self.folder, report.skipped, under=roots, looked_at=looked_at)
+            return report
 
-    def _require_model(self) -> SearchModel:
-        if self._model is None:
-            raise GalleryError(
-                f"{self.folder} was opened without a model. Open it with the one that made it ({self._named()})."
-            )
-        return self._model
-
-    def _named(self) -> str:
-        return self.manifest.run or f"{self.manifest.method} {self.manifest.model}"
-
-    def _remember_root(self, corpus: Corpus) -> None:
-        """Note in the manifest the folder that holds all pictures of `corpus`."""
-        root = os.path.commonpath([path.absolute().parent for path in corpus.image_paths])
-        if root not in self.manifest.roots:
-            self.manifest = self.manifest.model_copy(update={"roots": (*self.manifest.roots, root)})
-            self.manifest.write(self.folder)
+    def _remember(self, corpora: Sequence[Corpus], sources: Sequence[str]) -> None:
+        """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""
+        filled = [corpus for corpus in corpora if len(corpus)]
+        roots = [os.path.commonpath([path.absolute().parent for path in corpus.image_paths]) for corpus in filled]
+        new = {
+            "roots": tuple(dict.fromkeys((*self.manifest.roots, *roots))),
+            "sources": tuple(dict.fromkeys((*self.manifest.sources, *sources))),
+        }
+        changed = self.manifest.model_copy(update=new)
+        if changed != self.manifest:
+            changed.write(self.folder)
+            self.follow()
 
 
-def _require_same_model(folder: Path, manifest: Manifest, model: SearchModel) -> None:
-    """Raise `GalleryError` if the gallery was not encoded by `model` and its shortlist model."""
-    shortlist = None if model.shortlist is None else model.shortlist.fingerprint
-    for role, stored, given in (
-        ("model", manifest.model, model.fingerprint),
-        ("shortlist model", manifest.shortlist, shortlist),
-    ):
-        if stored != given:
-            made_by = f" (loaded from {manifest.run})" if manifest.run else ""
-            raise GalleryError(
-                f"{folder} was encoded by {role} {stored}{made_by}, this one is {given}; their vectors cannot be "
-                "compared. Pass the model that made the gallery, or index into a new gallery."
-            )
+def _skipped(corpora: Sequence[Corpus]) -> list[Skipped]:
+    return [entry for corpus in corpora for entry in corpus.skipped]

@@ -1,123 +1,103 @@
-"""Pictures into the store, batch by batch: each batch is encoded, then committed, then forgotten."""
+"""Pictures into the store, one commit at a time: each batch is encoded, stored, then forgotten."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
-from crossgraph.data.corpus import Corpus, Skipped
-from crossgraph.data.images import image_bytes_digest, read_image
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from crossgraph.data.corpus import Skipped
+from crossgraph.data.images import date_taken, read_image
 from crossgraph.errors import ImageError
+from crossgraph.gallery.folding import look_of
+from crossgraph.gallery.items import Item, caption_id
 from crossgraph.gallery.model import SearchModel, encode_pictures, encode_sentences
-from crossgraph.gallery.store import Item, Store, caption_id, item_id
-from crossgraph.progress import Progress
-
-Value = TypeVar("Value")
+from crossgraph.gallery.store import Store
 
 
 @dataclass(frozen=True)
-class IndexReport:
-    """What one run of indexing did. `updated` pictures were there with other content or captions."""
+class FileState:
+    """Size and time of a file: while they stay, so does its content, as far as anybody can tell without reading."""
 
-    added: int
-    updated: int
-    unchanged: int
-    skipped: tuple[Skipped, ...]
-    seconds: float
+    bytes: int
+    modified: datetime
+
+    @classmethod
+    def of(cls, path: Path) -> FileState | None:
+        """The state of the file at `path` now, or None if it cannot be asked."""
+        try:
+            status = path.stat()
+        except (OSError, ValueError):
+            return None
+        return cls(status.st_size, datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC))
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A picture of the corpus."""
+class Entry:
+    """One picture to be stored. `donor` is a stored picture of the same content, whose features are taken over."""
 
     id: str
     path: Path
+    digest: str
+    state: FileState
     captions: tuple[str, ...]
+    labels: tuple[str, ...]
+    source: str
+    donor: str | None
 
 
-def index_corpus(store: Store, model: SearchModel, corpus: Corpus, *, batch: int, progress: Progress) -> IndexReport:
-    """Store the pictures of `corpus` that are not stored yet with the same content and captions.
-
-    What one commit wrote stays, whatever happens later. An unreadable file is listed with its reason; if an earlier
-    version of it is in the gallery, that stays.
-    """
-    started = time.perf_counter()
-    known, sentences = store.known(), store.known_captions()
-    pictures = _pictures(corpus)
-    skipped = list(corpus.skipped)
-    added = updated = unchanged = 0
-    with progress.task("indexing", len(pictures)) as task:
-        for start in range(0, len(pictures), batch):
-            chunk = pictures[start : start + batch]
-            hashed, unreadable = _read_each(chunk, image_bytes_digest)
-            fresh = {
-                picture: digest for picture, digest in hashed if known.get(picture.id) != (digest, picture.captions)
-            }
-            stored, broken = _commit(store, model, fresh, sentences)
-            updated += sum(item.id in known for item in stored)
-            added += sum(item.id not in known for item in stored)
-            unchanged += len(hashed) - len(fresh)
-            skipped += [*unreadable, *broken]
-            task.advance(len(chunk), added=added, updated=updated, skipped=len(skipped))
-    if added or updated:
-        store.drop_orphans()
-    return IndexReport(added, updated, unchanged, tuple(skipped), time.perf_counter() - started)
-
-
-def _pictures(corpus: Corpus) -> list[_Picture]:
-    """The pictures of `corpus` in order; a file that occurs under two names is one picture with both's captions."""
-    found: dict[str, _Picture] = {}
-    for path, captions in zip(corpus.image_paths, corpus.captions_of_images(), strict=True):
-        key = item_id(path)
-        before = found[key].captions if key in found else ()
-        texts = (*before, *(corpus.captions[caption] for caption in captions))
-        found[key] = _Picture(key, Path(os.path.abspath(path)), tuple(dict.fromkeys(texts)))
-    return list(found.values())
-
-
-def _read_each(
-    pictures: Iterable[_Picture], read: Callable[[Path], Value]
-) -> tuple[list[tuple[_Picture, Value]], list[Skipped]]:
-    """What `read` says of each picture, and those whose file it cannot read or whose name cannot be stored."""
-    done: list[tuple[_Picture, Value]] = []
-    skipped: list[Skipped] = []
-    for picture in pictures:
-        try:
-            str(picture.path).encode()
-            done.append((picture, read(picture.path)))
-        except UnicodeEncodeError:
-            skipped.append(Skipped(picture.path, "its name is not valid UTF-8; rename it"))
-        except ImageError as error:
-            skipped.append(Skipped(picture.path, error.reason))
-    return done, skipped
-
-
-def _commit(
-    store: Store, model: SearchModel, digests: Mapping[_Picture, str], sentences: set[str]
+def commit(
+    store: Store, model: SearchModel, entries: Sequence[Entry], sentences: set[str]
 ) -> tuple[list[Item], list[Skipped]]:
-    """Encode and store one batch; `sentences` are the captions already stored, and grows by those of this batch."""
-    sized, broken = _read_each(digests, lambda path: read_image(path).size)
-    if not sized:
-        return [], broken
-    encoded, kept, skipped = encode_pictures(model, [picture.path for picture, _ in sized])
-    items = [
-        Item(picture.id, picture.path, digests[picture], *size, picture.captions)
-        for picture, size in (sized[row] for row in kept)
-    ]
+    """Store one batch: what became of it, and what could not be read.
+
+    `sentences` are the ids of the captions already stored, and grow by those of this batch. A picture is stored after
+    all that belongs to it, in one commit with the others of the batch.
+    """
+    donors = store.pictures([entry.donor for entry in entries if entry.donor is not None])
+    described: list[tuple[Entry, Item]] = []
+    items: list[Item] = []
+    vectors: list[Float[Tensor, " d"]] = []
+    skipped: list[Skipped] = []
+    for entry in entries:
+        item, vector = donors.get(entry.donor or "", (None, None))
+        try:
+            if item is None or vector is None or item.digest != entry.digest:  # a donor may have changed meanwhile
+                described.append((entry, describe(entry)))
+            else:
+                items.append(_item(entry, item) if item.look else describe(entry))
+                vectors.append(vector)
+        except ImageError as error:
+            skipped.append(Skipped(entry.path, error.reason))
+    if described:
+        encoded, kept_rows, broken = encode_pictures(model, [entry.path for entry, _ in described])
+        skipped += broken
+        steady = []
+        for row, place in enumerate(kept_rows):
+            entry, item = described[place]
+            if FileState.of(entry.path) != entry.state:  # its digest and its features may be of two contents
+                skipped.append(Skipped(entry.path, "it changed while it was read; the next run takes it"))
+                continue
+            steady.append(row)
+            items.append(item)
+            vectors.append(encoded.vectors[row])
+        digests = [described[kept_rows[row]][1].digest for row in steady]
+        if model.method.reranks and steady:
+            store.write_parts(digests, encoded.fine[steady])
+        store.write_codes(digests, None if encoded.codes is None else encoded.codes[steady])
     if items:
-        if model.method.reranks:
-            store.write_parts([item.digest for item in items], encoded.fine)
-        store.write_codes([item.digest for item in items], encoded.codes)
-        _commit_captions(store, model, items, sentences)
-        store.write_items(items, encoded.vectors)
-    return items, [*broken, *skipped]
+        commit_captions(store, model, items, sentences)
+        store.write_items(items, torch.stack(vectors))
+    return items, skipped
 
 
-def _commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sentences: set[str]) -> None:
+def commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sentences: set[str]) -> None:
     """Encode and store the captions of `items` that are not among `sentences` yet, and add them there."""
     texts = {caption_id(text): text for item in items for text in item.captions}
     new = {key: text for key, text in texts.items() if key not in sentences}
@@ -128,3 +108,25 @@ def _commit_captions(store: Store, model: SearchModel, items: Sequence[Item], se
         store.write_codes(list(new), encoded.codes)
         store.write_captions(list(new.values()), encoded.vectors)
         sentences.update(new)
+
+
+def describe(entry: Entry) -> Item:
+    """The picture of `entry` with what its file says. Raises `ImageError` if it cannot be read."""
+    picture = read_image(entry.path)
+    blank = Item(entry.id, entry.path, entry.digest, *picture.size, ())
+    return _item(entry, replace(blank, taken=date_taken(entry.path), look=look_of(picture)))
+
+
+def _item(entry: Entry, like: Item) -> Item:
+    """`entry` with the size, date and look of a picture of the same content."""
+    return replace(
+        like,
+        id=entry.id,
+        path=Path(os.path.abspath(entry.path)),
+        digest=entry.digest,
+        captions=entry.captions,
+        labels=entry.labels,
+        bytes=entry.state.bytes,
+        modified=entry.state.modified,
+        source=entry.source,
+    )

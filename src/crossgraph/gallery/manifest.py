@@ -1,8 +1,9 @@
-"""The manifest of a gallery: which model encoded it, and which folders went in."""
+"""The manifest of a gallery: which model encoded it, which tables it reads, and which folders went in."""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,11 +14,23 @@ FORMAT = 1
 FILE = "gallery.json"
 
 
+class Optimized(BaseModel):
+    """The last success of compaction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: datetime
+    saved: int
+
+
 class Manifest(BaseModel):
     """What must be known before a gallery is read or written; replaced as a whole, never edited in place.
 
     `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, as given; `width` is that of
-    the shortlist vectors, `bits` that of codes (0: there are none), `roots` are the folders indexed so far.
+    the shortlist vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures
+    indexed so far, `sources` the folders and caption files that a sync looks at. `tables` is the subfolder with the
+    model's tables, `migrating` the one that is being made for another model. `optimized` says when the tables were
+    last compacted and how many bytes that saved.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +43,10 @@ class Manifest(BaseModel):
     width: int
     bits: int = 0
     roots: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    tables: str = ""
+    migrating: str | None = None
+    optimized: Optimized | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -53,8 +70,12 @@ class Manifest(BaseModel):
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once: after a kill there is the old one or the new one."""
         draft = folder / f".{FILE}.{os.getpid()}"
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(folder / FILE)
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(self.model_dump_json(indent=2))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(folder / FILE)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from crossgraph.gallery.codes import CodeIndex
 from crossgraph.gallery.exact import ExactHits
-from crossgraph.gallery.store import Snapshot
+from crossgraph.gallery.snapshot import Snapshot
 
 
 class Mirror:

@@ -23,7 +23,8 @@ class SearchResult:
 
     Of a caption that several pictures carry, `id` and `path` name the first. Ranks count from 1. `ranks` and `scores`
     say where each stage had it, by stage; an exact hit that a stage did not hand on has no rank there.
-    `shortlist_rank` and `shortlist_score` are those of the last stage before re-ranking.
+    `shortlist_rank` and `shortlist_score` are those of the last stage before re-ranking. `similar` are pictures that
+    look alike and were folded under this one.
     """
 
     rank: int
@@ -36,6 +37,7 @@ class SearchResult:
     ranks: dict[str, int | None]
     scores: dict[str, float]
     match: Match = "semantic"
+    similar: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class SearchResults:
 
     def to_json(self) -> dict[str, object]:
         """The same as plain values, ready for `json.dumps`."""
-        rows = [asdict(result) | {"path": str(result.path)} for result in self.results]
+        paths = [{"path": str(one.path), "similar": [str(path) for path in one.similar]} for one in self.results]
+        rows = [asdict(result) | path for result, path in zip(self.results, paths, strict=True)]
         return {name: value for name, value in vars(self).items() if name != "results"} | {"results": rows}
 
     def to_csv(self) -> str:

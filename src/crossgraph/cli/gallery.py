@@ -1,0 +1,251 @@
+"""`crossgraph gallery`: look after a gallery, and change single pictures of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from crossgraph.cli.options import AsJson, Device, OtherRun, RunOrCascade, Where
+from crossgraph.errors import ConfigError, GalleryError
+
+Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
+
+gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
+
+
+@gallery_commands.command()
+def stats(
+    gallery: Folder,
+    skipped: Annotated[bool, typer.Option("--skipped", help="List the files that were left out, and why.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rows, bytes, fragments, model, folders, duplicates, last compaction."""
+    from crossgraph.cli.output import facts_table, print_json, print_rich, print_skipped, skipped_to_json
+    from crossgraph.gallery import upkeep
+    from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.skipped import read_skipped
+
+    found = upkeep.stats(Gallery.open(gallery))
+    left_out = read_skipped(gallery)
+    if as_json:
+        at = None if found.optimized_at is None else found.optimized_at.isoformat()
+        print_json({**asdict(found), "optimized_at": at, "skipped_files": skipped_to_json(left_out)})
+        return
+    rows: list[tuple[str, object]] = [
+        ("pictures", f"{found.rows:,}"),
+        ("captions", f"{found.captions:,}"),
+        ("annotated", f"{found.annotated:,} ({', '.join(found.columns) or 'no columns'})"),
+        ("duplicates", f"{found.equal:,} equal files, {_count(found.alike)} that look alike"),
+        ("skipped files", f"{found.skipped:,}"),
+        ("bytes", f"{found.bytes:,}"),
+        ("fragments", f"{found.fragments:,}"),
+        ("model", f"{found.method} {found.model}"),
+        ("shortlist model", found.shortlist or "its own embedding"),
+        ("loaded from", found.run or "unknown"),
+        ("folders", "\n".join(found.sources) or "none remembered"),
+        ("last compaction", _when(found.optimized_at, found.optimized_saved)),
+    ]
+    rows += [
+        (f"table {table.name}", f"{table.rows:,} rows, {table.fragments:,} fragments, {table.bytes:,} bytes")
+        for table in found.tables
+    ]
+    if found.migrating:
+        rows.append(("migration", "begun and not ended; run `crossgraph gallery migrate` again"))
+    print_rich(facts_table(*rows))
+    if skipped:
+        print_skipped(left_out)
+
+
+@gallery_commands.command()
+def verify(
+    gallery: Folder,
+    rehash: Annotated[bool, typer.Option("--rehash", help="Read every picture's file, not only its size.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that every picture is found and every feature is finite and there; exits with 1 if anything is wrong."""
+    from crossgraph.cli.output import print_json
+    from crossgraph.gallery import upkeep
+    from crossgraph.gallery.gallery import Gallery
+    from crossgraph.progress import choose_progress
+
+    found = upkeep.verify(Gallery.open(gallery), rehash=rehash, progress=choose_progress())
+    if as_json:
+        print_json(asdict(found))
+    else:
+        typer.echo(
+            f"{gallery}: {found.rows:,} pictures, {found.found:,} found by their own vector, {found.features:,} sound "
+            f"features, {found.files:,} files as stored, {found.orphans:,} orphans, {len(found.problems):,} problems"
+        )
+        for problem in found.problems:
+            typer.echo(f"  {problem.subject}: {problem.message}", err=True)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@gallery_commands.command()
+def optimize(
+    gallery: Folder,
+    keep: Annotated[float, typer.Option("--keep", help="Minutes for which old versions stay readable.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Compact the tables, and note when that was and what it saved."""
+    from crossgraph.cli.output import print_json
+    from crossgraph.gallery import upkeep
+    from crossgraph.gallery.gallery import Gallery
+
+    if keep < 0:
+        raise ConfigError(f"--keep must be at least 0 minutes, got {keep}.")
+    before, after = upkeep.optimize(Gallery.open(gallery), keep=timedelta(minutes=keep))
+    if as_json:
+        print_json({"gallery": str(gallery), "bytes_before": before, "bytes_after": after})
+    else:
+        typer.echo(f"{gallery}: {before:,} bytes before, {after:,} after")
+
+
+@gallery_commands.command()
+def migrate(
+    gallery: Folder,
+    model: RunOrCascade,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Leave out pictures whose file cannot be read any more.")
+    ] = False,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Encode every picture with another trained run, while searches by the old one go on, then switch at once.
+
+    Run it again after a kill: it goes on where it was.
+    """
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
+    from crossgraph.progress import choose_progress
+
+    done = verbs.migrate(gallery, model, leave_out=leave_out, progress=choose_progress(), device=device)
+    if as_json:
+        print_json({"gallery": str(gallery), **asdict(done), "left_out": skipped_to_json(done.left_out)})
+        return
+    typer.echo(
+        f"{gallery}: {done.encoded:,} pictures encoded, {done.found_encoded:,} by an earlier run, "
+        f"{len(done.left_out):,} left out, in {done.seconds:.1f} s"
+    )
+    print_skipped(done.left_out)
+
+
+@gallery_commands.command()
+def export(
+    gallery: Folder,
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; none: stdout.")] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or paths; else by the ending of --out.")
+    ] = None,
+    where: Where = None,
+) -> None:
+    """Everything known of the pictures besides features: CSV, JSON lines, or bare paths."""
+    from crossgraph.gallery.export import export_file, export_lines, format_of
+    from crossgraph.gallery.gallery import Gallery
+
+    opened, chosen = Gallery.open(gallery), format_of(format, out)
+    if out is None:
+        for line in export_lines(opened, format=chosen, where=where):
+            typer.echo(line)
+    else:
+        count = export_file(opened, out, format=chosen, where=where)
+        typer.echo(f"{count:,} pictures in {out}", err=True)
+
+
+@gallery_commands.command()
+def add(
+    gallery: Folder,
+    files: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    id: Annotated[
+        str | None, typer.Option("--id", help="The id, for one file; replaces the picture that has it.")
+    ] = None,
+    captions: Annotated[list[str] | None, typer.Option("--caption", help="A caption; may be given often.")] = None,
+    labels: Annotated[list[str] | None, typer.Option("--label", help="A label; may be given often.")] = None,
+    model: OtherRun = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Add or replace single pictures. A sync keeps their captions and labels."""
+    from crossgraph import verbs
+    from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
+    from crossgraph.gallery.upsert import NewPicture
+
+    if id is not None and len(files) != 1:
+        raise ConfigError(f"--id names one picture, got {len(files)} files.")
+    texts, words = tuple(captions or ()), tuple(labels or ())
+    report = verbs.open_gallery(gallery, model=model, device=device).upsert(
+        [NewPicture(file, texts, words, id) for file in files]
+    )
+    if as_json:
+        kept = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged}
+        print_json({"gallery": str(gallery), **kept, "skipped": skipped_to_json(report.skipped)})
+    else:
+        typer.echo(
+            f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
+            f"{len(report.skipped):,} skipped"
+        )
+        print_skipped(report.skipped)
+    if len(report.skipped) == len(files):
+        raise typer.Exit(1)
+
+
+@gallery_commands.command()
+def remove(
+    gallery: Folder,
+    items: Annotated[list[str] | None, typer.Argument(help="Ids or paths of pictures.")] = None,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take pictures out of the gallery; their files stay, and a sync leaves them out."""
+    from crossgraph.cli.output import print_json
+    from crossgraph.gallery.filters import rows_where
+    from crossgraph.gallery.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    names = list(items or ())
+    if where is not None:
+        snapshot = opened.snapshot()
+        names += [snapshot.item(row).id for row in rows_where(snapshot, where).tolist()]
+    elif not names:
+        raise GalleryError("name the pictures to remove, by id or path, or by --where.")
+    removed = opened.remove(names)
+    if as_json:
+        print_json({"gallery": str(gallery), "removed": [{"id": item.id, "path": str(item.path)} for item in removed]})
+    else:
+        typer.echo(f"{gallery}: {len(removed):,} removed")
+
+
+@gallery_commands.command()
+def annotate(
+    gallery: Folder,
+    file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file: one row a picture, with its id or path.")],
+    as_json: AsJson = False,
+) -> None:
+    """Set columns of your own, for --where and exports; an empty cell or null takes a value away."""
+    from crossgraph.cli.output import print_json
+    from crossgraph.gallery.annotations import read_annotations
+    from crossgraph.gallery.filters import column_kinds
+    from crossgraph.gallery.gallery import Gallery
+
+    opened = Gallery.open(gallery)
+    count = opened.annotate(read_annotations(file))
+    kinds = column_kinds(opened.snapshot())
+    own = {name: kinds[name] for name in opened.snapshot().notes.column_names}
+    if as_json:
+        print_json({"gallery": str(gallery), "annotated": count, "columns": own})
+    else:
+        listed = ", ".join(f"{name} ({kind})" for name, kind in own.items())
+        typer.echo(f"{gallery}: {count:,} pictures annotated; columns: {listed or 'none'}")
+
+
+def _count(number: int | None) -> str:
+    return "an unknown number" if number is None else f"{number:,}"
+
+
+def _when(at: object, saved: int | None) -> str:
+    return "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC, saved {saved:,} bytes"

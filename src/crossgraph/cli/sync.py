@@ -1,0 +1,106 @@
+"""`crossgraph sync`: a gallery follows its folders."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossgraph.cli.options import AsJson, Device, OtherRun
+from crossgraph.errors import ConfigError, CrossgraphError
+
+if TYPE_CHECKING:
+    from crossgraph.gallery.sync import SyncReport
+
+
+def sync(
+    gallery: Annotated[Path, typer.Argument(help="The gallery's folder.")],
+    folders: Annotated[
+        list[str] | None, typer.Argument(help="Folders or caption files; none: all that were given before.")
+    ] = None,
+    model: OtherRun = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")] = False,
+    rehash: Annotated[bool, typer.Option("--rehash", help="Read every file, whatever its size and time say.")] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Remove a folder's pictures also when none is left in it.")
+    ] = False,
+    forget: Annotated[str | None, typer.Option("--forget", help="Look at this folder no longer, and stop.")] = None,
+    watch: Annotated[float | None, typer.Option("--watch", help="Go on, every so many seconds, until Ctrl-C.")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Add new pictures, encode changed ones again, follow moved ones, drop those whose file is gone.
+
+    A second run, also after a kill, does only what is left. Several folders may share one gallery, which remembers
+    them. Skipped files are listed, and again by `crossgraph gallery stats --skipped`.
+    """
+    from crossgraph import verbs
+    from crossgraph.gallery.gallery import Gallery
+    from crossgraph.progress import Silent, choose_progress
+
+    if watch is not None and (as_json or dry_run or watch <= 0):
+        raise ConfigError("--watch takes a number of seconds above 0, and goes without --json and --dry-run.")
+    if forget is not None:
+        Gallery.open(gallery).forget(forget)
+        typer.echo(f"{gallery} looks at {forget} no longer; its pictures stay.")
+        return
+    progress = choose_progress()
+    loaded = None if model is None else verbs.load_search_model(model, device=device)
+    report = verbs.sync(
+        gallery,
+        folders or (),
+        model=loaded,
+        dry_run=dry_run,
+        rehash=rehash,
+        allow_empty=allow_empty,
+        progress=progress,
+        device=device,
+    )
+    _print(report, gallery, dry_run=dry_run, as_json=as_json)
+    if watch is None:
+        return
+    opened, last = verbs.open_gallery(gallery, model=loaded, device=device), ""
+    while True:
+        time.sleep(watch)
+        try:
+            report = opened.sync(folders or (), rehash=rehash, allow_empty=allow_empty, progress=Silent())
+            last = ""
+        except CrossgraphError as error:  # a disk that is away comes back; say it once
+            if str(error) != last:
+                typer.echo(f"error: {error}", err=True)
+            last = str(error)
+            continue
+        if report.changes:
+            _print(report, gallery, dry_run=False, as_json=False)
+
+
+def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:
+    from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
+
+    if as_json:
+        changes = [
+            {
+                "kind": change.kind,
+                "path": str(change.path),
+                "before": None if change.before is None else str(change.before),
+            }
+            for change in report.changes
+        ]
+        skipped = skipped_to_json(report.skipped)
+        print_json(
+            {"gallery": str(gallery), "dry_run": dry_run, **asdict(report), "skipped": skipped, "changes": changes}
+        )
+        return
+    would = "would be " if dry_run else ""
+    for change in report.changes if dry_run else ():
+        before = "" if change.before is None else f"{change.before} -> "
+        typer.echo(f"{change.kind:6}  {before}{change.path}")
+    typer.echo(
+        f"{gallery}: {would}{report.added:,} added, {report.updated:,} updated, {report.moved:,} moved, "
+        f"{report.removed:,} removed, {report.unchanged:,} unchanged, {len(report.skipped):,} skipped, "
+        f"in {report.seconds:.1f} s"
+    )
+    print_skipped(report.skipped)

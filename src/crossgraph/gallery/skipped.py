@@ -1,0 +1,67 @@
+"""The files that a gallery leaves out, and why: unreadable ones, and pictures that were removed by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from crossgraph.data.corpus import Skipped
+from crossgraph.errors import GalleryError
+
+FILE = "skipped.json"
+BY_HAND = "removed from the gallery by hand; `crossgraph gallery add` brings it back"
+
+
+def read_skipped(folder: Path) -> tuple[Skipped, ...]:
+    """What the last look at each folder left out. Raises `GalleryError` if the list is damaged."""
+    try:
+        rows = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return tuple(Skipped(Path(path), str(reason)) for path, reason in rows.items())
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, AttributeError) as error:
+        raise GalleryError(f"{folder / FILE} cannot be read ({error}). Delete it and sync again.") from error
+
+
+def removed_by_hand(folder: Path) -> frozenset[str]:
+    """The paths of pictures that a sync leaves out because they were removed by hand."""
+    return frozenset(str(entry.path) for entry in read_skipped(folder) if entry.reason == BY_HAND)
+
+
+def write_skipped(folder: Path, found: Sequence[Skipped], *, under: Iterable[Path], looked_at: Collection[str]) -> None:
+    """Replace what was noted of the files `under` these folders, and of those `looked_at`, by what was `found`."""
+    folders = [f"{os.path.abspath(path)}{os.sep}".replace("//", "/") for path in under]
+    rows = {
+        str(entry.path): entry.reason
+        for entry in read_skipped(folder)
+        if entry.reason == BY_HAND
+        or not (str(entry.path) in looked_at or any(str(entry.path).startswith(start) for start in folders))
+    }
+    rows |= {os.path.abspath(entry.path): entry.reason for entry in found}
+    _replace(folder, rows)
+
+
+def note_removed(folder: Path, paths: Iterable[str]) -> None:
+    """Leave these paths out from now on."""
+    rows = {str(entry.path): entry.reason for entry in read_skipped(folder)}
+    _replace(folder, rows | dict.fromkeys(paths, BY_HAND))
+
+
+def forgive(folder: Path, paths: Collection[str]) -> None:
+    """Note nothing of these paths any longer."""
+    rows = {str(entry.path): entry.reason for entry in read_skipped(folder)}
+    if any(path in rows for path in paths):
+        _replace(folder, {path: reason for path, reason in rows.items() if path not in paths})
+
+
+def _replace(folder: Path, rows: Mapping[str, str]) -> None:
+    """At once: after a kill there is the old list or the new one. Names that are not Unicode survive as escapes."""
+    draft = folder / f".{FILE}.{os.getpid()}"
+    try:
+        draft.write_text(json.dumps(dict(sorted(rows.items())), indent=1), encoding="utf-8")
+        draft.replace(folder / FILE)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error

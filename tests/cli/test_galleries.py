@@ -1,0 +1,91 @@
+"""Verbs that look after a gallery, on copies of the trained one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import Trained, call
+
+
+@pytest.fixture
+def gallery(trained: Trained, tmp_path: Path) -> Path:
+    """A gallery of ten pictures that follows its folder."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in sorted(trained.pictures.iterdir())[:10]:
+        shutil.copy(path, folder)
+    done = call("sync", tmp_path / "gallery", folder, "--model", trained.kidrr, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["added"] == 10
+    return tmp_path / "gallery"
+
+
+def test_a_folder_is_followed_and_its_gallery_looked_after(gallery: Path, trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    first, second, third = sorted(folder.iterdir())[:3]
+    first.unlink()
+    second.rename(folder / "moved.png")
+    (folder / "bad.jpg").write_text("no picture")
+    planned = call("sync", gallery, "--dry-run")
+    assert f"move    {second} -> {folder / 'moved.png'}" in planned.stdout
+    assert "would be 0 added, 0 updated, 1 moved, 1 removed, 8 unchanged, 1 skipped" in planned.stdout
+    assert "bad.jpg: not a picture" in planned.stderr
+    changes = json.loads(call("sync", gallery, "--json").stdout)["changes"]
+    assert [change["kind"] for change in changes] == ["move", "remove"]
+    told = call("gallery", "stats", gallery, "--skipped")
+    assert "kidrr" in told.stdout
+    assert "bad.jpg: not a picture" in told.stderr
+    assert json.loads(call("gallery", "stats", gallery, "--json").stdout)["rows"] == 9
+
+    notes = tmp_path / "notes.csv"
+    notes.write_text(f"path,kind,year\n{third},Airport,1999\n")
+    assert "kind (text), year (number)" in call("gallery", "annotate", gallery, notes).stdout
+    words = ("a red ball", "--gallery", gallery, "--where", "kind = 'Airport' and date > '2024-01-01'")
+    assert [row["path"] for row in json.loads(call("search", *words, "--json").stdout)["results"]] == [str(third)]
+    exported = call("gallery", "export", gallery, "--where", "year < 2000")
+    assert exported.stdout == f"{third}\n"
+    wrong = call("search", "a ball", "--gallery", gallery, "--where", "kidn = 'Airport'")
+    assert (wrong.exit_code, "Did you mean 'kind'" in wrong.stderr) == (2, True)
+
+    assert "1 removed" in call("gallery", "remove", gallery, "--where", "year < 2000").stdout
+    added = call("gallery", "add", gallery, third, "--id", "third", "--caption", "a thing", "--json")
+    assert json.loads(added.stdout)["added"] == 1
+    assert call("gallery", "optimize", gallery).exit_code == 0
+    assert call("gallery", "verify", gallery).exit_code == 0
+    (folder / "moved.png").unlink()
+    broken = call("gallery", "verify", gallery)
+    assert (broken.exit_code, "moved.png: its file is gone" in broken.stderr) == (1, True)
+
+
+def test_a_gallery_is_given_to_another_model(gallery: Path, trained: Trained) -> None:
+    refused = call("search", "a ball", "--gallery", gallery, "--model", trained.dual_encoder)
+    assert refused.exit_code == 2
+    assert f"crossgraph gallery migrate {gallery} --model RUN" in refused.stderr
+    done = call("gallery", "migrate", gallery, "--model", trained.dual_encoder)
+    assert "10 pictures encoded" in done.stdout, done.stderr
+    assert len(json.loads(call("search", "a ball", "--gallery", gallery, "--json").stdout)["results"]) == 10
+    assert call("gallery", "verify", gallery).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("gallery", "remove", "GALLERY"), "name the pictures to remove"),
+        (("gallery", "add", "GALLERY", "a.png", "b.png", "--id", "x"), "--id names one picture"),
+        (("gallery", "export", "GALLERY", "--format", "xml"), "unknown format"),
+        (("gallery", "optimize", "GALLERY", "--keep", "-1"), "at least 0 minutes"),
+        (("sync", "GALLERY", "--watch", "0"), "seconds above 0"),
+        (("sync", "GALLERY", "nowhere"), "is not there, so nothing was changed"),
+        (("sync", "elsewhere", "x"), "is not a gallery yet"),
+        (("sync", "GALLERY", "--forget", "nowhere"), "unknown folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_message(trained: Trained, words: tuple[str, ...], message: str) -> None:
+    done = call(*(trained.gallery if word == "GALLERY" else word for word in words))
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("error:") == 1
