@@ -25,9 +25,10 @@ from crossgraph.data.sources import open_corpus
 from crossgraph.gallery import trail
 from crossgraph.gallery.codes import RandomCodes
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.items import Item
 from crossgraph.gallery.model import SearchModel, Stages, encode_pictures
 from crossgraph.gallery.modes import MODES
-from crossgraph.gallery.store import Item, Store
+from crossgraph.gallery.store import Store
 from crossgraph.types import Encoded, NodeBatch
 
 STAGES = ("codes", "shortlist", "fetch", "rerank")
@@ -65,8 +66,7 @@ def fill(gallery: Gallery, model: SearchModel, data: str, split: str, size: int)
     corpus = open_corpus(data).split(split)
     real, kept, _ = encode_pictures(model, corpus.image_paths)
     paths = [corpus.image_paths[row] for row in kept]
-    manifest = gallery.manifest
-    store = Store(gallery.folder, width=manifest.width, bits=manifest.bits)
+    store = gallery.store
     write(store, real, [f"{row:016x}" for row in range(len(paths))], paths)
     generator = torch.Generator().manual_seed(0)
     coder = model.coder if isinstance(model.coder, RandomCodes) else None
