@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeModel, draw_pictures
+from fake_model import FakeHashing, FakeModel, draw_pictures
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.export import export_file, export_lines, format_of
@@ -246,3 +246,23 @@ def test_stats_of_an_empty_gallery(tmp_path: Path, dense: FakeModel) -> None:
     assert list(export_lines(empty, format="paths")) == []
     assert torch.equal(empty.snapshot().vectors, torch.empty(0, 8))
     assert isinstance(empty.snapshot().notes, pa.Table)
+
+
+def test_codes_are_looked_after_like_everything_else(tmp_path: Path, model: FakeModel, captioned: Path) -> None:
+    gallery = Gallery.create(tmp_path / "coded", FakeHashing("coded"))
+    gallery.sync([captioned])
+    assert {table.name: table.rows for table in stats(gallery).tables}["codes"] == 15
+    (captioned / "000.png").unlink()
+    (captioned / "001.png").rename(captioned / "moved.png")
+    gallery.sync()
+    optimize(gallery, keep=timedelta(0))
+    assert gallery.store.tables["codes"].count_rows() == 5 + gallery.caption_count
+    assert verify(gallery).problems == ()
+    found = gallery.search("thing", mode="fast", where="name = 'moved.png'")
+    assert [one.path.name for one in found.results] == ["moved.png"]
+    migrate(gallery, model)
+    assert len(gallery.search("thing", k=5).results) == 5
+    assert not (gallery.folder / "codes.lance").exists()
+    migrate(gallery, FakeHashing("coded", bits=24))
+    assert gallery.search("thing", k=5, mode="fast").stage == "codes"
+    assert verify(gallery).problems == ()
