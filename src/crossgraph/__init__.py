@@ -27,9 +27,11 @@ if TYPE_CHECKING:
         explain,
         index,
         load_model,
+        migrate,
         open_gallery,
         probe,
         search,
+        sync,
         train,
     )
 
@@ -43,6 +45,8 @@ __all__ = [
     "probe",
     "run_ablation",
     "index",
+    "sync",
+    "migrate",
     "search",
     "explain",
     "run_demo",
@@ -77,9 +81,11 @@ _HOMES = {
         "explain",
         "index",
         "load_model",
+        "migrate",
         "open_gallery",
         "probe",
         "search",
+        "sync",
         "train",
     ),
 }

@@ -111,7 +111,6 @@ def test_pictures_sentences_and_galleries_are_refused(run: TrainedModel, tmp_pat
 
 def test_a_gallery_takes_no_given_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Gallery, "__init__", lambda _: None)
-    monkeypatch.setattr(Gallery, "_require_model", lambda _: None)
     with pytest.raises(GalleryError, match="given features and no pictures"):
         Gallery().index(PAIRS)  # type: ignore[call-arg]
 

@@ -49,6 +49,7 @@ class Gallery(GalleryFolder):
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise GalleryError(f"{folder} is a file. A new gallery needs an empty or new folder.")
+        manifest = described(model, run)  # before anything is made: a model that reads no sentences is refused here
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -62,7 +63,6 @@ class Gallery(GalleryFolder):
                 raise GalleryError(f"{folder} holds other files. A new gallery needs an empty or new folder.")
             for name in TABLES:  # a kill while another gallery was made here
                 shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
-            manifest = described(model, run)
             Store(folder, width=manifest.width, bits=manifest.bits)
             manifest.write(folder)
         return cls(folder, manifest, model)
