@@ -1,6 +1,6 @@
 """Kill -9 at random moments of sync, upsert, delete, optimize and migrate; show that nothing acknowledged is lost.
 
-    python bench/faults/gallery_kills.py [--kills 25] [--pictures 120] [--seed 0] [--work FOLDER]
+    python bench/faults/gallery_kills.py [--kills 25] [--pictures 120] [--seed 0] [--only migrate] [--work FOLDER]
 
 A process changes a gallery and writes a line to a pipe for each thing that was acknowledged: a commit that returned.
 It is killed at a random moment, the gallery is opened again, and compared with what was acknowledged:
@@ -193,6 +193,7 @@ def main() -> None:
     options.add_argument("--kills", type=int, default=25)
     options.add_argument("--pictures", type=int, default=120)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--only", choices=KINDS, help="Kill this alone.")
     options.add_argument("--work", type=Path)
     asked = options.parse_args()
     work = asked.work or Path(tempfile.mkdtemp())
@@ -215,7 +216,7 @@ def main() -> None:
     longest = dict.fromkeys(KINDS, 4.0)
     kills = 0
     while kills < asked.kills:
-        kind = KINDS[kills % len(KINDS)]
+        kind = asked.only or KINDS[kills % len(KINDS)]
         if kind in ("sync", "remove"):
             change_folder(folder, spare, chance)
         if kind == "migrate":  # pictures whose file is gone would be a reason to refuse
