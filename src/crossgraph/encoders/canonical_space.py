@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.encoders.item_vectors import CaptionVector, PictureVector, picture_vectors
+from crossgraph.encoders.item_vectors import CaptionVector, PictureVector, picture_vectors, picture_width
 from crossgraph.layers.canonical_correlation import CanonicalCorrelation
 from crossgraph.types import Batch, ImageBatch, TextBatch
 
@@ -17,18 +17,26 @@ class CanonicalSpace(nn.Module):
 
     def __init__(
         self,
-        read: CaptionVector,
         *,
+        part_width: int,
+        whole_width: int,
+        vocabulary: int,
+        state_width: int,
+        most_words: int,
         picture: PictureVector,
-        picture_width: int,
         components: int,
         regularisation: float,
         power: float,
     ) -> None:
         super().__init__()
-        self.read, self.picture = read, picture
+        self.read = CaptionVector(vocabulary=vocabulary, state_width=state_width, most_words=most_words)
+        self.picture = picture
         self.correlate = CanonicalCorrelation(
-            picture_width, read.width, components=components, regularisation=regularisation, power=power
+            picture_width(picture, part_width=part_width, whole_width=whole_width),
+            self.read.width,
+            components=components,
+            regularisation=regularisation,
+            power=power,
         )
         self.components = self.correlate.components
 

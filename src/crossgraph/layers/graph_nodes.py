@@ -12,8 +12,10 @@ from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, NodeBatch, Text
 
 
 def gather_nodes(nodes: Float[Tensor, "n v d"], positions: Int[Tensor, "n k"]) -> Float[Tensor, "n k d"]:
-    """The nodes at `positions` of each graph."""
-    return nodes.gather(1, positions[..., None].expand(-1, -1, nodes.shape[2]))
+    """The nodes at `positions` of each graph; whole rows are copied, which is several times faster than a gather."""
+    n, v, d = nodes.shape
+    start = torch.arange(n, device=nodes.device)[:, None] * v
+    return nodes.reshape(n * v, d).index_select(0, (start + positions).flatten()).view(n, positions.shape[1], d)
 
 
 def real_first(described: NodeBatch) -> Int[Tensor, "n v"]:

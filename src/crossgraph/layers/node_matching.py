@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
+from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
 
 
@@ -84,12 +85,12 @@ class LateInteraction(nn.Module):
                 continue
             chosen = (~of_kind).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
             real = of_kind.gather(1, chosen)
-            likeness = _rows_of(regions, chosen) @ words[rows, places].T
+            likeness = gather_nodes(regions, chosen) @ words[rows, places].T
             if self.trust is not None and kind != OBJECT:
                 ends, told = image_nodes.ends.gather(1, chosen[..., None].expand(-1, -1, 2)), text_nodes.ends
                 for end in (0, 1):
                     cosines = regions[:, : int(ends.max()) + 1] @ words[rows, told[rows, places, end]].T
-                    likeness = likeness + self.trust / 2 * _rows_of(cosines, ends[..., end])
+                    likeness = likeness + self.trust / 2 * gather_nodes(cosines, ends[..., end])
             best = likeness.masked_fill(~real[..., None], torch.finfo(likeness.dtype).min).amax(dim=1)
             found = found.index_copy(1, rows * w + places, best * real.any(dim=1)[:, None])
         return self.combined(images.embedding @ texts.embedding.T, found.view(n, m, w), self.weights(texts))
@@ -110,10 +111,3 @@ class LateInteraction(nn.Module):
 
 def _no_relations(nodes: NodeBatch) -> Bool[Tensor, "n v"]:
     return nodes.mask & (nodes.kinds != RELATION)
-
-
-def _rows_of(values: Float[Tensor, "n v x"], positions: Int[Tensor, "n k"]) -> Float[Tensor, "n k x"]:
-    """The rows at `positions` of each item; whole rows are copied, which is several times faster than a gather."""
-    n, v, x = values.shape
-    start = torch.arange(n, device=values.device)[:, None] * v
-    return values.reshape(n * v, x).index_select(0, (start + positions).flatten()).view(n, positions.shape[1], x)

@@ -23,7 +23,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from crossgraph.encoders.canonical_space import CanonicalSpace
-from crossgraph.encoders.item_vectors import CaptionVector, PictureVector, picture_width
+from crossgraph.encoders.item_vectors import PictureVector
 from crossgraph.methods.contract import ClosedForm, InputSizes, MethodConfig
 from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
 
@@ -60,9 +60,9 @@ class Cca(ClosedForm):
         super().__init__(config, sizes)
         self.config = config
         self.space = CanonicalSpace(
-            CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width, most_words=config.most_words),
+            **sizes.of_items(),
+            most_words=config.most_words,
             picture=config.picture,
-            picture_width=picture_width(config.picture, part_width=sizes.part_width, whole_width=sizes.whole_width),
             components=config.components,
             regularisation=config.regularisation,
             power=config.power,

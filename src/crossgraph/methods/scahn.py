@@ -33,14 +33,21 @@ from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
 from crossgraph.layers.code_encoder import CodeEncoder
 from crossgraph.layers.code_judges import CodeJudges
-from crossgraph.layers.hash_head import CODE_LENGTHS, code_cosines, encoded_code, paired_code_cosines
+from crossgraph.layers.hash_head import CODE_LENGTHS, encoded_code
 from crossgraph.layers.label_contrast import LabelContrast
 from crossgraph.layers.label_network import LabelNetwork
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.layers.transformer import PartTransformer
 from crossgraph.losses.label_triplet import label_triplet_loss
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss
-from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig, ParameterGroup, TrainingSet
+from crossgraph.methods.contract import (
+    CosineMethod,
+    HeadedConfig,
+    InputSizes,
+    MethodConfig,
+    ParameterGroup,
+    TrainingSet,
+)
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 MEDIA = ("image", "text")
@@ -100,12 +107,11 @@ class ScahnConfig(HeadedConfig):
         return {**RELEASED, **settings} if released else settings
 
 
-class Scahn(Method):
+class Scahn(CosineMethod):
     """Two encoders of binary codes, Hamming distance as score."""
 
     name: ClassVar[str] = "scahn"
     config_type: ClassVar[type[MethodConfig]] = ScahnConfig
-    reranks: ClassVar[bool] = False
     reads_labels: ClassVar[bool] = True
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "no-label-graph": {"label_graph": False},
@@ -194,14 +200,6 @@ class Scahn(Method):
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """The packed code of each caption, and its bits as a unit vector."""
         return encoded_code(self.text.hash(self._text_features(texts)))
-
-    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """1 - 2 (Hamming distance) / bits of every picture with every caption."""
-        return code_cosines(images.embedding, texts.embedding)
-
-    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
-        """The same, row by row."""
-        return paired_code_cosines(images.embedding, texts.embedding)
 
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Everything but the discriminators, then the discriminators."""

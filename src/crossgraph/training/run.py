@@ -93,7 +93,8 @@ def train_run(
         by=config.training.select_by,
     )
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
-    manifest = _manifest(config, source, material, held_out, image_encoder, text_encoder, helper)
+    known = training_set(material, text_encoder) if method_type(config.method).reads_labels else None
+    manifest = _manifest(config, source, material, held_out, image_encoder, text_encoder, helper, known)
     manifest["data"]["validation_split"] = selection
     if vocabulary is not None or method_type(config.method).reads_labels:
         manifest["labels"] = describe_labels(corpus, vocabulary)
@@ -101,8 +102,8 @@ def train_run(
         manifest["parser"] = parser.fingerprint
     torch.manual_seed(config.training.seed)
     method = build_method(config.method, config.model, InputSizes.model_validate(manifest["sizes"]))
-    if method.reads_labels:
-        method.learn(training_set(material, text_encoder))
+    if known is not None:
+        method.learn(known)
     manifest["parameters"] = sum(parameter.numel() for parameter in method.parameters())
     trainer = Trainer(
         method,
@@ -223,19 +224,19 @@ def _manifest(
     image_encoder: ImageEncoder,
     text_encoder: TextEncoder,
     helper: TrainedModel | None,
+    known: TrainingSet | None,
 ) -> dict[str, Any]:
     """What decides the outcome of a run: a run may be resumed only where all of this is the same.
 
     `corpus` is the whole corpus as it was given, before labels were derived.
     """
-    reads_labels = method_type(config.method).reads_labels
     sizes = InputSizes(
         part_width=image_encoder.part_width,
         whole_width=image_encoder.whole_width,
         vocabulary=text_encoder.vocabulary_size,
         state_width=text_encoder.state_width,
-        labels=len(material.corpus.label_names) if reads_labels else 0,
-        label_width=label_vectors(material.corpus.label_names, text_encoder).shape[1] if reads_labels else 0,
+        labels=0 if known is None else len(known.label_names),
+        label_width=0 if known is None else known.label_vectors.shape[1],
     )
     skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
     return {
