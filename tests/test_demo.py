@@ -89,6 +89,13 @@ def test_the_picture_a_sentence_was_written_for_and_its_twin_are_marked(result: 
         assert len(answer.notes) == len(answer.results) <= demo.ANSWERS
 
 
+def test_pictures_are_found_by_what_they_show_and_not_by_their_captions(result: DemoResult) -> None:
+    for answer in result.answers:
+        assert [found.match for found in answer.results] == ["semantic"] * len(answer.results)
+        scores = [found.score for found in answer.results]
+        assert scores == sorted(scores, reverse=True)
+
+
 def test_a_second_demo_keeps_what_is_trained(
     result: DemoResult, configs: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

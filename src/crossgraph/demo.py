@@ -139,8 +139,8 @@ def _train(name: str, corpus: Corpus, out: Path, *, shortlist: Path | None, prog
 
 
 def _answer(gallery: Gallery, corpus: Corpus, caption: int) -> Answer:
-    """What the gallery answers to one caption of the corpus."""
-    found = gallery.search(corpus.captions[caption], k=ANSWERS, shortlist=CANDIDATES)
+    """What the gallery answers to one caption of the corpus, whose words it knows: only what is seen may count."""
+    found = gallery.search(corpus.captions[caption], k=ANSWERS, shortlist=CANDIDATES, exact=False)
     own = int(corpus.caption_image[caption])
     groups = corpus.twin_group
     twins = (
