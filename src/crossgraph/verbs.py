@@ -12,8 +12,7 @@ from PIL import Image
 from crossgraph.config import RunConfig
 from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.feature_cache import cache_root
-from crossgraph.data.features import FeatureCache
+from crossgraph.data.feature_cache import FeatureCache, cache_root
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, GalleryError

@@ -14,9 +14,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from crossgraph.data.feature_cache import RecordStore, write_whole
-from crossgraph.data.features import FeatureCache, extract_image_features, extract_text_features
+from crossgraph.data.feature_cache import FeatureCache, RecordStore, write_whole
+from crossgraph.data.image_features import extract_image_features
 from crossgraph.data.text import Vocabulary, tokenize
+from crossgraph.data.text_features import extract_text_features
 from crossgraph.encoders.catalogue import build_image_encoder
 from crossgraph.encoders.image import ImageEncoder, ImageFeatures
 from crossgraph.encoders.text import TextEncoder, TextFeatures

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from crossgraph.data.features import FeatureCache, extract_image_features
+from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.graph_files import write_graphs
+from crossgraph.data.image_features import extract_image_features
 from crossgraph.data.regions import SuppliedRegions, mirrored_boxes
 from crossgraph.encoders.catalogue import build_image_encoder
 from crossgraph.encoders.image import ImageEncoder

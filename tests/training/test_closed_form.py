@@ -9,7 +9,7 @@ from fake_encoder import ColourEncoder
 from fake_material import MODELS, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
-from crossgraph.data.features import FeatureCache
+from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.matrices_demo import draw_matrices
 from crossgraph.data.scenes import draw_scenes
 from crossgraph.methods.cca import Cca

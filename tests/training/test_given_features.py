@@ -13,7 +13,7 @@ from PIL import Image
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.features import FeatureCache
+from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.given_features import GivenFeatures
 from crossgraph.data.given_tables import given_image_table, given_text_table
 from crossgraph.data.matrices_demo import draw_matrices

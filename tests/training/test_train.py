@@ -16,7 +16,7 @@ from fake_material import MODELS, Watcher, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.features import FeatureCache
+from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.scenes import draw_scenes
 from crossgraph.errors import ConfigError, DataError, ImageError, ModelError
 from crossgraph.methods.dual_encoder import DualEncoder

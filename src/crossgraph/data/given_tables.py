@@ -7,8 +7,9 @@ from jaxtyping import Float32
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import Array
-from crossgraph.data.features import ImageTable, TextTable
 from crossgraph.data.given_features import GivenFeatures
+from crossgraph.data.image_features import ImageTable
+from crossgraph.data.text_features import TextTable
 from crossgraph.encoders.text import TextFeatures
 from crossgraph.errors import DataError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.features import FeatureCache
+from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.calibrate import Calibration, fit, with_reliability
 from crossgraph.gallery.calibration_pairs import (

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.features import FeatureCache, extract_text_features
+from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.text_features import extract_text_features
 from crossgraph.encoders.transformer_text import TransformerTextEncoder
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.calibrate import Evidence, sample_rows
