@@ -101,7 +101,7 @@ def test_a_second_demo_keeps_what_is_trained(
 ) -> None:
     monkeypatch.setattr(demo, "CONFIGS", configs)
     monkeypatch.setenv("CROSSGRAPH_CACHE", str(out.parent / "cache"))
-    weights = out / "runs" / "kidrr" / "weights.safetensors"
+    weights = out / "runs" / demo.RERANKER / "weights.safetensors"
     before = weights.stat().st_mtime_ns
     again = run_demo(out, scenes=SCENES)
     assert weights.stat().st_mtime_ns == before

@@ -32,7 +32,7 @@ from crossgraph.verbs import evaluate, explain, index, train
 
 MARKER = "demo.json"
 CONFIGS = Path(__file__).parent / "demo_configs"
-SHORTLIST, RERANKER = "dual_encoder", "kidrr"
+SHORTLIST, RERANKER = "dual_encoder", "racg"
 CANDIDATES = 50
 """How many candidates of the shortlist are re-ranked."""
 QUESTIONS, ANSWERS = 3, 5
@@ -65,7 +65,7 @@ class DemoResult:
     def table(self) -> Table:
         """For a terminal."""
         table = Table(title="Test split", caption=self.reranked.text(), caption_justify="left")
-        for heading in ("", "dual encoder alone", f"KIDRR on its top {CANDIDATES}"):
+        for heading in ("", "dual encoder alone", f"{RERANKER.upper()} on its top {CANDIDATES}"):
             table.add_column(heading, justify="right" if heading else "left")
         for row in self.rows():
             table.add_row(*row)

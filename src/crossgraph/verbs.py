@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -299,23 +300,20 @@ def sync(
 ) -> SyncReport:
     """Make a gallery hold what `folders` hold, by default all it was given before; it is made if need be.
 
-    Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none.
+    Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none, and one of a
+    gallery that is not there yet leaves nothing behind.
     """
     if Gallery.exists(gallery) and dry_run and model is None:
         opened = Gallery.open(gallery)
     elif Gallery.exists(gallery):
         opened = open_gallery(gallery, model=model, device=device)
-    elif model is None or dry_run:
-        raise GalleryError(
-            f"{gallery} is not a gallery yet. "
-            + (
-                "A dry run compares with one that is there."
-                if dry_run
-                else "Name the run to encode with (--model RUN)."
-            )
-        )
+    elif model is None:
+        raise GalleryError(f"{gallery} is not a gallery yet. Name the run to encode with (--model RUN).")
     else:
         loaded = load_search_model(model, device=device) if isinstance(model, (Path, str)) else model
+        if dry_run:
+            with tempfile.TemporaryDirectory() as nowhere:
+                return Gallery.create(Path(nowhere) / "gallery", loaded).sync(folders, dry_run=True, progress=progress)
         opened = Gallery.create(gallery, loaded, run=str(loaded.run.resolve()))
     return opened.sync(folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, progress=progress)
 

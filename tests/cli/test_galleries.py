@@ -24,6 +24,13 @@ def gallery(trained: Trained, tmp_path: Path) -> Path:
     return tmp_path / "gallery"
 
 
+def test_a_dry_run_of_a_new_gallery_says_what_would_be_and_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
+    planned = call("sync", tmp_path / "gallery", trained.pictures, "--model", trained.kidrr, "--dry-run")
+    assert planned.exit_code == 0, planned.stderr
+    assert f"would be {len(list(trained.pictures.iterdir()))} added" in planned.stdout
+    assert not (tmp_path / "gallery").exists()
+
+
 def test_a_folder_is_followed_and_its_gallery_looked_after(gallery: Path, trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     first, second, third = sorted(folder.iterdir())[:3]

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,20 @@ def test_one_search_leaves_nothing_behind_for_the_next(gallery: Gallery, picture
     before = names(gallery.search(SENTENCE, k=12))
     gallery.search(ItemQuery(pictures / "001.png"), k=1, shortlist=1)
     assert names(gallery.search(SENTENCE, k=12)) == before
+
+
+def test_a_picture_goes_by_the_end_of_its_path_where_only_one_ends_so(
+    gallery: Gallery, pictures: Path, tmp_path: Path
+) -> None:
+    assert gallery.item("001.png").path == pictures / "001.png"
+    assert gallery.item(f"{pictures.name}/001.png").path == pictures / "001.png"
+    with pytest.raises(GalleryError, match=r"no picture of the gallery has the id or path '01\.png'"):
+        gallery.item("01.png")
+    (tmp_path / "more").mkdir()
+    shutil.copy(pictures / "001.png", tmp_path / "more")
+    gallery.index(tmp_path / "more")
+    with pytest.raises(GalleryError, match=r"'001\.png' fits several pictures: .*Give the path or the id"):
+        gallery.item("001.png")
 
 
 def test_queries_that_cannot_be_answered_are_refused(gallery: Gallery, tmp_path: Path, model: FakeModel) -> None:

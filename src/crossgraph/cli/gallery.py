@@ -103,7 +103,8 @@ def optimize(
     if as_json:
         print_json({"gallery": str(gallery), "bytes_before": before, "bytes_after": after})
     else:
-        typer.echo(f"{gallery}: {before:,} bytes before, {after:,} after")
+        until = f"; old versions stay for {keep:g} minutes, run it again after that" if after > before else ""
+        typer.echo(f"{gallery}: {before:,} bytes before, {after:,} after{until}")
 
 
 @gallery_commands.command()
@@ -248,4 +249,6 @@ def _count(number: int | None) -> str:
 
 
 def _when(at: object, saved: int | None) -> str:
-    return "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC, saved {saved:,} bytes"
+    if at is None:
+        return "never"
+    return f"{at:%Y-%m-%d %H:%M} UTC" + (f", saved {saved:,} bytes" if saved and saved > 0 else "")

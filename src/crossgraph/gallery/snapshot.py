@@ -57,12 +57,23 @@ def as_item(values: dict[str, Any]) -> Item:
 
 
 def find_row(snapshot: Snapshot, name: str | Path) -> int:
-    """The row of the picture with this id or path. Raises `GalleryError` if there is none."""
+    """The row of the picture with this id or path, or else of the only one whose path ends so: `beach.jpg`.
+
+    Raises `GalleryError` if there is none, or if the end of a path fits several.
+    """
     row = snapshot.row(str(name))
     row = snapshot.row(os.path.abspath(name), column="path") if row is None else row
-    if row is None:
+    if row is not None:
+        return row
+    fits = pc.ends_with(snapshot.items["path"], f"/{name}")
+    rows: list[int] = pc.indices_nonzero(fits).to_pylist()
+    if len(rows) > 1:
+        paths = [str(snapshot.item(row).path) for row in rows[:3]]
+        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+        raise GalleryError(f"{str(name)!r} fits several pictures: {', '.join(paths)}{more}. Give the path or the id.")
+    if not rows:
         raise GalleryError(f"no picture of the gallery has the id or path {str(name)!r}. Index it first.")
-    return row
+    return rows[0]
 
 
 def bearers_of(items: pa.Table) -> dict[str, int]:
