@@ -16,11 +16,11 @@ import torch
 
 from crossgraph import verbs
 from crossgraph.data.sources import open_corpus
-from crossgraph.gallery.calibrate import Calibration
-from crossgraph.gallery.calibration import MOST_QUERIES, half_pairs, halves
-from crossgraph.gallery.calibration_pairs import EncodedCorpus, calibration_pairs, encode_corpus
-from crossgraph.gallery.model import SearchModel, Stages, encode_pictures
-from crossgraph.gallery.modes import MODES
+from crossgraph.gallery.calibration.fit import MOST_QUERIES, half_pairs, halves
+from crossgraph.gallery.calibration.pairs import EncodedCorpus, calibration_pairs, encode_corpus
+from crossgraph.gallery.search.verdicts import Calibration
+from crossgraph.gallery.stages.model import SearchModel, Stages, encode_pictures
+from crossgraph.gallery.stages.modes import MODES
 from crossgraph.types import stack_encoded
 
 

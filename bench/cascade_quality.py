@@ -23,10 +23,10 @@ import torch
 from crossgraph import verbs
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
-from crossgraph.gallery import trail
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.modes import MODES
-from crossgraph.gallery.results import SearchResults
+from crossgraph.gallery.search import trail
+from crossgraph.gallery.search.results import SearchResults
+from crossgraph.gallery.stages.modes import MODES
 from crossgraph.progress import choose_progress
 
 RANKS = (1, 5, 10)

@@ -22,13 +22,13 @@ import torch
 
 from crossgraph import verbs
 from crossgraph.data.sources import open_corpus
-from crossgraph.gallery import trail
-from crossgraph.gallery.codes import RandomCodes
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.items import Item
-from crossgraph.gallery.model import SearchModel, Stages, encode_pictures
-from crossgraph.gallery.modes import MODES
-from crossgraph.gallery.store import Store
+from crossgraph.gallery.search import trail
+from crossgraph.gallery.stages.codes import RandomCodes
+from crossgraph.gallery.stages.model import SearchModel, Stages, encode_pictures
+from crossgraph.gallery.stages.modes import MODES
+from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.store import Store
 from crossgraph.types import Encoded, NodeBatch
 
 STAGES = ("codes", "shortlist", "fetch", "rerank")

@@ -32,6 +32,13 @@ LAYERS = (
     ("cli", "__init__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+GALLERY = (
+    ("tables", "stages"),
+    ("search",),
+    ("calibration", "explanations", "changes"),
+    ("folder", "gallery"),
+    ("upkeep",),
+)
 MODULES = sorted(SOURCE.rglob("*.py"))
 CONFIGS = sorted([*SOURCE.rglob("*.toml"), *(ROOT / "configs").rglob("*.toml")])
 
@@ -63,6 +70,17 @@ def test_imports_never_point_up(path: Path) -> None:
     for imported in imported_modules(path):
         below = imported.split(".")[0]
         assert LEVEL[below] <= LEVEL[own], f"{module_name(path)} imports {imported}, which stands above it"
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "gallery").rglob("*.py")), ids=module_name)
+def test_inside_the_gallery_imports_never_point_up_either(path: Path) -> None:
+    level = {f"gallery.{name}": level for level, names in enumerate(GALLERY) for name in names}
+    own = ".".join(module_name(path).split(".")[:2])
+    if own == "gallery":
+        return
+    for imported in imported_modules(path):
+        below = ".".join(imported.split(".")[:2])
+        assert level.get(below, 0) <= level[own], f"{module_name(path)} imports {imported}, which stands above it"
 
 
 @pytest.mark.parametrize("path", sorted((SOURCE / "methods").glob("*.py")), ids=module_name)

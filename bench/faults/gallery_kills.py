@@ -55,10 +55,10 @@ def train(work: Path, pictures: int) -> dict[str, Path]:
 def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
     """Change the gallery until killed or done; every acknowledgement is a line on stdout."""
     from crossgraph import verbs
-    from crossgraph.gallery.migrate import migrate
-    from crossgraph.gallery.store import Store
-    from crossgraph.gallery.upkeep import optimize
-    from crossgraph.gallery.upsert import NewPicture
+    from crossgraph.gallery.changes.upsert import NewPicture
+    from crossgraph.gallery.tables.store import Store
+    from crossgraph.gallery.upkeep.health import optimize
+    from crossgraph.gallery.upkeep.migrate import migrate
 
     def say(**line: object) -> None:
         os.write(1, (json.dumps(line) + "\n").encode())
@@ -149,8 +149,8 @@ def change_folder(folder: Path, spare: Sequence[Path], chance: random.Random) ->
 def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[str, int]:
     """Open the gallery anew, compare, verify, search; `between` kills, what is there now is what is expected."""
     from crossgraph import verbs
-    from crossgraph.gallery.query import ItemQuery
-    from crossgraph.gallery.upkeep import verify
+    from crossgraph.gallery.search.query import ItemQuery
+    from crossgraph.gallery.upkeep.health import verify
 
     opened = verbs.open_gallery(gallery)
     items = opened.snapshot().items.select(["id", "digest", "path"]).to_pylist()

@@ -179,7 +179,7 @@ def errors_of(done: subprocess.CompletedProcess[str]) -> str:
 def hostile(work: Path, folder: Path, run: Path, pictures: int) -> int:
     """Part 1."""
     from crossgraph.gallery.gallery import Gallery
-    from crossgraph.gallery.skipped import read_skipped
+    from crossgraph.gallery.tables.skipped import read_skipped
 
     readable, unreadable = draw_hostile(folder / "hostile")
     done = crossgraph("sync", work / "gallery", folder, "--model", run)

@@ -32,7 +32,7 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
     """Search until the time is up."""
     from crossgraph import verbs
     from crossgraph.errors import GalleryError
-    from crossgraph.gallery.query import ItemQuery, Query, TextQuery
+    from crossgraph.gallery.search.query import ItemQuery, Query, TextQuery
 
     opened, chance = verbs.open_gallery(gallery), random.Random(seed)
     searches, errors, milliseconds, versions, until = 0, [], [], set(), time.time() + seconds
@@ -69,8 +69,8 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
 def write(gallery: Path, folder: Path, scenes: Path, seconds: float) -> dict[str, object]:
     """Change the gallery until the time is up."""
     from crossgraph import verbs
-    from crossgraph.gallery.upkeep import optimize
-    from crossgraph.gallery.upsert import NewPicture
+    from crossgraph.gallery.changes.upsert import NewPicture
+    from crossgraph.gallery.upkeep.health import optimize
 
     opened, chance, spare = verbs.open_gallery(gallery), random.Random(0), sorted(scenes.iterdir())
     done = dict.fromkeys(("sync", "upsert", "remove", "annotate", "optimize"), 0)
@@ -116,7 +116,7 @@ def main() -> None:
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
     made = train(work, asked.pictures)
     from crossgraph import verbs
-    from crossgraph.gallery.upkeep import verify
+    from crossgraph.gallery.upkeep.health import verify
 
     gallery, folder = work / "shared-gallery", work / "shared-folder"
     shutil.rmtree(gallery, ignore_errors=True)

@@ -24,7 +24,7 @@ from crossgraph.data.scenes import draw_scenes
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.report import EvaluationReport
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.results import SearchResult
+from crossgraph.gallery.search.results import SearchResult
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST
 from crossgraph.training.model import TrainedModel

@@ -25,17 +25,17 @@ from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
 from crossgraph.evaluation.two_stage import two_stage
-from crossgraph.gallery.calibrate import Calibration
-from crossgraph.gallery.calibration import calibrate_model
-from crossgraph.gallery.cascade_model import CascadeModel, is_cascade
-from crossgraph.gallery.code_match import explain_pair
-from crossgraph.gallery.explain import draw_alignment
+from crossgraph.gallery.calibration.fit import calibrate_model
+from crossgraph.gallery.changes.sync import SyncReport
+from crossgraph.gallery.explanations.code_match import explain_pair
+from crossgraph.gallery.explanations.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.migrate import Migration
-from crossgraph.gallery.migrate import migrate as migrate_gallery
-from crossgraph.gallery.model import SearchModel
-from crossgraph.gallery.results import SearchResults, Stage
-from crossgraph.gallery.sync import SyncReport
+from crossgraph.gallery.search.results import SearchResults, Stage
+from crossgraph.gallery.search.verdicts import Calibration
+from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
+from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.upkeep.migrate import Migration
+from crossgraph.gallery.upkeep.migrate import migrate as migrate_gallery
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
@@ -362,7 +362,7 @@ def calibrate(
 ) -> dict[Stage, Calibration]:
     """Fit when a search of `model`, a run or a cascade, found something good, and write that into its manifest.
 
-    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration`.
+    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration.fit`.
     """
     corpus = (open_corpus(data) if isinstance(data, (Path, str)) else data).split(split)
     loaded = load_search_model(model)

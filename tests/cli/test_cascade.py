@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crossgraph.gallery.cascade_model import CascadeManifest
+from crossgraph.gallery.stages.cascade_model import CascadeManifest
 
 from .conftest import DATA, Trained, call
 
@@ -112,7 +112,7 @@ def test_a_calibration_needs_more_pictures_than_a_few(cascade: Path) -> None:
 def test_a_calibration_is_stored_with_the_model_and_speaks_in_searches(
     cascade: Path, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossgraph.gallery.calibration_pairs.FEWEST", 1)
+    monkeypatch.setattr("crossgraph.gallery.calibration.pairs.FEWEST", 1)
     calibrated = tmp_path / "calibrated"
     shutil.copytree(cascade, calibrated)
     found = json.loads(call("calibrate", calibrated, "--data", DATA, "--split", "train", "--json").stdout)

@@ -12,7 +12,7 @@ from PIL import Image
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.codes import packed
+from crossgraph.gallery.stages.codes import packed
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch, stack_encoded

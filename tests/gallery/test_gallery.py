@@ -13,9 +13,9 @@ from fake_model import FakeModel, draw_pictures
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import CrossgraphError, GalleryError
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.manifest import Manifest
-from crossgraph.gallery.query import ImageQuery
-from crossgraph.gallery.store import Store
+from crossgraph.gallery.search.query import ImageQuery
+from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.tables.store import Store
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Copy trained runs into one folder that serves wherever a run does. Each stage may be left out."""
-    from crossgraph.gallery.cascade_model import build_cascade
+    from crossgraph.gallery.stages.cascade_model import build_cascade
     from crossgraph.verbs import default_cache
 
     build_cascade(out, cache=default_cache(), codes=codes, dense=dense, rerank=rerank, blend=blend)
@@ -39,8 +39,8 @@ def show(cascade: CascadeFolder, as_json: AsJson = False) -> None:
 
 def _print(folder: Path, *, as_json: bool) -> None:
     from crossgraph.cli.output import facts_table, print_json, print_rich
-    from crossgraph.gallery.cascade_model import CascadeManifest, Planes
-    from crossgraph.gallery.modes import MODES
+    from crossgraph.gallery.stages.cascade_model import CascadeManifest, Planes
+    from crossgraph.gallery.stages.modes import MODES
 
     manifest = CascadeManifest.read(folder)
     if as_json:

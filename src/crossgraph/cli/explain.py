@@ -27,7 +27,7 @@ def explain(
     """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery.explain import alignment_to_json
+    from crossgraph.gallery.explanations.explain import alignment_to_json
 
     if out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{out}: the ending says no picture format; use one of {', '.join(ENDINGS)}.")

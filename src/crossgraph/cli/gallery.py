@@ -25,11 +25,11 @@ def stats(
 ) -> None:
     """Rows, bytes, fragments, model, folders, duplicates, last compaction."""
     from crossgraph.cli.output import facts_table, print_json, print_rich, print_skipped, skipped_to_json
-    from crossgraph.gallery import upkeep
     from crossgraph.gallery.gallery import Gallery
-    from crossgraph.gallery.skipped import read_skipped
+    from crossgraph.gallery.tables.skipped import read_skipped
+    from crossgraph.gallery.upkeep import health
 
-    found = upkeep.stats(Gallery.open(gallery))
+    found = health.stats(Gallery.open(gallery))
     left_out = read_skipped(gallery)
     if as_json:
         at = None if found.optimized_at is None else found.optimized_at.isoformat()
@@ -68,11 +68,11 @@ def verify(
 ) -> None:
     """Prove that every picture is found and every feature is finite and there; exits with 1 if anything is wrong."""
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery import upkeep
     from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.upkeep import health
     from crossgraph.progress import choose_progress
 
-    found = upkeep.verify(Gallery.open(gallery), rehash=rehash, progress=choose_progress())
+    found = health.verify(Gallery.open(gallery), rehash=rehash, progress=choose_progress())
     if as_json:
         print_json(asdict(found))
     else:
@@ -94,12 +94,12 @@ def optimize(
 ) -> None:
     """Compact the tables, and note when that was and what it saved."""
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery import upkeep
     from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.upkeep import health
 
     if keep < 0:
         raise ConfigError(f"--keep must be at least 0 minutes, got {keep}.")
-    before, after = upkeep.optimize(Gallery.open(gallery), keep=timedelta(minutes=keep))
+    before, after = health.optimize(Gallery.open(gallery), keep=timedelta(minutes=keep))
     if as_json:
         print_json({"gallery": str(gallery), "bytes_before": before, "bytes_after": after})
     else:
@@ -146,8 +146,8 @@ def export(
     where: Where = None,
 ) -> None:
     """Everything known of the pictures besides features: CSV, JSON lines, or bare paths."""
-    from crossgraph.gallery.export import export_file, export_lines, format_of
     from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 
     opened, chosen = Gallery.open(gallery), format_of(format, out)
     if out is None:
@@ -174,7 +174,7 @@ def add(
     """Add or replace single pictures. A sync keeps their captions and labels."""
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
-    from crossgraph.gallery.upsert import NewPicture
+    from crossgraph.gallery.changes.upsert import NewPicture
 
     if id is not None and len(files) != 1:
         raise ConfigError(f"--id names one picture, got {len(files)} files.")
@@ -204,8 +204,8 @@ def remove(
 ) -> None:
     """Take pictures out of the gallery; their files stay, and a sync leaves them out."""
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery.filters import rows_where
     from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.search.filters import rows_where
 
     opened = Gallery.open(gallery)
     names = list(items or ())
@@ -229,9 +229,9 @@ def annotate(
 ) -> None:
     """Set columns of your own, for --where and exports; an empty cell or null takes a value away."""
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery.annotations import read_annotations
-    from crossgraph.gallery.filters import column_kinds
+    from crossgraph.gallery.changes.annotations import read_annotations
     from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.search.filters import column_kinds
 
     opened = Gallery.open(gallery)
     count = opened.annotate(read_annotations(file))

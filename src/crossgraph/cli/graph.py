@@ -39,7 +39,7 @@ def graph(
     from crossgraph.cli.output import print_json
     from crossgraph.data.graph_files import graph_to_json
     from crossgraph.data.images import read_image
-    from crossgraph.gallery.draw_graph import draw_graph
+    from crossgraph.gallery.explanations.draw_graph import draw_graph
 
     if out is not None and out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{out}: the ending says no picture format; use one of {', '.join(ENDINGS)}.")

@@ -11,8 +11,8 @@ from crossgraph.cli.options import AsJson, Device, GalleryFolder, OtherRun, Wher
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
-    from crossgraph.gallery.query import Query
-    from crossgraph.gallery.results import SearchResult, SearchResults
+    from crossgraph.gallery.search.query import Query
+    from crossgraph.gallery.search.results import SearchResult, SearchResults
 
 
 def search(
@@ -62,7 +62,7 @@ def search(
     """Print the best answers with rank, score, place in the shortlist, and path."""
     from crossgraph import verbs
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery.query import Feedback
+    from crossgraph.gallery.search.query import Feedback
 
     if as_json + as_csv + paths > 1:
         raise ConfigError("give one of --json, --csv and --paths.")
@@ -94,7 +94,7 @@ def search(
 
 
 def _query(words: list[str], image: Path | None, item: str | None) -> Query:
-    from crossgraph.gallery.query import ImageQuery, ItemQuery, parse_query
+    from crossgraph.gallery.search.query import ImageQuery, ItemQuery, parse_query
 
     if sum((bool(words), image is not None, item is not None)) != 1:
         raise ConfigError("give exactly one query: a sentence, --image FILE, or --item ID_OR_PATH.")

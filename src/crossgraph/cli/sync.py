@@ -13,7 +13,7 @@ from crossgraph.cli.options import AsJson, Device, OtherRun
 from crossgraph.errors import ConfigError, CrossgraphError
 
 if TYPE_CHECKING:
-    from crossgraph.gallery.sync import SyncReport
+    from crossgraph.gallery.changes.sync import SyncReport
 
 
 def sync(

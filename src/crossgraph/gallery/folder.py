@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.manifest import FILE, Manifest
-from crossgraph.gallery.mirror import Mirror
-from crossgraph.gallery.model import SearchModel, code_bits, encode_sentences
-from crossgraph.gallery.snapshot import Snapshot
-from crossgraph.gallery.store import Store
+from crossgraph.gallery.search.mirror import Mirror
+from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_sentences
+from crossgraph.gallery.tables.manifest import FILE, Manifest
+from crossgraph.gallery.tables.snapshot import Snapshot
+from crossgraph.gallery.tables.store import Store
 
 
 class GalleryFolder:

@@ -13,22 +13,22 @@ from torch import Tensor
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import GalleryError, unknown_name
-from crossgraph.gallery.cascade import Cascade, Request, restricted
-from crossgraph.gallery.filters import BUILT_IN
+from crossgraph.gallery.changes.sources import open_sources
+from crossgraph.gallery.changes.sync import Sync, SyncReport, pictures_of
+from crossgraph.gallery.changes.upsert import NewPicture, upsert
 from crossgraph.gallery.folder import GalleryFolder, described, require_same_model
-from crossgraph.gallery.items import Item
-from crossgraph.gallery.manifest import Manifest
-from crossgraph.gallery.model import SearchModel
-from crossgraph.gallery.modes import DEFAULT, choose_mode
-from crossgraph.gallery.notes import Value, checked_name
-from crossgraph.gallery.query import Feedback, ImageQuery, Query, TextQuery
-from crossgraph.gallery.results import SearchResults, Sort, Target
-from crossgraph.gallery.skipped import note_removed, write_skipped
-from crossgraph.gallery.snapshot import find_row
-from crossgraph.gallery.sources import open_sources
-from crossgraph.gallery.store import TABLES, ReplacedError, Store, writing
-from crossgraph.gallery.sync import Sync, SyncReport, pictures_of
-from crossgraph.gallery.upsert import NewPicture, upsert
+from crossgraph.gallery.search.cascade import Cascade, Request, restricted
+from crossgraph.gallery.search.filters import BUILT_IN
+from crossgraph.gallery.search.query import Feedback, ImageQuery, Query, TextQuery
+from crossgraph.gallery.search.results import SearchResults, Sort, Target
+from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.stages.modes import DEFAULT, choose_mode
+from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.tables.notes import Value, checked_name
+from crossgraph.gallery.tables.skipped import note_removed, write_skipped
+from crossgraph.gallery.tables.snapshot import find_row
+from crossgraph.gallery.tables.store import TABLES, ReplacedError, Store, writing
 from crossgraph.progress import Progress, Silent
 
 ATTEMPTS = 20  # searches that a writer outran, one after the other, before it is reported

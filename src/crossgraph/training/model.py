@@ -87,7 +87,7 @@ class TrainedModel:
 
     @property
     def calibration(self) -> Mapping[str, Any]:
-        """What was fitted to tell good answers from bad (`gallery.calibrate`), if anything was."""
+        """What was fitted to tell good answers from bad (`gallery.search.verdicts`), if anything was."""
         return dict(self.manifest.get("calibration", {}))
 
     @property

@@ -1,0 +1,217 @@
+"""Queries of which it is known whether they have a good answer, for fitting and testing a calibration.
+
+Each caption is asked twice: of a gallery of its picture among unlike pictures, and of the same gallery without its
+picture. How like a picture is to a caption is the largest cosine of that caption with any of the picture's own, by a
+sentence encoder that was trained for sentences alone and knows nothing of pictures or of the model in question. The
+unlike pictures of a caption are the `UNLIKE` share of all that are least like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.text_features import extract_text_features
+from crossgraph.encoders.transformer_text import TransformerTextEncoder
+from crossgraph.errors import GalleryError
+from crossgraph.gallery.search.results import Stage
+from crossgraph.gallery.search.verdicts import Evidence, sample_rows
+from crossgraph.gallery.stages.codes import agreement, hamming
+from crossgraph.gallery.stages.model import (
+    SearchModel,
+    Stages,
+    code_bits,
+    encode_pictures,
+    encode_sentences,
+    has_own_vectors,
+)
+from crossgraph.progress import Progress, Silent
+from crossgraph.types import Encoded
+
+UNLIKE = 0.1
+FEWEST = 20
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The signs of searches by the last stage named, and whether each query's picture was there."""
+
+    signs: Float[Tensor, "q 4"]
+    good: Bool[Tensor, " q"]
+
+
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """A corpus encoded for every stage: pictures, captions, and which caption is whose."""
+
+    images: Stages
+    texts: Stages
+    caption_image: Int[Tensor, " m"]
+    captions: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images.vectors)
+
+    def part(self, pictures: Sequence[int]) -> EncodedCorpus:
+        """Only some pictures, in the order given, with their captions."""
+        place = {picture: row for row, picture in enumerate(pictures)}
+        kept = [row for row, picture in enumerate(self.caption_image.tolist()) if picture in place]
+        owners = torch.tensor([place[int(self.caption_image[row])] for row in kept])
+        texts = tuple(self.captions[row] for row in kept)
+        return EncodedCorpus(_rows(self.images, list(pictures)), _rows(self.texts, kept), owners, texts)
+
+
+def encode_corpus(model: SearchModel, corpus: Corpus) -> EncodedCorpus:
+    """The readable pictures of `corpus` and their captions, encoded."""
+    images, kept, skipped = encode_pictures(model, corpus.image_paths)
+    corpus = corpus.without(list(skipped)) if skipped else corpus
+    assert len(kept) == len(corpus)
+    owners = torch.tensor(corpus.caption_image)
+    return EncodedCorpus(images, encode_sentences(model, corpus.captions), owners, tuple(corpus.captions))
+
+
+def sentence_vectors(captions: Sequence[str], cache: FeatureCache) -> Float[Tensor, "m d"]:
+    """A unit vector per caption: the mean of its words by the frozen sentence encoder."""
+    table = extract_text_features(captions, TransformerTextEncoder(), cache, progress=Silent())
+    blocks = []
+    for start in range(0, len(captions), BLOCK):
+        batch = table.rows(range(start, min(start + BLOCK, len(captions))))
+        assert batch.states is not None
+        blocks.append((batch.states * batch.mask[..., None]).sum(1))
+    return normalize(torch.cat(blocks), dim=1)
+
+
+def unlike_pictures(
+    sentences: Float[Tensor, "m d"], caption_image: Int[Tensor, " m"], queries: Sequence[int], *, share: float = UNLIKE
+) -> Bool[Tensor, "n q"]:
+    """For every picture and query, a caption's number, whether the picture is of the share least like it.
+
+    Raises `GalleryError` if that is fewer than `FEWEST` pictures.
+    """
+    count = int(caption_image.max()) + 1
+    kept = int(share * count)
+    if kept < FEWEST:
+        raise GalleryError(
+            f"calibration needs {FEWEST} unlike pictures a query; a {share:g} share of {count} pictures is {kept}. "
+            "Give a larger split."
+        )
+    unlike = torch.zeros(count, len(queries), dtype=torch.bool)
+    for column, query in enumerate(queries):
+        likeness = torch.full((count,), -torch.inf)
+        likeness.scatter_reduce_(0, caption_image, sentences @ sentences[query], "amax")
+        likeness[caption_image[query]] = torch.inf
+        unlike[likeness.argsort(stable=True)[:kept], column] = True
+    return unlike
+
+
+def first_scores(model: SearchModel, images: Stages, texts: Stages) -> dict[Stage, Float[Tensor, "n m"]]:
+    """What each stage before re-ranking scores: images x captions."""
+    found: dict[Stage, Float[Tensor, "n m"]] = {}
+    if images.codes is not None and texts.codes is not None:
+        bits = code_bits(model, texts)
+        columns = [agreement(hamming(images.codes, code), bits) for code in texts.codes]
+        found["codes"] = torch.stack(columns, dim=1)
+    if "codes" not in found or has_own_vectors(model):
+        found["shortlist"] = images.vectors @ texts.vectors.T
+    return found
+
+
+def calibration_pairs(
+    model: SearchModel,
+    gallery: EncodedCorpus,
+    queries: Sequence[int],
+    unlike: Bool[Tensor, "n q"],
+    *,
+    shortlist: int,
+    progress: Progress = Silent(),
+) -> dict[Stage, Pairs]:
+    """The pairs of every stage of `model` for the captions `queries`, each with its unlike pictures."""
+    scores = first_scores(model, gallery.images, _rows(gallery.texts, queries))
+    owners = gallery.caption_image[list(queries)].tolist()
+    found: dict[Stage, Pairs] = {}
+    with progress.task("calibrating", len(owners) * (len(scores) + model.method.reranks)) as task:
+        for stage, table in scores.items():
+            found[stage] = _pairs([_both(table[:, place], unlike[:, place], own) for place, own in enumerate(owners)])
+            task.advance(len(owners))
+        if model.method.reranks:
+            table = list(scores.values())[-1]
+            signs = []
+            for place, (query, own) in enumerate(zip(queries, owners, strict=True)):
+                rescore = _rescorer(model, gallery.images.fine, gallery.texts.fine[[query]], table[:, place])
+                signs.append(_both(table[:, place], unlike[:, place], own, rescore=rescore, shortlist=shortlist))
+                task.advance(1)
+            found["rerank"] = _pairs(signs)
+    return found
+
+
+def search_signs(
+    first: Float[Tensor, " n"],
+    inside: Bool[Tensor, " n"],
+    *,
+    rescored: Float[Tensor, " n"] | None = None,
+    shortlist: int = 0,
+) -> Float[Tensor, " 4"]:
+    """The signs of one search of the rows `inside`; `rescored` are scores of the last stage, used on the shortlist."""
+    rows = inside.nonzero()[:, 0]
+    order = first[rows].argsort(descending=True, stable=True)
+    best = rows[order][: shortlist or len(rows)]
+    last = first[best] if rescored is None else rescored[best].sort(descending=True).values
+    return Evidence(last, first[best], first[sample_rows(len(first), inside)], len(rows)).signs()
+
+
+def _both(
+    first: Float[Tensor, " n"],
+    unlike: Bool[Tensor, " n"],
+    own: int,
+    *,
+    rescore: Callable[[Int[Tensor, " k"]], Float[Tensor, " k"]] | None = None,
+    shortlist: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """The signs of one query with its picture in the gallery, and without."""
+    without = unlike.clone()
+    without[own] = False
+    inside = without.clone()
+    inside[own] = True
+    rescored = None
+    if rescore is not None:
+        rows = inside.nonzero()[:, 0]
+        best = rows[first[rows].argsort(descending=True, stable=True)][: shortlist + 1]
+        rescored = torch.full_like(first, -torch.inf)
+        rescored[best] = rescore(best)
+    return (
+        search_signs(first, inside, rescored=rescored, shortlist=shortlist),
+        search_signs(first, without, rescored=rescored, shortlist=shortlist),
+    )
+
+
+def _rescorer(
+    model: SearchModel, images: Encoded, query: Encoded, first: Float[Tensor, " n"]
+) -> Callable[[Int[Tensor, " k"]], Float[Tensor, " k"]]:
+    """The score that re-ranking gives some pictures for one query."""
+
+    @torch.inference_mode()
+    def rescore(rows: Int[Tensor, " k"]) -> Float[Tensor, " k"]:
+        same = query.without_padding()[[0] * len(rows)]
+        return model.method.score_pairs(images[rows], same).float().cpu() + model.blend * first[rows]
+
+    return rescore
+
+
+def _pairs(signs: Sequence[tuple[Tensor, Tensor]]) -> Pairs:
+    flat = [one for both in signs for one in both]
+    return Pairs(
+        torch.stack(flat) if flat else torch.empty(0, 4), torch.tensor([True, False] * len(signs), dtype=torch.bool)
+    )
+
+
+def _rows(stages: Stages, rows: Sequence[int]) -> Stages:
+    codes = None if stages.codes is None else stages.codes[list(rows)]
+    return Stages(stages.vectors[list(rows)], stages.fine[rows], codes)

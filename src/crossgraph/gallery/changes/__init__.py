@@ -1,0 +1,1 @@
+"""Pictures that come, change, move and go."""

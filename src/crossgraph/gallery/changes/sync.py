@@ -1,0 +1,291 @@
+"""Folders and a gallery brought together: what is new, changed, moved or gone, found by content and stored in batches.
+
+Files whose size and time are as they were noted are not read again, except soon after they were written: a clock is
+too coarse to tell two writes of one moment apart. A file that lies elsewhere now, with the content of one that is
+gone, was moved: it keeps its id, its notes and its features. A picture goes only when its file is gone for certain;
+one that cannot be read at present stays as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from crossgraph.data.corpus import Corpus, Skipped
+from crossgraph.data.images import image_bytes_digest
+from crossgraph.errors import ImageError
+from crossgraph.gallery.changes.indexing import Entry, FileState, commit, describe
+from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.tables.items import BY_HAND, Known, fresh_id
+from crossgraph.gallery.tables.skipped import BY_HAND as REMOVED
+from crossgraph.gallery.tables.skipped import removed_by_hand
+from crossgraph.gallery.tables.store import Store
+from crossgraph.progress import Progress
+
+SETTLED = timedelta(seconds=2)
+"""Only a file that was this old when it was stored is trusted to be unchanged by its size and time."""
+
+NOT_UNICODE = "its name is not valid UTF-8; rename it"
+
+Kind = Literal["add", "change", "move", "remove"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between folders and gallery; `before` is where a moved picture was."""
+
+    kind: Kind
+    path: Path
+    before: Path | None = None
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What one run did, or, of a dry run, would do. `changes` names each, `skipped` what was left out and why."""
+
+    added: int
+    updated: int
+    moved: int
+    removed: int
+    unchanged: int
+    skipped: tuple[Skipped, ...]
+    seconds: float
+    changes: tuple[Change, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as its corpora tell of it; `source` names the first."""
+
+    path: Path
+    captions: tuple[str, ...]
+    labels: tuple[str, ...]
+    source: str
+
+
+def pictures_of(corpora: Sequence[Corpus]) -> list[Picture]:
+    """The pictures of the corpora in order; a file that occurs twice is one picture with all its captions."""
+    found: dict[str, Picture] = {}
+    for corpus in corpora:
+        for row, (path, captions) in enumerate(zip(corpus.image_paths, corpus.captions_of_images(), strict=True)):
+            place = os.path.abspath(path)
+            before = found.get(place, Picture(Path(place), (), (), corpus.name))
+            texts = (*before.captions, *(corpus.captions[caption] for caption in captions))
+            labels = () if corpus.labels is None else _labels(corpus, row)
+            found[place] = Picture(
+                before.path, tuple(dict.fromkeys(texts)), tuple(dict.fromkeys((*before.labels, *labels))), before.source
+            )
+    return list(found.values())
+
+
+class Sync:
+    """One run over `pictures`. `roots` are the folders in which pictures may be found gone; none: nothing goes."""
+
+    def __init__(
+        self,
+        store: Store,
+        model: SearchModel | None,
+        pictures: Sequence[Picture],
+        *,
+        roots: Sequence[Path],
+        rehash: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        self._store = store
+        self._model = model
+        self._pictures = pictures
+        self._rehash = rehash
+        self._dry_run = dry_run
+        self._known = store.known()
+        self._ids = {known.id for known in self._known.values()}
+        self._sentences = store.known_captions()
+        self._excluded = removed_by_hand(store.folder)
+        self._donors = {known.digest: known.id for known in self._known.values()}
+        self._gone = self._find_gone(roots)
+        self._gone_by_digest: dict[str, list[str]] = {}
+        for path, known in self._gone.items():
+            if path not in self._excluded:
+                self._gone_by_digest.setdefault(known.digest, []).append(path)
+        self._changes: list[Change] = []
+        self._skipped: list[Skipped] = []
+        self._unchanged = 0
+
+    @property
+    def gone(self) -> tuple[Known, ...]:
+        """The stored pictures whose file is gone."""
+        return tuple(self._gone.values())
+
+    def run(self, *, batch: int, progress: Progress, skipped: Sequence[Skipped] = ()) -> SyncReport:
+        """Do it, batch by batch; what one commit wrote stays, whatever happens later."""
+        started = time.perf_counter()
+        self._skipped += skipped
+        with progress.task("indexing", len(self._pictures)) as task:
+            for start in range(0, len(self._pictures), batch):
+                chunk = self._pictures[start : start + batch]
+                self._take(chunk)
+                counts = self._counts()
+                task.advance(
+                    len(chunk),
+                    added=counts["add"],
+                    updated=counts["change"],
+                    moved=counts["move"],
+                    skipped=len(self._skipped),
+                )
+        self._remove_gone(batch)
+        counts = self._counts()
+        if not self._dry_run and (counts["change"] or counts["remove"] or counts["add"]):
+            self._store.drop_orphans()
+            self._store.merge_small_files()
+        return SyncReport(
+            counts["add"],
+            counts["change"],
+            counts["move"],
+            counts["remove"],
+            self._unchanged,
+            tuple(self._skipped),
+            time.perf_counter() - started,
+            tuple(self._changes),
+        )
+
+    def _counts(self) -> Mapping[Kind, int]:
+        kinds = [change.kind for change in self._changes]
+        return {kind: kinds.count(kind) for kind in ("add", "change", "move", "remove")}
+
+    def _take(self, chunk: Sequence[Picture]) -> None:
+        """Compare one batch with what is stored, and store what differs."""
+        entries: dict[str, tuple[Entry, Change | None]] = {}
+        for picture in chunk:
+            path = str(picture.path)
+            if path in self._excluded:
+                self._skipped.append(Skipped(picture.path, REMOVED))
+                continue
+            try:
+                planned = self._plan(picture)
+            except UnicodeEncodeError:
+                self._skipped.append(Skipped(picture.path, NOT_UNICODE))
+            except ImageError as error:
+                self._skipped.append(Skipped(picture.path, error.reason))
+            else:
+                if planned is None:
+                    self._unchanged += 1
+                else:
+                    entries[planned[0].id] = planned
+        stored = self._stored([entry for entry, _ in entries.values()])
+        for key, (entry, change) in entries.items():
+            if key not in stored:
+                continue
+            self._donors[entry.digest] = key
+            if change is None:
+                self._unchanged += 1
+            else:
+                self._changes.append(change)
+
+    def _plan(self, picture: Picture) -> tuple[Entry, Change | None] | None:
+        """What to store of a picture and what to call it; no change: only its time moved; None: all is as it was."""
+        path = str(picture.path)
+        path.encode()
+        known, state = self._known.get(path), FileState.of(picture.path)
+        if known is not None and known.source == BY_HAND:
+            picture = Picture(picture.path, known.captions, known.labels, BY_HAND)
+        same = known is not None and (known.captions, known.labels) == (picture.captions, picture.labels)
+        if known is not None and state is not None and not self._rehash and same and _trusted(known, state):
+            return None
+        digest = image_bytes_digest(picture.path)
+        if state is None:
+            raise ImageError(picture.path, "no such file")
+        if known is not None:
+            donor = self._donors.get(digest)
+            if digest != known.digest or not same:
+                change: Change | None = Change("change", picture.path)
+            elif (known.bytes, known.modified) == (state.bytes, state.modified) and (
+                _settled(known.indexed_at, state) or not _settled(datetime.now(UTC), state)
+            ):
+                return None  # nothing new to note, or too early to note that it is settled
+            else:
+                change = None
+            return self._entry(known.id, picture, digest, state, known.id if digest == known.digest else donor), change
+        moved = self._claim(digest)
+        if moved is not None:
+            return self._entry(moved.id, picture, digest, state, moved.id), Change(
+                "move", picture.path, Path(moved.path)
+            )
+        key = fresh_id(picture.path, self._ids)
+        self._ids.add(key)
+        return self._entry(key, picture, digest, state, self._donors.get(digest)), Change("add", picture.path)
+
+    def _claim(self, digest: str) -> Known | None:
+        """A picture of this content whose file is gone, which thereby was not removed but moved."""
+        paths = self._gone_by_digest.get(digest)
+        return self._gone.pop(paths.pop(0)) if paths else None
+
+    @staticmethod
+    def _entry(key: str, picture: Picture, digest: str, state: FileState, donor: str | None) -> Entry:
+        return Entry(key, picture.path, digest, state, picture.captions, picture.labels, picture.source, donor)
+
+    def _stored(self, entries: Sequence[Entry]) -> set[str]:
+        """Store these entries, or, in a dry run, only read them; the ids of those that could be read."""
+        if not entries:
+            return set()
+        if not self._dry_run:
+            assert self._model is not None
+            items, skipped = commit(self._store, self._model, entries, self._sentences)
+            self._skipped += skipped
+            return {item.id for item in items}
+        readable = set()
+        for entry in entries:
+            try:
+                if entry.donor is None:
+                    describe(entry)
+                readable.add(entry.id)
+            except ImageError as error:
+                self._skipped.append(Skipped(entry.path, error.reason))
+        return readable
+
+    def _find_gone(self, roots: Sequence[Path]) -> dict[str, Known]:
+        """Stored pictures under `roots` whose file is gone, and those that were removed by hand, by path."""
+        starts = tuple(f"{os.path.abspath(root)}{os.sep}".replace("//", "/") for root in roots)
+        listed = {str(picture.path) for picture in self._pictures}
+        return {
+            path: known
+            for path, known in self._known.items()
+            if starts
+            and (path in self._excluded or (path.startswith(starts) and path not in listed and _is_gone(path)))
+        }
+
+    def _remove_gone(self, batch: int) -> None:
+        gone = list(self._gone.values())
+        for start in range(0, len(gone), batch):
+            chunk = gone[start : start + batch]
+            if not self._dry_run:
+                self._store.remove_items([known.id for known in chunk])
+            self._changes += [Change("remove", Path(known.path)) for known in chunk]
+
+
+def _labels(corpus: Corpus, row: int) -> tuple[str, ...]:
+    assert corpus.labels is not None
+    return tuple(name for name, holds in zip(corpus.label_names, corpus.labels[row].tolist(), strict=True) if holds)
+
+
+def _trusted(known: Known, state: FileState) -> bool:
+    """Whether size and time prove that the file is as it was stored."""
+    return (known.bytes, known.modified) == (state.bytes, state.modified) and _settled(known.indexed_at, state)
+
+
+def _settled(at: datetime, state: FileState) -> bool:
+    return at - state.modified > SETTLED
+
+
+def _is_gone(path: str) -> bool:
+    """Whether nothing is at `path` any more; a place that cannot be looked into says nothing."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

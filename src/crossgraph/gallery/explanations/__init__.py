@@ -1,0 +1,1 @@
+"""Which part matched which word, as data and drawn."""

@@ -1,0 +1,64 @@
+"""Which bits of two codes agree, and which labels are near them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from crossgraph.errors import ImageError
+from crossgraph.gallery.stages.codes import RandomCodes, agreement, hamming, unpacked
+from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_pictures, encode_sentences
+from crossgraph.training.model import TrainedModel
+from crossgraph.types import Alignment, CodeMatch, LabelMatch
+
+LABELS = 5
+
+
+def explain_pair(model: SearchModel, sentence: str, path: Path) -> Alignment:
+    """Why a picture and a sentence match, by the last stage of `model`, with their codes if it has that stage.
+
+    Raises `ImageError` for a picture that cannot be read.
+    """
+    alignment = model.explain(sentence, path)
+    text = encode_sentences(model, [sentence])
+    if text.codes is None:
+        return alignment
+    picture, _, skipped = encode_pictures(model, [path])
+    if skipped or picture.codes is None:
+        raise ImageError(path, skipped[0].reason if skipped else "it has no code")
+    names = label_names(model)
+    labels = encode_sentences(model, names).codes if names else None
+    bits = code_bits(model, text)
+    return replace(alignment, code=code_match(picture.codes[0], text.codes[0], bits, names=names, labels=labels))
+
+
+def code_match(
+    picture: UInt8[Tensor, " bytes"],
+    sentence: UInt8[Tensor, " bytes"],
+    bits: int,
+    *,
+    names: tuple[str, ...] = (),
+    labels: UInt8[Tensor, "c bytes"] | None = None,
+) -> CodeMatch:
+    """How two codes agree; `labels` are the codes of the names of labels, of which the nearest are told."""
+    one, other = unpacked(torch.stack([picture, sentence]), bits)
+    equal = one == other
+    near: list[LabelMatch] = []
+    if labels is not None:
+        pictures, sentences = (agreement(hamming(labels, code), bits) for code in (picture, sentence))
+        for row in (pictures + sentences).argsort(descending=True, stable=True)[:LABELS].tolist():
+            near.append(LabelMatch(names[row], float(pictures[row]), float(sentences[row])))
+    agreeing, differing = (tuple(which.nonzero()[:, 0].tolist()) for which in (equal, ~equal))
+    return CodeMatch(bits, agreeing, differing, tuple(near))
+
+
+def label_names(model: SearchModel) -> tuple[str, ...]:
+    """The names of the labels that the model behind the codes learned from; none if it learned from none."""
+    coder = model if model.coder is None else model.coder
+    if isinstance(coder, RandomCodes) or not isinstance(coder, TrainedModel):
+        return ()
+    return coder.label_names

@@ -1,0 +1,1 @@
+"""A query, from its terms to ranked answers, filters and verdict."""

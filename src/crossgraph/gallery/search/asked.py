@@ -1,0 +1,130 @@
+"""A query, encoded for every stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from crossgraph.data.images import read_image
+from crossgraph.errors import GalleryError, ImageError
+from crossgraph.gallery.search import mixing
+from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
+from crossgraph.gallery.search.results import Target
+from crossgraph.gallery.stages.codes import RandomCodes
+from crossgraph.gallery.stages.model import SearchModel, encode_pictures, encode_sentences
+from crossgraph.gallery.tables.snapshot import Snapshot, find_row
+from crossgraph.gallery.tables.store import Store
+from crossgraph.types import Encoded
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An encoded query: its shortlist vector, its code if there is that stage, and rows that are no answers to it.
+
+    `fine` are the encodings that re-ranking compares with, each with its weight; none if nothing will be re-ranked.
+    """
+
+    vector: Float[Tensor, " d"]
+    code: UInt8[Tensor, " bytes"] | None
+    fine: tuple[tuple[float, Encoded], ...]
+    left_out: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One term, encoded; `row` is its own in the gallery."""
+
+    vector: Float[Tensor, " d"]
+    code: UInt8[Tensor, " bytes"] | None
+    fine: Encoded | None
+    row: int | None = None
+
+
+def terms_of(query: Query) -> tuple[Term, ...]:
+    """The query as a sum."""
+    return query.terms if isinstance(query, SumQuery) else (Term(1.0, query),)
+
+
+def why_not_reranked(model: SearchModel, query: Query, feedback: Feedback, target: Target) -> str:
+    """Why candidates keep the order of the shortlist; empty if they will be re-ranked."""
+    if feedback:
+        return "feedback moves the query among embeddings; fine scores know nothing of it"
+    same = [isinstance(term.query, TextQuery) == (target == "captions") for term in terms_of(query)]
+    if all(same):
+        side = "sentence with sentence" if target == "captions" else "picture with picture"
+        return f"{side} is compared by embedding only"
+    if any(same):
+        return "a sum of sentences and pictures is compared by embedding only"
+    return "" if model.method.reranks else f"{model.method.name} scores by embedding"
+
+
+class Encoder:
+    """Encodes queries to one snapshot of a gallery; pictures of the gallery are looked up, not encoded again."""
+
+    def __init__(self, store: Store, snapshot: Snapshot, model: SearchModel, *, bits: int) -> None:
+        self._store, self._snapshot, self._model, self._bits = store, snapshot, model, bits
+
+    def ask(self, query: Query, feedback: Feedback, target: Target, *, fine: bool) -> Asked:
+        """The query for every stage; `fine` is whether it will be used to re-rank."""
+        terms = terms_of(query)
+        parts = [self._part(term.query, fine=fine) for term in terms]
+        weights = torch.tensor([term.weight for term in terms])
+        vector, code = parts[0].vector, parts[0].code
+        if len(parts) > 1:
+            vector = mixing.weighted_sum(torch.stack([part.vector for part in parts]), weights)
+            code = self._code(vector, [part.code for part in parts], weights)
+        left_out = [part.row for term, part in zip(terms, parts, strict=True) if term.weight > 0]
+        if feedback:
+            vector, code, disliked = self._moved(vector, code, feedback)
+            left_out += disliked
+        rows = tuple(sorted({row for row in left_out if row is not None})) if target == "pictures" else ()
+        total = float(weights.abs().sum())
+        encodings = [(term.weight / total, part.fine) for term, part in zip(terms, parts, strict=True)]
+        return Asked(vector, code, tuple((weight, part) for weight, part in encodings if part is not None), rows)
+
+    def _part(self, query: Single, *, fine: bool) -> _Part:
+        match query:
+            case TextQuery(sentence):
+                if not sentence.strip():
+                    raise GalleryError("the query is empty. Give a sentence, a picture or an item.")
+                encoded = encode_sentences(self._model, [sentence])
+            case ImageQuery(path):
+                read_image(path)  # a file that cannot be read is the caller's error, not the model's
+                encoded, _, skipped = encode_pictures(self._model, [path])
+                if skipped:
+                    raise ImageError(path, skipped[0].reason)
+            case ItemQuery(name):
+                snapshot = self._snapshot
+                row = find_row(snapshot, name)
+                stored = self._store.fetch([snapshot.item(row).digest]) if fine else None
+                return _Part(
+                    snapshot.vectors[row], None if snapshot.codes is None else snapshot.codes[row], stored, row
+                )
+        code = None if encoded.codes is None else encoded.codes[0]
+        return _Part(encoded.vectors[0], code, encoded.fine if fine else None)
+
+    def _code(
+        self, vector: Float[Tensor, " d"], codes: list[UInt8[Tensor, " bytes"] | None], weights: Float[Tensor, " t"]
+    ) -> UInt8[Tensor, " bytes"] | None:
+        """The code of a sum: that of its vector where codes are made of vectors, else the signs of the sum of codes."""
+        if isinstance(self._model.coder, RandomCodes):
+            return self._model.coder.codes(vector[None])[0]
+        given = [code for code in codes if code is not None]
+        return mixing.sum_of_codes(torch.stack(given), weights, bits=self._bits) if given else None
+
+    def _moved(
+        self, vector: Float[Tensor, " d"], code: UInt8[Tensor, " bytes"] | None, feedback: Feedback
+    ) -> tuple[Float[Tensor, " d"], UInt8[Tensor, " bytes"] | None, list[int]]:
+        """Vector and code moved by feedback, and the rows of what was disliked."""
+        liked = [find_row(self._snapshot, name) for name in feedback.liked]
+        disliked = [find_row(self._snapshot, name) for name in feedback.disliked]
+        vectors, codes = self._snapshot.vectors, self._snapshot.codes
+        vector = mixing.moved(vector, vectors[liked], vectors[disliked])
+        if isinstance(self._model.coder, RandomCodes):
+            code = self._model.coder.codes(vector[None])[0]
+        elif code is not None and codes is not None:
+            code = mixing.moved_code(code, codes[liked], codes[disliked], bits=self._bits)
+        return vector, code, disliked

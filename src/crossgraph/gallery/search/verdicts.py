@@ -1,0 +1,190 @@
+"""Whether a query has a good answer at all: per query strong, weak, or nothing good found.
+
+A logistic regression on four signs of one search, fitted on queries whose picture was in the gallery and the same
+queries with it taken out (`gallery.calibration.pairs`):
+
+    top      score of the best answer, by the last stage
+    lead     by how much it beats the mean of the next nine
+    first    the best score of the stage before re-ranking
+    excess   by how many standard deviations `first` is above the gallery's mean for this query, less what the best of
+             so many unrelated pictures would be: the expected maximum of that many normal numbers
+
+`excess` makes galleries of different size comparable. Mean and deviation are those of 1,024 rows spread evenly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from crossgraph.errors import GalleryError
+from crossgraph.gallery.search.results import Stage, Verdict
+
+SIGNS = ("top", "lead", "first", "excess")
+SAMPLE = 1024
+NEXT = 9
+RIDGE = 1e-3
+STEPS = 50
+MISSED = 0.06
+"""The share of queries with a good answer that may be told that there is none, where the line is drawn."""
+SURE = 0.95
+"""A verdict is strong where the probability of a good answer is at least this."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one search showed: its scores, best first; those of the stage before; those of a sample of all rows."""
+
+    scores: Float[Tensor, " k"]
+    first: Float[Tensor, " k"]
+    background: Float[Tensor, " s"]
+    searched: int
+
+    def signs(self) -> Float[Tensor, " 4"]:
+        """The signs, in the order of `SIGNS`."""
+        top, following = self.scores[0], self.scores[1 : 1 + NEXT]
+        lead = top - following.mean() if len(following) else torch.zeros(())
+        best, spread = self.first.max(), float(self.background.std(correction=0)) if len(self.background) > 1 else 0.0
+        above = (float(best) - float(self.background.mean())) / spread if spread > 1e-9 else 0.0
+        return torch.tensor([float(top), float(lead), float(best), above - expected_maximum(self.searched)])
+
+
+class Bin(BaseModel):
+    """Queries whose predicted probability fell between two values: how many, the mean said, and the share it was."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low: float
+    high: float
+    queries: int
+    said: float
+    observed: float
+
+
+class Calibration(BaseModel):
+    """The fitted regression of one stage, the lines between verdicts, and its reliability on queries it was not
+    fitted on.
+
+    `nothing_below` and `strong_from` are probabilities; `rates` are shares of the held-out queries.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+    nothing_below: float
+    strong_from: float
+    reliability: tuple[Bin, ...] = ()
+    error: float = 0.0
+    rates: dict[str, float] = {}
+
+    def probability(self, signs: Float[Tensor, "q 4"]) -> Float[Tensor, " q"]:
+        """The probability that each query has a good answer."""
+        standard = (signs - torch.tensor(self.mean)) / torch.tensor(self.scale)
+        return (standard @ torch.tensor(self.weights) + self.bias).sigmoid()
+
+    def verdict(self, probability: float) -> Verdict:
+        """What is said of a query of that probability."""
+        if probability < self.nothing_below:
+            return "nothing good found"
+        return "strong" if probability >= self.strong_from else "weak"
+
+
+def sample_rows(count: int, allowed: Bool[Tensor, " n"] | None = None) -> Int[Tensor, " s"]:
+    """At most `SAMPLE` rows, spread evenly over the allowed ones."""
+    rows = torch.arange(count) if allowed is None else allowed.nonzero()[:, 0]
+    if len(rows) <= SAMPLE:
+        return rows
+    return rows[(torch.arange(SAMPLE) * len(rows)) // SAMPLE]
+
+
+def expected_maximum(count: int) -> float:
+    """About the expected largest of `count` standard normal numbers *(Blom 1958)*."""
+    return NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) if count > 1 else 0.0
+
+
+def judge(
+    calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None
+) -> tuple[float | None, Verdict | None]:
+    """Probability and verdict of one search; None without calibration for its last stage."""
+    if evidence is None or stage not in calibration:
+        return None, None
+    fitted = Calibration.model_validate(calibration[stage])
+    probability = float(fitted.probability(evidence.signs()[None])[0])
+    return probability, fitted.verdict(probability)
+
+
+def fit(signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"]) -> Calibration:
+    """The regression fitted on queries of which it is known whether they have a good answer.
+
+    The lines are drawn on the same queries: `nothing_below` where `MISSED` of those with a good answer fall under it.
+    Raises `GalleryError` unless there are some of both.
+    """
+    if not bool(good.any()) or bool(good.all()):
+        raise GalleryError("calibration needs queries with a good answer and queries without; got only one kind.")
+    signs = signs.double()
+    mean, scale = signs.mean(0), signs.std(0).clamp(min=1e-9)
+    columns = torch.cat([(signs - mean) / scale, torch.ones(len(signs), 1)], dim=1)
+    weights = _logistic(columns, good.double())
+    said = (columns @ weights).sigmoid()
+    nothing_below = float(said[good].quantile(MISSED))
+    return Calibration(
+        mean=tuple(mean.tolist()),
+        scale=tuple(scale.tolist()),
+        weights=tuple(weights[:-1].tolist()),
+        bias=float(weights[-1]),
+        nothing_below=nothing_below,
+        strong_from=max(SURE, nothing_below),
+    )
+
+
+def _logistic(columns: Float[Tensor, "q d"], good: Float[Tensor, " q"]) -> Float[Tensor, " d"]:
+    """The weights that make the answers most likely, by Newton's method; all but the last are kept small."""
+    penalty = torch.full((columns.shape[1],), RIDGE * len(columns), dtype=columns.dtype)
+    penalty[-1] = 0
+    weights = torch.zeros(columns.shape[1], dtype=columns.dtype)
+    for _ in range(STEPS):
+        said = (columns @ weights).sigmoid()
+        slope = columns.T @ (said - good) + penalty * weights
+        curvature = (columns * (said * (1 - said))[:, None]).T @ columns + torch.diag(penalty)
+        weights = weights - torch.linalg.lstsq(curvature, slope).solution
+    return weights
+
+
+def with_reliability(
+    fitted: Calibration, signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"], *, bins: int
+) -> Calibration:
+    """`fitted` with its reliability on other queries: bins of equal width, and their mean error weighed by queries."""
+    said = fitted.probability(signs.float())
+    curve: list[Bin] = []
+    for place in range(bins):
+        low, high = place / bins, (place + 1) / bins
+        inside = (said >= low) & ((said < high) if place < bins - 1 else (said <= 1))
+        if bool(inside.any()):
+            observed = float(good[inside].double().mean())
+            curve.append(
+                Bin(low=low, high=high, queries=int(inside.sum()), said=float(said[inside].mean()), observed=observed)
+            )
+    error = sum(part.queries * abs(part.said - part.observed) for part in curve) / len(said)
+    verdicts = [fitted.verdict(value) for value in said.tolist()]
+    return fitted.model_copy(update={"reliability": tuple(curve), "error": error, "rates": _rates(verdicts, good)})
+
+
+def _rates(verdicts: Sequence[Verdict], good: Bool[Tensor, " q"]) -> dict[str, float]:
+    """Of the queries with and without a good answer, the share that got each verdict."""
+    rates: dict[str, float] = {}
+    for there, name in ((True, "there"), (False, "removed")):
+        said = [verdict for verdict, answer in zip(verdicts, good.tolist(), strict=True) if answer is there]
+        for verdict in ("strong", "weak", "nothing good found"):
+            rates[f"{name}: {verdict}"] = said.count(verdict) / len(said) if said else math.nan
+    return rates

@@ -1,0 +1,269 @@
+"""Trained runs put together as one model, in one folder.
+
+    CASCADE/cascade.json   which part plays which role, with its fingerprint; blend; calibration
+    CASCADE/codes/         a copy of the hashing run, unless codes are random planes or there are none
+    CASCADE/dense/         a copy of the run whose embedding makes the shortlist
+    CASCADE/rerank/        a copy of the run whose score re-ranks it
+
+Each part may be missing. Without a dense run the re-ranker's own shortlist, its own embedding or the codes serve.
+The folder is written beside its place and moved there, so it is whole or absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.gallery.stages.codes import RandomCodes
+from crossgraph.gallery.stages.model import PictureEncodings, SearchModel
+from crossgraph.methods.contract import Method
+from crossgraph.progress import Progress
+from crossgraph.training.checkpoint import MANIFEST, WEIGHTS, write_atomically
+from crossgraph.training.model import SHORTLIST, TrainedModel
+from crossgraph.types import Alignment, Encoded
+
+FILE = "cascade.json"
+FORMAT = 1
+RANDOM = "random:"
+Role: TypeAlias = Literal["codes", "dense", "rerank"]
+ROLES: tuple[Role, ...] = ("codes", "dense", "rerank")
+
+
+class Part(BaseModel):
+    """A trained run in a role: its method, the fingerprint of its weights, and where it was copied from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str
+    fingerprint: str
+    source: str
+
+
+class Planes(BaseModel):
+    """Random planes in the role of codes (`gallery.codes.RandomCodes`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bits: int
+    width: int
+    seed: int
+    fingerprint: str
+
+
+class CascadeManifest(BaseModel):
+    """What a cascade is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    codes: Part | Planes | None = None
+    dense: Part | None = None
+    rerank: Part | None = None
+    blend: float = 0.0
+    calibration: dict[str, Any] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any part, not with blend or calibration, which change no encoding."""
+        parts = {role: None if part is None else part.fingerprint for role, part in self.parts().items()}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def parts(self) -> dict[Role, Part | Planes | None]:
+        """The part in each role."""
+        return {"codes": self.codes, "dense": self.dense, "rerank": self.rerank}
+
+    @classmethod
+    def read(cls, folder: Path) -> CascadeManifest:
+        """The manifest of the cascade in `folder`. Raises `ModelError` if there is none, or a damaged one."""
+        try:
+            found = cls.model_validate_json((folder / FILE).read_bytes())
+        except FileNotFoundError:
+            raise ModelError(
+                f"{folder} is not a cascade: it has no {FILE}. Make one with `crossgraph cascade build --out {folder}`."
+            ) from None
+        except (OSError, ValidationError) as error:
+            raise ModelError(f"{folder / FILE} cannot be read: {error}. Build the cascade again.") from error
+        if found.format != FORMAT:
+            raise ModelError(f"{folder} has cascade format {found.format}, this version reads {FORMAT}. Build it anew.")
+        return found
+
+    def write(self, folder: Path) -> None:
+        """Replace the manifest in `folder` at once."""
+        write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
+
+
+def is_cascade(folder: Path) -> bool:
+    """Whether `folder` holds a cascade."""
+    return (folder / FILE).is_file()
+
+
+def build_cascade(
+    out: Path,
+    *,
+    cache: FeatureCache,
+    codes: str | None = None,
+    dense: Path | None = None,
+    rerank: Path | None = None,
+    blend: float | None = None,
+) -> CascadeManifest:
+    """Copy trained runs into the new folder `out` as one cascade; `codes` is a run or `random:BITS`.
+
+    `blend` is by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. Raises
+    `ConfigError` for parts that do not go together, `ModelError` for one that is no trained run.
+    """
+    if out.exists():
+        raise ConfigError(f"{out} is there already. Give a new folder, or remove it first.")
+    if codes is None and dense is None and rerank is None:
+        raise ConfigError("a cascade needs a part: --codes, --dense or --rerank.")
+    planes = _random_bits(codes)
+    runs: dict[Role, Path] = {}
+    if codes is not None and planes is None:
+        runs["codes"] = Path(codes)
+    runs |= {"dense": dense} if dense is not None else {}
+    runs |= {"rerank": rerank} if rerank is not None else {}
+    models = {role: TrainedModel(run, cache=cache) for role, run in runs.items()}
+    _require_roles(models)
+    parts: dict[Role, Part | Planes] = {
+        role: Part(method=model.method.name, fingerprint=model.fingerprint, source=str(model.run.resolve()))
+        for role, model in models.items()
+    }
+    if planes is not None:
+        parts["codes"] = _planes(planes, models)
+    if blend is None:
+        blend = _chosen_blend(models)
+    manifest = CascadeManifest.model_validate({**parts, "blend": blend})
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        for role, run in runs.items():
+            _copy_run(run, draft / role, with_shortlist="dense" not in models)
+        manifest.write(draft)
+        draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return manifest
+
+
+class CascadeModel:
+    """A cascade, loaded: encodes for every stage. Runs that were trained on the same encoders share them."""
+
+    def __init__(self, folder: Path, *, cache: FeatureCache, device: str = "cpu") -> None:
+        self.run = folder
+        self.manifest = CascadeManifest.read(folder)
+        self._models = self._load(cache, device)
+        models = self._models
+        first = next(role for role in ("rerank", "dense", "codes") if role in models)
+        self._main = models[first]
+        self.shortlist: TrainedModel | None = None
+        if first == "rerank":
+            self.shortlist = models.get("dense") or self._main.shortlist
+        self.coder: SearchModel | RandomCodes | None = None
+        planes = self.manifest.codes
+        if isinstance(planes, Planes):
+            self.coder = RandomCodes(planes.bits, planes.width, planes.seed)
+        elif first != "codes":
+            self.coder = models.get("codes")
+        self.fingerprint = self.manifest.fingerprint
+
+    @property
+    def method(self) -> Method:
+        """The method of the last stage."""
+        return self._main.method
+
+    @property
+    def blend(self) -> float:
+        """The share of the shortlist's score that is added in re-ranking."""
+        return self.manifest.blend
+
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What was fitted to tell good answers from bad, by stage."""
+        return self.manifest.calibration
+
+    def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> PictureEncodings:
+        """One row per readable picture, by the model of the last stage."""
+        return self._main.encode_pictures(paths, progress=progress)
+
+    def encode_sentences(self, sentences: Sequence[str]) -> Encoded:
+        """One row per sentence, by the model of the last stage."""
+        return self._main.encode_sentences(sentences)
+
+    def explain(self, sentence: str, path: Path) -> Alignment:
+        """Why a picture and a sentence match, by the model of the last stage."""
+        return self._main.explain(sentence, path)
+
+    def _load(self, cache: FeatureCache, device: str) -> dict[Role, TrainedModel]:
+        """The runs of the parts; one that was changed since is refused."""
+        found: dict[Role, TrainedModel] = {}
+        for role, part in self.manifest.parts().items():
+            if not isinstance(part, Part):
+                continue
+            model = TrainedModel(self.run / role, cache=cache, device=device)
+            if model.fingerprint != part.fingerprint:
+                raise ModelError(
+                    f"{self.run / role} has weights {model.fingerprint}, but the cascade was built with "
+                    f"{part.fingerprint}. Build it again."
+                )
+            found[role] = model
+        if not found:
+            raise ModelError(f"{self.run} has no trained run. Build the cascade again.")
+        lender = found.get("rerank") or next(iter(found.values()))
+        for model in found.values():
+            if model is not lender:
+                model.lender = lender
+        return found
+
+
+def _random_bits(codes: str | None) -> int | None:
+    """The number of bits, if `codes` asks for random planes."""
+    if codes is None or not codes.startswith(RANDOM):
+        return None
+    bits = codes.removeprefix(RANDOM)
+    if not bits.isdecimal():
+        raise ConfigError(f"random codes are written random:BITS, as in random:64; got {codes!r}.")
+    return int(bits)
+
+
+def _require_roles(models: Mapping[Role, TrainedModel]) -> None:
+    """Raise `ConfigError` for a run in a role that it cannot play."""
+    rerank, codes = models.get("rerank"), models.get("codes")
+    if rerank is not None and not rerank.method.reranks:
+        raise ConfigError(f"{rerank.run} ({rerank.method.name}) has no fine score to re-rank with; give it as --dense.")
+    if codes is not None and codes.encode_sentences(["a picture"]).code is None:
+        raise ConfigError(f"{codes.run} ({codes.method.name}) gives no codes; give a hashing run, or random:64.")
+
+
+def _planes(bits: int, models: Mapping[Role, TrainedModel]) -> Planes:
+    """Random planes for the vectors that the other parts give."""
+    rerank = models.get("rerank")
+    dense = models.get("dense") or (None if rerank is None else rerank.shortlist or rerank)
+    if dense is None:
+        raise ConfigError("random codes are made of dense vectors; give --dense or --rerank too.")
+    made = RandomCodes(bits, dense.encode_sentences(["a picture"]).embedding.shape[1])
+    return Planes(bits=made.bits, width=made.width, seed=made.seed, fingerprint=made.fingerprint)
+
+
+def _chosen_blend(models: Mapping[Role, TrainedModel]) -> float:
+    """The blend of the re-ranking run, which it chose for its own shortlist and no other."""
+    rerank, dense = models.get("rerank"), models.get("dense")
+    if rerank is None:
+        return 0.0
+    own = rerank.fingerprint if rerank.shortlist is None else rerank.shortlist.fingerprint
+    return rerank.blend if dense is None or dense.fingerprint == own else 0.0
+
+
+def _copy_run(run: Path, to: Path, *, with_shortlist: bool) -> None:
+    """What of a run is needed to encode: manifest, weights and, if no other makes the shortlist, its own."""
+    to.mkdir(parents=True)
+    for name in (MANIFEST, WEIGHTS):
+        shutil.copyfile(run / name, to / name)
+    if with_shortlist and (run / SHORTLIST).is_dir():
+        _copy_run(run / SHORTLIST, to / SHORTLIST, with_shortlist=False)

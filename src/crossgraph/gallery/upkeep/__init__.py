@@ -1,0 +1,1 @@
+"""Health, migration and export of a gallery."""

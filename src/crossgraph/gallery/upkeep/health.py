@@ -1,0 +1,290 @@
+"""Looking after a gallery: what it holds, whether all of it is whole and can be found, and compaction."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from crossgraph.data.images import image_bytes_digest
+from crossgraph.errors import ImageError
+from crossgraph.gallery.changes.indexing import FileState
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.tables import lance, skipped
+from crossgraph.gallery.tables.folding import count_alike
+from crossgraph.gallery.tables.items import caption_id
+from crossgraph.gallery.tables.manifest import FILE, Manifest, Optimized
+from crossgraph.gallery.tables.snapshot import Snapshot
+from crossgraph.gallery.tables.store import TABLES
+from crossgraph.progress import Progress, Silent
+
+KEEP = timedelta(minutes=10)
+"""Older versions of the tables than this are removed by compaction: a search that began before may need younger."""
+
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class TableStats:
+    """One table: rows, data files, bytes on disk with all old versions."""
+
+    name: str
+    rows: int
+    fragments: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class GalleryStats:
+    """What a gallery holds.
+
+    `equal` pictures have the content of another before them, `alike` ones only look like one (None: too many to
+    compare).
+    """
+
+    folder: str
+    rows: int
+    captions: int
+    annotated: int
+    bytes: int
+    fragments: int
+    tables: tuple[TableStats, ...]
+    method: str
+    model: str
+    shortlist: str | None
+    run: str | None
+    sources: tuple[str, ...]
+    skipped: int
+    equal: int
+    alike: int | None
+    columns: tuple[str, ...]
+    optimized_at: datetime | None
+    optimized_saved: int | None
+    migrating: bool
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a gallery: of which picture or part, and what to do."""
+
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked, and what is wrong; `orphans` are parts and captions that no picture uses, which is harmless."""
+
+    rows: int
+    found: int
+    features: int
+    files: int
+    orphans: int
+    problems: tuple[Problem, ...]
+
+
+def stats(gallery: Gallery) -> GalleryStats:
+    """Rows, bytes, fragments, model and the like."""
+    snapshot, manifest = gallery.snapshot(), gallery.manifest
+    every = tuple(_table_stats(gallery, name) for name in (*gallery.store.tables, *gallery.store.notes.tables))
+    equal, alike = count_alike(snapshot.items)
+    return GalleryStats(
+        str(gallery.folder),
+        len(snapshot.items),
+        len(snapshot.captions),
+        len(gallery.store.notes.values()),
+        _bytes_of(gallery.folder),
+        sum(table.fragments for table in every),
+        every,
+        manifest.method,
+        manifest.model,
+        manifest.shortlist,
+        manifest.run,
+        manifest.sources,
+        len(skipped.read_skipped(gallery.folder)),
+        equal,
+        alike,
+        tuple(snapshot.notes.column_names),
+        None if manifest.optimized is None else manifest.optimized.at,
+        None if manifest.optimized is None else manifest.optimized.saved,
+        manifest.migrating is not None,
+    )
+
+
+def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
+    """Compact the tables: bytes before and after. The manifest notes when it was done and what it saved.
+
+    Drops what no picture uses, merges small files, and removes versions older than `keep` and tables of finished
+    migrations. A kill at any moment costs nothing; the next run goes on.
+    """
+    with gallery.changing():
+        before = _bytes_of(gallery.folder)
+        gallery.store.drop_orphans()
+        gallery.store.index_parts()
+        with lance.plain_errors(gallery.folder), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a search which began before `keep` may fail is why it is not 0
+            for table in (*gallery.store.tables.values(), *gallery.store.notes.tables.values()):
+                # Nobody else writes, so files that no version names are rests of a write that was cut off.
+                table.optimize(cleanup_older_than=keep, delete_unverified=True)
+        remove_leftovers(gallery.folder, gallery.manifest)
+        after = _bytes_of(gallery.folder)
+        noted = Optimized(at=datetime.now(UTC), saved=before - after)
+        gallery.replace_manifest(gallery.manifest.model_copy(update={"optimized": noted}))
+    return before, after
+
+
+def remove_leftovers(folder: Path, manifest: Manifest) -> None:
+    """Remove tables that neither serve nor are being made: those of before a migration. Needs the lock."""
+    old = {f"{name}.lance" for name in TABLES} if manifest.tables else set()
+    old |= {path.name for path in folder.glob("tables-*")} - {manifest.tables, manifest.migrating}
+    for name in old:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for draft in (*folder.glob(f".{FILE}.*"), *folder.glob(f".{skipped.FILE}.*")):  # a kill before it was put in place
+        draft.unlink(missing_ok=True)
+
+
+def verify(gallery: Gallery, *, rehash: bool = False, progress: Progress | None = None) -> Verification:
+    """Check every row: found by its own vector, features finite and there, file there and as it was stored.
+
+    Whether a file is as it was stored is told by size and time, with `rehash` by its content. Nothing is changed.
+    """
+    snapshot = gallery.snapshot()
+    progress = progress or Silent()
+    problems = [*_doubled(gallery, snapshot), *_missing_captions(snapshot)]
+    found, lost = _searchable(snapshot, progress)
+    features, wrong, orphans = _features(gallery, snapshot, progress)
+    files, gone = _files(snapshot, rehash, progress)
+    return Verification(len(snapshot.items), found, features, files, orphans, (*problems, *lost, *wrong, *gone))
+
+
+def _doubled(gallery: Gallery, snapshot: Snapshot) -> Iterator[Problem]:
+    keyed = [("items", "id"), ("items", "path"), ("captions", "id"), ("parts", "key"), ("codes", "key")]
+    for table, column in (pair for pair in keyed if pair[0] in gallery.store.tables):
+        keys = lance.read(gallery.store.tables[table], [column])[column].to_pylist()
+        seen: set[str] = set()
+        for key in keys:
+            if key in seen:
+                yield Problem(key, f"is twice in the table {table}; index into a new gallery")
+            seen.add(key)
+    if len(snapshot.items) != gallery.store.tables["items"].count_rows():
+        yield Problem("items", "rows read and rows counted differ; if nobody is writing, index into a new gallery")
+
+
+def _missing_captions(snapshot: Snapshot) -> Iterator[Problem]:
+    stored = set(snapshot.captions["id"].to_pylist())
+    for path, texts in zip(snapshot.items["path"].to_pylist(), snapshot.items["captions"].to_pylist(), strict=True):
+        for text in texts:
+            if caption_id(text) not in stored:
+                yield Problem(path, f"its caption {text[:40]!r} is not stored; sync with --rehash")
+
+
+def _searchable(snapshot: Snapshot, progress: Progress) -> tuple[int, list[Problem]]:
+    """Search for every picture by its own vector, exhaustively: no other may be nearer by more than rounding."""
+    vectors, paths = snapshot.vectors, snapshot.items["path"]
+    sound = torch.isfinite(vectors).all(1) & (vectors.norm(dim=1) > 0)
+    problems = [
+        Problem(paths[row].as_py(), "its vector is not finite or all zero; sync with --rehash")
+        for row in (~sound).nonzero().squeeze(1).tolist()
+    ]
+    unit = torch.nn.functional.normalize(vectors.nan_to_num(), dim=1)
+    found = 0
+    with progress.task("searching for every picture", len(vectors)) as task:
+        for start in range(0, len(vectors), BLOCK):
+            block = unit[start : start + BLOCK]
+            scores = block @ unit.T
+            own = scores[torch.arange(len(block)), torch.arange(start, start + len(block))]
+            first = (own >= scores.amax(1) - 1e-5) & sound[start : start + BLOCK]
+            found += int(first.sum())
+            problems += [
+                Problem(paths[start + row].as_py(), "is not found by its own vector; index into a new gallery")
+                for row in (~first & sound[start : start + BLOCK]).nonzero().squeeze(1).tolist()
+            ]
+            task.advance(len(block))
+    return found, problems
+
+
+def _features(gallery: Gallery, snapshot: Snapshot, progress: Progress) -> tuple[int, list[Problem], int]:
+    """Read all fine features: how many are sound, what is wrong, and how many rows belong to no picture."""
+    parts = gallery.store.tables["parts"]
+    pictures = dict(zip(snapshot.items["digest"].to_pylist(), snapshot.items["path"].to_pylist(), strict=True))
+    needed = {**dict(zip(snapshot.captions["id"].to_pylist(), snapshot.captions["text"].to_pylist(), strict=True))}
+    needed |= pictures
+    sound: set[str] = set()
+    orphans = 0
+    problems: list[Problem] = []
+    total = parts.count_rows()
+    with lance.plain_errors(gallery.folder), progress.task("reading features", total) as task:
+        for batch in parts.search().select(["key", "embedding", "count", "width", "values"]).to_batches(256):
+            for key, whole in zip(batch["key"].to_pylist(), _whole(batch), strict=True):
+                if key not in needed:
+                    orphans += 1
+                elif whole:
+                    sound.add(key)
+                else:
+                    problems.append(Problem(needed[key], "its features are not finite or cut off; sync with --rehash"))
+            task.advance(len(batch))
+    if total or (gallery.model is not None and gallery.model.method.reranks):
+        broken = {problem.subject for problem in problems}
+        lacking = [name for key, name in needed.items() if key not in sound and name not in broken]
+        problems += [Problem(name, "its features are not stored; index into a new gallery") for name in lacking]
+    return len(sound), problems, orphans
+
+
+def _whole(batch: pa.RecordBatch) -> list[bool]:
+    """For every row of the parts table, whether all its numbers are finite and as many as it says."""
+    found = []
+    for row in range(len(batch)):
+        embedding = batch["embedding"][row].values.to_numpy()
+        values = batch["values"][row].values.to_numpy(zero_copy_only=False)
+        counted = batch["count"][row].as_py() * batch["width"][row].as_py() == len(values)
+        found.append(bool(counted and len(embedding) and np.isfinite(embedding).all() and np.isfinite(values).all()))
+    return found
+
+
+def _files(snapshot: Snapshot, rehash: bool, progress: Progress) -> tuple[int, list[Problem]]:
+    """How many pictures' files are as they were stored, and what is wrong with the others."""
+    problems: list[Problem] = []
+    with progress.task("checking files", len(snapshot.items)) as task:
+        for row in range(len(snapshot.items)):
+            item = snapshot.item(row)
+            state = FileState.of(item.path)
+            try:
+                if state is None:
+                    problems.append(Problem(str(item.path), "its file is gone; sync its folder, or remove it"))
+                elif rehash or item.modified is None:
+                    if image_bytes_digest(item.path) != item.digest:
+                        problems.append(Problem(str(item.path), "its file changed; sync its folder"))
+                elif (state.bytes, state.modified) != (item.bytes, item.modified):
+                    problems.append(Problem(str(item.path), "its file changed, or only its time; sync its folder"))
+            except ImageError as error:
+                problems.append(Problem(str(item.path), f"its file cannot be read: {error.reason}"))
+            task.advance()
+    return len(snapshot.items) - len(problems), problems
+
+
+def _table_stats(gallery: Gallery, name: str) -> TableStats:
+    table = {**gallery.store.tables, **gallery.store.notes.tables}[name]
+    with lance.plain_errors(gallery.folder):
+        numbers = table.stats()
+    place = gallery.folder if name == "notes" else gallery.store.place
+    return TableStats(
+        name, numbers["num_rows"], numbers["fragment_stats"]["num_fragments"], _bytes_of(place / f"{name}.lance")
+    )
+
+
+def _bytes_of(folder: Path) -> int:
+    """Bytes of all files under `folder`; one that goes meanwhile counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += 0 if path.is_dir() else path.stat().st_size
+        except OSError:
+            continue
+    return total

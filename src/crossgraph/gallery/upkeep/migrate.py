@@ -1,0 +1,119 @@
+"""A gallery given to another model: encoded again beside the old tables, which serve until the switch.
+
+The switch is one replacement of the manifest. A kill before it leaves the old gallery and what was encoded so far,
+which the next run continues; a kill after it leaves the new gallery and old tables, which the next compaction removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossgraph.data.corpus import Skipped
+from crossgraph.data.images import image_bytes_digest
+from crossgraph.errors import GalleryError, ImageError
+from crossgraph.gallery.changes.indexing import Entry, FileState, commit
+from crossgraph.gallery.folder import described
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.tables.items import Known
+from crossgraph.gallery.tables.store import Store
+from crossgraph.gallery.upkeep.health import remove_leftovers
+from crossgraph.progress import Progress, Silent
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What one migration did: pictures encoded now, those that an earlier run had encoded, those left out."""
+
+    encoded: int
+    found_encoded: int
+    left_out: tuple[Skipped, ...]
+    seconds: float
+
+
+def migrate(
+    gallery: Gallery,
+    model: SearchModel,
+    *,
+    run: str | None = None,
+    leave_out: bool = False,
+    batch: int = 256,
+    progress: Progress | None = None,
+) -> Migration:
+    """Encode every picture of `gallery` with `model` and switch to it; searches by the old model go on meanwhile.
+
+    Ids, captions, labels and notes stay. Raises `GalleryError`, before the switch, if pictures cannot be read any more
+    and `leave_out` is not set, or if another process is writing.
+    """
+    started = time.perf_counter()
+    with gallery.changing() as manifest:
+        new = described(model, run)
+        if (new.model, new.shortlist) == (manifest.model, manifest.shortlist):
+            raise GalleryError(f"{gallery.folder} is encoded by {new.method} {new.model} already.")
+        fingerprint = hashlib.sha256(f"{new.model} {new.shortlist}".encode()).hexdigest()[:12]
+        name = f"tables-{fingerprint}"
+        if manifest.migrating != name:
+            gallery.replace_manifest(manifest.model_copy(update={"migrating": None}))
+            shutil.rmtree(gallery.folder / name, ignore_errors=True)  # of another migration, or cut off while removed
+            gallery.replace_manifest(manifest.model_copy(update={"migrating": name}))
+        (gallery.folder / name).mkdir(exist_ok=True)
+        store = Store(gallery.folder, width=new.width, bits=new.bits, set_name=name)
+        encoded, found, left_out = _encode_all(gallery, store, model, batch=batch, progress=progress or Silent())
+        if left_out and not leave_out:
+            raise GalleryError(
+                f"{len(left_out):,} pictures of {gallery.folder} cannot be read any more, for example "
+                f"{left_out[0].path} ({left_out[0].reason}). Bring them back, sync their folder, or migrate with "
+                "--leave-out; the old model serves on, and what was encoded is kept."
+            )
+        store.drop_orphans()
+        kept = {"roots": manifest.roots, "sources": manifest.sources, "tables": name}
+        gallery.replace_manifest(new.model_copy(update=kept), model=model)
+        remove_leftovers(gallery.folder, gallery.manifest)
+    return Migration(encoded, found, tuple(left_out), time.perf_counter() - started)
+
+
+def _encode_all(
+    gallery: Gallery, store: Store, model: SearchModel, *, batch: int, progress: Progress
+) -> tuple[int, int, list[Skipped]]:
+    """Bring the new `store` to the rows of the old: how many were encoded, were there already, cannot be read."""
+    wanted = sorted(gallery.store.known().values(), key=lambda known: known.id)
+    done = {known.id: known for known in store.known().values()}
+    store.remove_items(sorted(set(done) - {known.id for known in wanted}))
+    missing = [known for known in wanted if not (known.id in done and _same(done[known.id], known))]
+    sentences = store.known_captions()
+    left_out: list[Skipped] = []
+    encoded = 0
+    with progress.task("migrating", len(wanted)) as task:
+        task.advance(len(wanted) - len(missing))
+        for start in range(0, len(missing), batch):
+            chunk = missing[start : start + batch]
+            items, skipped = commit(store, model, _entries(chunk, left_out), sentences)
+            left_out += skipped
+            encoded += len(items)
+            task.advance(len(chunk), encoded=encoded, skipped=len(left_out))
+    return encoded, len(wanted) - len(missing), left_out
+
+
+def _same(done: Known, wanted: Known) -> bool:
+    """Whether an earlier run stored this picture as it is now."""
+    return all(getattr(done, name) == getattr(wanted, name) for name in ("path", "digest", "captions", "labels"))
+
+
+def _entries(chunk: Sequence[Known], left_out: list[Skipped]) -> list[Entry]:
+    """The pictures of `chunk` as their files are now; those that cannot be read go to `left_out`."""
+    found = []
+    for known in chunk:
+        path = Path(known.path)
+        try:
+            digest, state = image_bytes_digest(path), FileState.of(path)
+            if state is None:
+                raise ImageError(path, "no such file")
+            found.append(Entry(known.id, path, digest, state, known.captions, known.labels, known.source, None))
+        except ImageError as error:
+            left_out.append(Skipped(path, error.reason))
+    return found

@@ -1,0 +1,124 @@
+import math
+
+import pytest
+import torch
+
+from crossgraph.errors import GalleryError
+from crossgraph.gallery.calibration.pairs import search_signs, unlike_pictures
+from crossgraph.gallery.search.verdicts import (
+    MISSED,
+    Calibration,
+    Evidence,
+    expected_maximum,
+    fit,
+    judge,
+    sample_rows,
+    with_reliability,
+)
+
+
+def drawn_signs(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Signs of which the first and the last tell the two kinds apart, but for noise."""
+    generator = torch.Generator().manual_seed(seed)
+    good = torch.arange(count) % 2 == 0
+    signs = torch.randn(count, 4, generator=generator)
+    signs[:, 0] += 2 * good
+    signs[:, 3] += good
+    return signs * torch.tensor([0.1, 5.0, 1.0, 3.0]), good
+
+
+def test_signs_of_a_hand_worked_search() -> None:
+    scores = torch.tensor([0.9, 0.5, 0.3])
+    background = torch.tensor([0.0, 0.2, 0.4, 0.6])
+    top, lead, first, excess = Evidence(scores, torch.tensor([0.7, 0.8, 0.1]), background, 4).signs().tolist()
+    assert (top, first) == pytest.approx((0.9, 0.8))
+    assert lead == pytest.approx(0.9 - 0.4)
+    assert excess == pytest.approx((0.8 - 0.3) / math.sqrt(0.05) - expected_maximum(4), abs=1e-5)
+
+
+def test_the_expected_maximum_is_about_what_drawing_gives() -> None:
+    drawn = torch.randn(4000, 100, generator=torch.Generator().manual_seed(0)).amax(1).mean()
+    assert expected_maximum(100) == pytest.approx(float(drawn), abs=0.03)
+    assert expected_maximum(1) == 0
+
+
+def test_a_search_of_one_picture_or_of_equal_scores_has_signs() -> None:
+    for count in (1, 7):
+        equal = torch.full((count,), 0.25)
+        assert torch.isfinite(Evidence(equal, equal, equal, count).signs()).all()
+
+
+def test_a_fit_agrees_with_scikit_learn() -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    signs, good = drawn_signs(400, 0)
+    fitted = fit(signs, good)
+    standard = (signs - torch.tensor(fitted.mean)) / torch.tensor(fitted.scale)
+    peer = linear_model.LogisticRegression(C=1 / (1e-3 * 400), tol=1e-8, max_iter=1000).fit(standard, good)
+    torch.testing.assert_close(torch.tensor(fitted.weights), torch.tensor(peer.coef_[0]).float(), atol=1e-3, rtol=0)
+    assert fitted.bias == pytest.approx(float(peer.intercept_[0]), abs=1e-3)
+
+
+def test_about_the_share_allowed_of_good_queries_is_told_that_there_is_nothing() -> None:
+    signs, good = drawn_signs(2000, 1)
+    fitted = fit(signs, good)
+    told = [fitted.verdict(value) for value in fitted.probability(signs[good]).tolist()]
+    assert told.count("nothing good found") / len(told) == pytest.approx(MISSED, abs=0.01)
+
+
+def test_reliability_on_other_queries_counts_them_all_and_is_honest() -> None:
+    fitted = with_reliability(fit(*drawn_signs(2000, 2)), *drawn_signs(2000, 3), bins=10)
+    assert sum(part.queries for part in fitted.reliability) == 2000
+    assert fitted.error < 0.05
+    assert all(part.low <= part.said <= part.high for part in fitted.reliability)
+    assert fitted.rates["there: nothing good found"] < fitted.rates["removed: nothing good found"]
+    for kind in ("there", "removed"):
+        assert sum(rate for name, rate in fitted.rates.items() if name.startswith(kind)) == pytest.approx(1)
+
+
+def test_a_calibration_comes_back_from_its_plain_values_and_judges_its_own_stage_only() -> None:
+    fitted = fit(*drawn_signs(100, 4))
+    stored = {"shortlist": fitted.model_dump()}
+    assert Calibration.model_validate(stored["shortlist"]) == fitted
+    evidence = Evidence(torch.tensor([0.9, 0.1]), torch.tensor([0.9, 0.1]), torch.tensor([0.0, 0.1]), 2)
+    probability, verdict = judge(stored, "shortlist", evidence)
+    assert probability is not None
+    assert verdict == fitted.verdict(probability)
+    assert judge(stored, "rerank", evidence) == judge({}, "shortlist", evidence) == (None, None)
+
+
+def test_queries_of_one_kind_alone_are_refused() -> None:
+    with pytest.raises(GalleryError, match="got only one kind"):
+        fit(torch.randn(5, 4), torch.ones(5, dtype=torch.bool))
+
+
+def test_the_sample_is_spread_evenly_over_the_allowed_rows() -> None:
+    assert sample_rows(5).tolist() == [0, 1, 2, 3, 4]
+    assert sample_rows(6, torch.arange(6) % 2 == 1).tolist() == [1, 3, 5]
+    rows = sample_rows(1_000_000)
+    assert len(rows) == 1024
+    assert (rows.diff() - 1_000_000 / 1024).abs().max() < 1
+
+
+def test_unlike_pictures_are_the_share_least_like_the_query_by_any_caption_and_never_its_own() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sentences = torch.nn.functional.normalize(torch.randn(200, 5, generator=generator), dim=1)
+    owners = torch.arange(200) // 2
+    queries = [0, 7, 199]
+    unlike = unlike_pictures(sentences, owners, queries, share=0.25)
+    for column, query in enumerate(queries):
+        cosines = (sentences @ sentences[query]).view(100, 2).amax(1)
+        cosines[query // 2] = 9
+        assert sorted(unlike[:, column].nonzero()[:, 0].tolist()) == sorted(cosines.argsort()[:25].tolist())
+    with pytest.raises(GalleryError, match="needs 20 unlike pictures a query"):
+        unlike_pictures(sentences, owners, queries)
+
+
+def test_the_signs_of_a_search_are_those_of_the_rows_inside_alone() -> None:
+    first = torch.tensor([0.9, 0.1, 0.5, 0.3])
+    inside = torch.tensor([False, True, True, True])
+    alone = torch.tensor([0.5, 0.3, 0.1])
+    expected = Evidence(alone, alone, first[1:], 3).signs()
+    torch.testing.assert_close(search_signs(first, inside), expected)
+    rescored = torch.tensor([9.0, 3.0, 1.0, 2.0])
+    best = search_signs(first, inside, rescored=rescored, shortlist=2)
+    torch.testing.assert_close(best, Evidence(torch.tensor([2.0, 1.0]), alone[:2], first[1:], 3).signs())

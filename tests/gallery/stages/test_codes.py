@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from crossgraph.errors import ConfigError
+from crossgraph.gallery.stages.codes import CodeIndex, RandomCodes, hamming, packed, unpacked
+
+
+def drawn_codes(count: int, bits: int, *, seed: int = 0) -> torch.Tensor:
+    return packed(torch.rand(count, bits, generator=torch.Generator().manual_seed(seed)) > 0.5)
+
+
+def test_distance_and_score_of_a_hand_worked_case() -> None:
+    codes = torch.tensor([[0b00000000], [0b11110000], [0b11111111]], dtype=torch.uint8)
+    query = torch.tensor([0b11111110], dtype=torch.uint8)
+    assert hamming(codes, query).tolist() == [7, 3, 1]
+    found = CodeIndex(codes, bits=8).nearest(query, k=3)
+    assert found.rows.tolist() == [2, 1, 0]
+    torch.testing.assert_close(found.scores, torch.tensor([1 - 2 / 8, 1 - 6 / 8, 1 - 14 / 8]))
+
+
+@pytest.mark.parametrize("bits", [8, 16, 64, 72])
+def test_distances_equal_counting_bits_one_by_one(bits: int) -> None:
+    codes = drawn_codes(50, bits)
+    slow = [sum(a != b for a, b in zip(row, unpacked(codes, bits)[7], strict=True)) for row in unpacked(codes, bits)]
+    assert hamming(codes, codes[7]).tolist() == [int(value) for value in slow]
+
+
+@pytest.mark.parametrize("k", [1, 3, 50, 400, 900])
+def test_equal_distances_keep_the_order_of_the_rows_at_every_k(k: int) -> None:
+    codes = drawn_codes(400, 8)  # eight bits for 400 rows: nearly all distances are shared
+    query = codes[123]
+    full = hamming(codes, query).argsort(stable=True)
+    index = CodeIndex(codes, bits=8)
+    assert torch.equal(index.nearest(query, k=k).rows, full[:k])
+    everything = torch.ones(400, dtype=torch.bool)
+    assert torch.equal(index.nearest(query, k=k, allowed=everything).rows, full[:k])
+
+
+def test_rows_left_out_or_not_allowed_are_never_found() -> None:
+    codes = drawn_codes(30, 16)
+    index, query = CodeIndex(codes, bits=16), codes[4]
+    allowed = torch.arange(30) % 2 == 0
+    full = hamming(codes, query).argsort(stable=True).tolist()
+    assert index.nearest(query, k=5, without=(4, 9)).rows.tolist() == [row for row in full if row not in (4, 9)][:5]
+    found = index.nearest(query, k=30, without=(4,), allowed=allowed).rows.tolist()
+    assert found == [row for row in full if row % 2 == 0 and row != 4]
+    assert len(CodeIndex(codes[:0], bits=16).nearest(query, k=5).rows) == 0
+
+
+def test_bits_come_back_from_their_bytes() -> None:
+    bits = torch.rand(7, 21, generator=torch.Generator().manual_seed(1)) > 0.5
+    assert torch.equal(unpacked(packed(bits), 21), bits)
+
+
+def test_random_codes_disagree_in_proportion_to_the_angle() -> None:
+    vectors = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    codes = RandomCodes(2048, width=3).codes(vectors)
+    right_angle, straight, same = (float(hamming(codes[row][None], codes[0])) / 2048 for row in (1, 2, 3))
+    assert (straight, same) == (1.0, 0.0)
+    assert right_angle == pytest.approx(0.5, abs=0.05)
+
+
+def test_random_codes_depend_on_the_seed_and_on_nothing_else() -> None:
+    vectors = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
+    one, other = RandomCodes(16, width=6), RandomCodes(16, width=6, seed=1)
+    assert torch.equal(one.codes(vectors), RandomCodes(16, width=6).codes(vectors))
+    assert torch.equal(one.codes(vectors)[1:2], one.codes(vectors[1:2]))
+    assert one.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("bits", [0, 12, 4104])
+def test_a_number_of_bits_that_cannot_be_stored_is_refused(bits: int) -> None:
+    with pytest.raises(ConfigError, match=f"multiple of 8; got {bits}"):
+        RandomCodes(bits, width=4)
