@@ -15,7 +15,7 @@ from crossgraph import ablation
 from crossgraph.ablation import plan_variants, run_ablation
 from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.scenes import draw_scenes
+from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.protocols import protocol_named
 from crossgraph.evaluation.variants import AblationResult

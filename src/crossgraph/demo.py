@@ -19,8 +19,8 @@ from rich.table import Table
 
 from crossgraph.config import read_config
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.images import read_image
-from crossgraph.data.scenes import draw_scenes
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.report import EvaluationReport
 from crossgraph.gallery.gallery import Gallery

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from crossgraph.config import RunConfig
-from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache, cache_root
+from crossgraph.data.graphs.caption_graphs import parse_captions
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, GalleryError

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crossgraph.data.graph_files import write_graphs
-from crossgraph.data.scene_graphs import scene_graphs
-from crossgraph.data.scenes import draw_scenes
+from crossgraph.data.drawn.scene_graphs import scene_graphs
+from crossgraph.data.drawn.scenes import draw_scenes
+from crossgraph.data.graphs.graph_files import write_graphs
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 
 from .conftest import call

@@ -17,12 +17,12 @@ from PIL import Image
 
 from crossgraph.data.check import check_corpus
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.csv_captions import open_csv
-from crossgraph.data.flickr import open_flickr
-from crossgraph.data.folder import open_folder
 from crossgraph.data.guides import GUIDES
-from crossgraph.data.jsonl import open_jsonl
-from crossgraph.data.karpathy import open_karpathy
+from crossgraph.data.layouts.csv_captions import open_csv
+from crossgraph.data.layouts.flickr import open_flickr
+from crossgraph.data.layouts.folder import open_folder
+from crossgraph.data.layouts.jsonl import open_jsonl
+from crossgraph.data.layouts.karpathy import open_karpathy
 from crossgraph.data.sources import DATASETS, open_corpus
 from crossgraph.errors import DataError
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossgraph.data.scene_captions import describe_scene
-from crossgraph.data.scene_plans import plan_pair
+from crossgraph.data.drawn.scene_captions import describe_scene
+from crossgraph.data.drawn.scene_plans import plan_pair
 from crossgraph.evaluation.swaps import (
     KindAccuracy,
     exchange_things,

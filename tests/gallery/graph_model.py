@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from fake_model import WIDTH, Pictures
 
-from crossgraph.data.graph_batches import batch_graphs
+from crossgraph.data.graphs.graph_batches import batch_graphs
 from crossgraph.data.images import read_image
 from crossgraph.encoders.grid import grid_boxes
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph

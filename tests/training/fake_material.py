@@ -11,8 +11,8 @@ import torch
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import Array, RecordStore
-from crossgraph.data.image_features import ImageTable
-from crossgraph.data.text_features import TextTable
+from crossgraph.data.features.image_features import ImageTable
+from crossgraph.data.features.text_features import TextTable
 from crossgraph.encoders.text import TextFeatures
 from crossgraph.methods.catalogue import METHODS, build_method
 from crossgraph.methods.contract import InputSizes

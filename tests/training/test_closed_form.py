@@ -9,9 +9,9 @@ from fake_encoder import ColourEncoder
 from fake_material import MODELS, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
+from crossgraph.data.drawn.matrices_demo import draw_matrices
+from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.matrices_demo import draw_matrices
-from crossgraph.data.scenes import draw_scenes
 from crossgraph.methods.cca import Cca
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, read_tensors
 from crossgraph.training.material import TrainingPass

@@ -13,10 +13,10 @@ from fake_material import MODELS, Watcher
 from crossgraph.config import RunConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.scenes import draw_scenes
+from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.data.text import normalise
-from crossgraph.data.text_features import extract_text_features
 from crossgraph.errors import ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method

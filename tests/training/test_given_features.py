@@ -13,10 +13,10 @@ from PIL import Image
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.drawn.matrices_demo import draw_matrices
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.features.given_tables import given_image_table, given_text_table
 from crossgraph.data.given_features import GivenFeatures
-from crossgraph.data.given_tables import given_image_table, given_text_table
-from crossgraph.data.matrices_demo import draw_matrices
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.errors import ConfigError, DataError, GalleryError, ModelError
 from crossgraph.gallery.gallery import Gallery

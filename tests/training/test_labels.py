@@ -13,8 +13,8 @@ from fake_material import MODELS
 from crossgraph.config import LabelsConfig, RunConfig
 from crossgraph.data.concepts import ConceptVocabulary
 from crossgraph.data.corpus import DERIVED_LABELS, Corpus
+from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.scenes import draw_scenes
 from crossgraph.errors import DataError, ModelError
 from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.training.checkpoint import read_manifest

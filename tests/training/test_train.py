@@ -16,8 +16,8 @@ from fake_material import MODELS, Watcher, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.scenes import draw_scenes
 from crossgraph.errors import ConfigError, DataError, ImageError, ModelError
 from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, weights_fingerprint

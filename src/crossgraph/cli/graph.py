@@ -37,7 +37,7 @@ def graph(
 ) -> None:
     """Print objects with attributes and the relations between them; --out draws them."""
     from crossgraph.cli.output import print_json
-    from crossgraph.data.graph_files import graph_to_json
+    from crossgraph.data.graphs.graph_files import graph_to_json
     from crossgraph.data.images import read_image
     from crossgraph.gallery.explanations.draw_graph import draw_graph
 
@@ -94,7 +94,7 @@ def _sentence_graph(sentence: str, graphs: Path | None) -> tuple[SceneGraph, str
 
 def _picture_graph(file: Path, target: str, graphs: Path | None, cells: int) -> tuple[SceneGraph, str]:
     """The graph, and where it comes from: a file of graphs, the scene that was drawn, or a grid."""
-    from crossgraph.data.scene_graphs import scene_graphs
+    from crossgraph.data.drawn.scene_graphs import scene_graphs
     from crossgraph.encoders.grid import grid_boxes
     from crossgraph.graphs.spatial import spatial_graph
 
@@ -115,7 +115,7 @@ def _picture_graph(file: Path, target: str, graphs: Path | None, cells: int) -> 
 
 def _listed_graph(file: Path, keys: list[str]) -> tuple[SceneGraph, str]:
     """The graph of the first of `keys` that the file of graphs has."""
-    from crossgraph.data.graph_files import read_graphs
+    from crossgraph.data.graphs.graph_files import read_graphs
 
     known = read_graphs(file)
     for key in keys:

@@ -9,23 +9,23 @@ import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from crossgraph.data.coco import CocoOptions, is_coco, open_coco
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.csv_captions import open_csv
-from crossgraph.data.flickr import open_flickr
-from crossgraph.data.folder import CAPTION_FILES, open_folder
+from crossgraph.data.drawn.matrices_demo import open_matrices_demo
+from crossgraph.data.drawn.scenes import MANIFEST, open_named_scenes, open_scenes
 from crossgraph.data.guides import GUIDES
-from crossgraph.data.jsonl import open_jsonl
-from crossgraph.data.karpathy import open_karpathy
-from crossgraph.data.matrices import is_matrices, open_matrices
-from crossgraph.data.matrices_demo import open_matrices_demo
-from crossgraph.data.matrix_files import SUFFIXES
-from crossgraph.data.matrix_layouts import MatrixOptions
-from crossgraph.data.mirflickr import MirflickrOptions, is_mirflickr, open_mirflickr
-from crossgraph.data.nuswide import NuswideOptions, is_nuswide, open_nuswide
+from crossgraph.data.layouts.coco import CocoOptions, is_coco, open_coco
+from crossgraph.data.layouts.csv_captions import open_csv
+from crossgraph.data.layouts.flickr import open_flickr
+from crossgraph.data.layouts.folder import CAPTION_FILES, open_folder
+from crossgraph.data.layouts.jsonl import open_jsonl
+from crossgraph.data.layouts.karpathy import open_karpathy
+from crossgraph.data.layouts.matrices import is_matrices, open_matrices
+from crossgraph.data.layouts.matrix_files import SUFFIXES
+from crossgraph.data.layouts.matrix_layouts import MatrixOptions
+from crossgraph.data.layouts.mirflickr import MirflickrOptions, is_mirflickr, open_mirflickr
+from crossgraph.data.layouts.nuswide import NuswideOptions, is_nuswide, open_nuswide
+from crossgraph.data.layouts.rsicd import open_rsicd
 from crossgraph.data.options import NoOptions, SourceOptions, options_of
-from crossgraph.data.rsicd import open_rsicd
-from crossgraph.data.scenes import MANIFEST, open_named_scenes, open_scenes
 from crossgraph.errors import DataError, unknown_name
 from crossgraph.progress import Progress, Silent
 

@@ -16,8 +16,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crossgraph.data.batches import Step
+from crossgraph.data.features.text_features import TextTable
 from crossgraph.data.text import normalise
-from crossgraph.data.text_features import TextTable
 from crossgraph.graphs.negatives import FalseCaption, Kind, false_captions
 from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.progress import Progress

@@ -6,10 +6,10 @@ from typing import Any
 
 from crossgraph.config import LabelsConfig
 from crossgraph.data.assembly import NO_SPLIT
-from crossgraph.data.caption_graphs import parse_captions
 from crossgraph.data.concepts import ConceptVocabulary, concept_labels, learn_concepts
 from crossgraph.data.corpus import DERIVED_LABELS, Corpus
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.graphs.caption_graphs import parse_captions
 from crossgraph.errors import DataError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent

@@ -12,9 +12,9 @@ from torch import Tensor
 from crossgraph.data.batches import Step
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.given_tables import given_image_table, given_text_table
-from crossgraph.data.image_features import ImageTable, extract_image_features
-from crossgraph.data.text_features import TextTable, extract_text_features
+from crossgraph.data.features.given_tables import given_image_table, given_text_table
+from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.text_features import TextTable, extract_text_features
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import DataError

@@ -13,10 +13,10 @@ import torch
 from crossgraph.config import ImagesConfig, RunConfig, validated
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.given_tables import given_image_table, given_text_table
-from crossgraph.data.image_features import ImageTable, extract_image_features
-from crossgraph.data.regions import SuppliedRegions
-from crossgraph.data.text_features import TextTable, extract_text_features
+from crossgraph.data.features.given_tables import given_image_table, given_text_table
+from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.regions import SuppliedRegions
+from crossgraph.data.features.text_features import TextTable, extract_text_features
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder

@@ -17,8 +17,8 @@ from jaxtyping import Float
 from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.data.text import Vocabulary
-from crossgraph.data.text_features import extract_text_features
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder

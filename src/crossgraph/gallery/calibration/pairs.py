@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.text_features import extract_text_features
+from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.encoders.transformer_text import TransformerTextEncoder
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.results import Stage

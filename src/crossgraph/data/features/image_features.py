@@ -1,0 +1,203 @@
+"""Features of pictures: computed once by a frozen encoder, cached, read back as padded batches.
+
+Pictures are known by the content of their files, so a renamed, copied or repeated one costs nothing. A run that was
+killed continues where the last complete shard ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from crossgraph.data.corpus import Skipped
+from crossgraph.data.feature_cache import FeatureCache, Records, RecordStore
+from crossgraph.data.features.padding import pad
+from crossgraph.data.features.regions import mirrored_boxes
+from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures
+from crossgraph.errors import ConfigError, ImageError, unknown_name
+from crossgraph.progress import Progress, Silent
+from crossgraph.types import ImageBatch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
+    "plain": lambda picture: picture,
+    "mirror": ImageOps.mirror,
+}
+"""How a picture can be shown to the encoder; "mirror" swaps left and right, as augmentation."""
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Cached features of the readable pictures among those asked for, in their order.
+
+    `kept[i]` is the position of row i in the list that was asked for, `paths[i]` its file.
+    """
+
+    paths: tuple[Path, ...]
+    kept: tuple[int, ...]
+    keys: tuple[str, ...]
+    store: Records
+    part_width: int
+    whole_width: int
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def rows(self, indices: Sequence[int]) -> ImageBatch:
+        """The features at `indices`, which may repeat, in single precision and padded to the longest."""
+        records = [self.store.read(self.keys[index]) for index in indices]
+        parts, mask = pad([record["parts"] for record in records], np.zeros((0, self.part_width), np.float16))
+        boxes, _ = pad([record["boxes"] for record in records], np.zeros((0, 4), np.float32))
+        wholes = [record["whole"] for record in records]
+        whole = torch.from_numpy(np.concatenate([np.zeros((0, self.whole_width), np.float16), *wholes]))
+        return ImageBatch(parts.float(), mask, boxes, whole.float())
+
+
+def extract_image_features(
+    paths: Sequence[Path],
+    encoder: ImageEncoder,
+    cache: FeatureCache,
+    *,
+    view: str = "plain",
+    batch: int = 16,
+    progress: Progress | None = None,
+) -> tuple[ImageTable, list[Skipped]]:
+    """The features of `paths` as a table, computing what the cache lacks, and the pictures that cannot be read.
+
+    Files are hashed, then decoded ahead of the network, in threads. An unreadable picture never stops the run.
+    Pictures for which the encoder knows boxes have these as parts, and records of their own.
+    """
+    if view not in VIEWS:
+        raise ConfigError(unknown_name("view", view, VIEWS))
+    progress = progress or Silent()
+    store = cache.records(encoder.name, encoder.fingerprint, view=view)
+    with ThreadPoolExecutor() as pool:
+        digests = _digest_files(paths, pool=pool, progress=progress)
+        regions: dict[str, Boxes] = {}
+        if encoder.boxes_of is not None:
+            digests = [
+                _with_regions(key, encoder.boxes_of(path), regions) for path, key in zip(paths, digests, strict=True)
+            ]
+        known = {key: path for path, key in zip(paths, digests, strict=True) if isinstance(key, str)}
+        missing = {key: path for key, path in known.items() if key not in store}
+        reasons = _encode_pictures(
+            missing, encoder, store, regions=regions, view=view, batch=batch, pool=pool, progress=progress
+        )
+    rows: list[tuple[int, str]] = []
+    skipped: list[Skipped] = []
+    for position, (path, key) in enumerate(zip(paths, digests, strict=True)):
+        if isinstance(key, Skipped):
+            skipped.append(key)
+        elif key in reasons:
+            skipped.append(Skipped(path, reasons[key]))
+        else:
+            rows.append((position, key))
+    table = ImageTable(
+        paths=tuple(paths[position] for position, _ in rows),
+        kept=tuple(position for position, _ in rows),
+        keys=tuple(key for _, key in rows),
+        store=store,
+        part_width=encoder.part_width,
+        whole_width=encoder.whole_width,
+    )
+    return table, skipped
+
+
+def _digest_files(paths: Sequence[Path], *, pool: Executor, progress: Progress) -> list[str | Skipped]:
+    def digest(path: Path) -> str | Skipped:
+        try:
+            return image_bytes_digest(path)
+        except ImageError as error:
+            return Skipped(path, error.reason)
+
+    digests = []
+    with progress.task("checking pictures", len(paths)) as task:
+        for key in _ahead(digest, paths, pool=pool, depth=256):
+            digests.append(key)
+            task.advance()
+    return digests
+
+
+def _encode_pictures(
+    missing: Mapping[str, Path],
+    encoder: ImageEncoder,
+    store: RecordStore,
+    *,
+    regions: Mapping[str, Boxes],
+    view: str,
+    batch: int,
+    pool: Executor,
+    progress: Progress,
+) -> dict[str, str]:
+    """Encode and store the pictures of `missing` (by key); why the unreadable ones could not be read, by key."""
+    reasons: dict[str, str] = {}
+
+    def load(item: tuple[str, Path]) -> tuple[str, Image.Image | ImageError]:
+        key, path = item
+        try:
+            return key, VIEWS[view](encoder.prepare(read_image(path)))
+        except ImageError as error:
+            return key, error
+
+    if not missing:
+        return reasons
+    loaded = _ahead(load, missing.items(), pool=pool, depth=2 * batch)
+    try:
+        with progress.task("encoding pictures", len(missing)) as task:
+            while group := list(islice(loaded, batch)):
+                pictures = {key: found for key, found in group if not isinstance(found, ImageError)}
+                reasons.update({key: found.reason for key, found in group if isinstance(found, ImageError)})
+                for key, features in _encoded(pictures, encoder, regions, view=view):
+                    whole = features.whole[None]
+                    store.write(key, {"parts": features.parts, "boxes": features.boxes, "whole": whole})
+                task.advance(len(group))
+    finally:
+        store.flush()
+    return reasons
+
+
+def _with_regions(key: str | Skipped, boxes: Boxes | None, regions: dict[str, Boxes]) -> str | Skipped:
+    """The key of a picture with these boxes, which are noted under it; the same key where there are none."""
+    if boxes is None or isinstance(key, Skipped):
+        return key
+    key = f"{key}-{hashlib.sha256(boxes.tobytes()).hexdigest()[:16]}"
+    regions[key] = boxes
+    return key
+
+
+def _encoded(
+    pictures: Mapping[str, Image.Image], encoder: ImageEncoder, regions: Mapping[str, Boxes], *, view: str
+) -> list[tuple[str, ImageFeatures]]:
+    """The features of pictures by key: by their regions where these are known, by the encoder's grid elsewhere."""
+    by_grid = [key for key in pictures if key not in regions]
+    by_region = [key for key in pictures if key in regions]
+    boxes = [mirrored_boxes(regions[key]) if view == "mirror" else regions[key] for key in by_region]
+    found = encoder.encode([pictures[key] for key in by_grid])
+    found += encoder.encode_regions([pictures[key] for key in by_region], boxes) if by_region else []
+    return list(zip((*by_grid, *by_region), found, strict=True))
+
+
+def _ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], *, pool: Executor, depth: int
+) -> Iterator[Result]:
+    """`map(function, items)` in the pool's threads, at most `depth` results ahead of the reader to bound memory."""
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > depth:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -1,0 +1,143 @@
+"""Features of captions: computed once by a frozen encoder, cached, read back as padded batches with their scene graphs.
+
+Captions are known by their text, so a repeated one costs nothing. A run that was killed continues where the last
+complete shard ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
+from crossgraph.data.features.padding import pad
+from crossgraph.data.graphs.caption_graphs import parse_captions
+from crossgraph.data.graphs.graph_batches import batch_graphs
+from crossgraph.data.text import normalise
+from crossgraph.encoders.text import TextEncoder, TextFeatures
+from crossgraph.errors import ConfigError
+from crossgraph.graphs.caption_parser import CaptionParser
+from crossgraph.graphs.scene_graph import SceneGraph
+from crossgraph.progress import Progress, Silent
+from crossgraph.types import TextBatch
+
+TEXT_BATCH = 64
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Words of captions with their ids or states; repeated captions share one record."""
+
+    captions: tuple[str, ...]
+    state_width: int
+    read: Callable[[str], TextFeatures]
+    graph: Callable[[str], SceneGraph] | None = None
+    """Scene graphs of the captions, for methods that read them."""
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def extended(self, other: TextTable) -> TextTable:
+        """The captions of this table, then those of `other`, which must come from the same encoder."""
+        theirs = frozenset(other.captions)
+
+        def read(caption: str) -> TextFeatures:
+            return other.read(caption) if caption in theirs else self.read(caption)
+
+        def graph(caption: str) -> SceneGraph:
+            source = other.graph if caption in theirs else self.graph
+            assert source is not None
+            return source(caption)
+
+        captions = (*self.captions, *other.captions)
+        return TextTable(captions, self.state_width, read, None if self.graph is None else graph)
+
+    def rows(self, indices: Sequence[int]) -> TextBatch:
+        """The captions at `indices`, which may repeat, padded to the longest; states in single precision."""
+        captions = [self.captions[index] for index in indices]
+        texts = [self.read(caption) for caption in captions]
+        words = tuple(text.words for text in texts)
+        graphs = None
+        if self.graph is not None:
+            graphs = batch_graphs(captions, [self.graph(caption) for caption in captions], lengths=[*map(len, words)])
+        if self.state_width:
+            empty = np.zeros((0, self.state_width), np.float16)
+            states, mask = pad([text.states for text in texts if text.states is not None], empty)
+            return TextBatch(mask, words, states=states.float(), graphs=graphs)
+        ids, mask = pad([text.ids for text in texts if text.ids is not None], np.zeros(0, np.int64))
+        return TextBatch(mask, words, ids=ids, graphs=graphs)
+
+
+def extract_text_features(
+    captions: Sequence[str],
+    encoder: TextEncoder,
+    cache: FeatureCache,
+    *,
+    parser: CaptionParser | None = None,
+    progress: Progress | None = None,
+) -> TextTable:
+    """The words of `captions` as a table, with their scene graphs if a `parser` is given; equal captions once.
+
+    Vocabulary ids, and a handful of new captions (a query, not a corpus), stay in memory: reading and writing them
+    would cost more than encoding them.
+    """
+    distinct = list(dict.fromkeys(captions))
+    graph = None if parser is None else _graphs(distinct, parser, cache, progress=progress).__getitem__
+    if encoder.vocabulary_size:
+        features = dict(zip(distinct, encoder.encode(distinct), strict=True))
+        return TextTable(tuple(captions), 0, features.__getitem__, graph)
+    store = cache.records(encoder.name, encoder.fingerprint, view="text")
+    missing = [caption for caption in distinct if _caption_key(caption) not in store]
+    fresh: dict[str, TextFeatures] = {}
+    if len(missing) <= TEXT_BATCH:
+        fresh.update(zip(missing, encoder.encode(missing), strict=True))
+    else:
+        _encode_captions(missing, encoder, store, progress=progress or Silent())
+
+    def read(caption: str) -> TextFeatures:
+        return fresh[caption] if caption in fresh else _text_of_record(store.read(_caption_key(caption)))
+
+    return TextTable(tuple(captions), encoder.state_width, read, graph)
+
+
+def _graphs(
+    captions: Sequence[str], parser: CaptionParser, cache: FeatureCache, *, progress: Progress | None
+) -> dict[str, SceneGraph]:
+    """The scene graph of each caption; a handful is parsed without asking the cache."""
+    if len(captions) <= TEXT_BATCH:
+        parsed = parser.parse_all([normalise(caption) for caption in captions])
+    else:
+        parsed = parse_captions(captions, parser, cache, progress=progress)
+    return dict(zip(captions, parsed, strict=True))
+
+
+def _encode_captions(captions: Sequence[str], encoder: TextEncoder, store: RecordStore, *, progress: Progress) -> None:
+    """Encode and store captions, short ones first, so that a batch holds captions of like length."""
+    ordered = sorted(captions, key=len)
+    try:
+        with progress.task("encoding captions", len(ordered)) as task:
+            for start in range(0, len(ordered), TEXT_BATCH):
+                group = ordered[start : start + TEXT_BATCH]
+                for caption, text in zip(group, encoder.encode(group), strict=True):
+                    store.write(_caption_key(caption), _record_of_text(text))
+                task.advance(len(group))
+    finally:
+        store.flush()
+
+
+def _caption_key(caption: str) -> str:
+    return hashlib.sha256(caption.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _record_of_text(text: TextFeatures) -> dict[str, Array]:
+    """Words have no white space in them, so they are kept as one line-separated text."""
+    if text.states is None:
+        raise ConfigError("only word states are cached; vocabulary ids are quicker to compute than to read.")
+    return {"words": np.frombuffer("\n".join(text.words).encode(), np.uint8), "states": text.states}
+
+
+def _text_of_record(record: Mapping[str, Array]) -> TextFeatures:
+    return TextFeatures(tuple(record["words"].tobytes().decode().split("\n")), states=record["states"])

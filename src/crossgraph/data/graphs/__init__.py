@@ -1,0 +1,1 @@
+"""Scene graphs: of captions, parsed once; in files; from detectors; as padded batches."""

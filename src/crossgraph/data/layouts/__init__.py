@@ -1,0 +1,1 @@
+"""One way in which sets are given away, one file."""

@@ -1,0 +1,422 @@
+"""The feature cache: computed once, read back as it was, resumable, shared, suspicious of damage."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from crossgraph.data.feature_cache import FeatureCache, RecordStore, write_whole
+from crossgraph.data.features.image_features import extract_image_features
+from crossgraph.data.features.text_features import extract_text_features
+from crossgraph.data.text import Vocabulary, tokenize
+from crossgraph.encoders.catalogue import build_image_encoder
+from crossgraph.encoders.image import ImageEncoder, ImageFeatures
+from crossgraph.encoders.text import TextEncoder, TextFeatures
+from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
+from crossgraph.errors import ConfigError, FeatureError
+from crossgraph.types import ImageBatch
+
+
+class RowEncoder(ImageEncoder):
+    """Not a network: parts are the mean colours of some rows of the picture, as many as its red corner says."""
+
+    name, fingerprint = "folder/of rows", "f0"
+    part_width, whole_width = 3, 2
+
+    def __init__(self, *, pause: float = 0.0) -> None:
+        self.encoded = 0
+        self.pause = pause
+
+    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+        self.encoded += len(pictures)
+        time.sleep(self.pause * len(pictures))
+        return [self._encode_one(np.asarray(picture, dtype=np.float32)) for picture in pictures]
+
+    def _encode_one(self, pixels: np.ndarray) -> ImageFeatures:
+        number = 1 + int(pixels[0, 0, 0]) % 4
+        parts = pixels[:number].mean(axis=1).astype(np.float16)
+        boxes = np.linspace(0, 1, 4 * number, dtype=np.float32).reshape(number, 4)
+        whole = np.array([pixels[:, 0].mean(), pixels[:, -1].mean()], dtype=np.float16)
+        return ImageFeatures(parts, boxes, whole)
+
+
+class LetterEncoder(TextEncoder):
+    """Not a network: a word's state is the code of its first letter and its length."""
+
+    name, fingerprint = "letters", "t0"
+    vocabulary_size, state_width, max_words = 0, 2, 40
+
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    def encode(self, captions: Sequence[str]) -> list[TextFeatures]:
+        self.encoded += captions
+        features = []
+        for caption in captions:
+            words = tuple(tokenize(caption))
+            states = np.array([[ord(word[0]) % 100, len(word)] for word in words], dtype=np.float16)
+            features.append(TextFeatures(words, states=states))
+        return features
+
+    def describe(self) -> dict[str, object]:
+        return {}
+
+
+class Recorder:
+    """A `Progress` that remembers."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator["_Counter"]:
+        self.totals[description] = total
+        self.done[description] = 0
+        yield _Counter(self, description)
+
+    def note(self, event: str, **facts: object) -> None:
+        raise AssertionError(event)
+
+
+class _Counter:
+    def __init__(self, recorder: Recorder, description: str) -> None:
+        self.recorder, self.description = recorder, description
+
+    def advance(self, amount: int = 1, **facts: object) -> None:
+        self.recorder.done[self.description] += amount
+
+
+def draw(folder: Path, number: int) -> list[Path]:
+    """Small pictures, all different, lossless."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for index in range(number):
+        picture = Image.new("RGB", (12, 8), (index % 256, 20, 200))
+        ImageDraw.Draw(picture).rectangle((index % 9, 2, 11, 6), fill=(200, index % 251, 10))
+        picture.save(folder / f"{index:03}.png")
+        paths.append(folder / f"{index:03}.png")
+    return paths
+
+
+def assert_same(one: ImageBatch, other: ImageBatch) -> None:
+    for field in ("parts", "mask", "boxes", "whole"):
+        assert torch.equal(getattr(one, field), getattr(other, field)), field
+
+
+def shards(cache: FeatureCache) -> list[Path]:
+    return sorted(cache.folder.rglob("*.safetensors"))
+
+
+def test_rows_equal_the_encoders_output_padded_with_a_mask(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 7)
+    table, skipped = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "cache", shard_size=3))
+    assert (len(table), skipped) == (7, [])
+    indices = [5, 0, 2, 5]
+    batch = table.rows(indices)
+    expected = RowEncoder().encode([Image.open(paths[index]) for index in indices])
+    assert batch.parts.shape[1] == max(len(one.parts) for one in expected)
+    for row, one in enumerate(expected):
+        p = len(one.parts)
+        assert batch.mask[row].tolist() == [True] * p + [False] * (batch.mask.shape[1] - p)
+        np.testing.assert_array_equal(batch.parts[row, :p], one.parts)
+        np.testing.assert_array_equal(batch.boxes[row, :p], one.boxes)
+        np.testing.assert_array_equal(batch.whole[row], one.whole)
+        assert not batch.parts[row, p:].any()
+    assert batch.parts.dtype == batch.whole.dtype == torch.float32
+
+
+def test_no_rows_make_an_empty_batch(tmp_path: Path) -> None:
+    table, _ = extract_image_features([], RowEncoder(), FeatureCache(tmp_path))
+    batch = table.rows([])
+    assert (batch.parts.shape, batch.whole.shape) == ((0, 0, 3), (0, 2))
+    texts = extract_text_features([], LetterEncoder(), FeatureCache(tmp_path))
+    assert len(texts) == len(texts.rows([])) == 0
+
+
+def test_a_second_run_computes_nothing_and_gives_the_same(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 10)
+    first, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "cache", shard_size=4), batch=3)
+    encoder = RowEncoder()
+    second, _ = extract_image_features(paths[::-1], encoder, FeatureCache(tmp_path / "cache"))
+    assert encoder.encoded == 0
+    assert_same(second.rows(range(10)), first.rows(range(9, -1, -1)))
+
+
+def test_only_new_pictures_are_computed_when_a_folder_grows(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 10)
+    cache, encoder, progress = FeatureCache(tmp_path / "cache"), RowEncoder(), Recorder()
+    extract_image_features(paths[:6], encoder, cache)
+    table, _ = extract_image_features(paths, encoder, cache, progress=progress)
+    assert encoder.encoded == len(table) == 10
+    assert progress.totals == progress.done == {"checking pictures": 10, "encoding pictures": 4}
+
+
+def test_equal_files_are_computed_once_and_names_do_not_matter(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 3)
+    copy = tmp_path / "copy with other name.jpg"
+    copy.write_bytes(paths[1].read_bytes())
+    encoder = RowEncoder()
+    table, _ = extract_image_features([*paths, copy, paths[0]], encoder, FeatureCache(tmp_path / "cache"))
+    assert encoder.encoded == 3
+    assert table.kept == (0, 1, 2, 3, 4)
+    assert table.paths[3] == copy
+    assert_same(table.rows([3, 4]), table.rows([1, 0]))
+
+
+def test_unreadable_pictures_are_listed_and_never_stop_the_run(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 4)
+    broken, empty, absent = tmp_path / "broken.png", tmp_path / "empty.png", tmp_path / "absent.png"
+    broken.write_bytes(paths[0].read_bytes()[:60])
+    empty.touch()
+    wanted = [paths[0], broken, paths[1], empty, absent, paths[2], broken, paths[3]]
+    progress = Recorder()
+    table, skipped = extract_image_features(
+        wanted, RowEncoder(), FeatureCache(tmp_path / "cache"), batch=2, progress=progress
+    )
+    assert table.kept == (0, 2, 5, 7)
+    assert [one.path for one in skipped] == [broken, empty, absent, broken]
+    assert all(one.reason for one in skipped)
+    assert progress.done == progress.totals
+
+
+def test_mirrored_features_are_those_of_the_flipped_picture_and_kept_apart(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 3)
+    cache, encoder = FeatureCache(tmp_path / "cache"), RowEncoder()
+    plain, _ = extract_image_features(paths, encoder, cache)
+    mirror, _ = extract_image_features(paths, encoder, cache, view="mirror")
+    assert encoder.encoded == 6
+    assert torch.equal(mirror.rows([1]).whole, plain.rows([1]).whole.flip(1))
+    assert not torch.equal(mirror.rows([1]).whole, plain.rows([1]).whole)
+
+
+def test_an_unknown_view_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'mirror'"):
+        extract_image_features([], RowEncoder(), FeatureCache(tmp_path), view="miror")
+
+
+def test_other_encoders_and_settings_do_not_share_features(tmp_path: Path) -> None:
+    paths, cache = draw(tmp_path, 2), FeatureCache(tmp_path / "cache")
+    extract_image_features(paths, RowEncoder(), cache)
+    other = RowEncoder()
+    other.fingerprint = "f1"
+    extract_image_features(paths, other, cache)
+    assert other.encoded == 2
+    assert sorted(folder.name for folder in cache.folder.iterdir()) == ["of-rows-f0", "of-rows-f1"]
+
+
+def test_a_damaged_shard_is_removed_reported_and_computed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = draw(tmp_path, 9)
+    cache = FeatureCache(tmp_path / "cache", shard_size=3)
+    before = extract_image_features(paths, RowEncoder(), cache, batch=3)[0].rows(range(9))
+    cut, emptied, _ = shards(cache)
+    content = cut.read_bytes()
+    cut.unlink()  # the mapped file stays as it was
+    cut.write_bytes(content[:-7])
+    emptied.unlink()
+    emptied.touch()
+    again, encoder = FeatureCache(tmp_path / "cache", shard_size=3), RowEncoder()
+    table, _ = extract_image_features(paths, encoder, again)
+    assert encoder.encoded == 6
+    assert set(table.store.damaged) == {cut, emptied}
+    assert not cut.exists()
+    assert "damaged" in caplog.text
+    assert_same(table.rows(range(9)), before)
+
+
+def test_leftovers_of_a_kill_are_removed_on_opening(tmp_path: Path) -> None:
+    paths, cache = draw(tmp_path, 2), FeatureCache(tmp_path / "cache")
+    extract_image_features(paths, RowEncoder(), cache)
+    leftover = shards(cache)[0].with_name("1-a.safetensors.writing")
+    leftover.write_bytes(b"half a sha")
+    encoder = RowEncoder()
+    extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
+    assert encoder.encoded == 0
+    assert not leftover.exists()
+
+
+def test_a_writer_whose_temporary_file_was_taken_for_a_leftover_writes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, tries = Path.replace, []
+
+    def replace_at_second_try(temporary: Path, target: Path) -> Path:
+        tries.append(temporary)
+        if len(tries) == 1:
+            RecordStore(tmp_path)  # another process opens the cache at the worst moment
+        return replace(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", replace_at_second_try)
+    write_whole(tmp_path / "one.safetensors", b"content")
+    assert len(tries) == 2
+    assert (tmp_path / "one.safetensors").read_bytes() == b"content"
+
+
+def test_a_store_keeps_arrays_of_any_memory_order_and_refuses_unknown_keys(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "store", shard_size=2)
+    records = {
+        key: {"a": np.arange(3.0 * size).reshape(3, size).T, "b": np.arange(size, dtype=np.uint8)}
+        for key, size in (("one", 1), ("two", 2), ("five", 5))
+    }
+    for key, record in records.items():
+        store.write(key, record)
+    assert "five" not in store
+    store.flush()
+    assert len(store) == 3
+    for key, record in records.items():
+        assert {name: array.tolist() for name, array in store.read(key).items()} == {
+            name: array.tolist() for name, array in record.items()
+        }
+    with pytest.raises(FeatureError, match="extract the features first"):
+        store.read("six")
+
+
+def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(FeatureError, match="cannot be written"):
+        extract_image_features(draw(tmp_path / "drawn", 1), RowEncoder(), FeatureCache(tmp_path / "cache"))
+
+
+def test_what_was_computed_before_an_interruption_is_kept(tmp_path: Path) -> None:
+    class Interrupted(RowEncoder):
+        def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+            if self.encoded >= 4:
+                raise KeyboardInterrupt
+            return super().encode(pictures)
+
+    paths, cache = draw(tmp_path, 10), FeatureCache(tmp_path / "cache")
+    with pytest.raises(KeyboardInterrupt):
+        extract_image_features(paths, Interrupted(), cache, batch=2)
+    encoder = RowEncoder()
+    extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
+    assert encoder.encoded == 6
+
+
+EXTRACT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_features import FeatureCache, RowEncoder, extract_image_features
+paths = sorted(Path(sys.argv[2]).glob("*.png"))
+extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[3], shard_size=8), batch=4)
+"""
+
+
+@contextmanager
+def extraction_under_way(pictures: Path, cache: FeatureCache) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that extracts features slowly and has written its first shard."""
+    run = subprocess.Popen(
+        [sys.executable, "-c", EXTRACT, str(Path(__file__).parent), str(pictures), str(cache.folder)]
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not shards(cache):
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    paths = draw(tmp_path / "drawn", 60)
+    whole, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "whole", shard_size=8), batch=4)
+    cache = FeatureCache(tmp_path / "cache", shard_size=8)
+    with extraction_under_way(tmp_path / "drawn", cache) as run:
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+    stored = 8 * len(shards(cache))
+    assert 0 < stored < 60
+    encoder = RowEncoder()
+    table, skipped = extract_image_features(paths, encoder, cache, batch=4)
+    assert skipped == []
+    assert encoder.encoded == 60 - stored
+    assert_same(table.rows(range(60)), whole.rows(range(60)))
+    assert not list(cache.folder.rglob("*.writing"))
+
+
+def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
+    paths = draw(tmp_path / "drawn", 60)
+    cache = FeatureCache(tmp_path / "cache", shard_size=3)
+    with extraction_under_way(tmp_path / "drawn", cache) as run:
+        extract_image_features(paths[::-1], RowEncoder(pause=0.005), cache, batch=3)
+        assert run.wait(60) == 0
+    encoder = RowEncoder()
+    table, _ = extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
+    assert encoder.encoded == 0
+    assert table.store.damaged == ()
+    expected, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "alone"))
+    assert_same(table.rows(range(60)), expected.rows(range(60)))
+
+
+def test_an_open_cache_sees_what_another_one_adds(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 4)
+    early = FeatureCache(tmp_path / "cache")
+    extract_image_features(paths[:2], RowEncoder(), early)
+    extract_image_features(paths[2:], RowEncoder(), FeatureCache(tmp_path / "cache"))
+    encoder = RowEncoder()
+    extract_image_features(paths, encoder, early)
+    assert encoder.encoded == 0
+
+
+def test_states_of_captions_are_computed_once_and_read_back(tmp_path: Path) -> None:
+    captions = [f"caption {hashlib.md5(bytes([i])).hexdigest()} of a dog's day" for i in range(100)]
+    captions += [captions[3], "Ça va, 犬"]
+    encoder, progress = LetterEncoder(), Recorder()
+    table = extract_text_features(captions, encoder, FeatureCache(tmp_path, shard_size=30), progress=progress)
+    assert len(table) == 102
+    assert sorted(encoder.encoded) == sorted(set(captions))
+    assert progress.done == {"encoding captions": 101}
+    again = LetterEncoder()
+    table = extract_text_features(captions[::-1], again, FeatureCache(tmp_path))
+    assert again.encoded == []
+    batch = table.rows([0, 98, 0])
+    (short,) = LetterEncoder().encode([captions[-1]])
+    assert batch.words[0] == short.words == ("ça", "va", "犬")
+    assert batch.ids is None
+    assert batch.states is not None
+    assert batch.states.dtype == torch.float32
+    np.testing.assert_array_equal(batch.states[0, :3], short.states)
+    assert batch.mask.sum(dim=1).tolist() == [3, 6, 3]
+    assert not batch.states[0, 3:].any()
+
+
+def test_a_query_is_not_worth_a_shard(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path)
+    assert extract_text_features(["a dog"], LetterEncoder(), cache).rows([0]).words == (("a", "dog"),)
+    assert shards(cache) == []
+
+
+def test_vocabulary_ids_are_padded_and_never_cached(tmp_path: Path) -> None:
+    encoder = VocabularyTextEncoder(Vocabulary(("a", "dog")))
+    table = extract_text_features(["a dog", "", "a dog", "a"], encoder, FeatureCache(tmp_path))
+    batch = table.rows([0, 1, 3])
+    assert batch.ids is not None
+    assert batch.ids.tolist() == [[2, 3], [1, 0], [2, 0]]
+    assert batch.mask.tolist() == [[True, True], [True, False], [True, False]]
+    assert batch.states is None
+    assert shards(FeatureCache(tmp_path)) == []
+
+
+def test_real_efficientnet_features_come_back_from_the_cache(tmp_path: Path) -> None:
+    paths = draw(tmp_path, 4)
+    encoder = build_image_encoder("efficientnet-lite0", size=96, cells=(3,))
+    table, _ = extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
+    expected = encoder.encode([Image.open(path) for path in paths])
+    batch = table.rows(range(4))
+    assert batch.parts.shape == (4, 9, 1280)
+    for row, one in enumerate(expected):
+        torch.testing.assert_close(batch.parts[row], torch.from_numpy(one.parts).float(), atol=1e-2, rtol=1e-2)

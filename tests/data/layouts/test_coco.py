@@ -1,0 +1,72 @@
+"""COCO's layout on three drawn pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawn_sets import put_coco, told
+
+from crossgraph.data.layouts.coco import open_coco
+from crossgraph.data.sources import open_corpus, source_of
+from crossgraph.errors import DataError
+
+
+def test_coco_reads_captions_categories_and_splits(tmp_path: Path) -> None:
+    corpus = open_coco(put_coco(tmp_path))
+    assert told(corpus) == {
+        "train2017/000000000009.jpg": (["a dog and a cat", "two animals"], ["cat", "dog"]),
+        "train2017/000000000007.jpg": (["a cat"], ["cat"]),
+        "val2017/000000000005.jpg": (["nothing"], []),
+    }
+    assert corpus.label_names == ("cat", "dog", "kite")
+    assert corpus.image_splits == ("train", "train", "val")
+    assert corpus.name == "coco-2017"
+    assert source_of(tmp_path) == "coco"
+
+
+def test_coco_pictures_may_lie_in_one_folder_of_images(tmp_path: Path) -> None:
+    put_coco(tmp_path)
+    (tmp_path / "images").mkdir()
+    for split in ("train", "val"):
+        for picture in (tmp_path / f"{split}2017").iterdir():
+            picture.rename(tmp_path / "images" / picture.name)
+    assert open_coco(tmp_path).image_paths[0] == tmp_path / "images/000000000009.jpg"
+
+
+def test_coco_without_instances_has_no_labels_and_of_two_years_one_is_chosen(tmp_path: Path) -> None:
+    put_coco(put_coco(tmp_path), year=2014)
+    with pytest.raises(DataError, match="2014 and 2017; say which with coco:"):
+        open_corpus(tmp_path)
+    assert open_corpus(f"coco:{tmp_path}?year=2014").name == "coco-2014"
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/instances_{split}2014.json").unlink()
+    assert open_corpus(f"coco:{tmp_path}?year=2014").labels is None
+
+
+def test_what_is_missing_of_coco_is_said_with_the_source(tmp_path: Path) -> None:
+    put_coco(tmp_path)
+    (tmp_path / "annotations/instances_val2017.json").unlink()
+    with pytest.raises(DataError, match=r"annotations/instances_val2017\.json is missing(?s:.*)cocodataset\.org"):
+        open_coco(tmp_path)
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/captions_{split}2017.json").unlink()
+    with pytest.raises(DataError, match=r"annotations/captions_train2017\.json is missing"):
+        open_coco(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"annotations": [{"image_id": 9, "category_id": 99}]}, r"annotations\[0\]: got 99; expected the id of one"),
+        ({"annotations": [{"image_id": "9", "category_id": 17}]}, r"annotations\[0\]: got .*image_id, category_id"),
+        ({"annotations": {}}, 'expected a JSON object with a list "annotations"'),
+    ],
+)
+def test_malformed_instances_are_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    file = put_coco(tmp_path) / "annotations/instances_train2017.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(DataError, match=rf"instances_train2017\.json.*{complaint}"):
+        open_coco(tmp_path)
