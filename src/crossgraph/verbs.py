@@ -244,8 +244,10 @@ def probe(
     graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
 
     def score(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
-        texts = model.encode_sentences(sentences, progress=progress)
-        return score_matched(model.method, images, texts, torch.tensor(rows), progress=progress).cpu()
+        places = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
+        texts = model.encode_sentences(list(places), progress=progress)
+        spoken = texts[torch.tensor([places[sentence] for sentence in sentences])]
+        return score_matched(model.method, images, spoken, torch.tensor(rows), progress=progress).cpu()
 
     return swap_accuracy(score, corpus, falsifier(corpus, graphs), split=split)
 

@@ -36,7 +36,10 @@ def test_a_truth_that_always_never_or_as_often_wins_gives_100_0_or_50(
 ) -> None:
     corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
     result = swap_accuracy(scorer(true, false), corpus, lambda caption: EDITS.get(caption, []), split="val")
-    assert result.kinds == {"swap": KindAccuracy(accuracy, 2, 2), "similar": KindAccuracy(accuracy, 1, 1)}
+    assert result.kinds == {
+        "swap": KindAccuracy(accuracy, 2, 2, elsewhere=accuracy),
+        "similar": KindAccuracy(accuracy, 1, 1, elsewhere=accuracy),
+    }
     assert list(result.kinds) == ["swap", "similar"]
     assert result.values() == {"swap_accuracy": accuracy, "similar_accuracy": accuracy}
 
@@ -50,10 +53,27 @@ def test_every_caption_counts_once_with_the_mean_over_its_edits(make_corpus: Cal
         corpus,
         edits.__getitem__,
     )
-    assert result.kinds["swap"] == KindAccuracy(75.0, 2, 3)
+    assert result.kinds["swap"] == KindAccuracy(75.0, 2, 3, elsewhere=75.0)
 
 
-def test_a_caption_is_scored_with_its_own_picture(make_corpus: Callable) -> None:
+def test_what_sentences_alone_give_away_is_told_apart_from_what_the_picture_shows(make_corpus: Callable) -> None:
+    corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
+
+    def sees(rows: Sequence[int], sentences: Sequence[str]) -> Tensor:
+        return torch.tensor(
+            [
+                float(row == CAPTIONS.index(said) // 2) if said in CAPTIONS else 0.5
+                for row, said in zip(rows, sentences, strict=True)
+            ]
+        )
+
+    found = swap_accuracy(sees, corpus, lambda caption: EDITS.get(caption, [])).kinds["swap"]
+    assert (found.accuracy, found.elsewhere) == (100.0, 0.0)
+    alone = make_corpus([0, 0], 1, captions=CAPTIONS[:2])
+    assert swap_accuracy(sees, alone, lambda caption: EDITS.get(caption, [])).kinds["swap"].elsewhere is None
+
+
+def test_a_caption_is_scored_with_its_own_picture_and_with_another(make_corpus: Callable) -> None:
     asked: list[tuple[int, str]] = []
 
     def score(rows: Sequence[int], sentences: Sequence[str]) -> Tensor:
@@ -65,6 +85,8 @@ def test_a_caption_is_scored_with_its_own_picture(make_corpus: Callable) -> None
     assert set(asked) == {
         *((1, "a dog on a mat"), (1, "a mat on a dog"), (1, "a cat on a mat")),
         *((0, "a mat on a cat"), (0, "a cat on a mat")),
+        *((0, "a dog on a mat"), (0, "a mat on a dog")),
+        *((1, "a mat on a cat"), (1, "a cat on a mat")),
     }
 
 
@@ -162,5 +184,5 @@ def test_several_runs_give_mean_and_deviation(make_corpus: Callable) -> None:
     results = [
         swap_accuracy(scorer(1.0, false), corpus, lambda caption: EDITS.get(caption, [])) for false in (0.0, 1.0)
     ]
-    assert probe_lines(results)[0] == ("swap", "75.0 ± 35.4", "2")
-    assert "| swap | 100.0 | 2 |" in probe_markdown(results[:1])
+    assert probe_lines(results)[0] == ("swap", "75.0 ± 35.4", "75.0 ± 35.4", "2")
+    assert "| swap | 100.0 | 100.0 | 2 |" in probe_markdown(results[:1])

@@ -2,6 +2,9 @@
 
 A probe needs no ranking. Every caption is scored with its own picture, and so are its false versions, which use the
 same words in another order or differ in one of them. Whoever matches bags of words is right half of the time.
+
+An edited sentence may read unlike one that a person wrote, and a model may prefer the other for that alone. So every
+pair of sentences is scored with a picture that neither is of, too: what is won there needs no eyes.
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.text import normalise, tokenize
-from crossgraph.evaluation.uncertainty import summarise_values
+from crossgraph.evaluation.uncertainty import Summary, summarise_values
 from crossgraph.graphs.negatives import Kind, false_captions
 from crossgraph.graphs.scene_graph import GraphObject, SceneGraph, Span
 
 KINDS: tuple[Kind, ...] = ("swap", "attribute", "predicate")
 """Things exchanged, attributes exchanged, a relation replaced."""
+
+HEADINGS = ("edit", "accuracy", "with another picture", "captions")
 
 RELATION_CAPTION = 2
 """Which caption of a drawn picture tells how two things lie (`describe_scene`)."""
@@ -38,11 +43,16 @@ _ARTICLE = re.compile(r"\ban?\s+$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class KindAccuracy:
-    """`accuracy` in percent over `captions` captions with `edits` false versions in all; chance is 50."""
+    """`accuracy` in percent over `captions` captions with `edits` false versions in all; chance is 50.
+
+    `elsewhere` is the same with another picture in the place of the caption's own: what the sentences alone give away.
+    None where there is no other.
+    """
 
     accuracy: float
     captions: int
     edits: int
+    elsewhere: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,18 +86,20 @@ def swap_accuracy(score: Score, corpus: Corpus, falsify: Falsify, *, split: str 
     ]
     if not edits:
         return ProbeResult(split, {})
-    links = corpus.caption_image.tolist()
+    own = corpus.caption_image.tolist()
     asked = list(dict.fromkeys(caption for caption, _, _ in edits))
-    truth = score([links[caption] for caption in asked], [corpus.captions[caption] for caption in asked]).double()
-    false = score([links[caption] for caption, _, _ in edits], [text for _, text, _ in edits]).double()
-    place = {caption: row for row, caption in enumerate(asked)}
-    true = truth[[place[caption] for caption, _, _ in edits]]
+    places = {caption: row for row, caption in enumerate(asked)}
+    spoken = [*asked, *(caption for caption, _, _ in edits)]
+    sentences = [*(corpus.captions[caption] for caption in asked), *(text for _, text, _ in edits)]
+    shifts = (0, len(corpus) // 2) if len(corpus) > 1 else (0,)
+    rows = [(own[caption] + shift) % len(corpus) for shift in shifts for caption in spoken]
+    scores = score(rows, sentences * len(shifts)).double().view(len(shifts), -1)
+    true = scores[:, [places[caption] for caption, _, _ in edits]]
+    false = scores[:, len(asked) :]
     tied = torch.isclose(true, false, rtol=1e-5, atol=1e-6)
-    won = torch.where(tied, 0.5, (true > false).double()).tolist()
-    shares: dict[str, dict[int, list[float]]] = {}
-    for (caption, _, kind), share in zip(edits, won, strict=True):
-        shares.setdefault(kind, {}).setdefault(caption, []).append(share)
-    return ProbeResult(split, {kind: _accuracy(list(shares[kind].values())) for kind in sorted(shares, key=_order)})
+    won = torch.where(tied, 0.5, (true > false).double())
+    kinds = sorted({kind for _, _, kind in edits}, key=_order)
+    return ProbeResult(split, {kind: _accuracy(edits, won, kind) for kind in kinds})
 
 
 def _false_ones(corpus: Corpus, caption: int, falsify: Falsify) -> list[tuple[str, str]]:
@@ -98,9 +110,15 @@ def _false_ones(corpus: Corpus, caption: int, falsify: Falsify) -> list[tuple[st
     return [edit for (words, _), edit in edits.items() if words not in said]
 
 
-def _accuracy(shares: Sequence[Sequence[float]]) -> KindAccuracy:
-    means = [sum(some) / len(some) for some in shares]
-    return KindAccuracy(100 * sum(means) / len(means), len(means), sum(map(len, shares)))
+def _accuracy(edits: Sequence[tuple[int, str, str]], won: Float[Tensor, "p e"], kind: str) -> KindAccuracy:
+    """Of one kind: the mean over captions of the mean over their edits, with their own picture and with another."""
+    shares: dict[int, list[list[float]]] = {}
+    for (caption, _, of_kind), values in zip(edits, won.T.tolist(), strict=True):
+        if of_kind == kind:
+            shares.setdefault(caption, []).append(values)
+    means = torch.stack([torch.tensor(values, dtype=torch.float64).mean(dim=0) for values in shares.values()])
+    accuracy, *elsewhere = (100 * means.mean(dim=0)).tolist()
+    return KindAccuracy(accuracy, len(shares), sum(map(len, shares.values())), *elsewhere)
 
 
 def _order(kind: str) -> tuple[int, str]:
@@ -170,21 +188,32 @@ def _edited(
     return [(edit.text, edit.kind) for edit in edits]
 
 
-def probe_lines(probes: Sequence[ProbeResult]) -> list[tuple[str, str, str]]:
-    """Kind, accuracy (with the deviation over several runs) and how many captions, for every kind of edit."""
-    summary = summarise_values([probe.values() for probe in probes])
-    lines = []
-    for kind, found in probes[0].kinds.items():
-        name = f"{kind}_accuracy"
+def probe_lines(probes: Sequence[ProbeResult]) -> list[tuple[str, str, str, str]]:
+    """Kind, accuracy, that with another picture, and how many captions, for every kind of edit.
+
+    Of several runs the mean, with the deviation.
+    """
+    own = summarise_values([probe.values() for probe in probes])
+    other = summarise_values(
+        [{kind: one.elsewhere for kind, one in probe.kinds.items() if one.elsewhere is not None} for probe in probes]
+    )
+
+    def shown(summary: Summary, name: str) -> str:
+        if name not in summary.mean:
+            return ""
         spread = "" if summary.deviation is None else f" ± {summary.deviation[name]:.1f}"
-        lines.append((kind, f"{summary.mean[name]:.1f}{spread}", f"{found.captions:,}"))
-    return lines
+        return f"{summary.mean[name]:.1f}{spread}"
+
+    return [
+        (kind, shown(own, f"{kind}_accuracy"), shown(other, kind), f"{found.captions:,}")
+        for kind, found in probes[0].kinds.items()
+    ]
 
 
 def probe_table(probes: Sequence[ProbeResult]) -> Table:
     """For a terminal."""
     table = Table(title="True caption against an edited one", caption=_PROBE_TEXT, caption_justify="left")
-    for heading in ("edit", "accuracy", "captions"):
+    for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading == "edit" else "right")
     for line in probe_lines(probes):
         table.add_row(*line)
@@ -193,8 +222,11 @@ def probe_table(probes: Sequence[ProbeResult]) -> Table:
 
 def probe_markdown(probes: Sequence[ProbeResult]) -> str:
     """For a README."""
-    rows = [("edit", "accuracy", "captions"), ("---", "---:", "---:"), *probe_lines(probes)]
+    rows = [HEADINGS, ("---", "---:", "---:", "---:"), *probe_lines(probes)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{_PROBE_TEXT}\n"
 
 
-_PROBE_TEXT = "share of captions that score higher with their picture than their false versions; ties half; chance 50"
+_PROBE_TEXT = (
+    "share of captions that score higher with their picture than their false versions; ties half; chance 50; with "
+    "another picture: the same with one that neither is of, hence what the sentences alone give away"
+)
