@@ -171,6 +171,7 @@ def _write_report(
     page = template.from_string(Path(__file__).with_name("demo.html").read_text(encoding="utf-8")).render(
         result=result,
         candidates=CANDIDATES,
+        reranker=RERANKER.upper(),
         questions=[
             (
                 answer.sentence,

@@ -6,9 +6,11 @@ an empty caption alike.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -139,6 +141,19 @@ def decoded(raw: bytes, file: Path, line: int) -> str:
         return raw.decode("utf-8-sig" if line == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{file}, line {line}: not UTF-8 text. Save the file as UTF-8.") from error
+
+
+def json_object(file: Path, *, expected: str = "a JSON object") -> dict[str, Any]:
+    """The object that a JSON file holds. Raises `DataError` if it cannot be read, is no JSON, or is something else."""
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise malformed(file, "top level", type(content).__name__, expected=expected)
+    return content
 
 
 def malformed(file: Path, where: str, got: object, *, expected: str) -> DataError:

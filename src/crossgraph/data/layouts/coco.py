@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import Field
 
-from crossgraph.data.assembly import CorpusBuilder, malformed
+from crossgraph.data.assembly import CorpusBuilder, json_object, malformed
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.guides import missing_from
 from crossgraph.data.options import SourceOptions
@@ -59,8 +59,8 @@ def open_coco(folder: Path, *, name: str | None = None, options: CocoOptions = C
     builder = CorpusBuilder(folder, [folder, folder / "images"])
     categories: dict[int, str] = {}
     for split, file in captions.items():
-        content = _content(file)
-        found = _content(instances[split]) if present else {}
+        content = json_object(file)
+        found = json_object(instances[split]) if present else {}
         categories |= {int(one["id"]): str(one["name"]) for one in found.get("categories", [])}
         labels = _labels(instances[split], found, categories)
         texts: dict[int, list[str]] = defaultdict(list)
@@ -102,18 +102,6 @@ def _rows(
         if not isinstance(row, dict) or not all(isinstance(row.get(field), kind) for field, kind in fields.items()):
             raise malformed(file, f"{key}[{number}]", json.dumps(row), expected=f"the fields {', '.join(fields)}")
         yield f"{key}[{number}]", row
-
-
-def _content(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise malformed(file, "top level", type(content).__name__, expected="a JSON object")
-    return content
 
 
 def _years(folder: Path) -> list[str]:

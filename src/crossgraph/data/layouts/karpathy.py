@@ -9,9 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crossgraph.data.assembly import CorpusBuilder, malformed
+from crossgraph.data.assembly import CorpusBuilder, json_object, malformed
 from crossgraph.data.corpus import Corpus
-from crossgraph.errors import DataError
 
 _EXPECTED = '{"filename": "a.jpg", "split": "train", "sentences": [{"raw": "..."}]} and optionally "filepath"'
 
@@ -43,14 +42,10 @@ def open_karpathy(
 
 
 def _content(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not JSON ({error}).") from error
-    if not (isinstance(content, dict) and isinstance(content.get("images"), list)):
-        raise malformed(file, "top level", type(content).__name__, expected='a JSON object with a list "images"')
+    expected = 'a JSON object with a list "images"'
+    content = json_object(file, expected=expected)
+    if not isinstance(content.get("images"), list):
+        raise malformed(file, "top level", type(content).__name__, expected=expected)
     return content
 
 
