@@ -129,7 +129,7 @@ def test_captions_are_compared_by_frozen_states_if_so_asked() -> None:
     built = build_method("tsscl", {**method().config.model_dump(), "descriptor": "states"}, SIZES["ids"])
     with pytest.raises(ConfigError, match="descriptor='states'"):
         built.learn(training_set())
-    built.learn(replace(training_set(), caption_vectors=vectors))
+    built.learn(replace(training_set(), caption_vectors=lambda: vectors))
     assert isinstance(built, Tsscl)
     assert built.structure.descriptors.shape == (40, 5)
 

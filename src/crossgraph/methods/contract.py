@@ -7,7 +7,7 @@ agree. `score_pairs` is the same function along the diagonal, for shortlists and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -67,7 +67,8 @@ class TrainingSet:
 
     `labels` say which picture has which label, `label_vectors` are frozen vectors of the names of labels, and
     `captions` with `caption_image` are the texts as they were read, none where features came in the place of texts;
-    `caption_vectors` are the means of their frozen word states, where the text encoder gives any.
+    `caption_vectors` reads the means of their frozen word states, where the text encoder gives any. It reads all
+    captions, so only a method that wants them asks.
     """
 
     labels: Bool[Tensor, "n c"]
@@ -75,7 +76,7 @@ class TrainingSet:
     label_vectors: Float[Tensor, "c w"]
     captions: tuple[str, ...]
     caption_image: Int[Tensor, " m"]
-    caption_vectors: Float[Tensor, "m d"] | None = None
+    caption_vectors: Callable[[], Float[Tensor, "m d"] | None] = lambda: None
 
 
 @dataclass(frozen=True)

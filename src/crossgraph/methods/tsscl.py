@@ -268,12 +268,13 @@ def _descriptors(config: TssclConfig, training_set: TrainingSet) -> Rows:
     images, owner = len(training_set.labels), training_set.caption_image
     if config.descriptor == "tfidf" and training_set.captions:
         return tfidf_descriptors(training_set.captions, owner, images=images)
-    if training_set.caption_vectors is None:
+    vectors = training_set.caption_vectors()
+    if vectors is None:
         raise ConfigError(
             "model.descriptor='states' compares texts by frozen word states, which this text encoder does not give; "
             "set texts.encoder='minilm', or model.descriptor='tfidf'."
         )
-    return state_descriptors(training_set.caption_vectors, owner, images=images)
+    return state_descriptors(vectors, owner, images=images)
 
 
 def _mean_of_captions(told: Float[Tensor, "m d"], owner: Tensor, *, images: int) -> Float[Tensor, "n d"]:

@@ -186,7 +186,7 @@ def training_set(material: Material, text_encoder: TextEncoder) -> TrainingSet:
         label_vectors(corpus.label_names, text_encoder),
         corpus.captions if text_encoder.reads_sentences else (),
         material.caption_image(),
-        caption_vectors(material),
+        partial(caption_vectors, material),
     )
 
 
