@@ -19,7 +19,7 @@ from synthetic_items import (
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
 from crossgraph.layers.hash_head import CODE_LENGTHS, unpack_bits
-from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss
+from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
 from crossgraph.methods.scahn import Scahn
@@ -91,7 +91,7 @@ def test_pads_reach_a_captions_code_only_in_the_released_mode() -> None:
 def test_the_released_mode_changes_the_settings_that_are_not_given() -> None:
     released = small_method("scahn", mode="released", temperature=0.3).config
     assert (released.temperature, released.normalised) == (0.3, False)
-    assert (released.quantisation, released.balance, released.graph_rate) == (0, 0, 5000)
+    assert (released.quantisation, released.balance, released.spread, released.graph_rate) == (0, 0, 0, 5000)
     assert small_method("scahn").config.graph_rate == 1
 
 
@@ -181,15 +181,16 @@ def test_the_phases_share_no_parameter_and_leave_none_out() -> None:
     assert [(group.rate, group.betas) for group in method.groups("discriminator")] == [(2.5, (0.5, 0.9))]
 
 
-def test_quantisation_and_balance_are_weighed_means_over_media() -> None:
-    method, batch = small_method("scahn", dropout=0.0, quantisation=0.7, balance=0.2), training_batch()
+def test_quantisation_balance_and_spread_are_weighed_means_over_media() -> None:
+    method, batch = small_method("scahn", dropout=0.0, quantisation=0.7, balance=0.2, spread=3), training_batch()
     codes = [method.media[m].hash(f) for m, f in method._features(batch).items()]
     losses = method.losses(batch)
     assert losses["quantisation"].item() == pytest.approx(0.35 * sum(map(quantisation_loss, codes)).item())
     assert losses["balance"].item() == pytest.approx(0.1 * sum(map(bit_balance_loss, codes)).item())
+    assert losses["spread"].item() == pytest.approx(1.5 * sum(map(uniformity_loss, codes)).item())
 
 
-FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance"}
+FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance", "spread"}
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,7 @@ FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance"}
         ("no-inter", {"inter"}),
         ("no-adversary", {"adversary"}),
         ("no-quantisation", {"quantisation", "balance"}),
+        ("no-spread", {"spread"}),
         ("triplet-loss", set()),
         ("global-vectors", set()),
         ("bits-128", set()),

@@ -92,5 +92,5 @@ def note_collapse(sides: Mapping[str, tuple[Encoded, int]], progress: Progress) 
 
 ADVICE = (
     "codes that only few labels shape do this by design; otherwise check the contrast between media, its temperature "
-    "(model.temperature), and the weights of quantisation and balance"
+    "(model.temperature), and the weights of quantisation, balance and (scahn) spread"
 )

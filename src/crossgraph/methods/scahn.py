@@ -14,7 +14,7 @@ item's code depends on its batch, sigmoid twice, pads in the mean, random queues
 | label graph, GCN, class loss       | label_association, LabelNetwork | documented (abstract, code) |
 | contrast across and within media   | LabelContrast                   | documented (abstract, code) |
 | dual-way adversary                 | CodeJudges                      | documented (abstract, code) |
-| repairs, quantisation, bit balance | CodeEncoder, losses.quantisation | reconstructed: ours        |
+| repairs, bits that balance, differ | CodeEncoder, losses.quantisation | reconstructed: ours        |
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from crossgraph.layers.label_network import LabelNetwork
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.layers.transformer import PartTransformer
 from crossgraph.losses.label_triplet import label_triplet_loss
-from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss
+from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.contract import (
     CosineMethod,
     HeadedConfig,
@@ -57,6 +57,7 @@ RELEASED: dict[str, object] = {
     "normalised": False,
     "quantisation": 0.0,
     "balance": 0.0,
+    "spread": 0.0,
     "class_scale": 1.0,
     "graph_rate": 5000.0,
 }
@@ -99,6 +100,7 @@ class ScahnConfig(HeadedConfig):
     adversary: bool = Field(True, description="two discriminators that tell the media of codes apart")
     quantisation: float = Field(0.5, ge=0, description="weight of the distance of relaxed codes from -1 and 1")
     balance: float = Field(1.0, ge=0, description="weight of the squared mean of each bit")
+    spread: float = Field(1.0, ge=0, description="weight of driving the codes of a medium apart, so that items differ")
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +123,7 @@ class Scahn(CosineMethod):
         "global-vectors": {"fine_grained": False},
         "triplet-loss": {"loss": "triplet"},
         "no-quantisation": {"quantisation": 0.0, "balance": 0.0},
+        "no-spread": {"spread": 0.0},
         **{f"bits-{bits}": {"bits": bits} for bits in CODE_LENGTHS if bits != 64},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
@@ -138,6 +141,7 @@ class Scahn(CosineMethod):
         Provenance("features normalised per item", "CodeEncoder", "reconstructed", "repair: released over the batch"),
         Provenance("mean over real words only", "CodeEncoder", "reconstructed", "repair: released over pads too"),
         Provenance("quantisation and bit balance", "losses.quantisation", "reconstructed", "ours; not in the code"),
+        Provenance("codes driven apart", "uniformity_loss", "reconstructed", "ours, after Wang & Isola 2020"),
         Provenance("several captions a picture", "Scahn.losses", "reconstructed", "ours; the code has pairs"),
         Provenance("what regions and words say of bits", "Scahn.explain", "reconstructed", "ours"),
     )
@@ -237,6 +241,7 @@ class Scahn(CosineMethod):
         for name, weight, loss in (
             ("quantisation", self.config.quantisation, quantisation_loss),
             ("balance", self.config.balance, bit_balance_loss),
+            ("spread", self.config.spread, uniformity_loss),
         ):
             if weight:
                 losses[name] = weight * (loss(codes["image"]) + loss(codes["text"])) / 2
