@@ -152,6 +152,17 @@ def test_only_the_hash_heads_hear_the_discriminators() -> None:
     assert all(gradients(method, ("image.hash", "text.hash")).values())
 
 
+def test_the_weight_of_the_adversary_is_that_of_deceiving_and_not_of_judging() -> None:
+    found = []
+    for weight in (1.0, 0.25):
+        torch.manual_seed(0)
+        method, batch = small_method("scahn", dropout=0.0, adversary_weight=weight), training_batch()
+        found.append((method.losses(batch)["adversary"].item(), method.losses(batch, "discriminator")["discriminator"]))
+    (whole, judged), (quarter, judged_too) = found
+    assert quarter == pytest.approx(whole / 4)
+    assert torch.equal(judged, judged_too)
+
+
 def test_the_discriminators_learn_from_detached_codes_of_before_the_step() -> None:
     method, batch = small_method("scahn", dropout=0.0).train(), training_batch()
     method.losses(batch)

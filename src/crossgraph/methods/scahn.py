@@ -98,6 +98,7 @@ class ScahnConfig(HeadedConfig):
     pair_weight: float = Field(0.07, ge=0, description="of items of a shared label, against 1 of the class centre")
     margin: float = Field(0.3, gt=0, description="of the triplet loss")
     adversary: bool = Field(True, description="two discriminators that tell the media of codes apart")
+    adversary_weight: float = Field(1.0, gt=0, description="of the loss by which hash heads deceive them (1)")
     quantisation: float = Field(0.5, ge=0, description="weight of the distance of relaxed codes from -1 and 1")
     balance: float = Field(1.0, ge=0, description="weight of the squared mean of each bit")
     spread: float = Field(1.0, ge=0, description="weight of driving the codes of a medium apart, so that items differ")
@@ -236,7 +237,7 @@ class Scahn(CosineMethod):
         if self.judges is not None:
             # features are detached: the hash heads alone hear the discriminators
             heard = {medium: self.media[medium].hash(features[medium].detach()) for medium in MEDIA}
-            losses["adversary"] = self.judges.fooled(heard["image"], heard["text"])
+            losses["adversary"] = self.config.adversary_weight * self.judges.fooled(heard["image"], heard["text"])
             self._judged = batch, {medium: codes[medium].detach() for medium in MEDIA}
         for name, weight, loss in (
             ("quantisation", self.config.quantisation, quantisation_loss),
