@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from crossgraph.evaluation.variants import AblationResult, AblationRun, Variant
+from crossgraph.evaluation.variants import COLUMNS, AblationResult, AblationRun, Variant
 
 
 def variant(name: str, *values: dict[str, float]) -> Variant:
@@ -61,3 +61,10 @@ def test_one_seed_has_no_deviation() -> None:
     assert single.lines() == [("full", "400.0")]
     assert "±" not in single.markdown()
     assert single.to_json()["variants"][0]["measures"]["rsum"]["deviation"] is None  # type: ignore[index]
+
+
+def test_every_measure_makes_a_table_with_as_many_cells_in_each_row() -> None:
+    measures = dict.fromkeys(COLUMNS, 0.5)
+    page = AblationResult("scahn", "toy", None, (variant("full", measures), variant("no-inter", measures)), ())
+    rows = page.markdown().split("\n\n")[1].splitlines()
+    assert {row.count("|") for row in rows} == {len(COLUMNS) + 2}

@@ -16,7 +16,7 @@ SHARES = {
     "image_to_text_main": "image→text",
     "text_to_image_main": "text→image",
     "distinct_codes": "distinct codes",
-    "bit_mean": "|bit mean|",
+    "bit_mean": "absolute bit mean",
 }
 """The measures of label retrieval, shown with three decimals; the protocol says what the first three are."""
 COLUMNS = ("rsum", "image_to_text_r1", "text_to_image_r1", "twin_accuracy", "swap_accuracy", *SHARES)
