@@ -13,6 +13,7 @@ from rich.table import Table
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.curves import Curve, draw_curves
 from crossgraph.evaluation.label_scores import CUTOFF, CodeFacts, DirectionScores
+from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.metrics import DIRECTIONS
 from crossgraph.evaluation.protocols import LabelProtocol
 from crossgraph.evaluation.uncertainty import Summary, summarise_values
@@ -152,9 +153,9 @@ class LabelReport:
 
     def markdown(self) -> str:
         """For a README."""
-        blocks = [_markdown(("", "image→text", "text→image", MEAN), self.lines()), self.text(), *self.code_lines()]
+        blocks = [markdown_table(("", "image→text", "text→image", MEAN), self.lines()), self.text(), *self.code_lines()]
         if self.radius_lines():
-            blocks.append(_markdown(RADIUS_HEADINGS, self.radius_lines()))
+            blocks.append(markdown_table(RADIUS_HEADINGS, self.radius_lines()))
         return "\n\n".join(blocks) + "\n"
 
     def to_json(self) -> dict[str, object]:
@@ -210,8 +211,3 @@ def require_same_task(runs: Sequence[LabelRun]) -> None:
 def _shown(summary: Summary, name: str) -> str:
     text = f"{summary.mean[name]:.3f}"
     return text if summary.deviation is None else f"{text} ± {summary.deviation[name]:.3f}"
-
-
-def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [headings, ["---", *["---:"] * (len(headings) - 1)], *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.errors import ScoreError
+from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.metrics import RetrievalMetrics, find_answers, relevance, relevance_with_duplicates
 from crossgraph.evaluation.twins import TwinAccuracy, twin_accuracy
 from crossgraph.evaluation.two_stage import RecallCap, TwoStageResult
@@ -155,8 +156,7 @@ class EvaluationReport:
 
     def markdown(self) -> str:
         """For a README."""
-        rows = [("", "strict", "duplicate-aware"), ("---", "---:", "---:"), *self.lines()]
-        return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{self.text()}\n"
+        return f"{markdown_table(('', 'strict', 'duplicate-aware'), self.lines())}\n\n{self.text()}\n"
 
 
 def evaluate_scores(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.text import normalise, tokenize
+from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.uncertainty import Summary, summarise_values
 from crossgraph.graphs.negatives import Kind, false_captions
 from crossgraph.graphs.scene_graph import GraphObject, SceneGraph, Span
@@ -222,8 +223,7 @@ def probe_table(probes: Sequence[ProbeResult]) -> Table:
 
 def probe_markdown(probes: Sequence[ProbeResult]) -> str:
     """For a README."""
-    rows = [HEADINGS, ("---", "---:", "---:", "---:"), *probe_lines(probes)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{_PROBE_TEXT}\n"
+    return f"{markdown_table(HEADINGS, probe_lines(probes))}\n\n{_PROBE_TEXT}\n"
 
 
 _PROBE_TEXT = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.report import ROWS
 from crossgraph.evaluation.uncertainty import Summary, summarise_values
 
@@ -91,8 +92,7 @@ class AblationResult:
     def markdown(self) -> str:
         """The table, the protocol, the command, and where the runs are."""
         headings = ("variant", *(TITLES[name] for name in self.columns))
-        rows = [headings, ("---", *["---:"] * len(self.columns)), *self.lines()]
-        lines = [f"# Ablation of {self.method}", "", *(f"| {' | '.join(row)} |" for row in rows), "", self.text()]
+        lines = [f"# Ablation of {self.method}", "", markdown_table(headings, self.lines()), "", self.text()]
         if self.command is not None:
             lines += ["", f"    {self.command}"]
         if self.left_out:
