@@ -101,7 +101,7 @@ class ScahnConfig(HeadedConfig):
     adversary_weight: float = Field(1.0, gt=0, description="of the loss by which hash heads deceive them (1)")
     quantisation: float = Field(0.5, ge=0, description="weight of the distance of relaxed codes from -1 and 1")
     balance: float = Field(1.0, ge=0, description="weight of the squared mean of each bit")
-    spread: float = Field(1.0, ge=0, description="weight of driving the codes of a medium apart, so that items differ")
+    spread: float = Field(0.5, ge=0, description="weight of driving the codes of a medium apart, so that items differ")
 
     @model_validator(mode="before")
     @classmethod
