@@ -18,8 +18,8 @@ from crossgraph import verbs
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.calibration.fit import MOST_QUERIES, half_pairs, halves
 from crossgraph.gallery.calibration.pairs import EncodedCorpus, calibration_pairs, encode_corpus
-from crossgraph.gallery.search.verdicts import Calibration
-from crossgraph.gallery.stages.model import SearchModel, Stages, encode_pictures
+from crossgraph.gallery.search.score_calibration import Calibration
+from crossgraph.gallery.stages.model import SearchModel, Stages, encode_images_for_stages
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.types import stack_encoded
 
@@ -48,7 +48,9 @@ def main() -> None:
     _, held_out = halves(encode_corpus(model, open_corpus(options.data).split(options.split)))
     kinds = {f"{share:g} least like": half_pairs(model, held_out, cache=cache, share=share) for share in options.shares}
     if options.others:
-        others, _, _ = encode_pictures(model, open_corpus(options.others).split(options.others_split).image_paths)
+        others, _, _ = encode_images_for_stages(
+            model, open_corpus(options.others).split(options.others_split).image_paths
+        )
         order = torch.randperm(len(held_out.captions), generator=torch.Generator().manual_seed(0))
         queries = order[:MOST_QUERIES].sort().values.tolist()
         inside = torch.arange(len(held_out) + len(others.vectors)) >= len(held_out)

@@ -24,7 +24,7 @@ from crossgraph import verbs
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.search import trail
+from crossgraph.gallery.search import trace
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.progress import choose_progress
@@ -64,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
 
     if options.clock == "cpu":
-        trail.clock = time.process_time
+        trace.clock = time.process_time
     model = verbs.load_search_model(options.cascade)
     corpus = open_corpus(options.data)
     asked = corpus.split(options.split)

@@ -23,9 +23,9 @@ import torch
 from crossgraph import verbs
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.search import trail
+from crossgraph.gallery.search import trace
 from crossgraph.gallery.stages.codes import RandomCodes
-from crossgraph.gallery.stages.model import SearchModel, Stages, encode_pictures
+from crossgraph.gallery.stages.model import SearchModel, Stages, encode_images_for_stages
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.store import Store
@@ -64,7 +64,7 @@ def _few_parts(fine: Encoded) -> Encoded:
 def fill(gallery: Gallery, model: SearchModel, data: str, split: str, size: int) -> None:
     """Index the real pictures, then add synthetic ones until there are `size`."""
     corpus = open_corpus(data).split(split)
-    real, kept, _ = encode_pictures(model, corpus.image_paths)
+    real, kept, _ = encode_images_for_stages(model, corpus.image_paths)
     paths = [corpus.image_paths[row] for row in kept]
     store = gallery.store
     write(store, real, [f"{row:016x}" for row in range(len(paths))], paths)
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.clock == "cpu":
-        trail.clock = time.process_time
+        trace.clock = time.process_time
 
     model = verbs.load_search_model(options.cascade)
     corpus = open_corpus(options.data).split(options.split)

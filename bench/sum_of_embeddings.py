@@ -27,8 +27,8 @@ def main() -> None:
     total = torch.zeros(relevant.shape)
     for run in asked.runs:
         model = load_model(run)
-        images = model.encode_pictures(corpus.image_paths).encoded.embedding
-        cosines = images @ model.encode_sentences(corpus.captions).embedding.T
+        images = model.encode_image_files(corpus.image_paths).encoded.embedding
+        cosines = images @ model.encode_raw_texts(corpus.captions).embedding.T
         print(f"{retrieval_metrics(cosines, relevant).rsum:6.1f}  {run}")
         total += cosines
     print(f"{retrieval_metrics(total, relevant).rsum:6.1f}  sum of all")

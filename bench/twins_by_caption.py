@@ -31,8 +31,8 @@ def main() -> None:
     groups, siblings = corpus.twin_group.tolist(), corpus.captions_of_images()
     for run in asked.runs:
         model = load_model(run)
-        images = model.encode_pictures(corpus.image_paths).encoded
-        texts = model.encode_sentences(corpus.captions)
+        images = model.encode_image_files(corpus.image_paths).encoded
+        texts = model.encode_raw_texts(corpus.captions)
         won: dict[int, list[bool]] = {}
         for image, captions in enumerate(siblings):
             twins = [other for other, group in enumerate(groups) if group == groups[image] >= 0 and other != image]

@@ -17,8 +17,8 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.errors import ConfigError
+from crossgraph.evaluation.ablation_table import AblationResult
 from crossgraph.evaluation.protocols import protocol_named
-from crossgraph.evaluation.variants import AblationResult
 from crossgraph.methods.catalogue import METHODS
 from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.progress import Silent, Task

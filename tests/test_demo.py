@@ -72,9 +72,9 @@ def test_the_table_shows_both_stages_and_twins(result: DemoResult) -> None:
 
 def test_the_report_needs_no_other_file_and_describes_every_picture(result: DemoResult) -> None:
     page = Page(result.report.read_text(encoding="utf-8"))
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == sum(len(answer.results) for answer in result.answers) + 1
-    assert all(str(picture["src"]).startswith("data:image/") and picture["alt"] for picture in pictures)
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == sum(len(answer.results) for answer in result.answers) + 1
+    assert all(str(image["src"]).startswith("data:image/") and image["alt"] for image in images)
     assert not [tag for tag, _ in page.tags if tag in ("script", "link")]
     for answer in result.answers:
         assert answer.sentence in page.words

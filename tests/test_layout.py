@@ -20,9 +20,10 @@ from crossgraph.methods.catalogue import method_type
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "crossgraph"
 LAYERS = (
-    ("errors", "types", "config", "progress"),
+    ("errors", "types", "config", "progress", "words"),
     ("losses", "graphs", "layers"),
-    ("data", "encoders"),
+    ("encoders",),
+    ("data",),
     ("methods",),
     ("evaluation",),
     ("training",),
@@ -41,7 +42,7 @@ INSIDE = {
         ("upkeep",),
     ),
     "data": (
-        ("feature_cache", "corpus", "given_features", "images", "text", "shares", "options", "guides"),
+        ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides"),
         ("assembly", "concepts", "batches"),
         ("graphs",),
         ("features",),

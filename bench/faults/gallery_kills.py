@@ -33,13 +33,13 @@ KINDS = ("sync", "upsert", "remove", "optimize", "migrate")
 SETTINGS = ("images.size=64", "images.cells=[3]", "training.epochs=1", "training.batch_size=16", "model.width=32")
 
 
-def train(work: Path, pictures: int) -> dict[str, Path]:
+def train(work: Path, images: int) -> dict[str, Path]:
     """Two small re-rankers over one set of drawn scenes, and the scenes' folder."""
     from crossgraph import verbs
     from crossgraph.config import read_config
     from crossgraph.data.sources import open_corpus
 
-    corpus = open_corpus(f"scenes:{pictures}")
+    corpus = open_corpus(f"scenes:{images}")
     runs = {}
     for name, seed in (("first", 0), ("second", 1)):
         dual, fine = work / f"{name}-dual", work / name
@@ -55,7 +55,7 @@ def train(work: Path, pictures: int) -> dict[str, Path]:
 def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
     """Change the gallery until killed or done; every acknowledgement is a line on stdout."""
     from crossgraph import verbs
-    from crossgraph.gallery.changes.upsert import NewPicture
+    from crossgraph.gallery.changes.upsert import NewImage
     from crossgraph.gallery.tables.store import Store
     from crossgraph.gallery.upkeep.health import optimize
     from crossgraph.gallery.upkeep.migrate import migrate
@@ -96,7 +96,7 @@ def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
         names = opened.snapshot().items["path"].to_pylist()
         if kind == "upsert":
             files = chance.sample(sorted(folder.iterdir()), 3)
-            opened.upsert([NewPicture(file, (f"caption {step} of {file.stem}",)) for file in files])
+            opened.upsert([NewImage(file, (f"caption {step} of {file.stem}",)) for file in files])
         elif kind == "remove" and len(names) > 30:
             opened.remove(chance.sample(sorted(names), 2))
         elif kind == "optimize":
@@ -199,7 +199,7 @@ def main() -> None:
     work = asked.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
-    made = train(work, asked.pictures)
+    made = train(work, asked.images)
     from crossgraph import verbs
 
     spare, chance = sorted(made["scenes"].iterdir()), random.Random(asked.seed)

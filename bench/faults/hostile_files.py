@@ -35,7 +35,7 @@ def draw_hostile(folder: Path, *, seed: int = 0) -> tuple[list[str], list[str]]:
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
 
-    def picture(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
+    def image(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image:
         channels = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4, "LA": 2, "YCbCr": 3}[mode]
         return Image.frombytes(mode, size, random.bytes(size[0] * size[1] * channels))
 
@@ -43,43 +43,43 @@ def draw_hostile(folder: Path, *, seed: int = 0) -> tuple[list[str], list[str]]:
     bad: dict[str, Callable[[Path], object]] = {}
 
     # Odd, but pictures.
-    good["cmyk.jpg"] = lambda path: picture("CMYK").save(path)
-    good["ycbcr.tif"] = lambda path: picture("YCbCr").save(path)
-    good["grey.jpg"] = lambda path: picture("L").save(path)
-    good["grey_alpha.png"] = lambda path: picture("LA").save(path)
-    good["alpha.webp"] = lambda path: picture("RGBA").save(path)
+    good["cmyk.jpg"] = lambda path: image("CMYK").save(path)
+    good["ycbcr.tif"] = lambda path: image("YCbCr").save(path)
+    good["grey.jpg"] = lambda path: image("L").save(path)
+    good["grey_alpha.png"] = lambda path: image("LA").save(path)
+    good["alpha.webp"] = lambda path: image("RGBA").save(path)
     good["all_transparent.png"] = lambda path: Image.new("RGBA", (20, 20), (9, 9, 9, 0)).save(path)
-    good["one_bit.png"] = lambda path: picture("L").convert("1").save(path)
+    good["one_bit.png"] = lambda path: image("L").convert("1").save(path)
     good["sixteen_bit.png"] = lambda path: _grey16(random).save(path)
     good["sixteen_bit.tif"] = lambda path: _grey16(random).save(path)
     good["integers.tif"] = lambda path: Image.fromarray(random.integers(-99, 99999, (9, 9), dtype=np.int32)).save(path)
     good["floats.tif"] = lambda path: Image.fromarray(random.standard_normal((9, 9)).astype(np.float32)).save(path)
     good["nan.tif"] = lambda path: Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(path)
-    good["palette.gif"] = lambda path: picture().quantize(16).save(path)
-    good["palette_transparent.png"] = lambda path: picture().quantize(16).save(path, transparency=3)
-    good["palette_bytes.png"] = lambda path: picture().quantize(4).save(path, transparency=b"\x00\x80\xff\x10")
-    good["animated.gif"] = lambda path: picture().save(path, save_all=True, append_images=[picture(), picture()])
-    good["animated.webp"] = lambda path: picture().save(path, save_all=True, append_images=[picture()])
-    good["animated.png"] = lambda path: picture().save(path, save_all=True, append_images=[picture()])
-    good["one_pixel.png"] = lambda path: picture(size=(1, 1)).save(path)
-    good["one_row.png"] = lambda path: picture(size=(3000, 1)).save(path)
-    good["one_column.jpg"] = lambda path: picture(size=(1, 3000)).save(path)
-    good["progressive.jpg"] = lambda path: picture().save(path, progressive=True)
-    good["really_a_png.jpg"] = lambda path: picture().save(path, "PNG")
-    good["really_a_gif.png"] = lambda path: picture().save(path, "GIF")
-    good["upper.JPEG"] = lambda path: picture().save(path, "JPEG")
-    good["no_suffix"] = lambda path: picture().save(path, "PNG")
-    good["n" * 240 + ".png"] = lambda path: picture().save(path)
+    good["palette.gif"] = lambda path: image().quantize(16).save(path)
+    good["palette_transparent.png"] = lambda path: image().quantize(16).save(path, transparency=3)
+    good["palette_bytes.png"] = lambda path: image().quantize(4).save(path, transparency=b"\x00\x80\xff\x10")
+    good["animated.gif"] = lambda path: image().save(path, save_all=True, append_images=[image(), image()])
+    good["animated.webp"] = lambda path: image().save(path, save_all=True, append_images=[image()])
+    good["animated.png"] = lambda path: image().save(path, save_all=True, append_images=[image()])
+    good["one_pixel.png"] = lambda path: image(size=(1, 1)).save(path)
+    good["one_row.png"] = lambda path: image(size=(3000, 1)).save(path)
+    good["one_column.jpg"] = lambda path: image(size=(1, 3000)).save(path)
+    good["progressive.jpg"] = lambda path: image().save(path, progressive=True)
+    good["really_a_png.jpg"] = lambda path: image().save(path, "PNG")
+    good["really_a_gif.png"] = lambda path: image().save(path, "GIF")
+    good["upper.JPEG"] = lambda path: image().save(path, "JPEG")
+    good["no_suffix"] = lambda path: image().save(path, "PNG")
+    good["n" * 240 + ".png"] = lambda path: image().save(path)
     good["unicode \N{SNOWMAN} \N{CJK UNIFIED IDEOGRAPH-6C34} e\N{COMBINING ACUTE ACCENT}.png"] = lambda path: (
-        picture().save(path)
+        image().save(path)
     )
-    good['quote\' "and" ; DROP TABLE items --.png'] = lambda path: picture().save(path)
-    good["new\nline\ttab.png"] = lambda path: picture().save(path)
-    good["%s {0} $HOME `id`.png"] = lambda path: picture().save(path)
-    good["rotated.jpg"] = lambda path: picture().save(path, exif=_exif(0x0112, 6))
-    good["odd_date.jpg"] = lambda path: picture().save(path, exif=_exif(0x0132, "2024:99:99 77:00:00"))
-    good["broken_exif.jpg"] = lambda path: picture().save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff\x07\x07")
-    good["trailing_rubbish.png"] = lambda path: (picture().save(path), _append(path, b"rubbish" * 99))
+    good['quote\' "and" ; DROP TABLE items --.png'] = lambda path: image().save(path)
+    good["new\nline\ttab.png"] = lambda path: image().save(path)
+    good["%s {0} $HOME `id`.png"] = lambda path: image().save(path)
+    good["rotated.jpg"] = lambda path: image().save(path, exif=_exif(0x0112, 6))
+    good["odd_date.jpg"] = lambda path: image().save(path, exif=_exif(0x0132, "2024:99:99 77:00:00"))
+    good["broken_exif.jpg"] = lambda path: image().save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff\x07\x07")
+    good["trailing_rubbish.png"] = lambda path: (image().save(path), _append(path, b"rubbish" * 99))
     good["link.png"] = lambda path: path.symlink_to("alpha.webp")
 
     # No pictures, or not to be read.
@@ -94,17 +94,17 @@ def draw_hostile(folder: Path, *, seed: int = 0) -> tuple[list[str], list[str]]:
     bad["header_only.png"] = lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n")
     bad["header_only.jpg"] = lambda path: path.write_bytes(b"\xff\xd8\xff\xe0")
     bad["header_only.gif"] = lambda path: path.write_bytes(b"GIF89a")
-    bad["cut.jpg"] = lambda path: (picture().save(path), _cut(path, 0.5))
-    bad["cut.png"] = lambda path: (picture().save(path), _cut(path, 0.5))
-    bad["cut.webp"] = lambda path: (picture().save(path), _cut(path, 0.5))
-    bad["cut.tif"] = lambda path: (picture().save(path), _cut(path, 0.3))
+    bad["cut.jpg"] = lambda path: (image().save(path), _cut(path, 0.5))
+    bad["cut.png"] = lambda path: (image().save(path), _cut(path, 0.5))
+    bad["cut.webp"] = lambda path: (image().save(path), _cut(path, 0.5))
+    bad["cut.tif"] = lambda path: (image().save(path), _cut(path, 0.3))
     bad["bomb.png"] = lambda path: path.write_bytes(_png_claiming(60_000, 60_000))
     bad["large.png"] = lambda path: path.write_bytes(_png_claiming(12_000, 12_000))
     bad["no_width.png"] = lambda path: path.write_bytes(_png_claiming(0, 100))
     bad["postscript.jpg"] = lambda path: path.write_bytes(
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"
     )
-    bad["icon.png"] = lambda path: picture(size=(16, 16)).save(path, "ICO")
+    bad["icon.png"] = lambda path: image(size=(16, 16)).save(path, "ICO")
     bad["pipe.jpg"] = lambda path: os.mkfifo(path)
     bad["socket.png"] = lambda path: _socket(path)
     bad["loop.png"] = lambda path: path.symlink_to(path.name)
@@ -176,7 +176,7 @@ def errors_of(done: subprocess.CompletedProcess[str]) -> str:
     return "\n".join(line for line in done.stderr.splitlines() if line.startswith(("error", "Traceback")))
 
 
-def hostile(work: Path, folder: Path, run: Path, pictures: int) -> int:
+def hostile(work: Path, folder: Path, run: Path, images: int) -> int:
     """Part 1."""
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.tables.skipped import read_skipped
@@ -192,7 +192,7 @@ def hostile(work: Path, folder: Path, run: Path, pictures: int) -> int:
         wrong += name not in names and fail(f"{name!r} is not in the gallery: {listed.get(name)}")
     for name in unreadable:
         wrong += (name in names or not listed.get(name)) and fail(f"{name!r} is not listed with a reason")
-    wrong += len(gallery) != pictures + len(readable) and fail(f"{len(gallery)} rows")
+    wrong += len(gallery) != images + len(readable) and fail(f"{len(gallery)} rows")
     for name in sorted(listed):
         print(f"     {name[:40]!r:44} {listed[name]}")
     checked = crossgraph("gallery", "verify", work / "gallery")
@@ -280,7 +280,7 @@ def main() -> None:
     from crossgraph.config import read_config
     from crossgraph.data.sources import open_corpus
 
-    corpus, run = open_corpus(f"scenes:{asked.pictures}"), work / "run"
+    corpus, run = open_corpus(f"scenes:{asked.images}"), work / "run"
     if not run.exists():
         verbs.train(corpus, read_config(None, changes=list(SETTINGS)), work / "dual")
         changes = [*SETTINGS, "method=kidrr", "model.similarity_width=16"]
@@ -291,7 +291,7 @@ def main() -> None:
     folder.mkdir()
     for path in corpus.image_paths:
         shutil.copy(path, folder)
-    wrong = hostile(work, folder, run, asked.pictures)
+    wrong = hostile(work, folder, run, asked.images)
     from crossgraph.gallery.gallery import Gallery
 
     expected = len(Gallery.open(work / "gallery"))

@@ -69,7 +69,7 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
 def write(gallery: Path, folder: Path, scenes: Path, seconds: float) -> dict[str, object]:
     """Change the gallery until the time is up."""
     from crossgraph import verbs
-    from crossgraph.gallery.changes.upsert import NewPicture
+    from crossgraph.gallery.changes.upsert import NewImage
     from crossgraph.gallery.upkeep.health import optimize
 
     opened, chance, spare = verbs.open_gallery(gallery), random.Random(0), sorted(scenes.iterdir())
@@ -84,7 +84,7 @@ def write(gallery: Path, folder: Path, scenes: Path, seconds: float) -> dict[str
                 opened.sync(batch=8)
             elif kind == "upsert":
                 files = chance.sample(sorted(folder.iterdir()), 2)
-                opened.upsert([NewPicture(file, (f"caption {chance.random()}",)) for file in files])
+                opened.upsert([NewImage(file, (f"caption {chance.random()}",)) for file in files])
             elif kind == "remove":
                 opened.remove(chance.sample(names, 1))
             elif kind == "annotate":
@@ -114,7 +114,7 @@ def main() -> None:
     work = asked.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
-    made = train(work, asked.pictures)
+    made = train(work, asked.images)
     from crossgraph import verbs
     from crossgraph.gallery.upkeep.health import verify
 

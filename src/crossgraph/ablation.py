@@ -21,9 +21,9 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
+from crossgraph.evaluation.ablation_table import COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.evaluation.protocols import LabelProtocol
 from crossgraph.evaluation.report import EvaluationProtocol
-from crossgraph.evaluation.variants import COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent

@@ -161,8 +161,8 @@ def _write_report(
     result: DemoResult, out: Path, test: Corpus, model: TrainedModel, caption: int, *, command: str
 ) -> None:
     """One HTML page with everything in it, pictures included."""
-    picture = test.image_paths[int(test.caption_image[caption])]
-    alignment, drawing = explain(test.captions[caption], picture, model)
+    image = test.image_paths[int(test.caption_image[caption])]
+    alignment, drawing = explain(test.captions[caption], image, model)
     descriptions = {
         path.name: test.captions[captions[0]]
         for path, captions in zip(test.image_paths, test.captions_of_images(), strict=True)
@@ -182,14 +182,14 @@ def _write_report(
             )
             for answer in result.answers
         ],
-        explained=(test.captions[caption], picture.name, _data_uri(drawing, "PNG")),
+        explained=(test.captions[caption], image.name, _data_uri(drawing, "PNG")),
         words=list(zip(alignment.words, alignment.word_scores.tolist(), strict=True)),
-        commands=_commands(out, test.captions[caption], picture, command),
+        commands=_commands(out, test.captions[caption], image, command),
     )
     result.report.write_text(page, encoding="utf-8")
 
 
-def _commands(out: Path, sentence: str, picture: Path, demo: str) -> Sequence[str]:
+def _commands(out: Path, sentence: str, image: Path, demo: str) -> Sequence[str]:
     """What to type to get the same, all at once or step by step."""
     here, said = shlex.quote(str(out)), shlex.quote(sentence)
     scenes, runs, gallery = f"{here}/scenes", f"{here}/again", f"{here}/again/gallery"
@@ -202,17 +202,17 @@ def _commands(out: Path, sentence: str, picture: Path, demo: str) -> Sequence[st
         f"crossgraph evaluate --model {runs}/{RERANKER} --data {scenes} --split test --two-stage {CANDIDATES}",
         f"crossgraph index {scenes} --split test --gallery {gallery} --model {runs}/{RERANKER}",
         f"crossgraph search {said} --gallery {gallery} -k {ANSWERS} --shortlist {CANDIDATES}",
-        f"crossgraph explain {said} {shlex.quote(str(picture))} --model {runs}/{RERANKER} --out {runs}/why.png",
+        f"crossgraph explain {said} {shlex.quote(str(image))} --model {runs}/{RERANKER} --out {runs}/why.png",
     )
 
 
 def _thumbnail(path: Path) -> str:
-    picture = read_image(path)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    return _data_uri(picture, "JPEG")
+    image = read_image(path)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return _data_uri(image, "JPEG")
 
 
-def _data_uri(picture: Image.Image, kind: str) -> str:
+def _data_uri(image: Image.Image, kind: str) -> str:
     encoded = io.BytesIO()
-    picture.convert("RGB").save(encoded, kind)
+    image.convert("RGB").save(encoded, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(encoded.getvalue()).decode()}"

@@ -116,15 +116,15 @@ class TextBatch:
 
 
 @dataclass(frozen=True)
-class FalseCaptions:
+class NegativeCaptions:
     """`k` sentences that are false of a picture of the batch: `caption[i]` is the caption that sentence i edits."""
 
     texts: TextBatch
     caption: Int[Tensor, " k"]
 
-    def to(self, device: torch.device | str) -> FalseCaptions:
+    def to(self, device: torch.device | str) -> NegativeCaptions:
         """The same sentences on `device`."""
-        return FalseCaptions(self.texts.to(device), self.caption.to(device))
+        return NegativeCaptions(self.texts.to(device), self.caption.to(device))
 
 
 @dataclass(frozen=True)
@@ -133,15 +133,15 @@ class Batch:
 
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
-    `false_captions` are there for methods that train against generated negatives. `labels` are those of the pictures,
-    where the corpus has any; `rows` say which pictures of the training set they are.
+    `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
+    pictures, where the corpus has any; `rows` say which pictures of the training set they are.
     """
 
     images: ImageBatch
     texts: TextBatch
     caption_image: Int[Tensor, " m"]
     hardness: float = 1.0
-    false_captions: FalseCaptions | None = None
+    negative_captions: NegativeCaptions | None = None
     labels: Bool[Tensor, "n c"] | None = None
     rows: Int[Tensor, " n"] | None = None
 
@@ -152,7 +152,7 @@ class Batch:
             self.texts.to(device),
             self.caption_image.to(device),
             self.hardness,
-            None if self.false_captions is None else self.false_captions.to(device),
+            None if self.negative_captions is None else self.negative_captions.to(device),
             None if self.labels is None else self.labels.to(device),
             None if self.rows is None else self.rows.to(device),
         )
@@ -256,7 +256,7 @@ class LabelMatch:
     """A label whose name, as a sentence, has a code near those of a pair: both as 1 - 2 (Hamming distance) / bits."""
 
     label: str
-    picture: float
+    image: float
     sentence: float
 
 

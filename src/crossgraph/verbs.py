@@ -17,13 +17,13 @@ from crossgraph.data.graphs.caption_graphs import parse_captions
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ConfigError, GalleryError
+from crossgraph.evaluation.compositional_probe import ProbeResult, caption_editor, swap_accuracy
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
 from crossgraph.evaluation.label_scores import code_facts, score_direction
 from crossgraph.evaluation.label_search import LabelledItems
 from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
-from crossgraph.evaluation.swaps import ProbeResult, falsifier, swap_accuracy
 from crossgraph.evaluation.two_stage import two_stage
 from crossgraph.gallery.calibration.fit import calibrate_model
 from crossgraph.gallery.changes.sync import SyncReport
@@ -31,7 +31,7 @@ from crossgraph.gallery.explanations.code_match import explain_pair
 from crossgraph.gallery.explanations.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.results import SearchResults, Stage
-from crossgraph.gallery.search.verdicts import Calibration
+from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.upkeep.migrate import Migration
@@ -186,17 +186,17 @@ def evaluate_by_labels(
 def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> LabelRun:
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     items = protocol.text_items(corpus)
-    texts, picture = model.encode_corpus_texts(items, progress=progress), items.caption_image
+    texts, image = model.encode_corpus_texts(items, progress=progress), items.caption_image
     assert corpus.labels is not None  # the protocol refuses a corpus without
     pictures = LabelledItems(images, corpus.labels, np.arange(len(corpus)))
-    captions = LabelledItems(texts, corpus.labels[picture], picture)
+    captions = LabelledItems(texts, corpus.labels[image], image)
     asks, searched = protocol.asks(corpus), protocol.searched(corpus)
     facts = (code_facts(images), code_facts(texts))
     return LabelRun(
         model.config.method,
         model.config.training.seed,
-        score_direction(pictures.where(asks), captions.where(searched[picture]), protocol),
-        score_direction(captions.where(asks[picture]), pictures.where(searched), protocol),
+        score_direction(pictures.where(asks), captions.where(searched[image]), protocol),
+        score_direction(captions.where(asks[image]), pictures.where(searched), protocol),
         None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
         f"{len(corpus.label_names)} {corpus.label_kind}",
         f"by {model.config.training.select_by} on {model.manifest['data']['validation_split']}",
@@ -245,19 +245,19 @@ def probe(
 
     def score(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
         places = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
-        texts = model.encode_sentences(list(places), progress=progress)
+        texts = model.encode_raw_texts(list(places), progress=progress)
         spoken = texts[torch.tensor([places[sentence] for sentence in sentences])]
         return score_matched(model.method, images, spoken, torch.tensor(rows), progress=progress).cpu()
 
-    return swap_accuracy(score, corpus, falsifier(corpus, graphs), split=split)
+    return swap_accuracy(score, corpus, caption_editor(corpus, graphs), split=split)
 
 
 def encode_corpus_images(
     model: TrainedModel, corpus: Corpus, *, progress: Progress = Silent()
 ) -> tuple[Encoded, Corpus]:
     """Encoded pictures, and the corpus less those that could not be read."""
-    pictures = model.encode_corpus_images(corpus, progress=progress)
-    return pictures.encoded, corpus.without(list(pictures.skipped)) if pictures.skipped else corpus
+    images = model.encode_corpus_images(corpus, progress=progress)
+    return images.encoded, corpus.without(list(images.skipped)) if images.skipped else corpus
 
 
 def shortlist_scores(

@@ -40,7 +40,7 @@ class Trained:
     dual_encoder: Path
     kidrr: Path
     gallery: Path
-    pictures: Path
+    images: Path
 
 
 @pytest.fixture(scope="session")

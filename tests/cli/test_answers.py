@@ -137,13 +137,13 @@ def test_search_for_people_prints_one_line_per_answer(trained: Trained, words: t
 
 
 def test_a_picture_finds_itself_by_file_but_not_as_item(trained: Trained) -> None:
-    picture = trained.pictures / "00003.jpg"
-    by_file = answer("search", "--image", picture, "--gallery", trained.gallery, "-k", 1)["results"]
-    by_item = answer("search", "--item", picture, "--gallery", trained.gallery, "-k", 40)["results"]
+    image = trained.images / "00003.jpg"
+    by_file = answer("search", "--image", image, "--gallery", trained.gallery, "-k", 1)["results"]
+    by_item = answer("search", "--item", image, "--gallery", trained.gallery, "-k", 40)["results"]
     assert isinstance(by_file, list)
     assert isinstance(by_item, list)
-    assert by_file[0]["path"] == str(picture)
-    assert str(picture) not in [row["path"] for row in by_item]
+    assert by_file[0]["path"] == str(image)
+    assert str(image) not in [row["path"] for row in by_item]
 
 
 def test_a_moved_run_can_be_named(trained: Trained, tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_a_moved_run_can_be_named(trained: Trained, tmp_path: Path) -> None:
 
 def test_an_explanation_is_drawn_and_told(trained: Trained, tmp_path: Path) -> None:
     drawing = tmp_path / "new" / "overlay.png"
-    words = ("explain", "a red ball", trained.pictures / "00000.jpg", "--model", trained.kidrr, "--out", drawing)
+    words = ("explain", "a red ball", trained.images / "00000.jpg", "--model", trained.kidrr, "--out", drawing)
     found = answer(*words)
     assert [word["word"] for word in found["words"]] == ["a", "red", "ball"]  # type: ignore[attr-defined]
-    with Image.open(drawing) as picture:
-        assert picture.width > 300
+    with Image.open(drawing) as image:
+        assert image.width > 300
     assert found["matches"] == []
     assert "ball" in call(*words).stdout
 

@@ -61,7 +61,7 @@ def test_paths_alone_and_commas_are_for_pipes(gallery: Path) -> None:
 
 
 def test_a_sum_on_the_command_line_says_how_it_was_read(gallery: Path, trained: Trained) -> None:
-    result = call("search", "2:a ball", "+", trained.pictures / "00003.jpg", "-", "tree", "--gallery", gallery)
+    result = call("search", "2:a ball", "+", trained.images / "00003.jpg", "-", "tree", "--gallery", gallery)
     assert 'searched for: "2:a ball" + image:' in result.stderr
     assert "by the shortlist alone: a sum of sentences and pictures" in result.stderr
 

@@ -16,7 +16,7 @@ def gallery(trained: Trained, tmp_path: Path) -> Path:
     """A gallery of ten pictures that follows its folder."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    for path in sorted(trained.pictures.iterdir())[:10]:
+    for path in sorted(trained.images.iterdir())[:10]:
         shutil.copy(path, folder)
     done = call("sync", tmp_path / "gallery", folder, "--model", trained.kidrr, "--json")
     assert done.exit_code == 0, done.stderr
@@ -25,9 +25,9 @@ def gallery(trained: Trained, tmp_path: Path) -> Path:
 
 
 def test_a_dry_run_of_a_new_gallery_says_what_would_be_and_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
-    planned = call("sync", tmp_path / "gallery", trained.pictures, "--model", trained.kidrr, "--dry-run")
+    planned = call("sync", tmp_path / "gallery", trained.images, "--model", trained.kidrr, "--dry-run")
     assert planned.exit_code == 0, planned.stderr
-    assert f"would be {len(list(trained.pictures.iterdir()))} added" in planned.stdout
+    assert f"would be {len(list(trained.images.iterdir()))} added" in planned.stdout
     assert not (tmp_path / "gallery").exists()
 
 

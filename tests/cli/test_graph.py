@@ -48,7 +48,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     file = tmp_path / "photos" / "grey.png"
     file.parent.mkdir()
     Image.new("RGB", (60, 40), "grey").save(file)
@@ -130,22 +130,22 @@ def test_a_picture_is_found_by_its_id_in_the_data(scenes: Path) -> None:
     assert by_id["key"] == "00003.jpg"
 
 
-def test_a_picture_without_a_graph_has_grid_cells_at_two_scales_and_says_so(picture: Path, tmp_path: Path) -> None:
-    printed = call("graph", picture, "--out", tmp_path / "graph.png").stdout
+def test_a_picture_without_a_graph_has_grid_cells_at_two_scales_and_says_so(image: Path, tmp_path: Path) -> None:
+    printed = call("graph", image, "--out", tmp_path / "graph.png").stdout
     assert "no graph of this picture is known: grid cells, 2x2 and 4x4" in printed
     assert "cell r1 c2 of 2x2  box 0.50 0.00 1.00 0.50" in printed
     assert "and 60 more; --json prints all" in printed
     assert len(printed.splitlines()) < 50
-    found = answer(picture, "--cells", 1)
+    found = answer(image, "--cells", 1)
     assert [thing["name"] for thing in found["objects"][:2]] == ["cell r1 c1 of 1x1", "cell r1 c1 of 2x2"]
     assert [1, "inside", 0] in found["relations"]
 
 
 @pytest.mark.parametrize("key", ["grey.png", "photos/grey.png"])
-def test_a_graph_is_taken_from_a_file_by_name_or_relative_path(picture: Path, tmp_path: Path, key: str) -> None:
+def test_a_graph_is_taken_from_a_file_by_name_or_relative_path(image: Path, tmp_path: Path, key: str) -> None:
     graphs = tmp_path / "graphs.jsonl"
     write_graphs(graphs, {key: SceneGraph((GraphObject("fog", box=(0.0, 0.0, 1.0, 1.0)),))}, kind="image")
-    found = answer(picture, "--graphs", graphs)
+    found = answer(image, "--graphs", graphs)
     assert [thing["name"] for thing in found["objects"]] == ["fog"]
     assert found["source"] == f"{key!r} in {graphs}"
 
@@ -158,13 +158,13 @@ def test_a_graph_of_a_sentence_is_taken_from_a_file(tmp_path: Path) -> None:
     assert f"{graphs}: no graph of 'a cow' among its 1, for example {SENTENCE!r}" in message
 
 
-def test_mistakes_are_one_message(picture: Path, scenes: Path, tmp_path: Path) -> None:
+def test_mistakes_are_one_message(image: Path, scenes: Path, tmp_path: Path) -> None:
     assert "nowhere.jpg: no such file" in refusal("nowhere.jpg")
     assert "sentence is empty" in refusal("  ")
     assert "a folder, not a file" in refusal(tmp_path)
-    assert "use one of .png" in refusal(picture, "--out", tmp_path / "graph.txt")
+    assert "use one of .png" in refusal(image, "--out", tmp_path / "graph.txt")
     assert "give an id such as '00000.jpg'" in refusal("99999.jpg", "--data", scenes)
-    assert "cannot be read" in refusal(picture, "--graphs", tmp_path / "nowhere.jsonl")
-    assert "--cells" in refusal(picture, "--cells", 0)
+    assert "cannot be read" in refusal(image, "--graphs", tmp_path / "nowhere.jsonl")
+    assert "--cells" in refusal(image, "--cells", 0)
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff but no more")
     assert "broken.jpg: " in refusal(tmp_path / "broken.jpg")

@@ -102,8 +102,8 @@ def test_an_unreadable_picture_is_named_with_its_reason(trained: Trained, tmp_pa
 
 
 def test_a_drawing_needs_a_picture_ending(trained: Trained, tmp_path: Path) -> None:
-    picture = trained.pictures / "00000.jpg"
-    words = ("explain", "a ball", picture, "--model", trained.kidrr, "--out", tmp_path / "overlay")
+    image = trained.images / "00000.jpg"
+    words = ("explain", "a ball", image, "--model", trained.kidrr, "--out", tmp_path / "overlay")
     assert ".png" in refusal(*words)
 
 
@@ -119,7 +119,7 @@ def test_an_unknown_item_and_an_empty_sentence_are_refused(trained: Trained) -> 
 
 def test_a_folder_that_cannot_be_written_is_named(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    words = ("explain", "a ball", trained.pictures / "00000.jpg", "--model", trained.kidrr)
+    words = ("explain", "a ball", trained.images / "00000.jpg", "--model", trained.kidrr)
     assert str(tmp_path / "file") in refusal(*words, "--out", tmp_path / "file" / "overlay.png")
 
 

@@ -30,7 +30,7 @@ def graph_sides(**switches: bool) -> GraphSides:
     ).eval()
 
 
-def pictures() -> ImageBatch:
+def images() -> ImageBatch:
     rng = torch.Generator().manual_seed(1)
     corners = torch.rand(3, 4, 2, generator=rng) / 2
     boxes = torch.cat([corners, corners + 0.1 + torch.rand(3, 4, 2, generator=rng) / 3], dim=-1)
@@ -55,7 +55,7 @@ def captions() -> TextBatch:
 
 def both(sides: GraphSides) -> tuple[Encoded, Encoded]:
     with torch.no_grad():
-        return sides.images(pictures()), sides.texts(captions())[0]
+        return sides.images(images()), sides.texts(captions())[0]
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -64,13 +64,13 @@ def test_a_whole_is_what_is_pooled_what_is_known_and_the_mean_node(linked: bool)
     image, text = both(sides)
     with torch.no_grad():
         for row, count in enumerate((4, 2, 1)):
-            regions = sides.see(pictures().parts[row, :count])[None]
+            regions = sides.see(images().parts[row, :count])[None]
             real = torch.ones(1, count, dtype=torch.bool)
-            vectors, nodes = sides.region_nodes(regions, pictures().boxes[row : row + 1, :count], real)
+            vectors, nodes = sides.region_nodes(regions, images().boxes[row : row + 1, :count], real)
             if sides.link_image is not None:
                 vectors = sides.link_image(vectors, nodes)
             mean = torch.stack([vectors[0, i] for i in range(vectors.shape[1]) if nodes.mask[0, i]]).mean(dim=0)
-            known = sides.pool_image(regions, real)[0] + sides.see_whole(pictures().whole[row])
+            known = sides.pool_image(regions, real)[0] + sides.see_whole(images().whole[row])
             assert torch.allclose(image.embedding[row], F.normalize(known + mean, dim=-1), atol=1e-5)
         words = sides.read(captions())
         vectors, graphs = sides.word_nodes(words, captions().graphs)

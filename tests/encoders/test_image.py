@@ -31,14 +31,14 @@ from crossgraph.errors import ConfigError, MissingExtraError, ModelError
 TINY = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
 
 
-def drawn_pictures(number: int) -> list[Image.Image]:
+def drawn_images(number: int) -> list[Image.Image]:
     """Pictures of different sizes, each with a disc somewhere else."""
-    pictures = []
+    images = []
     for index in range(number):
-        picture = Image.new("RGB", (60 + 10 * index, 50), (30 * index, 90, 200))
-        ImageDraw.Draw(picture).ellipse((5 + 8 * index, 5, 35 + 8 * index, 40), fill=(250, 40 * index, 10))
-        pictures.append(picture)
-    return pictures
+        image = Image.new("RGB", (60 + 10 * index, 50), (30 * index, 90, 200))
+        ImageDraw.Draw(image).ellipse((5 + 8 * index, 5, 35 + 8 * index, 40), fill=(250, 40 * index, 10))
+        images.append(image)
+    return images
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -97,13 +97,13 @@ def test_boxes_tile_the_picture_in_the_order_of_the_cells() -> None:
 
 
 def test_squashing_keeps_the_corners_of_a_wide_picture() -> None:
-    picture = Image.new("P", (300, 100))
-    assert squash(picture, 64).size == (64, 64)
-    assert squash(picture, 64).mode == "RGB"
+    image = Image.new("P", (300, 100))
+    assert squash(image, 64).size == (64, 64)
+    assert squash(image, 64).mode == "RGB"
 
 
 def test_efficientnet_gives_parts_boxes_and_whole_of_each_picture(lite0: ImageEncoder) -> None:
-    features = lite0.encode(drawn_pictures(4))
+    features = lite0.encode(drawn_images(4))
     assert len(features) == 4
     for one in features:
         assert one.parts.shape == (5, lite0.part_width)
@@ -116,18 +116,18 @@ def test_efficientnet_gives_parts_boxes_and_whole_of_each_picture(lite0: ImageEn
 
 
 def test_efficientnet_features_do_not_depend_on_batch_companions_and_repeat_exactly(lite0: ImageEncoder) -> None:
-    pictures = drawn_pictures(3)
-    together = lite0.encode(pictures)
-    for picture, one in zip(pictures, together, strict=True):
-        alone = lite0.encode([picture])[0]
+    images = drawn_images(3)
+    together = lite0.encode(images)
+    for image, one in zip(images, together, strict=True):
+        alone = lite0.encode([image])[0]
         assert difference(alone.parts, one.parts) < 1e-2
-    again = lite0.encode(pictures)
+    again = lite0.encode(images)
     assert all((one.parts == other.parts).all() for one, other in zip(together, again, strict=True))
 
 
 def test_efficientnet_takes_prepared_and_unprepared_pictures_alike(lite0: ImageEncoder) -> None:
-    picture = drawn_pictures(1)[0]
-    plain, prepared = lite0.encode([picture])[0], lite0.encode([lite0.prepare(picture)])[0]
+    image = drawn_images(1)[0]
+    plain, prepared = lite0.encode([image])[0], lite0.encode([lite0.prepare(image)])[0]
     assert (plain.parts == prepared.parts).all()
 
 
@@ -179,22 +179,22 @@ def test_weights_that_are_not_installed_are_named_with_their_extra(monkeypatch: 
 def test_a_hugging_face_model_gives_pooled_patches(model: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(f"{model}_folder")
     encoder = build_image_encoder(str(folder), cells=(4, 2))
-    features = encoder.encode(drawn_pictures(3))
+    features = encoder.encode(drawn_images(3))
     assert (encoder.part_width, encoder.whole_width) == (32, 32)
     assert all(one.parts.shape == (20, 32) and one.whole.shape == (32,) for one in features)
     quarter = features[0].parts[[0, 1, 4, 5]].astype(np.float32).mean(axis=0)
     assert difference(quarter, features[0].parts[16]) < 1e-2
-    alone = encoder.encode(drawn_pictures(3)[2:])[0]
+    alone = encoder.encode(drawn_images(3)[2:])[0]
     assert difference(alone.parts, features[2].parts) < 1e-2
 
 
 def test_the_patches_are_those_of_the_model_itself(vit_folder: Path) -> None:
-    picture = drawn_pictures(1)[0]
-    pixels = np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC), dtype=np.float32)
+    image = drawn_images(1)[0]
+    pixels = np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC), dtype=np.float32)
     inputs = torch.from_numpy((pixels / 255 - 0.5) / 0.5).permute(2, 0, 1)[None]
     with torch.inference_mode():
         output = ViTModel.from_pretrained(vit_folder).eval()(pixel_values=inputs)
-    seen = build_image_encoder(str(vit_folder), cells=(4,)).encode([picture])[0]
+    seen = build_image_encoder(str(vit_folder), cells=(4,)).encode([image])[0]
     assert difference(seen.parts, output.last_hidden_state[0, 1:].numpy()) < 1e-2
     assert difference(seen.whole, output.pooler_output[0].numpy()) < 1e-2
 
@@ -212,8 +212,8 @@ def test_a_checkpoint_without_pooler_gives_its_cls_token_and_a_stable_fingerprin
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
     one, other = build_image_encoder(str(tmp_path)), build_image_encoder(str(tmp_path))
     assert one.fingerprint == other.fingerprint
-    picture = drawn_pictures(1)
-    assert (one.encode(picture)[0].whole == other.encode(picture)[0].whole).all()
+    image = drawn_images(1)
+    assert (one.encode(image)[0].whole == other.encode(image)[0].whole).all()
 
 
 def test_a_convolutional_hugging_face_model_gives_its_feature_map(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_convolutional_hugging_face_model_gives_its_feature_map(tmp_path: Path
     ResNetModel(config).save_pretrained(tmp_path)
     ViTImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(tmp_path)
     encoder = build_image_encoder(str(tmp_path), cells=(2,))
-    assert encoder.encode(drawn_pictures(1))[0].parts.shape == (4, 16)
+    assert encoder.encode(drawn_images(1))[0].parts.shape == (4, 16)
     assert encoder.whole_width == 16
 
 
@@ -298,7 +298,7 @@ def test_encoders_never_import_torchvision(monkeypatch: pytest.MonkeyPatch, vit_
         return real_import(name, *arguments, **settings)
 
     monkeypatch.setattr(builtins, "__import__", guarded)
-    build_image_encoder(str(vit_folder)).encode(drawn_pictures(1))
+    build_image_encoder(str(vit_folder)).encode(drawn_images(1))
 
 
 def test_regions_that_are_cells_of_a_grid_equal_that_grid() -> None:

@@ -5,10 +5,10 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from crossgraph.data.text import UNKNOWN
-from crossgraph.encoders.item_vectors import CaptionVector, picture_vectors, picture_width
+from crossgraph.encoders.item_vectors import CaptionVector, image_vectors, image_width
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.types import ImageBatch, TextBatch
+from crossgraph.words import UNKNOWN
 
 
 def captions(*sentences: list[int], padding: int = 0) -> TextBatch:
@@ -59,8 +59,8 @@ def test_a_picture_is_the_mean_of_its_parts_its_whole_or_both(which: str, expect
         torch.zeros(1, 3, 4),
         torch.tensor([[7.0]]),
     )
-    assert picture_vectors(images, which=which).tolist() == [expected]
-    assert picture_width(which, part_width=2, whole_width=1) == len(expected)
+    assert image_vectors(images, which=which).tolist() == [expected]
+    assert image_width(which, part_width=2, whole_width=1) == len(expected)
 
 
 def test_words_of_the_other_kind_and_both_kinds_at_once_are_refused() -> None:

@@ -18,12 +18,12 @@ from transformers import (
     T5Model,
 )
 
-from crossgraph.data.text import EMPTY, Vocabulary, tokenize
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.encoders.transformer_text import TransformerTextEncoder
 from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
 from crossgraph.errors import ConfigError, DataError, ModelError
+from crossgraph.words import EMPTY, Vocabulary, tokenize
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 PIECES = [

@@ -23,7 +23,7 @@ def coded(bits: torch.Tensor) -> Encoded:
     return Encoded((2.0 * bits - 1) / bits.shape[1] ** 0.5, code=code)
 
 
-def items(n: int, *, seed: int, bits: int | None = None, pictures: int | None = None) -> LabelledItems:
+def items(n: int, *, seed: int, bits: int | None = None, images: int | None = None) -> LabelledItems:
     """Items of random labels, ranked by real numbers or, with `bits`, by codes."""
     rng = torch.Generator().manual_seed(seed)
     if bits is None:
@@ -31,14 +31,14 @@ def items(n: int, *, seed: int, bits: int | None = None, pictures: int | None = 
     else:
         encoded = coded(torch.rand(n, bits, generator=rng) < 0.5)
     labels = np.random.default_rng(seed).random((n, 5)) < 0.3
-    return LabelledItems(encoded, labels, np.arange(n) % (pictures or n))
+    return LabelledItems(encoded, labels, np.arange(n) % (images or n))
 
 
 def slow_map(queries: LabelledItems, gallery: LabelledItems, *, own_pair: bool) -> float:
     scores = (queries.encoded.embedding @ gallery.encoded.embedding.T).numpy()
     found = []
     for i in range(len(queries)):
-        order = [j for j in np.argsort(-scores[i]) if own_pair or gallery.picture[j] != queries.picture[i]]
+        order = [j for j in np.argsort(-scores[i]) if own_pair or gallery.image[j] != queries.image[i]]
         relevant = [int((queries.labels[i] & gallery.labels[j]).any()) for j in order]
         if any(relevant):
             found.append(slow_average_precision(relevant))
@@ -48,14 +48,14 @@ def slow_map(queries: LabelledItems, gallery: LabelledItems, *, own_pair: bool) 
 @pytest.mark.parametrize("own_pair", [True, False])
 def test_map_by_cosine_equals_a_slow_loop(own_pair: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_search, "PAIRS", 100)  # three queries to a block
-    queries, gallery = items(10, seed=0), items(30, seed=1, pictures=10)
+    queries, gallery = items(10, seed=0), items(30, seed=1, images=10)
     found = mean_average_precision(queries, gallery, own_pair=own_pair)
     assert found == pytest.approx(slow_map(queries, gallery, own_pair=own_pair))
 
 
 def test_codes_and_their_embeddings_rank_alike() -> None:
-    queries, gallery = items(20, seed=2, bits=16), items(60, seed=3, bits=16, pictures=20)
-    plain = [LabelledItems(Encoded(side.encoded.embedding), side.labels, side.picture) for side in (queries, gallery)]
+    queries, gallery = items(20, seed=2, bits=16), items(60, seed=3, bits=16, images=20)
+    plain = [LabelledItems(Encoded(side.encoded.embedding), side.labels, side.image) for side in (queries, gallery)]
     for own_pair in (True, False):
         by_code = mean_average_precision(queries, gallery, own_pair=own_pair)
         assert by_code == pytest.approx(mean_average_precision(*plain, own_pair=own_pair))
@@ -67,7 +67,7 @@ def test_the_order_of_the_gallery_is_of_no_consequence() -> None:
     by_label = np.argsort(~gallery.labels[:, 0])
     found = [mean_average_precision(queries, gallery.where(np.ones(60, np.bool_)))]
     for rows in (order, by_label):
-        shuffled = LabelledItems(gallery.encoded[torch.from_numpy(rows)], gallery.labels[rows], gallery.picture[rows])
+        shuffled = LabelledItems(gallery.encoded[torch.from_numpy(rows)], gallery.labels[rows], gallery.image[rows])
         found.append(mean_average_precision(queries, shuffled))
     assert found == pytest.approx([found[0]] * 3)
 

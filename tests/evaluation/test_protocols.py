@@ -89,18 +89,18 @@ def test_the_train_database_holds_no_query_and_the_unseen_one_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("captions", "texts", "pictures"),
+    ("captions", "texts", "images"),
     [
         ("first", ("a b", "e"), [0, 2]),
         ("each", ("a b", "c d", "e"), [0, 0, 2]),
         ("joined", ("a b c d", "e"), [0, 2]),
     ],
 )
-def test_captions_are_items_as_the_protocol_says(captions: str, texts: tuple[str, ...], pictures: list[int]) -> None:
+def test_captions_are_items_as_the_protocol_says(captions: str, texts: tuple[str, ...], images: list[int]) -> None:
     corpus = replace(make_corpus([2, 0, 1]), captions=("a b", "c d", "e"))
     found = protocol_named("unseen-database", changes=[f"captions={captions}"]).text_items(corpus)
     assert found.captions == texts
-    assert found.caption_image.tolist() == pictures
+    assert found.caption_image.tolist() == images
     assert found.image_ids == corpus.image_ids
 
 

@@ -31,8 +31,8 @@ def test_groups_are_judged_apart_and_order_does_not_matter(make_corpus: MakeCorp
     result = twin_accuracy(scores, corpus)
     assert result is not None
     assert result.accuracy == 25 * slow
-    captions_by_turned_pictures = [0, 2, 3, 1]
-    turned = twin_accuracy(scores.flip(0)[:, captions_by_turned_pictures], corpus.take([3, 2, 1, 0]))
+    captions_by_turned_images = [0, 2, 3, 1]
+    turned = twin_accuracy(scores.flip(0)[:, captions_by_turned_images], corpus.take([3, 2, 1, 0]))
     assert turned == result
 
 

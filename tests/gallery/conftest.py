@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_model import FakeModel, draw_pictures
+from fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
@@ -23,15 +23,15 @@ def model(dense: FakeModel) -> FakeModel:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """A folder of twelve pictures without captions."""
-    return draw_pictures(tmp_path / "pictures", 12)
+    return draw_images(tmp_path / "pictures", 12)
 
 
 @pytest.fixture
 def captioned(tmp_path: Path) -> Path:
     """A folder of six pictures with two captions each, one of them shared by two pictures."""
-    folder = draw_pictures(tmp_path / "captioned", 6)
+    folder = draw_images(tmp_path / "captioned", 6)
     for index, path in enumerate(sorted(folder.glob("*.png"))):
         path.with_suffix(".txt").write_text(f"thing number {index}\nshape of kind {index // 2}\n", encoding="utf-8")
     return folder

@@ -76,23 +76,23 @@ class FakeModel:
         seed = sum(fingerprint.encode())
         self._projection = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(seed))
 
-    def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:
+    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:
         time.sleep(self.pause)
         self.encoded_paths += paths
         rows, kept, skipped = [], [], []
         for index, path in enumerate(paths):
             try:
-                picture = read_image(path)
+                image = read_image(path)
             except ImageError as error:
                 skipped.append(Skipped(path, error.reason))
                 continue
-            cells = torch.tensor(np.asarray(picture.resize((3, 3))), dtype=torch.float32).view(9, 3) / 255 - 0.5
+            cells = torch.tensor(np.asarray(image.resize((3, 3))), dtype=torch.float32).view(9, 3) / 255 - 0.5
             real = 4 + int(cells.sum().abs() * 10) % 6
             rows.append(self._row((cells @ self._projection)[:real]))
             kept.append(index)
         return Pictures(stack_encoded(rows), tuple(kept), tuple(skipped))
 
-    def encode_sentences(self, sentences: Sequence[str]) -> Encoded:
+    def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
         return stack_encoded([self._row(self._words(sentence)) for sentence in sentences])
 
     def explain(self, sentence: str, path: Path) -> Alignment:
@@ -108,7 +108,7 @@ class FakeModel:
         return Encoded(embedding, parts[None], torch.ones(1, len(parts), dtype=torch.bool))
 
 
-def draw_pictures(folder: Path, count: int, *, seed: int = 0) -> Path:
+def draw_images(folder: Path, count: int, *, seed: int = 0) -> Path:
     """`count` different pictures of 3 x 3 coloured cells in `folder`."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(seed)

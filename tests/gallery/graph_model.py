@@ -33,11 +33,11 @@ class GraphModel:
         self.calibration: dict[str, object] = {}
 
     @torch.inference_mode()
-    def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:
+    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:
         return Pictures(self.method.encode_images(image_batch(paths)), tuple(range(len(paths))), ())
 
     @torch.inference_mode()
-    def encode_sentences(self, sentences: Sequence[str]) -> Encoded:
+    def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
         return self.method.encode_texts(text_batch(sentences))
 
     @torch.inference_mode()

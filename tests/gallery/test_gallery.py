@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_pictures
+from fake_model import FakeModel, draw_images
 
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import CrossgraphError, GalleryError
@@ -28,11 +28,11 @@ def vectors_by_id(gallery: Gallery) -> dict[str, list[float]]:
     return dict(zip(snapshot.items["id"].to_pylist(), snapshot.vectors.tolist(), strict=True))
 
 
-def test_a_folder_is_indexed_once_and_then_left_alone(gallery: Gallery, model: FakeModel, pictures: Path) -> None:
-    report = gallery.index(pictures, batch=5)
+def test_a_folder_is_indexed_once_and_then_left_alone(gallery: Gallery, model: FakeModel, images: Path) -> None:
+    report = gallery.index(images, batch=5)
     assert (report.added, report.updated, report.unchanged, report.skipped) == (12, 0, 0, ())
     model.encoded_paths.clear()
-    again = gallery.index(pictures, batch=5)
+    again = gallery.index(images, batch=5)
     assert (again.added, again.updated, again.unchanged) == (0, 0, 12)
     assert model.encoded_paths == []
     assert len(gallery) == 12
@@ -44,22 +44,22 @@ def test_a_corpus_is_indexed_with_its_captions(gallery: Gallery, captioned: Path
     assert gallery.item(captioned / "003.png").captions == ("thing number 3", "shape of kind 1")
 
 
-def test_an_item_says_where_it_lies_and_how_large_it_is(gallery: Gallery, pictures: Path) -> None:
-    gallery.index(pictures)
-    item = gallery.item(pictures / "004.png")
-    assert (item.path, item.width, item.height) == (pictures / "004.png", 24, 18)
+def test_an_item_says_where_it_lies_and_how_large_it_is(gallery: Gallery, images: Path) -> None:
+    gallery.index(images)
+    item = gallery.item(images / "004.png")
+    assert (item.path, item.width, item.height) == (images / "004.png", 24, 18)
     assert gallery.item(item.id) == item
 
 
 def test_only_a_changed_picture_is_encoded_again_and_replaced(
-    gallery: Gallery, model: FakeModel, pictures: Path, tmp_path: Path
+    gallery: Gallery, model: FakeModel, images: Path, tmp_path: Path
 ) -> None:
-    gallery.index(pictures)
-    before, old = vectors_by_id(gallery), gallery.item(pictures / "007.png")
-    replacement = draw_pictures(tmp_path / "other", 1, seed=9) / "000.png"
+    gallery.index(images)
+    before, old = vectors_by_id(gallery), gallery.item(images / "007.png")
+    replacement = draw_images(tmp_path / "other", 1, seed=9) / "000.png"
     old.path.write_bytes(replacement.read_bytes())
     model.encoded_paths.clear()
-    report = gallery.index(pictures)
+    report = gallery.index(images)
     assert (report.added, report.updated, report.unchanged) == (0, 1, 11)
     assert model.encoded_paths == [old.path]
     after = vectors_by_id(gallery)
@@ -78,54 +78,54 @@ def test_a_changed_caption_replaces_the_old_one(gallery: Gallery, captioned: Pat
     assert gallery.caption_count == 9
 
 
-def test_equal_names_in_two_folders_are_two_pictures(gallery: Gallery, pictures: Path, tmp_path: Path) -> None:
-    other = draw_pictures(tmp_path / "other", 12, seed=1)
-    gallery.index(pictures)
+def test_equal_names_in_two_folders_are_two_pictures(gallery: Gallery, images: Path, tmp_path: Path) -> None:
+    other = draw_images(tmp_path / "other", 12, seed=1)
+    gallery.index(images)
     assert gallery.index(other).added == 12
     assert len(gallery) == 24
-    assert Manifest.read(gallery.folder).roots == (str(pictures), str(other))
+    assert Manifest.read(gallery.folder).roots == (str(images), str(other))
 
 
-def test_two_copies_of_one_picture_in_a_batch_are_two_pictures(gallery: Gallery, pictures: Path) -> None:
-    (pictures / "copy.png").write_bytes((pictures / "000.png").read_bytes())
-    assert gallery.index(pictures).added == 13
+def test_two_copies_of_one_picture_in_a_batch_are_two_pictures(gallery: Gallery, images: Path) -> None:
+    (images / "copy.png").write_bytes((images / "000.png").read_bytes())
+    assert gallery.index(images).added == 13
     results = gallery.search("red", k=13, shortlist=13).results
     assert len({result.id for result in results}) == 13
 
 
-def test_unreadable_files_are_listed_and_stop_nothing(gallery: Gallery, pictures: Path) -> None:
-    (pictures / "empty.png").touch()
-    (pictures / "000_text.png").write_text("not a picture")
-    (pictures / "005_cut.png").write_bytes((pictures / "000.png").read_bytes()[:60])
-    report = gallery.index(pictures, batch=1)
+def test_unreadable_files_are_listed_and_stop_nothing(gallery: Gallery, images: Path) -> None:
+    (images / "empty.png").touch()
+    (images / "000_text.png").write_text("not a picture")
+    (images / "005_cut.png").write_bytes((images / "000.png").read_bytes()[:60])
+    report = gallery.index(images, batch=1)
     assert report.added == 12
     assert sorted(entry.path.name for entry in report.skipped) == ["000_text.png", "005_cut.png", "empty.png"]
     assert all(entry.reason for entry in report.skipped)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_a_name_that_is_not_unicode_is_listed(gallery: Gallery, pictures: Path) -> None:
-    odd = os.fsencode(pictures) + b"/caf\xe9.png"
+def test_a_name_that_is_not_unicode_is_listed(gallery: Gallery, images: Path) -> None:
+    odd = os.fsencode(images) + b"/caf\xe9.png"
     with open(odd, "wb") as file:
-        file.write((pictures / "000.png").read_bytes())
-    report = gallery.index(pictures)
+        file.write((images / "000.png").read_bytes())
+    report = gallery.index(images)
     assert (report.added, [entry.reason for entry in report.skipped]) == (
         12,
         ["its name is not valid UTF-8; rename it"],
     )
 
 
-def test_a_picture_that_became_unreadable_stays_as_it_was(gallery: Gallery, pictures: Path) -> None:
-    gallery.index(pictures)
-    (pictures / "003.png").write_bytes(b"")
-    report = gallery.index(pictures)
+def test_a_picture_that_became_unreadable_stays_as_it_was(gallery: Gallery, images: Path) -> None:
+    gallery.index(images)
+    (images / "003.png").write_bytes(b"")
+    report = gallery.index(images)
     assert (report.unchanged, len(report.skipped), len(gallery)) == (11, 1, 12)
 
 
-def test_a_model_that_gives_nan_stores_nothing(tmp_path: Path, pictures: Path) -> None:
+def test_a_model_that_gives_nan_stores_nothing(tmp_path: Path, images: Path) -> None:
     gallery = Gallery.create(tmp_path / "gallery", FakeModel("bad", fine=False, spoil=float("nan")))
     with pytest.raises(GalleryError, match="not finite"):
-        gallery.index(pictures)
+        gallery.index(images)
     assert len(gallery) == 0
 
 
@@ -136,14 +136,14 @@ def test_another_model_is_refused_with_both_fingerprints(gallery: Gallery, dense
         Gallery.open(gallery.folder, FakeModel("fine", fine=True, shortlist=FakeModel("newer", fine=False)))
 
 
-def test_a_folder_that_is_no_gallery_is_refused(tmp_path: Path, pictures: Path, model: FakeModel) -> None:
+def test_a_folder_that_is_no_gallery_is_refused(tmp_path: Path, images: Path, model: FakeModel) -> None:
     with pytest.raises(GalleryError, match="is not a gallery"):
         Gallery.open(tmp_path / "nothing", model)
     with pytest.raises(GalleryError, match="holds other files"):
-        Gallery.create(pictures, model)
-    (pictures / "gallery.json").write_text('{"model": 3}')
+        Gallery.create(images, model)
+    (images / "gallery.json").write_text('{"model": 3}')
     with pytest.raises(GalleryError, match="cannot be read"):
-        Gallery.open(pictures, model)
+        Gallery.open(images, model)
 
 
 def test_a_gallery_is_not_created_twice(gallery: Gallery, model: FakeModel) -> None:
@@ -157,17 +157,17 @@ def test_an_empty_folder_is_refused(gallery: Gallery, tmp_path: Path) -> None:
         gallery.index(tmp_path / "empty")
 
 
-def test_without_a_model_a_gallery_can_be_looked_at_only(gallery: Gallery, pictures: Path) -> None:
-    gallery.index(pictures)
+def test_without_a_model_a_gallery_can_be_looked_at_only(gallery: Gallery, images: Path) -> None:
+    gallery.index(images)
     looked_at = Gallery.open(gallery.folder)
     assert len(looked_at) == 12
     with pytest.raises(GalleryError, match=r"opened without a model.*runs/fine"):
         looked_at.search("red")
 
 
-def test_an_open_gallery_sees_what_another_one_added(gallery: Gallery, model: FakeModel, pictures: Path) -> None:
+def test_an_open_gallery_sees_what_another_one_added(gallery: Gallery, model: FakeModel, images: Path) -> None:
     assert len(gallery) == 0
-    Gallery.open(gallery.folder, model).index(pictures)
+    Gallery.open(gallery.folder, model).index(images)
     assert len(gallery) == 12
     assert len(gallery.search("red", k=3).results) == 3
 
@@ -178,7 +178,7 @@ def test_an_end_before_any_write_leaves_only_whole_pictures(
 ) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)
     gallery.index(captioned, batch=2)
-    (captioned / "000.png").write_bytes((draw_pictures(tmp_path / "new", 1, seed=5) / "000.png").read_bytes())
+    (captioned / "000.png").write_bytes((draw_images(tmp_path / "new", 1, seed=5) / "000.png").read_bytes())
     (captioned / "000.txt").write_text("quite another thing\n", encoding="utf-8")
     before = gallery.search("thing", k=6).to_json()["results"]
 
@@ -194,7 +194,7 @@ def test_an_end_before_any_write_leaves_only_whole_pictures(
     gallery.index(captioned, batch=2)
     whole = Gallery.create(tmp_path / "whole", model)
     whole.index(captioned)
-    for target in ("pictures", "captions"):
+    for target in ("images", "captions"):
         found, expected = (one.search(ImageQuery(captioned / "000.png"), target=target) for one in (gallery, whole))
         assert found.results == expected.results
 
@@ -212,7 +212,7 @@ Gallery.create(sys.argv[2], FakeModel("fine", fine=True, shortlist=dense)).index
 def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     tmp_path: Path, model: FakeModel
 ) -> None:
-    folder = draw_pictures(tmp_path / "pictures", 80)
+    folder = draw_images(tmp_path / "images", 80)
     for path in list(folder.glob("*.png")):
         path.with_suffix(".txt").write_text(f"caption of {path.stem}\nshared by all\n", encoding="utf-8")
     killed = tmp_path / "killed"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.meanings import is_symmetric, may_name_the_same
-from crossgraph.graphs.negatives import FalseCaption, Kind, edits, false_captions, similar_edits, valid
+from crossgraph.graphs.negatives import Kind, NegativeCaption, edits, negative_captions, similar_edits, valid
 from crossgraph.graphs.opposites import inflected, opposite, turned
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 from crossgraph.graphs.sentence_edits import numbered, rewritten
@@ -254,7 +254,7 @@ def test_a_caption_has_exactly_the_edits_of_the_table(
     parser: CaptionParser, sentence: str, expected: dict[Kind, list[str]]
 ) -> None:
     made = edits(sentence, parser.parse(sentence), kinds=EDITS)
-    assert made == [FalseCaption(text, kind) for kind, texts in expected.items() for text in texts]
+    assert made == [NegativeCaption(text, kind) for kind, texts in expected.items() for text in texts]
 
 
 @pytest.mark.parametrize("kind", EDITS)
@@ -436,18 +436,18 @@ def test_what_the_picture_is_known_to_show_in_other_words_is_no_negative(
 
 def test_an_edit_that_another_caption_tells_is_dropped(parser: CaptionParser) -> None:
     sentence, told = "a dog chases a cat", ["a big cat chases a dog", "a dog carries something", "a cat"]
-    made = false_captions(
+    made = negative_captions(
         sentence, parser.parse(sentence), own_captions=told, own_graphs=parser.parse_all(told), kinds=EDITS
     )
-    assert made == [FalseCaption("a dog ignores a cat", "predicate")]
+    assert made == [NegativeCaption("a dog ignores a cat", "predicate")]
 
 
 def test_an_edit_that_reads_like_a_caption_of_the_picture_is_dropped(parser: CaptionParser) -> None:
     sentence = "a dog chases a cat"
     arguments = {"own_captions": [sentence], "own_graphs": [parser.parse(sentence)]}
-    read = false_captions(sentence, parser.parse(sentence), kinds=EDITS, parse=lambda _: SceneGraph(), **arguments)
+    read = negative_captions(sentence, parser.parse(sentence), kinds=EDITS, parse=lambda _: SceneGraph(), **arguments)
     assert read == []
-    assert false_captions(sentence, parser.parse(sentence), kinds=EDITS, parse=parser.parse, **arguments)
+    assert negative_captions(sentence, parser.parse(sentence), kinds=EDITS, parse=parser.parse, **arguments)
 
 
 nouns = st.sampled_from(["dog", "cat", "man", "guy", "ball", "orange box", "umbrella", "red ball", "sphere"])
@@ -458,7 +458,7 @@ adjectives = st.sampled_from(["", "red ", "small ", "tiny ", "old ", "very old "
 articles = st.sampled_from(["a ", "the ", "two ", ""])
 phrases = st.builds(lambda *parts: "".join(parts), articles, adjectives, nouns)
 grammar = st.builds(lambda *parts: " ".join(parts), phrases, links, phrases)
-pictures = st.lists(st.one_of(grammar, st.text(max_size=40)), min_size=1, max_size=4)
+images = st.lists(st.one_of(grammar, st.text(max_size=40)), min_size=1, max_size=4)
 
 
 def plain(text: str) -> list[str]:
@@ -475,7 +475,7 @@ def told_by(graph: SceneGraph) -> tuple[frozenset[tuple[str, frozenset[str]]], f
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(captions=pictures, others=pictures, every=st.integers(1, 3))
+@given(captions=images, others=images, every=st.integers(1, 3))
 def test_no_negative_is_a_caption_of_its_picture_in_words_or_in_meaning(
     parser: CaptionParser, captions: list[str], others: list[str], every: int
 ) -> None:
@@ -483,7 +483,7 @@ def test_no_negative_is_a_caption_of_its_picture_in_words_or_in_meaning(
     captions += [edit.text for edit in edits(captions[0], parser.parse(captions[0]), kinds=EDITS)[::every]]
     graphs, look_alike = parser.parse_all(captions), list(zip(others, parser.parse_all(others), strict=True))
     for sentence, graph in zip(captions, graphs, strict=True):
-        made = false_captions(
+        made = negative_captions(
             sentence,
             graph,
             own_captions=captions,
@@ -512,5 +512,7 @@ def test_no_graph_however_wrong_is_an_error(sentence: str, spans: list[tuple[int
     )
     graph = SceneGraph(things, (Relation(0, names[3], 1, spans[4]), Relation(1, names[4], 1, spans[5])))
     others = [(sentence, SceneGraph(things[::-1])), ("a cat", SceneGraph((GraphObject("cat"),)))]
-    made = false_captions(sentence, graph, own_captions=[sentence], own_graphs=[graph], kinds=KINDS, look_alike=others)
+    made = negative_captions(
+        sentence, graph, own_captions=[sentence], own_graphs=[graph], kinds=KINDS, look_alike=others
+    )
     assert all(plain(one.text) != plain(sentence) for one in made)

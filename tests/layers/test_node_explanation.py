@@ -9,7 +9,7 @@ from crossgraph.errors import ModelError
 from crossgraph.layers.node_explanation import best_matches, explain_nodes, region_shares, words_over_regions
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Alignment, Encoded, ImageBatch, TextBatch, TextGraphs
 
-PICTURE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (OBJECT, 2, 2), (RELATION, 2, 1)]
+IMAGE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (OBJECT, 2, 2), (RELATION, 2, 1)]
 CAPTION: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 0, 1), (ATTRIBUTE, 1, 1)]
 WORDS = ("a", "dog", "on", "red", "grass")
 SAID = [(1,), (3, 4), (2,), (3,)]
@@ -32,7 +32,7 @@ def explained(looks: torch.Tensor, graph: TextGraphs, *, weights: torch.Tensor |
     texts = encoded_graphs([CAPTION], seed=1, padding=padding)
     if weights is None:
         weights = torch.tensor([[0.1, 0.2, 0.3, 0.4] + [0.0] * padding])
-    images = encoded_graphs([PICTURE])
+    images = encoded_graphs([IMAGE])
     return explain_nodes(
         pictures,
         captions,
@@ -47,7 +47,7 @@ def explained(looks: torch.Tensor, graph: TextGraphs, *, weights: torch.Tensor |
 
 def looks_at(*places: int, padding: int = 0) -> torch.Tensor:
     """Each node of the caption looks at one node of the picture; -1: nowhere."""
-    looks = torch.zeros(1, len(PICTURE), len(CAPTION) + padding)
+    looks = torch.zeros(1, len(IMAGE), len(CAPTION) + padding)
     for node, place in enumerate(places):
         if place >= 0:
             looks[0, place, node] = 1.0
@@ -55,7 +55,7 @@ def looks_at(*places: int, padding: int = 0) -> torch.Tensor:
 
 
 def test_an_object_is_at_its_region_and_a_relation_half_at_either_end() -> None:
-    shares = region_shares(nodes_from([PICTURE], padding=1), 4)
+    shares = region_shares(nodes_from([IMAGE], padding=1), 4)
     assert shares.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 0]]
 
 
@@ -80,7 +80,7 @@ def test_matches_name_kind_words_boxes_and_contribution() -> None:
     assert boxes[0] == [[0.0, 0.0, 0.1, 0.1]]
     assert boxes[2] == [[0.4, 0.4, 0.5, 0.5], [0.2, 0.2, 0.3, 0.3]]  # subject first
     assert boxes[3] == []
-    cosines = encoded_graphs([PICTURE]).parts[0] @ encoded_graphs([CAPTION], seed=1).parts[0].T
+    cosines = encoded_graphs([IMAGE]).parts[0] @ encoded_graphs([CAPTION], seed=1).parts[0].T
     expected = [cosines[0, 0].item(), cosines[1, 1].item(), cosines[3, 2].item(), 0.0]
     assert [match.score for match in alignment.matches] == pytest.approx(expected, abs=1e-6)
     weighed = [weight * cosine for weight, cosine in zip((0.1, 0.2, 0.3, 0.4), expected, strict=True)]
@@ -102,14 +102,14 @@ def test_padded_nodes_of_the_caption_change_nothing() -> None:
 
 def test_spread_attention_equals_a_loop_over_nodes() -> None:
     torch.manual_seed(0)
-    graph, images = caption_graph(padding=1), nodes_from([PICTURE], padding=1)
+    graph, images = caption_graph(padding=1), nodes_from([IMAGE], padding=1)
     looks, found = torch.rand(5, 5) * images.mask[0][:, None] * graph.nodes.mask[0], torch.randn(5)
     weights, scores = words_over_regions(looks, found, graph, images, regions=3)
     for word in range(len(WORDS)):
         sayers = [node for node, places in enumerate(SAID) if word in places]
         heat = [0.0, 0.0, 0.0]
         for node in sayers:
-            for place, (_, first, second) in enumerate(PICTURE):
+            for place, (_, first, second) in enumerate(IMAGE):
                 heat[first] += float(looks[place, node]) / 2
                 heat[second] += float(looks[place, node]) / 2
         total = sum(heat) or 1.0

@@ -10,7 +10,7 @@ from crossgraph.errors import ModelError
 from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded
 
-PICTURE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 0, 1), (RELATION, 1, 0)]
+IMAGE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 0, 1), (RELATION, 1, 0)]
 CAPTION: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 1, 1)]
 
 
@@ -27,7 +27,7 @@ def late_interaction(width: int = 6, *, consistent: bool = True) -> LateInteract
 
 
 def test_like_matches_like_and_an_attribute_matches_objects() -> None:
-    allowed = comparable(nodes_from([PICTURE], padding=1), nodes_from([CAPTION], padding=1))[0]
+    allowed = comparable(nodes_from([IMAGE], padding=1), nodes_from([CAPTION], padding=1))[0]
     assert allowed.int().tolist() == [[1, 1, 0, 1, 0], [1, 1, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 1, 0, 0], [0] * 5]
 
 
@@ -36,7 +36,7 @@ def test_relations_that_join_the_same_things_the_same_way_round_are_consistent_b
     # the picture shows a dog and a cat; of its relations one goes from dog to cat and one from cat to dog
     regions, words = torch.stack([dog, cat, dog, dog]), torch.stack([cat, dog, dog, dog])
     # the caption names the cat first, and its relation goes from node 1, the dog, to node 0, the cat
-    joined = consistency((regions @ words.T)[None], nodes_from([PICTURE]), nodes_from([CAPTION]))[0]
+    joined = consistency((regions @ words.T)[None], nodes_from([IMAGE]), nodes_from([CAPTION]))[0]
     assert joined[2, 2] == 1.0
     assert joined[3, 2] == 0.0
     # the attribute is the dog's, so it is found at the region of the dog
@@ -96,7 +96,7 @@ def test_scores_of_all_pairs_equal_those_row_by_row_and_a_loop_over_nodes(seed: 
 
 def test_a_relation_that_only_unlike_ones_could_answer_is_scored_below_zero() -> None:
     texts = encoded_graphs([CAPTION])
-    opposite = encoded_graphs([PICTURE])
+    opposite = encoded_graphs([IMAGE])
     parts = opposite.parts.clone()
     parts[0, 2:] = -texts.parts[0, 2]
     images = Encoded(opposite.embedding, parts, opposite.mask, opposite.nodes)
@@ -114,7 +114,7 @@ def test_a_node_whose_kind_the_picture_lacks_finds_nothing() -> None:
 
 
 def test_an_empty_graph_is_scored_by_the_whole_alone() -> None:
-    late, images, texts = late_interaction(), encoded_graphs([PICTURE]), encoded_graphs([[]], padding=2, seed=4)
+    late, images, texts = late_interaction(), encoded_graphs([IMAGE]), encoded_graphs([[]], padding=2, seed=4)
     expected = late.share[0] * (images.embedding @ texts.embedding.T)
     assert torch.allclose(late.everywhere(images, texts), expected)
     assert torch.allclose(late.pairs(images, texts), expected[0])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from synthetic_items import Caption, Picture, image_batch, text_batch
+from synthetic_items import Caption, SourceImage, image_batch, text_batch
 from torch import Tensor
 
 from crossgraph.layers.node_matching import LateInteraction
@@ -30,9 +30,9 @@ def plain_nodes(encoded: Encoded) -> list[PlainNode]:
     ]
 
 
-def encoded_pair(method: Method, picture: Picture, caption: Caption) -> tuple[Encoded, Encoded]:
+def encoded_pair(method: Method, image: SourceImage, caption: Caption) -> tuple[Encoded, Encoded]:
     """Picture and caption, each encoded on its own."""
-    return method.encode_images(image_batch([picture])), method.encode_texts(text_batch([caption]))
+    return method.encode_images(image_batch([image])), method.encode_texts(text_batch([caption]))
 
 
 def softmax(values: Sequence[float]) -> list[float]:

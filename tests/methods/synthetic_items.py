@@ -13,8 +13,8 @@ from crossgraph.types import (
     OBJECT,
     RELATION,
     Batch,
-    FalseCaptions,
     ImageBatch,
+    NegativeCaptions,
     NodeBatch,
     TextBatch,
     TextGraphs,
@@ -83,7 +83,7 @@ LOSSES: dict[str, tuple[str, ...]] = {"scahn": ("paco", "triplet"), "tsscl": ("e
 
 
 @dataclass(frozen=True)
-class Picture:
+class SourceImage:
     parts: Tensor
     boxes: Tensor
     whole: Tensor
@@ -137,21 +137,21 @@ def training_set(*, images: int = 40) -> TrainingSet:
     )
 
 
-def draw_pictures(count: int, *, seed: int = 0, most: int = 6) -> list[Picture]:
+def draw_images(count: int, *, seed: int = 0, most: int = 6) -> list[SourceImage]:
     """Pictures of 1 to `most` regions."""
     rng = torch.Generator().manual_seed(seed)
-    pictures = []
+    images = []
     for _ in range(count):
         regions = int(torch.randint(1, most + 1, (1,), generator=rng))
         corners = torch.rand(regions, 2, generator=rng) / 2
-        pictures.append(
-            Picture(
+        images.append(
+            SourceImage(
                 torch.randn(regions, PART_WIDTH, generator=rng),
                 torch.cat([corners, corners + 0.5 * torch.rand(regions, 2, generator=rng)], dim=1),
                 torch.randn(WHOLE_WIDTH, generator=rng),
             )
         )
-    return pictures
+    return images
 
 
 def draw_graph(words: int, rng: torch.Generator, *, relations: int = 3) -> tuple[Node, ...]:
@@ -188,16 +188,16 @@ def draw_captions(count: int, *, seed: int = 0, most: int = 5) -> list[Caption]:
     return captions
 
 
-def image_batch(pictures: Sequence[Picture], *, padding: int = 0, filler: float = 0.0) -> ImageBatch:
+def image_batch(images: Sequence[SourceImage], *, padding: int = 0, filler: float = 0.0) -> ImageBatch:
     """Padded `padding` regions beyond the longest, with `filler` in every padded feature."""
-    longest = max(len(picture.parts) for picture in pictures) + padding
-    parts = torch.full((len(pictures), longest, PART_WIDTH), filler)
-    boxes = torch.full((len(pictures), longest, 4), filler)
-    mask = torch.zeros(len(pictures), longest, dtype=torch.bool)
-    for row, picture in enumerate(pictures):
-        real = len(picture.parts)
-        parts[row, :real], boxes[row, :real], mask[row, :real] = picture.parts, picture.boxes, True
-    return ImageBatch(parts, mask, boxes, torch.stack([picture.whole for picture in pictures]))
+    longest = max(len(image.parts) for image in images) + padding
+    parts = torch.full((len(images), longest, PART_WIDTH), filler)
+    boxes = torch.full((len(images), longest, 4), filler)
+    mask = torch.zeros(len(images), longest, dtype=torch.bool)
+    for row, image in enumerate(images):
+        real = len(image.parts)
+        parts[row, :real], boxes[row, :real], mask[row, :real] = image.parts, image.boxes, True
+    return ImageBatch(parts, mask, boxes, torch.stack([image.whole for image in images]))
 
 
 def text_batch(captions: Sequence[Caption], inputs: str = "ids", *, padding: int = 0) -> TextBatch:
@@ -246,13 +246,13 @@ def training_batch(
             None if texts.states is None else texts.states[:edits],
             TextGraphs(texts.graphs.nodes[:edits], texts.graphs.words[:edits]),
         )
-        false = FalseCaptions(kept, captions - 1 - torch.arange(edits) // 2)
+        false = NegativeCaptions(kept, captions - 1 - torch.arange(edits) // 2)
     return Batch(
-        image_batch(draw_pictures(images, seed=seed)),
+        image_batch(draw_images(images, seed=seed)),
         text_batch(draw_captions(captions, seed=seed), inputs),
         torch.arange(captions) % images,
         hardness=0.5,
-        false_captions=false,
+        negative_captions=false,
         labels=draw_labels(images, seed=seed),
         rows=torch.arange(images),
     )

@@ -14,10 +14,10 @@ from synthetic_items import (
     VOCABULARY,
     WHOLE_WIDTH,
     Caption,
-    Picture,
+    SourceImage,
     draw_captions,
     draw_graph,
-    draw_pictures,
+    draw_images,
     image_batch,
     small_method,
     text_batch,
@@ -51,7 +51,7 @@ def method(name: str, inputs: str) -> Iterator[Method]:
 
 
 def both_sides(method: Method, inputs: str, *, images: int = 6, captions: int = 7) -> tuple[Encoded, Encoded]:
-    pictures, texts = draw_pictures(images), draw_captions(captions)
+    pictures, texts = draw_images(images), draw_captions(captions)
     return method.encode_images(image_batch(pictures)), method.encode_texts(text_batch(texts, inputs))
 
 
@@ -90,15 +90,15 @@ def assert_same_item(alone: Encoded, crowd: Encoded, row: int) -> None:
 
 
 def test_neighbours_and_padding_do_not_reach_an_item(method: Method, inputs: str) -> None:
-    pictures, captions = draw_pictures(6), draw_captions(7)
+    pictures, captions = draw_images(6), draw_captions(7)
     images = method.encode_images(image_batch(pictures, padding=3, filler=5.0))
     texts = method.encode_texts(text_batch(captions, inputs, padding=4))
     scores = method.score(images, texts)
-    for i, picture in enumerate(pictures):
-        alone = method.encode_images(image_batch([picture]))
+    for i, image in enumerate(pictures):
+        alone = method.encode_images(image_batch([image]))
         assert_same_item(alone, images, i)
         if alone.parts is not None and alone.nodes is None:
-            assert alone.mask.sum() == len(picture.parts)
+            assert alone.mask.sum() == len(image.parts)
         for j, caption in enumerate(captions):
             text = method.encode_texts(text_batch([caption], inputs))
             assert_same_item(text, texts, j)
@@ -185,8 +185,10 @@ def test_a_batch_of_one_picture_trains_without_harm(name: str, inputs: str) -> N
 
 def thirty_two_pairs(inputs: str) -> Batch:
     rng = torch.Generator().manual_seed(5)
-    pictures = [
-        Picture(torch.randn(3, PART_WIDTH, generator=rng), torch.rand(3, 4), torch.randn(WHOLE_WIDTH, generator=rng))
+    images = [
+        SourceImage(
+            torch.randn(3, PART_WIDTH, generator=rng), torch.rand(3, 4), torch.randn(WHOLE_WIDTH, generator=rng)
+        )
         for _ in range(32)
     ]
     captions = [
@@ -196,7 +198,7 @@ def thirty_two_pairs(inputs: str) -> Batch:
     captions = [Caption(caption.ids, caption.states, draw_graph(4, rng)) for caption in captions]
     alone = torch.eye(32, LABELS, dtype=torch.bool)  # equal labels would make pictures equal
     return Batch(
-        image_batch(pictures), text_batch(captions, inputs), torch.arange(32), labels=alone, rows=torch.arange(32)
+        image_batch(images), text_batch(captions, inputs), torch.arange(32), labels=alone, rows=torch.arange(32)
     )
 
 
@@ -227,8 +229,8 @@ def test_thirty_two_pairs_are_learnt_by_heart(name: str, inputs: str) -> None:
 
 
 def test_an_explanation_names_every_word_and_region(method: Method, inputs: str) -> None:
-    pictures, captions = draw_pictures(6), draw_captions(7)
-    for picture, caption in zip(pictures, captions, strict=False):
+    images, captions = draw_images(6), draw_captions(7)
+    for picture, caption in zip(images, captions, strict=False):
         image, text = image_batch([picture]), text_batch([caption], inputs)
         alignment = method.explain(image, text)
         regions, words = len(picture.parts), len(caption.ids)
@@ -245,7 +247,7 @@ def test_real_nodes_come_before_padding_and_relations_join_real_objects(method: 
     if not method.reads_graphs:
         return
     texts = method.encode_texts(text_batch(draw_captions(7), inputs, padding=2))
-    images = method.encode_images(image_batch(draw_pictures(6), padding=2, filler=5.0))
+    images = method.encode_images(image_batch(draw_images(6), padding=2, filler=5.0))
     for encoded in (texts, images):
         nodes = encoded.nodes
         assert nodes is not None
@@ -268,7 +270,7 @@ def captions_without_graphs(count: int) -> list[Caption]:
 def test_captions_with_empty_graphs_are_scored_and_explained_by_the_rest(
     method: Method, inputs: str, padding: int
 ) -> None:
-    pictures, captions = draw_pictures(3), captions_without_graphs(4)
+    pictures, captions = draw_images(3), captions_without_graphs(4)
     texts = method.encode_texts(text_batch(captions, inputs, padding=padding))
     images = method.encode_images(image_batch(pictures))
     scores = method.score(images, texts)

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from synthetic_items import (
     Caption,
-    Picture,
+    SourceImage,
     draw_captions,
-    draw_pictures,
+    draw_images,
     image_batch,
     small_method,
     text_batch,
@@ -92,14 +92,14 @@ def slow_reasoning(module: RelationReconstruction, nodes: list[Tensor]) -> Tenso
     return nodes[0]
 
 
-def slow_score(method: Kidrr, picture: Picture, caption: Caption) -> float:
+def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
     """One picture and one caption, region by region and word by word."""
     config, compare = method.config, method.compare
-    regions = [method.see(part) for part in picture.parts]
+    regions = [method.see(part) for part in image.parts]
     if config.boxes:
-        regions = [region + method.place(box) for region, box in zip(regions, picture.boxes, strict=True)]
+        regions = [region + method.place(box) for region, box in zip(regions, image.boxes, strict=True)]
     words = list(method.read(text_batch([caption]))[0])
-    image_start = slow_pooling(method.pool_image, regions) + method.see_whole(picture.whole)
+    image_start = slow_pooling(method.pool_image, regions) + method.see_whole(image.whole)
     text_start = slow_pooling(method.pool_text, words) + sum(words) / len(words)
     regions, whole_image = slow_dissemination(method.spread_image, regions, image_start)
     words, whole_text = slow_dissemination(method.spread_text, words, text_start)
@@ -144,14 +144,14 @@ def slow_score(method: Kidrr, picture: Picture, caption: Caption) -> float:
 )
 def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
     method = small_method("kidrr", **changes)
-    pictures, captions = draw_pictures(3), draw_captions(4)
+    images, captions = draw_images(3), draw_captions(4)
     with torch.no_grad():
         for parameter in method.parameters():  # gates and biases leave their tame beginnings
             parameter.add_(0.2 * torch.randn_like(parameter))
-        scores = method.score(method.encode_images(image_batch(pictures)), method.encode_texts(text_batch(captions)))
-        for i, picture in enumerate(pictures):
+        scores = method.score(method.encode_images(image_batch(images)), method.encode_texts(text_batch(captions)))
+        for i, image in enumerate(images):
             for j, caption in enumerate(captions):
-                assert scores[i, j].item() == pytest.approx(slow_score(method, picture, caption), abs=2e-5)
+                assert scores[i, j].item() == pytest.approx(slow_score(method, image, caption), abs=2e-5)
 
 
 def reasoning_inputs(*, real: int = 5, padded: int = 3, width: int = 8) -> tuple[Tensor, Tensor]:
@@ -279,7 +279,7 @@ def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, obj
     optimiser.step()
     with torch.no_grad():
         scores = method.eval().score(
-            method.encode_images(image_batch(draw_pictures(3))), method.encode_texts(text_batch(draw_captions(4)))
+            method.encode_images(image_batch(draw_images(3))), method.encode_texts(text_batch(draw_captions(4)))
         )
     assert scores.shape == (3, 4)
     assert scores.isfinite().all()
@@ -287,14 +287,14 @@ def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, obj
 
 
 def test_boxes_matter_only_when_switched_on() -> None:
-    picture, caption = draw_pictures(1, most=4)[0], draw_captions(1)[0]
-    moved = Picture(picture.parts, picture.boxes.flip(0) * 0.5, picture.whole)
+    image, caption = draw_images(1, most=4)[0], draw_captions(1)[0]
+    moved = SourceImage(image.parts, image.boxes.flip(0) * 0.5, image.whole)
     for boxes in (True, False):
         method = small_method("kidrr", boxes=boxes)
         with torch.no_grad():
             text = method.encode_texts(text_batch([caption]))
             here, there = (
-                method.score(method.encode_images(image_batch([one])), text).item() for one in (picture, moved)
+                method.score(method.encode_images(image_batch([one])), text).item() for one in (image, moved)
             )
         assert (here != there) == boxes
 
@@ -312,7 +312,7 @@ def test_the_smaller_loss_reaches_the_embedding_and_is_weighed() -> None:
 def test_the_anchor_of_a_whole_batch_equals_the_anchor_pair_by_pair() -> None:
     method = small_method("kidrr").eval()
     with torch.no_grad():
-        images = method.encode_images(image_batch(draw_pictures(3)))
+        images = method.encode_images(image_batch(draw_images(3)))
         texts = method.encode_texts(text_batch(draw_captions(4)))
         everywhere = method.anchor.everywhere(images, texts, sharpness=method.config.sharpness)
         torch.nn.init.zeros_(method.judge.weight)  # leaves nothing of the graph's score
@@ -369,8 +369,8 @@ def test_few_candidates_are_the_hardest_negatives_of_either_side() -> None:
 def test_weights_of_every_word_sum_to_one_over_the_regions() -> None:
     method = small_method("kidrr")
     with torch.no_grad():
-        for picture, caption in zip(draw_pictures(5), draw_captions(5), strict=True):
-            alignment = method.explain(image_batch([picture]), text_batch([caption]))
+        for image, caption in zip(draw_images(5), draw_captions(5), strict=True):
+            alignment = method.explain(image_batch([image]), text_batch([caption]))
             assert torch.allclose(alignment.weights.sum(dim=0), torch.ones(len(caption.ids)), atol=1e-6)
             assert (alignment.word_scores.abs() <= 1 + 1e-6).all()
 

@@ -16,9 +16,9 @@ from graph_pairs import (
 )
 from synthetic_items import (
     Caption,
-    Picture,
+    SourceImage,
     draw_captions,
-    draw_pictures,
+    draw_images,
     image_batch,
     small_method,
     text_batch,
@@ -109,12 +109,12 @@ def slow_score(method: Racg, image: Encoded, text: Encoded) -> float:
 )
 def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
     method = shaken(small_method("racg", **changes))
-    pictures, captions = draw_pictures(3), draw_captions(5)
+    images, captions = draw_images(3), draw_captions(5)
     with torch.no_grad():
-        scores = method.score(method.encode_images(image_batch(pictures)), method.encode_texts(text_batch(captions)))
-        for i, picture in enumerate(pictures):
+        scores = method.score(method.encode_images(image_batch(images)), method.encode_texts(text_batch(captions)))
+        for i, image in enumerate(images):
             for j, caption in enumerate(captions):
-                pair = encoded_pair(method, picture, caption)
+                pair = encoded_pair(method, image, caption)
                 assert scores[i, j].item() == pytest.approx(slow_score(method, *pair), abs=5e-5)
 
 
@@ -151,7 +151,7 @@ def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, obj
     assert all(parameter.grad.isfinite().all() for parameter in method.parameters())
     optimiser.step()
     with torch.no_grad():
-        images = method.eval().encode_images(image_batch(draw_pictures(3)))
+        images = method.eval().encode_images(image_batch(draw_images(3)))
         scores = method.score(images, method.encode_texts(text_batch(draw_captions(4))))
     assert scores.shape == (3, 4)
     assert scores.isfinite().all()
@@ -168,7 +168,7 @@ def test_losses_go_with_their_modules() -> None:
 def test_an_encoder_for_training_only_leaves_scores_that_decompose() -> None:
     method = shaken(small_method("racg", cross_at_inference=False))
     with torch.no_grad():
-        images = method.encode_images(image_batch(draw_pictures(4)))
+        images = method.encode_images(image_batch(draw_images(4)))
         texts = method.encode_texts(text_batch(draw_captions(5)))
         scores = method.score(images, texts)
         for i in range(4):
@@ -184,7 +184,7 @@ def test_an_encoder_for_training_only_leaves_scores_that_decompose() -> None:
 
 def pairs_to_learn(count: int) -> Batch:
     captions = [Caption(c.ids, c.states, c.graph) for c in draw_captions(count + 3, seed=4) if c.graph]
-    return Batch(image_batch(draw_pictures(count, seed=4)), text_batch(captions[:count]), torch.arange(count))
+    return Batch(image_batch(draw_images(count, seed=4)), text_batch(captions[:count]), torch.arange(count))
 
 
 def test_trained_matched_pairs_are_rebuilt_better_than_mismatched_ones() -> None:
@@ -218,8 +218,8 @@ def test_a_relation_looks_for_one_that_joins_the_same_things_the_same_way_round_
     assert plain[0, :, 2].tolist() == pytest.approx([0, 0, 0.5, 0.5])
 
 
-def drawn_pairs() -> list[tuple[Picture, Caption]]:
-    return list(zip(draw_pictures(6), draw_captions(6), strict=True))
+def drawn_pairs() -> list[tuple[SourceImage, Caption]]:
+    return list(zip(draw_images(6), draw_captions(6), strict=True))
 
 
 @pytest.mark.parametrize("changes", [{}, {"cross_graph": False}], ids=str)

@@ -7,8 +7,8 @@ from synthetic_items import (
     LABELS,
     SIZES,
     draw_captions,
+    draw_images,
     draw_labels,
-    draw_pictures,
     image_batch,
     small_method,
     text_batch,
@@ -39,7 +39,7 @@ def gradients(method: Method, names: tuple[str, ...]) -> dict[str, bool]:
 
 @pytest.mark.parametrize("bits", CODE_LENGTHS)
 def test_the_code_is_packed_signs_and_the_embedding_the_same_signs_at_unit_length(bits: int) -> None:
-    encoded = small_method("scahn", bits=bits).encode_images(image_batch(draw_pictures(6)))
+    encoded = small_method("scahn", bits=bits).encode_images(image_batch(draw_images(6)))
     assert encoded.code.shape == (6, bits // 8)
     signs = torch.where(unpack_bits(encoded.code, bits=bits), 1.0, -1.0)
     assert torch.allclose(encoded.embedding, signs / bits**0.5)
@@ -47,7 +47,7 @@ def test_the_code_is_packed_signs_and_the_embedding_the_same_signs_at_unit_lengt
 
 def test_scores_are_hamming_distances_turned_round() -> None:
     method = small_method("scahn", bits=32)
-    images = method.encode_images(image_batch(draw_pictures(6)))
+    images = method.encode_images(image_batch(draw_images(6)))
     texts = method.encode_texts(text_batch(draw_captions(7)))
     differ = (unpack_bits(images.code, bits=32)[:, None] != unpack_bits(texts.code, bits=32)[None]).sum(dim=2)
     assert torch.equal(method.score(images, texts), 1 - 2 * differ / 32)
@@ -56,7 +56,7 @@ def test_scores_are_hamming_distances_turned_round() -> None:
 def relaxed(method: Method, rows: slice) -> torch.Tensor:
     """The relaxed codes of some pictures when those alone are in the batch."""
     assert isinstance(method, Scahn)
-    return method.media["image"].hash(method._image_features(image_batch(draw_pictures(8)[rows])))
+    return method.media["image"].hash(method._image_features(image_batch(draw_images(8)[rows])))
 
 
 @pytest.mark.parametrize("mode", ["repaired", "released"])
@@ -70,7 +70,7 @@ def test_an_items_code_depends_on_its_batch_only_in_the_released_mode(mode: str)
         assert torch.allclose(crowd, few, atol=1e-6)
     else:
         assert not torch.allclose(crowd, few, atol=1e-2)
-        codes = [method.encode_images(image_batch(draw_pictures(8)[:size])).embedding[0] for size in (1, 2, 8)]
+        codes = [method.encode_images(image_batch(draw_images(8)[:size])).embedding[0] for size in (1, 2, 8)]
         assert not torch.equal(codes[0], codes[2])
 
 
@@ -240,7 +240,7 @@ def test_every_other_code_length_is_a_variant() -> None:
 
 
 def test_without_fine_grained_parts_regions_are_not_looked_at() -> None:
-    method, pictures = small_method("scahn", fine_grained=False), draw_pictures(4)
+    method, pictures = small_method("scahn", fine_grained=False), draw_images(4)
     images = image_batch(pictures)
     assert torch.equal(
         method.encode_images(images).code, method.encode_images(replace(images, parts=images.parts + 1)).code
@@ -271,20 +271,20 @@ def test_label_vectors_and_their_graph_are_learnt_before_the_first_step() -> Non
 def test_what_regions_and_words_say_sums_to_the_code_before_its_tanh() -> None:
     method = small_method("scahn", layers=2)
     with torch.no_grad():
-        for picture in draw_pictures(4):
-            parts, mask = method._regions(image_batch([picture], padding=2))
+        for image in draw_images(4):
+            parts, mask = method._regions(image_batch([image], padding=2))
             medium = method.media["image"]
             votes = medium.votes(parts, mask)
             assert torch.allclose(
                 votes.sum(dim=0) + medium.hash.map.bias, medium.hash.map(medium(parts, mask))[0], atol=1e-5
             )
-            assert votes[len(picture.parts) :].abs().max() < 1e-6
+            assert votes[len(image.parts) :].abs().max() < 1e-6
 
 
 def test_word_scores_and_the_constant_are_how_surely_the_bits_agree() -> None:
     method = small_method("scahn")
     with torch.no_grad():
-        image, text = image_batch(draw_pictures(1)), text_batch(draw_captions(1))
+        image, text = image_batch(draw_images(1)), text_batch(draw_captions(1))
         alignment = method.explain(image, text)
         logits = method.media["text"].hash.map(method._text_features(text))[0]
         signs = method.encode_images(image).embedding[0].sign()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
-from synthetic_items import draw_captions, draw_pictures, image_batch, small_method, text_batch, training_batch
+from synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch, training_batch
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.sgfns import Sgfns
@@ -59,10 +59,10 @@ def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:
 )
 def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
     method = shaken(small_method("sgfns", **changes))
-    pictures, captions = draw_pictures(3), draw_captions(5)
+    images, captions = draw_images(3), draw_captions(5)
     with torch.no_grad():
-        scores = method.score(method.encode_images(image_batch(pictures)), method.encode_texts(text_batch(captions)))
-        for i, picture in enumerate(pictures):
+        scores = method.score(method.encode_images(image_batch(images)), method.encode_texts(text_batch(captions)))
+        for i, picture in enumerate(images):
             for j, caption in enumerate(captions):
                 image, text = encoded_pair(method, picture, caption)
                 expected = combined(method.base, image, text, best_found(method.base, image, text))
@@ -107,7 +107,7 @@ def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, obj
     assert all(parameter.grad.isfinite().all() for parameter in method.parameters())
     optimiser.step()
     with torch.no_grad():
-        images = method.eval().encode_images(image_batch(draw_pictures(3)))
+        images = method.eval().encode_images(image_batch(draw_images(3)))
         scores = method.score(images, method.encode_texts(text_batch(draw_captions(4))))
     assert scores.shape == (3, 4)
     assert scores.isfinite().all()
@@ -116,7 +116,7 @@ def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, obj
 
 def encoded_sides(method: Sgfns, *, padding: int = 0) -> tuple[Encoded, Encoded]:
     with torch.no_grad():
-        images = method.encode_images(image_batch(draw_pictures(5), padding=padding))
+        images = method.encode_images(image_batch(draw_images(5), padding=padding))
         return images, method.encode_texts(text_batch(draw_captions(5), padding=padding))
 
 
@@ -160,7 +160,7 @@ def test_padding_of_the_other_items_does_not_reach_the_fused_graph() -> None:
 def test_matches_follow_the_edges_that_fired() -> None:
     method = shaken(small_method("sgfns", threshold=0.2))
     bare = 0
-    for picture, caption in zip(draw_pictures(6), draw_captions(6), strict=True):
+    for picture, caption in zip(draw_images(6), draw_captions(6), strict=True):
         with torch.no_grad():
             alignment = method.explain(image_batch([picture]), text_batch([caption]))
             image, text = encoded_pair(method, picture, caption)
@@ -185,7 +185,7 @@ def test_matches_follow_the_edges_that_fired() -> None:
 
 def test_contributions_and_the_whole_sum_to_a_base_score() -> None:
     method = shaken(small_method("sgfns", fusion=False))
-    for picture, caption in zip(draw_pictures(6), draw_captions(6), strict=True):
+    for picture, caption in zip(draw_images(6), draw_captions(6), strict=True):
         with torch.no_grad():
             alignment = method.explain(image_batch([picture]), text_batch([caption]))
             image, text = encoded_pair(method, picture, caption)
@@ -284,7 +284,7 @@ def test_the_loss_of_negatives_equals_a_loop_over_edits_and_robbed_pictures(neg_
     settings = {"neg_loss": neg_loss, "loss": loss, "neg_weight": 0.5, "neg_margin": 0.3}
     torch.manual_seed(0)
     method = small_method("sgfns", **settings)
-    edits, owner = batch.false_captions, batch.caption_image.tolist()
+    edits, owner = batch.negative_captions, batch.caption_image.tolist()
     with torch.no_grad():
         images, texts = method.encode_images(batch.images), method.encode_texts(batch.texts)
         false = method.score(images, method.encode_texts(edits.texts)).tolist()
@@ -312,9 +312,9 @@ def test_the_loss_of_negatives_equals_a_loop_over_edits_and_robbed_pictures(neg_
 
 def test_the_company_of_a_longer_false_caption_changes_no_loss() -> None:
     batch = training_batch(edits=3)
-    false = batch.false_captions
+    false = batch.negative_captions
     graphs = false.texts.graphs.resized(20)
-    padded = replace(batch, false_captions=replace(false, texts=replace(false.texts, graphs=graphs)))
+    padded = replace(batch, negative_captions=replace(false, texts=replace(false.texts, graphs=graphs)))
     assert losses_of(padded) == pytest.approx(losses_of(batch), abs=1e-5)
 
 

@@ -8,7 +8,7 @@ from synthetic_items import (
     LABELS,
     SIZES,
     draw_captions,
-    draw_pictures,
+    draw_images,
     image_batch,
     small_method,
     text_batch,
@@ -76,15 +76,15 @@ def test_only_semantic_leaves_one_loss() -> None:
 
 
 def test_pictures_are_encoded_alike_whatever_texts_there_are_and_without_any() -> None:
-    told, pictures = method(), image_batch(draw_pictures(5))
+    told, images = method(), image_batch(draw_images(5))
     fresh = build_method("tsscl", told.config.model_dump(), SIZES["ids"]).eval()
     fresh.load_state_dict(told.state_dict())
     assert fresh.structure is None
     with torch.no_grad():
-        expected = told.encode_images(pictures).embedding
-        assert torch.equal(fresh.encode_images(pictures).embedding, expected)
+        expected = told.encode_images(images).embedding
+        assert torch.equal(fresh.encode_images(images).embedding, expected)
         told.learn(replace(training_set(), captions=("something else",) * 40))
-        assert torch.equal(told.encode_images(pictures).embedding, expected)
+        assert torch.equal(told.encode_images(images).embedding, expected)
 
 
 def test_what_is_saved_holds_the_labels_but_nothing_of_the_size_of_the_training_set() -> None:
@@ -141,12 +141,12 @@ def test_plain_means_under_two_layers_are_possible(inputs: str) -> None:
     total.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in plain.parameters())
     plain.eval()
-    pictures, captions = draw_pictures(3), draw_captions(3)
+    images, captions = draw_images(3), draw_captions(3)
     with torch.no_grad():
         padded = plain.encode_texts(text_batch(captions, inputs, padding=3)).embedding
         assert torch.allclose(padded, plain.encode_texts(text_batch(captions, inputs)).embedding, atol=1e-6)
-        crowd = plain.encode_images(image_batch(pictures, padding=2, filler=5.0)).embedding
-        assert torch.allclose(crowd[:1], plain.encode_images(image_batch(pictures[:1])).embedding, atol=1e-5)
+        crowd = plain.encode_images(image_batch(images, padding=2, filler=5.0)).embedding
+        assert torch.allclose(crowd[:1], plain.encode_images(image_batch(images[:1])).embedding, atol=1e-5)
 
 
 def test_a_picture_without_captions_in_the_batch_does_no_harm() -> None:

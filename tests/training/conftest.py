@@ -1,4 +1,4 @@
-"""Makes `fake_material` importable here and in the process that a test kills; one thread, so that runs are equal."""
+"""Makes `fake_dataset` importable here and in the process that a test kills; one thread, so that runs are equal."""
 
 import sys
 from collections.abc import Iterator

@@ -18,12 +18,12 @@ class ColourEncoder(ImageEncoder):
     def __init__(self, fingerprint: str = "colours-1") -> None:
         self.fingerprint = fingerprint
 
-    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
         edges = np.linspace(0, 1, CELLS + 1, dtype=np.float32)
         boxes = np.array([(edges[x], edges[y], edges[x + 1], edges[y + 1]) for y in range(CELLS) for x in range(CELLS)])
         features = []
-        for picture in pictures:
-            small = picture.convert("RGB").resize((CELLS, CELLS), Image.Resampling.BOX)
+        for image in images:
+            small = image.convert("RGB").resize((CELLS, CELLS), Image.Resampling.BOX)
             cells = (np.asarray(small, dtype=np.float32).reshape(-1, 3) / 255 - 0.5).astype(np.float16)
             features.append(ImageFeatures(cells, boxes, cells.mean(axis=0)))
         return features

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_dataset import MODELS, fake_dataset, fake_trainer
 from fake_encoder import ColourEncoder
-from fake_material import MODELS, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
 from crossgraph.data.drawn.matrices_demo import draw_matrices
@@ -14,7 +14,7 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.methods.cca import Cca
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, read_tensors
-from crossgraph.training.material import TrainingPass
+from crossgraph.training.dataset import TrainingPass
 from crossgraph.verbs import evaluate, load_model, train
 
 
@@ -54,19 +54,19 @@ def test_a_run_stopped_before_it_was_solved_is_solved_when_resumed(
 
 @pytest.mark.parametrize("mirror", [False, True])
 def test_a_training_pass_shows_every_described_picture_with_all_its_captions(mirror: bool) -> None:
-    material = fake_material([2, 3, 0, 1, 4], mirror=mirror)
-    training_pass = TrainingPass(material, 2, "cpu")
+    dataset = fake_dataset([2, 3, 0, 1, 4], mirror=mirror)
+    training_pass = TrainingPass(dataset, 2, "cpu")
     batches = list(training_pass)
     views = 2 if mirror else 1
     assert len(batches) == len(training_pass) == 2 * views
     assert [batch.rows.tolist() for batch in batches] == [[0, 1], [3, 4]] * views
     assert [batch.caption_image.tolist() for batch in batches[:2]] == [[0, 0, 1, 1, 1], [0, 1, 1, 1, 1]]
     assert [batch.texts.words for batch in batches[:2]] == [
-        material.texts.rows(captions).words for captions in ([0, 1, 2, 3, 4], [5, 6, 7, 8, 9])
+        dataset.texts.rows(captions).words for captions in ([0, 1, 2, 3, 4], [5, 6, 7, 8, 9])
     ]
-    assert torch.equal(batches[0].images.parts, material.images.rows([0, 1]).parts)
+    assert torch.equal(batches[0].images.parts, dataset.images.rows([0, 1]).parts)
     if mirror:
-        assert torch.equal(batches[2].images.parts, material.mirrored.rows([0, 1]).parts)
+        assert torch.equal(batches[2].images.parts, dataset.mirrored.rows([0, 1]).parts)
     again = list(training_pass)
     assert torch.equal(again[-1].images.parts, batches[-1].images.parts)
 

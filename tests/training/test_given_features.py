@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_material import MODELS, fake_corpus
+from fake_dataset import MODELS, fake_corpus
 from PIL import Image
 
 from crossgraph.config import RunConfig
@@ -86,11 +86,11 @@ def test_other_features_are_refused(run: TrainedModel) -> None:
     assert PAIRS.features is not None
     narrow = with_features(PAIRS, PAIRS.features.images[:, :64])
     other = with_features(PAIRS, PAIRS.features.images, kind="another encoder's")
-    pictures = fake_corpus([1] * 4, split="val")
+    images = fake_corpus([1] * 4, split="val")
     for corpus, complaint in (
         (narrow, "64 numbers an image"),
         (other, "another encoder's: 128"),
-        (pictures, "has pictures and sentences"),
+        (images, "has pictures and sentences"),
     ):
         with pytest.raises(ModelError, match=f"trained on given features .*{complaint}"):
             evaluate(run, corpus, split="val")
@@ -99,9 +99,9 @@ def test_other_features_are_refused(run: TrainedModel) -> None:
 def test_pictures_sentences_and_galleries_are_refused(run: TrainedModel, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(ModelError, match=r"given features .*cannot read a picture.*folders"):
-        run.encode_pictures([tmp_path / "a.png"])
+        run.encode_image_files([tmp_path / "a.png"])
     with pytest.raises(ModelError, match="cannot read a sentence"):
-        run.encode_sentences(["a dog"])
+        run.encode_raw_texts(["a dog"])
     with pytest.raises(ModelError, match="cannot read a sentence"):
         Gallery.create(tmp_path / "gallery", run)
     assert not (tmp_path / "gallery").exists()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_dataset import MODELS
 from fake_encoder import ColourEncoder
-from fake_material import MODELS
 
 from crossgraph.config import LabelsConfig, RunConfig
 from crossgraph.data.concepts import ConceptVocabulary

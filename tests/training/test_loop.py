@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from fake_material import fake_material, fake_trainer
+from fake_dataset import fake_dataset, fake_trainer
 
 from crossgraph.config import TrainingConfig
 from crossgraph.errors import DataError, ModelError, ScoreError
@@ -167,7 +167,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
-from fake_material import fake_trainer
+from fake_dataset import fake_trainer
 import crossgraph.data.feature_cache as files
 
 def die():
@@ -362,7 +362,7 @@ def test_a_loss_that_is_not_finite_stops_training_with_advice(tmp_path: Path) ->
 @pytest.mark.parametrize("counts", [[3], [0, 5, 0]])
 def test_a_corpus_with_nothing_to_compare_is_refused(counts: list[int], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least two that have captions"):
-        fake_trainer(tmp_path, material=fake_material(counts))
+        fake_trainer(tmp_path, dataset=fake_dataset(counts))
 
 
 def test_a_small_corpus_gets_a_short_warm_up() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
 from fake_encoder import ColourEncoder
-from fake_material import MODELS, Watcher, fake_material, fake_trainer
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -81,10 +81,10 @@ def test_a_loaded_run_encodes_as_the_one_that_was_trained(scenes: Corpus, cache:
     shutil.move(tmp_path / "run", moved)
     loaded, paths = load_model(moved, cache=FeatureCache(tmp_path / "other cache")), scenes.image_paths[:5]
     assert torch.equal(
-        loaded.encode_pictures(paths).encoded.embedding, trained.encode_pictures(paths).encoded.embedding
+        loaded.encode_image_files(paths).encoded.embedding, trained.encode_image_files(paths).encoded.embedding
     )
     sentences = ["a red circle", "words never seen before", ""]
-    assert torch.equal(loaded.encode_sentences(sentences).embedding, trained.encode_sentences(sentences).embedding)
+    assert torch.equal(loaded.encode_raw_texts(sentences).embedding, trained.encode_raw_texts(sentences).embedding)
     alignment = loaded.explain(scenes.captions[0], paths[0])
     assert alignment.weights.shape == (9, len(alignment.words))
 
@@ -223,7 +223,7 @@ def test_a_re_ranker_takes_its_shortlist_along(scenes: Corpus, cache: FeatureCac
     assert model.shortlist.text_encoder is model.text_encoder
     again = load_model(tmp_path / "run", cache=cache)
     assert torch.equal(
-        again.shortlist.encode_sentences(["a circle"]).embedding, dual.encode_sentences(["a circle"]).embedding
+        again.shortlist.encode_raw_texts(["a circle"]).embedding, dual.encode_raw_texts(["a circle"]).embedding
     )
 
 
@@ -253,7 +253,7 @@ def test_a_run_is_refused_with_another_picture_encoder(
     train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
     monkeypatch.setattr("crossgraph.training.model.build_encoder", lambda *_: ColourEncoder("colours-2"))
     with pytest.raises(ModelError, match="fingerprint colours-1, but the encoder here has colours-2"):
-        load_model(tmp_path / "run", cache=cache).encode_pictures(scenes.image_paths[:2])
+        load_model(tmp_path / "run", cache=cache).encode_image_files(scenes.image_paths[:2])
 
 
 def edited(run: Path, change: Any) -> TrainedModel:
@@ -298,7 +298,7 @@ def test_a_method_that_reads_labels_refuses_a_corpus_without_any(
 def test_companions_share_their_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = torch.tensor([[i ^ 1] for i in range(6)])
     monkeypatch.setattr(DualEncoder, "companions", lambda _: pairs)
-    trainer = fake_trainer(tmp_path / "run", material=fake_material([1] * 6), batch_size=4, captions_per_image=1)
+    trainer = fake_trainer(tmp_path / "run", dataset=fake_dataset([1] * 6), batch_size=4, captions_per_image=1)
     for step in trainer._plan(0):
         assert all(image ^ 1 in step.images for image in step.images)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from crossgraph.gallery.search.verdicts import Calibration
+    from crossgraph.gallery.search.score_calibration import Calibration
 
 
 def calibrate(
@@ -32,7 +32,7 @@ def calibrate(
     """Fit verdicts strong, weak and nothing good found, store them with the model, and print their reliability."""
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
-    from crossgraph.gallery.search.verdicts import Calibration
+    from crossgraph.gallery.search.score_calibration import Calibration
     from crossgraph.progress import choose_progress
 
     if data is None:

@@ -53,7 +53,7 @@ def evaluate(
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.sources import open_corpus
-    from crossgraph.evaluation.swaps import probe_markdown, probe_table
+    from crossgraph.evaluation.compositional_probe import probe_markdown, probe_table
     from crossgraph.progress import choose_progress
 
     if blend is not None and two_stage is None:

@@ -174,13 +174,13 @@ def add(
     """Add or replace single pictures. A sync keeps their captions and labels."""
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
-    from crossgraph.gallery.changes.upsert import NewPicture
+    from crossgraph.gallery.changes.upsert import NewImage
 
     if id is not None and len(files) != 1:
         raise ConfigError(f"--id names one picture, got {len(files)} files.")
     texts, words = tuple(captions or ()), tuple(labels or ())
     report = verbs.open_gallery(gallery, model=model, device=device).upsert(
-        [NewPicture(file, texts, words, id) for file in files]
+        [NewImage(file, texts, words, id) for file in files]
     )
     if as_json:
         kept = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged}

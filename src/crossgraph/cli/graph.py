@@ -43,15 +43,15 @@ def graph(
 
     if out is not None and out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{out}: the ending says no picture format; use one of {', '.join(ENDINGS)}.")
-    file = _picture_file(target, data)
-    picture: Image.Image | None = None if file is None else read_image(file)
+    file = _image_file(target, data)
+    image: Image.Image | None = None if file is None else read_image(file)
     if file is None:
         found, source = _sentence_graph(target, graphs)
     else:
-        found, source = _picture_graph(file, target, graphs, cells)
+        found, source = _image_graph(file, target, graphs, cells)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        draw_graph(found, picture, title=target if file is None else "").save(out)
+        draw_graph(found, image, title=target if file is None else "").save(out)
     if as_json:
         drawing = {} if out is None else {"drawing": str(out)}
         plain = graph_to_json(target, found, kind="caption" if file is None else "image")
@@ -60,7 +60,7 @@ def graph(
         _print(found, source, out)
 
 
-def _picture_file(target: str, data: str | None) -> Path | None:
+def _image_file(target: str, data: str | None) -> Path | None:
     """The picture that `target` means; None for a sentence."""
     if data is not None:
         from crossgraph.data.sources import open_corpus
@@ -92,7 +92,7 @@ def _sentence_graph(sentence: str, graphs: Path | None) -> tuple[SceneGraph, str
     return CaptionParser().parse(sentence), "parsed from the sentence"
 
 
-def _picture_graph(file: Path, target: str, graphs: Path | None, cells: int) -> tuple[SceneGraph, str]:
+def _image_graph(file: Path, target: str, graphs: Path | None, cells: int) -> tuple[SceneGraph, str]:
     """The graph, and where it comes from: a file of graphs, the scene that was drawn, or a grid."""
     from crossgraph.data.drawn.scene_graphs import scene_graphs
     from crossgraph.encoders.grid import grid_boxes

@@ -74,7 +74,7 @@ def search(
         candidates=candidates,
         shortlist=shortlist,
         rerank=rerank,
-        target="captions" if captions else "pictures",
+        target="captions" if captions else "images",
         feedback=Feedback(tuple(like or ()), tuple(dislike or ())),
         exact=exact,
         offset=offset,

@@ -23,7 +23,7 @@ NO_SPLIT = "all"
 
 
 @dataclass
-class _Picture:
+class _Image:
     path: Path
     split: str
     captions: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class CorpusBuilder:
     def __init__(self, source: Path, folders: Sequence[Path]) -> None:
         self._source = source
         self._folders = folders
-        self._pictures: dict[str, _Picture] = {}
+        self._images: dict[str, _Image] = {}
         self._skipped: dict[str, Skipped] = {}
 
     def add(
@@ -56,14 +56,14 @@ class CorpusBuilder:
         """
         if image in self._skipped:
             return
-        if image not in self._pictures:
+        if image not in self._images:
             try:
                 path = self._locate((image, *aliases))
             except ImageError as error:
                 self._skipped[image] = Skipped(error.path, error.reason)
                 return
-            self._pictures[image] = _Picture(path, split)
-        picture = self._pictures[image]
+            self._images[image] = _Image(path, split)
+        picture = self._images[image]
         if picture.split != split:
             raise DataError(
                 f"{self._source}, {where}: {image!r} is in split {split!r} here and in {picture.split!r} before; "
@@ -81,18 +81,18 @@ class CorpusBuilder:
 
         `label_names` are all there are, in order, also those no picture has; by default the ones that occur, sorted.
         """
-        pictures = list(self._pictures.values())
-        if not pictures:
+        images = list(self._images.values())
+        if not images:
             raise DataError(self._nothing_found())
-        label_names = label_names or sorted(set().union(*(picture.labels for picture in pictures)))
-        labels = [[label in picture.labels for label in label_names] for picture in pictures]
-        links = [index for index, picture in enumerate(pictures) for _ in picture.captions]
+        label_names = label_names or sorted(set().union(*(image.labels for image in images)))
+        labels = [[label in image.labels for label in label_names] for image in images]
+        links = [index for index, image in enumerate(images) for _ in image.captions]
         return Corpus(
             name=name,
-            image_paths=tuple(picture.path for picture in pictures),
-            image_ids=tuple(self._pictures),
-            image_splits=tuple(picture.split for picture in pictures),
-            captions=tuple(caption for picture in pictures for caption in picture.captions),
+            image_paths=tuple(image.path for image in images),
+            image_ids=tuple(self._images),
+            image_splits=tuple(image.split for image in images),
+            captions=tuple(caption for image in images for caption in image.captions),
             caption_image=np.asarray(links, dtype=np.int64),
             labels=np.asarray(labels, dtype=np.bool_) if label_names else None,
             label_names=tuple(label_names),

@@ -79,7 +79,7 @@ def check_corpus(
     digests: dict[Path, str] = {}
     broken: list[Skipped] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task("decoding pictures", len(corpus)) as task:
-        outcomes = pool.map(_try_picture, corpus.image_paths)
+        outcomes = pool.map(_try_image, corpus.image_paths)
         for path, outcome in zip(corpus.image_paths, outcomes, strict=True):
             if isinstance(outcome, Skipped):
                 broken.append(outcome)
@@ -89,7 +89,7 @@ def check_corpus(
     return _report(corpus.without(broken), digests, source=source)
 
 
-def _try_picture(path: Path) -> str | Skipped:
+def _try_image(path: Path) -> str | Skipped:
     try:
         read_image(path)
         return image_bytes_digest(path)

@@ -17,10 +17,10 @@ import numpy as np
 
 from crossgraph.config import LabelsConfig
 from crossgraph.data.corpus import DERIVED_LABELS, Corpus
-from crossgraph.data.text import normalise
 from crossgraph.errors import DataError
 from crossgraph.graphs.predicates import PREPOSITIONS
 from crossgraph.graphs.scene_graph import SceneGraph, Span
+from crossgraph.words import normalise
 
 _NO_ACTION = frozenset({"be", "have", "do", "show", "see"})
 

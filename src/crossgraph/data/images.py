@@ -129,7 +129,7 @@ def find_images(folder: Path) -> tuple[list[Path], list[Skipped]]:
         for path in paths:
             if os.path.isdir(path):
                 (links if path.is_symlink() else folders).append(path)
-            elif path.suffix.strip().lower() in EXTENSIONS or (not path.suffix and _looks_like_picture(path)):
+            elif path.suffix.strip().lower() in EXTENSIONS or (not path.suffix and _looks_like_image(path)):
                 found.append(path)
     return sorted(found), sorted(skipped, key=lambda one: one.path)
 
@@ -212,7 +212,7 @@ def _stretched(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values - low) * (255.0 / max(high - low, 1e-12))).round().astype(np.uint8))
 
 
-def _looks_like_picture(path: Path) -> bool:
+def _looks_like_image(path: Path) -> bool:
     try:
         with _opened(path) as file:
             _header(path, file)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.encoders.item_vectors import CaptionVector, PictureVector, picture_vectors, picture_width
+from crossgraph.encoders.item_vectors import CaptionVector, ImageVector, image_vectors, image_width
 from crossgraph.layers.canonical_correlation import CanonicalCorrelation
 from crossgraph.types import Batch, ImageBatch, TextBatch
 
@@ -23,16 +23,16 @@ class CanonicalSpace(nn.Module):
         vocabulary: int,
         state_width: int,
         most_words: int,
-        picture: PictureVector,
+        image: ImageVector,
         components: int,
         regularisation: float,
         power: float,
     ) -> None:
         super().__init__()
         self.read = CaptionVector(vocabulary=vocabulary, state_width=state_width, most_words=most_words)
-        self.picture = picture
+        self.image = image
         self.correlate = CanonicalCorrelation(
-            picture_width(picture, part_width=part_width, whole_width=whole_width),
+            image_width(image, part_width=part_width, whole_width=whole_width),
             self.read.width,
             components=components,
             regularisation=regularisation,
@@ -44,13 +44,13 @@ class CanonicalSpace(nn.Module):
         """Count words, then correlate every caption with its picture; reads the batches twice."""
         self.read.count(batch.texts for batch in batches)
         self.correlate.fit(
-            (picture_vectors(batch.images, which=self.picture)[batch.caption_image], self.read(batch.texts))
+            (image_vectors(batch.images, which=self.image)[batch.caption_image], self.read(batch.texts))
             for batch in batches
         )
 
     def place_images(self, images: ImageBatch) -> Float[Tensor, "n k"]:
         """One unit vector per picture."""
-        return self.correlate.map_left(picture_vectors(images, which=self.picture))
+        return self.correlate.map_left(image_vectors(images, which=self.image))
 
     def place_texts(self, texts: TextBatch) -> Float[Tensor, "m k"]:
         """One unit vector per caption."""

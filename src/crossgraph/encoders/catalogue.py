@@ -57,8 +57,8 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -
         raise ConfigError(f"max_words must be at least 1, got {max_words}.")
     encoder: TextEncoder
     if kind == "vocabulary":
-        from crossgraph.data.text import Vocabulary
         from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
+        from crossgraph.words import Vocabulary
 
         encoder = VocabularyTextEncoder(Vocabulary(tuple(description["words"])), max_words=max_words)
     elif kind == "given":

@@ -45,28 +45,28 @@ class EfficientNetEncoder(ImageEncoder):
         self.fingerprint = encoder_fingerprint(name, {"size": self.size, "cells": self.cells}, network)
         self.network = fuse_batch_norms(network).to(self.device, memory_format=torch.channels_last)
 
-    def prepare(self, picture: Image.Image) -> Image.Image:
+    def prepare(self, image: Image.Image) -> Image.Image:
         """The picture squashed to the network's square."""
-        return squash(picture, self.size)
+        return squash(image, self.size)
 
     @torch.inference_mode()
-    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
         """Features of each picture: cells of the pooled grids row by row, and the global average as whole."""
-        if not pictures:
+        if not images:
             return []
-        grid = self._map(pictures)
+        grid = self._map(images)
         return grid_features(grid, grid.mean(dim=(2, 3)), cells=self.cells)
 
     @torch.inference_mode()
-    def encode_regions(self, pictures: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
+    def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
         """Features of each picture: the mean of the feature map under each of its boxes."""
-        if not pictures:
+        if not images:
             return []
-        grid = self._map(pictures)
+        grid = self._map(images)
         return region_features(grid, grid.mean(dim=(2, 3)), boxes)
 
-    def _map(self, pictures: Sequence[Image.Image]) -> Float[Tensor, "n d h w"]:
-        pixels = torch.stack([torch.from_numpy(np.array(self.prepare(picture))) for picture in pictures])
+    def _map(self, images: Sequence[Image.Image]) -> Float[Tensor, "n d h w"]:
+        pixels = torch.stack([torch.from_numpy(np.array(self.prepare(image))) for image in images])
         grid: Tensor = self.network.extract_features(scale_pixels(pixels.to(self.device)))
         return grid
 

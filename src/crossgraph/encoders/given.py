@@ -23,7 +23,7 @@ class GivenImageEncoder(ImageEncoder):
         settings = {"kind": self.kind, "width": self.part_width, "side": "images"}
         self.fingerprint = f"given-{encoder_fingerprint(self.name, settings)}"
 
-    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
         """Never: raises `ModelError`."""
         _refuse("a picture", self.kind, self.part_width)
 

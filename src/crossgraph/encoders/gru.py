@@ -7,9 +7,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from crossgraph.data.text import PADDING
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.types import TextBatch
+from crossgraph.words import PADDING
 
 
 class WordEncoder(nn.Module):

@@ -47,22 +47,22 @@ class ImageEncoder(ABC):
     """A detector's boxes for a picture file, where it has any: what `encode_regions` is called with."""
 
     @abstractmethod
-    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
         """Features of each picture, in order; none depends on its batch companions (to float tolerance)."""
 
-    def encode_regions(self, pictures: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
+    def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
         """Features of each picture, with these boxes as its parts. Raises `ConfigError` where an encoder cannot."""
         raise ConfigError(f"{self.name} cannot encode supplied regions; leave out images.regions.")
 
-    def prepare(self, picture: Image.Image) -> Image.Image:
+    def prepare(self, image: Image.Image) -> Image.Image:
         """The picture at the size the network reads, so that large originals need not be kept in memory.
 
         `encode` takes prepared and unprepared pictures alike. By default the picture as it is.
         """
-        return picture
+        return image
 
 
-def squash(picture: Image.Image, side: int) -> Image.Image:
+def squash(image: Image.Image, side: int) -> Image.Image:
     """The whole picture as an RGB square: squashed, not cropped, so that boxes cover all of it."""
-    square = picture.convert("RGB")
+    square = image.convert("RGB")
     return square if square.size == (side, side) else square.resize((side, side), Image.Resampling.BICUBIC)

@@ -10,21 +10,21 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.data.text import UNKNOWN
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.types import ImageBatch, TextBatch
+from crossgraph.words import UNKNOWN
 
-PictureVector = Literal["parts", "whole", "both"]
+ImageVector = Literal["parts", "whole", "both"]
 """Which frozen features stand for a picture: the mean of its parts, its whole-picture vector, or both in a row."""
 
 
-def picture_width(which: PictureVector, *, part_width: int, whole_width: int) -> int:
+def image_width(which: ImageVector, *, part_width: int, whole_width: int) -> int:
     """How wide `picture_vectors` are."""
     return {"parts": part_width, "whole": whole_width, "both": part_width + whole_width}[which]
 
 
-def picture_vectors(images: ImageBatch, *, which: PictureVector) -> Float[Tensor, "n d"]:
+def image_vectors(images: ImageBatch, *, which: ImageVector) -> Float[Tensor, "n d"]:
     """One vector per picture; the mean of parts is over real parts."""
     if which == "whole":
         return images.whole

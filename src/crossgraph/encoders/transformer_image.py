@@ -43,23 +43,23 @@ class TransformerImageEncoder(ImageEncoder):
         self.fingerprint = encoder_fingerprint(name, settings, self.network)
         self.part_width, self.whole_width = self._measure_widths()
 
-    def prepare(self, picture: Image.Image) -> Image.Image:
+    def prepare(self, image: Image.Image) -> Image.Image:
         """The picture squashed to the model's square."""
-        return squash(picture, self.size)
+        return squash(image, self.size)
 
     @torch.inference_mode()
-    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
         """Features of each picture: pooled patch tokens; as whole the model's pooled output, else its CLS token."""
-        return grid_features(*self._maps(pictures), cells=self.cells) if pictures else []
+        return grid_features(*self._maps(images), cells=self.cells) if images else []
 
     @torch.inference_mode()
-    def encode_regions(self, pictures: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
+    def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
         """Features of each picture: the mean of the patch tokens under each of its boxes."""
-        return region_features(*self._maps(pictures), boxes) if pictures else []
+        return region_features(*self._maps(images), boxes) if images else []
 
-    def _maps(self, pictures: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n e"]]:
+    def _maps(self, images: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n e"]]:
         """The square of patch tokens, and the whole: the model's pooled output, else its CLS token."""
-        squares = [np.asarray(self.prepare(picture)) for picture in pictures]
+        squares = [np.asarray(self.prepare(image)) for image in images]
         inputs = self.processor(squares, return_tensors="pt", do_resize=False, do_center_crop=False)
         output = self.network(pixel_values=inputs["pixel_values"].to(self.device))
         grid, whole = split_tokens(output.last_hidden_state)

@@ -1,6 +1,6 @@
 """Frozen word states of MiniLM, or of any Hugging Face text model by folder or hub name.
 
-A model's sub-words are averaged into one state per word, words being those of `data.text.tokenize`, so that every
+A model's sub-words are averaged into one state per word, words being those of `words.tokenize`, so that every
 method and every explanation sees the same words whatever the model.
 """
 
@@ -16,11 +16,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
-from crossgraph.data.text import EMPTY, WORD, normalise
 from crossgraph.encoders.fingerprint import encoder_fingerprint
 from crossgraph.encoders.pretrained import load_network, load_piece, pretrained_folder
 from crossgraph.encoders.text import MAX_WORDS, TextEncoder, TextFeatures
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.words import EMPTY, WORD, normalise
 
 BATCH = 64
 

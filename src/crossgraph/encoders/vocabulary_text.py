@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossgraph.data.text import Vocabulary, tokenize
 from crossgraph.encoders.fingerprint import encoder_fingerprint
 from crossgraph.encoders.text import MAX_WORDS, TextEncoder, TextFeatures
+from crossgraph.words import Vocabulary, tokenize
 
 
 class VocabularyTextEncoder(TextEncoder):

@@ -112,10 +112,10 @@ class LabelReport:
         told = []
         for run in self.runs:
             if run.codes is not None:
-                pictures, captions = run.codes
+                images, captions = run.codes
                 told.append(
-                    f"seed {run.seed}: {pictures.bits} bits; distinct codes {pictures.unique:.1%} of pictures, "
-                    f"{captions.unique:.1%} of captions; mean |bit mean| {pictures.bit_mean:.2f} of pictures, "
+                    f"seed {run.seed}: {images.bits} bits; distinct codes {images.unique:.1%} of pictures, "
+                    f"{captions.unique:.1%} of captions; mean |bit mean| {images.bit_mean:.2f} of pictures, "
                     f"{captions.bit_mean:.2f} of captions"
                 )
         return told

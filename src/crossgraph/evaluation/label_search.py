@@ -31,17 +31,17 @@ class LabelledItems:
 
     encoded: Encoded
     labels: Bool[np.ndarray, "n c"]
-    picture: Int[np.ndarray, " items"]
+    image: Int[np.ndarray, " items"]
 
     def __post_init__(self) -> None:
-        if not len(self.encoded) == len(self.labels) == len(self.picture):
+        if not len(self.encoded) == len(self.labels) == len(self.image):
             raise ScoreError(
-                f"{len(self.encoded)} encodings, {len(self.labels)} rows of labels and {len(self.picture)} pictures; "
+                f"{len(self.encoded)} encodings, {len(self.labels)} rows of labels and {len(self.image)} pictures; "
                 "there must be one of each an item."
             )
 
     def __len__(self) -> int:
-        return len(self.picture)
+        return len(self.image)
 
     def where(self, kept: Bool[np.ndarray, " n"]) -> LabelledItems:
         """Only the items at which `kept` is true."""
@@ -54,7 +54,7 @@ class LabelledItems:
 
     def _take(self, rows: Int[np.ndarray, " k"]) -> LabelledItems:
         encoded = Encoded(self.encoded.embedding, code=self.encoded.code)[torch.from_numpy(rows)]
-        return LabelledItems(encoded, self.labels[rows], self.picture[rows])
+        return LabelledItems(encoded, self.labels[rows], self.image[rows])
 
 
 def rankings(
@@ -71,7 +71,7 @@ def rankings(
     rank = _by_code if by_code else _by_cosine
     # a code's row of counts is short; a block of scores holds whole rows
     for block in queries.blocks(4096 if by_code else max(1, PAIRS // len(gallery))):
-        own = None if own_pair else _own_items(block.picture, gallery.picture)
+        own = None if own_pair else _own_items(block.image, gallery.image)
         yield rank(block, gallery, own, graded)
 
 

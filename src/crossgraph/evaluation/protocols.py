@@ -87,7 +87,7 @@ class LabelProtocol(BaseModel):
             counted += f" over {_NORMALISERS[self.normaliser]}"
         return (
             f"protocol {self.name}: queries: {queries}; database: {_DATABASES[self.database]}; own pair {own}; "
-            f"{'only pictures with labels' if self.labelled_only else 'all pictures, labelled or not'}; "
+            f"{'only images with labels' if self.labelled_only else 'all images, labelled or not'}; "
             f"text: {_CAPTIONS[self.captions]}; relevant: a label in common; {counted}; ties {_TIES[self.ties]}; "
             f"queries without a relevant item {_EMPTY[self.empty]}; {_SELECTION[self.selection]}"
         )
@@ -172,11 +172,11 @@ class LabelProtocol(BaseModel):
         texts = [
             " ".join(corpus.captions[i] for i in (some[:1] if self.captions == "first" else some)) for some in rows
         ]
-        pictures = corpus.caption_image[kept]
+        images = corpus.caption_image[kept]
         return replace(
             corpus,
-            captions=tuple(texts[picture] for picture in pictures),
-            caption_image=pictures,
+            captions=tuple(texts[image] for image in images),
+            caption_image=images,
             telling=None if corpus.telling is None else corpus.telling[kept],
             features=corpus.features and corpus.features.take(images=list(range(len(corpus))), texts=kept),
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.mirror import Mirror
-from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_sentences
+from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_texts_for_stages
 from crossgraph.gallery.tables.manifest import FILE, Manifest
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
@@ -107,7 +107,7 @@ class GalleryFolder:
 
 def described(model: SearchModel, run: str | None) -> Manifest:
     """The manifest of an empty gallery for `model`, which was loaded from `run`."""
-    encoded = encode_sentences(model, ["a picture"])
+    encoded = encode_texts_for_stages(model, ["a picture"])
     return Manifest(
         model=model.fingerprint,
         shortlist=None if model.shortlist is None else model.shortlist.fingerprint,

@@ -14,8 +14,8 @@ from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import GalleryError, unknown_name
 from crossgraph.gallery.changes.sources import open_sources
-from crossgraph.gallery.changes.sync import Sync, SyncReport, pictures_of
-from crossgraph.gallery.changes.upsert import NewPicture, upsert
+from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
+from crossgraph.gallery.changes.upsert import NewImage, upsert
 from crossgraph.gallery.folder import GalleryFolder, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade, Request, restricted
 from crossgraph.gallery.search.filters import BUILT_IN
@@ -147,15 +147,13 @@ class Gallery(GalleryFolder):
             left = tuple(one for one in self.manifest.sources if one != name)
             self.replace_manifest(self.manifest.model_copy(update={"sources": left}))
 
-    def upsert(
-        self, pictures: Sequence[NewPicture], *, batch: int = 256, progress: Progress | None = None
-    ) -> SyncReport:
+    def upsert(self, images: Sequence[NewImage], *, batch: int = 256, progress: Progress | None = None) -> SyncReport:
         """Add single pictures, or replace those of the same id (or, where none is given, path).
 
         What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
         """
         with self.changing():
-            return upsert(self._store, self.require_model(), pictures, batch=batch, progress=progress or Silent())
+            return upsert(self._store, self.require_model(), images, batch=batch, progress=progress or Silent())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
         """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
@@ -199,7 +197,7 @@ class Gallery(GalleryFolder):
         candidates: int | None = None,
         shortlist: int | None = None,
         rerank: bool = True,
-        target: Target = "pictures",
+        target: Target = "images",
         feedback: Feedback = Feedback(),
         exact: bool = True,
         offset: int = 0,
@@ -253,12 +251,12 @@ class Gallery(GalleryFolder):
         if batch < 1:
             raise GalleryError(f"batch must be at least 1, got {batch}.")
         if dry_run:
-            run = Sync(self._store, None, pictures_of(corpora), roots=roots, rehash=rehash, dry_run=True)
+            run = Sync(self._store, None, images_of(corpora), roots=roots, rehash=rehash, dry_run=True)
             return run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
         model = self.require_model()
         with self.changing():
-            pictures = pictures_of(corpora)
-            run = Sync(self._store, model, pictures, roots=roots, rehash=rehash)
+            images = images_of(corpora)
+            run = Sync(self._store, model, images, roots=roots, rehash=rehash)
             if empty and run.gone:
                 raise GalleryError(
                     f"{empty[0]} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
@@ -266,7 +264,7 @@ class Gallery(GalleryFolder):
                 )
             self._remember(corpora, sources)
             report = run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
-            looked_at = {str(picture.path) for picture in pictures}
+            looked_at = {str(image.path) for image in images}
             write_skipped(self.folder, report.skipped, under=roots, looked_at=looked_at)
             return report
 

@@ -29,7 +29,7 @@ Kind = Literal["swap", "attribute", "predicate", "similar"]
 
 
 @dataclass(frozen=True)
-class FalseCaption:
+class NegativeCaption:
     """A caption edited to be false, and by which kind of edit."""
 
     text: str
@@ -40,7 +40,7 @@ class FalseCaption:
 class Edit:
     """A false caption, the graph it has if the edit did what it should, and the word a replaced predicate became."""
 
-    caption: FalseCaption
+    caption: NegativeCaption
     graph: SceneGraph
     word: str = ""
 
@@ -59,7 +59,7 @@ def made(sentence: str, changes: Sequence[Change], kind: Kind, graph: SceneGraph
     """The edit that such changes of a sentence make; none if they overlap."""
     text = rewritten(sentence, changes)
     if text is not None:
-        yield Edit(FalseCaption(text, kind), graph, word)
+        yield Edit(NegativeCaption(text, kind), graph, word)
 
 
 # Swaps

@@ -39,7 +39,7 @@ GROUPS: Mapping[str, int | None] = {
 }
 """Nouns X of "an X of things" that only gather what they hold -> how many, if they say."""
 
-PICTURES = _words("picture photo photograph image scene view drawing shot snapshot")
+IMAGES = _words("picture photo photograph image scene view drawing shot snapshot")
 
 COLOURS = _words(
     "red green blue yellow orange purple violet pink brown black white grey gray gold golden silver beige tan maroon "

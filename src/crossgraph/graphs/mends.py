@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from crossgraph.graphs.lexicon import CLOTHES, COLOURS, GROUPS, MOVERS, NUMBERS, PICTURES, PLURAL_ONLY
+from crossgraph.graphs.lexicon import CLOTHES, COLOURS, GROUPS, IMAGES, MOVERS, NUMBERS, PLURAL_ONLY
 from crossgraph.graphs.sentence_tree import FRAME, SUBJECTS, Word
 from crossgraph.graphs.word_mends import (
     adverbs_of_adjectives_are_adjectives,
@@ -187,7 +187,7 @@ def groups_are_what_they_hold(words: Sequence[Word]) -> None:
 def pictures_are_not_in_the_picture(words: Sequence[Word]) -> None:
     """ "a picture of a dog", "this picture shows a dog", "we see a dog": a dog."""
     for word in words:
-        if word.lemma not in PICTURES or not word.is_noun:
+        if word.lemma not in IMAGES or not word.is_noun:
             continue
         head = word.head
         shows = (

@@ -6,8 +6,8 @@
     predicate  a black dog carries two white cats              predicate replaced by one of its class (`opposites`)
     similar    a black dog chases two white ducks              what tells a look-alike apart put in (`similar_edits`)
 
-Every edit has a validity filter behind it (`false_captions`): what any caption of the picture says, in the same or in
-other words, is no negative. The kinds follow what public code edits (Structure-CLIP: swaps; TSVLC: words of a list),
+Every edit has a validity filter behind it (`negative_captions`): what any caption of the picture says, in the same or
+in other words, is no negative. The kinds follow what public code edits (Structure-CLIP: swaps; TSVLC: words of a list),
 "similar" what SGFNS's abstract says of similar pictures (Wang 2025); every rule is this project's own.
 """
 
@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from crossgraph.graphs.caption_edits import Edit, FalseCaption, Kind, all_edits, made, with_attribute
+from crossgraph.graphs.caption_edits import Edit, Kind, NegativeCaption, all_edits, made, with_attribute
 from crossgraph.graphs.meanings import (
     Meaning,
     canonical,
@@ -34,21 +34,21 @@ from crossgraph.graphs.sentence_edits import (
     says,
 )
 
-__all__ = ["FalseCaption", "Kind", "edits", "false_captions", "similar_edits", "valid"]
+__all__ = ["NegativeCaption", "Kind", "edits", "negative_captions", "similar_edits", "valid"]
 
 
-def edits(sentence: str, graph: SceneGraph, *, kinds: Collection[Kind]) -> list[FalseCaption]:
+def edits(sentence: str, graph: SceneGraph, *, kinds: Collection[Kind]) -> list[NegativeCaption]:
     """All edits of the kinds "swap", "attribute" and "predicate" that change what the sentence says, in that order.
 
     `graph` is the sentence's own, with spans of it; what has no span there is not edited. Nothing for edits without
-    effect (two equal phrases, a symmetric predicate). Other captions of the picture are not asked: `false_captions`.
+    effect (two equal phrases, a symmetric predicate). Other captions of the picture are not asked: `negative_captions`.
     """
     return [edit.caption for edit in _telling(sentence, graph, all_edits(sentence, graph, kinds))]
 
 
 def similar_edits(
     sentence: str, graph: SceneGraph, look_alike: Sequence[tuple[str, SceneGraph]], own: Sequence[SceneGraph]
-) -> list[FalseCaption]:
+) -> list[NegativeCaption]:
     """The sentence with one thing or property of a similar picture in place of one that the similar picture lacks.
 
     `look_alike` is that picture's captions with their graphs, `own` the graphs of this one's. A thing is replaced by
@@ -76,7 +76,7 @@ def valid(
     return candidate_graph is None or _says_more(candidate_graph, Meaning.of(own_graphs))
 
 
-def false_captions(
+def negative_captions(
     sentence: str,
     graph: SceneGraph,
     *,
@@ -85,7 +85,7 @@ def false_captions(
     kinds: Collection[Kind],
     look_alike: Sequence[tuple[str, SceneGraph]] = (),
     parse: Callable[[str], SceneGraph] | None = None,
-) -> list[FalseCaption]:
+) -> list[NegativeCaption]:
     """The valid edits of a caption: swaps, attributes, predicates, then the look-alike's phrases; none twice.
 
     `own_captions` and `own_graphs` are of all captions of the picture. Besides what `valid` rejects, no swap is made
@@ -94,7 +94,7 @@ def false_captions(
     """
     captions, graphs = [sentence, *own_captions], [graph, *own_graphs]
     texts, told = {_plain(caption) for caption in captions}, Meaning.of(graphs)
-    found: list[FalseCaption] = []
+    found: list[NegativeCaption] = []
     candidates = [*all_edits(sentence, graph, kinds)]
     if "similar" in kinds:
         candidates += _similar(sentence, graph, look_alike, graphs)

@@ -50,8 +50,8 @@ PLACES: Mapping[str, str] = {
     **_SIDES,
     **_PARTS,
     **{
-        f"{phrase} of the {picture}": name
-        for (phrase, name), picture in product(
+        f"{phrase} of the {image}": name
+        for (phrase, name), image in product(
             {**_SIDES, **_PARTS}.items(), ("picture", "image", "photo", "photograph", "frame", "scene")
         )
     },

@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from crossgraph.encoders.item_vectors import CaptionVector, PictureVector, picture_vectors, picture_width
+from crossgraph.encoders.item_vectors import CaptionVector, ImageVector, image_vectors, image_width
 from crossgraph.errors import ModelError
 from crossgraph.layers.hash_head import encoded_code
 from crossgraph.losses.pairwise_likelihood import pairwise_likelihood
@@ -46,7 +46,7 @@ class DcmhConfig(MethodConfig):
     quantisation: float = Field(0.1, ge=0, description="weight of the distance to the common code, mean over bits")
     balanced_pairs: bool = Field(True, description="alike pairs weigh as much as the others; off: as published")
     balance: float = Field(0.1, ge=0, description="weight of bit balance")
-    picture: PictureVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
+    image: ImageVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
 
 
 class Tower(nn.Module):
@@ -90,7 +90,7 @@ class Dcmh(CosineMethod):
         super().__init__(config, sizes)
         self.config = config
         self.read = CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width)
-        width = picture_width(config.picture, part_width=sizes.part_width, whole_width=sizes.whole_width)
+        width = image_width(config.image, part_width=sizes.part_width, whole_width=sizes.whole_width)
         self.see_code = Tower(width, config, normed=True)
         self.read_code = Tower(self.read.width, config, normed=not self.read.reads_ids)
 
@@ -115,7 +115,7 @@ class Dcmh(CosineMethod):
         }
 
     def _see(self, images: ImageBatch) -> Float[Tensor, "n bits"]:
-        values: Tensor = self.see_code(picture_vectors(images, which=self.config.picture))
+        values: Tensor = self.see_code(image_vectors(images, which=self.config.image))
         return values
 
     def _read(self, texts: TextBatch) -> Float[Tensor, "m bits"]:

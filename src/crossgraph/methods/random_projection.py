@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from crossgraph.encoders.canonical_space import CanonicalSpace
-from crossgraph.encoders.item_vectors import PictureVector
+from crossgraph.encoders.item_vectors import ImageVector
 from crossgraph.layers.hash_head import encoded_code
 from crossgraph.methods.contract import ClosedForm, InputSizes, MethodConfig
 from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
@@ -33,7 +33,7 @@ class RandomProjectionConfig(MethodConfig):
     components: int = Field(128, gt=0, description="directions of the common space, at most the narrower side's width")
     regularisation: float = Field(0.1, gt=0, description="of the covariances, in units of their mean variance")
     power: float = Field(1.0, ge=0, description="directions are scaled by correlation ** power; 0: all alike")
-    picture: PictureVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
+    image: ImageVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
     most_words: int = Field(3000, gt=1, description="words of TF-IDF, frequent first; the rest count as unknown")
 
 
@@ -53,7 +53,7 @@ class RandomProjection(ClosedForm):
         self.space = CanonicalSpace(
             **sizes.of_items(),
             most_words=config.most_words,
-            picture=config.picture,
+            image=config.image,
             components=config.components,
             regularisation=config.regularisation,
             power=config.power,

@@ -29,7 +29,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from crossgraph.encoders.item_vectors import CaptionVector, PictureVector, picture_vectors, picture_width
+from crossgraph.encoders.item_vectors import CaptionVector, ImageVector, image_vectors, image_width
 from crossgraph.errors import ModelError
 from crossgraph.layers.linear_classifier import LinearClassifier, held_out_rows
 from crossgraph.methods.contract import ClosedForm, InputSizes, MethodConfig
@@ -46,7 +46,7 @@ class SemanticMatchingConfig(MethodConfig):
         description="values of C that are tried on the slice",
     )
     held_out: float = Field(0.1, gt=0, lt=1, description="share of the training pictures that C is chosen on")
-    picture: PictureVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
+    image: ImageVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
 
 
 class SemanticMatching(ClosedForm):
@@ -72,7 +72,7 @@ class SemanticMatching(ClosedForm):
         super().__init__(config, sizes)
         self.config = config
         self.read = CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width)
-        width = picture_width(config.picture, part_width=sizes.part_width, whole_width=sizes.whole_width)
+        width = image_width(config.image, part_width=sizes.part_width, whole_width=sizes.whole_width)
         self.see_labels = LinearClassifier(width, sizes.labels)
         self.read_labels = LinearClassifier(self.read.width, sizes.labels)
         self.register_buffer("chosen_costs", torch.zeros(2))
@@ -81,12 +81,12 @@ class SemanticMatching(ClosedForm):
     def fit(self, batches: Iterable[Batch]) -> None:
         """Classify pictures, then captions by the labels of their pictures. One vector an item is held in memory."""
         self.read.count(batch.texts for batch in batches)
-        pictures, captions, labels, links = [], [], [], []
+        images, captions, labels, links = [], [], [], []
         seen = 0
         for batch in batches:
             if batch.labels is None:
                 raise ModelError("semantic matching learns from labels, and the batches have none.")
-            pictures.append(picture_vectors(batch.images, which=self.config.picture))
+            images.append(image_vectors(batch.images, which=self.config.image))
             texts = self.read(batch.texts)
             captions.append(texts.to_sparse() if self.read.reads_ids else texts)
             labels.append(batch.labels)
@@ -96,12 +96,12 @@ class SemanticMatching(ClosedForm):
         # without an order of its own the slice would be the last class of a corpus sorted by class
         held_out = held_out_rows(torch.arange(seen), share=self.config.held_out, seed=0).to(link.device)
         costs = self.config.costs
-        self.chosen_costs[0] = self.see_labels.fit(torch.cat(pictures), truth, held_out, costs=costs)
+        self.chosen_costs[0] = self.see_labels.fit(torch.cat(images), truth, held_out, costs=costs)
         self.chosen_costs[1] = self.read_labels.fit(torch.cat(captions), truth[link], held_out[link], costs=costs)
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
-        return Encoded(self.embed(self.see_labels(picture_vectors(images, which=self.config.picture)), side=0))
+        return Encoded(self.embed(self.see_labels(image_vectors(images, which=self.config.image)), side=0))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption."""

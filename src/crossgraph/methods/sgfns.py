@@ -248,7 +248,7 @@ class Sgfns(Method):
         links = batch.caption_image
         true = self.score_pairs(images[links], texts)
         loss = true.sum() * 0.0
-        if (edits := batch.false_captions) is not None and len(edits.texts):
+        if (edits := batch.negative_captions) is not None and len(edits.texts):
             false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
             loss = loss + self._lost_to(true, false, edits.caption)
         if self.config.negatives in ("similar", "all") and len(batch.images) > 1:

@@ -29,7 +29,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.encoders.attended_vectors import AttendedImage, AttendedText
-from crossgraph.encoders.item_vectors import CaptionVector, picture_vectors, picture_width
+from crossgraph.encoders.item_vectors import CaptionVector, image_vectors, image_width
 from crossgraph.errors import ConfigError, DataError
 from crossgraph.graphs.descriptors import Rows, state_descriptors, tfidf_descriptors
 from crossgraph.graphs.labels import cooccurrence_edges, label_similarity, text_guided_edges
@@ -183,7 +183,7 @@ class Tsscl(CosineMethod):
         alike = self.structure.similarity(batch.rows)
         seen = self.see(batch.images)
         told = self.text_head(self.read(batch.texts))
-        pictures = (
+        images = (
             self.image_head.alone_and_together(seen, self._graph(batch.rows, alike))
             if config.stgcn
             else (self.image_head(seen),)
@@ -192,16 +192,16 @@ class Tsscl(CosineMethod):
         labels = self.label_embeddings()
         if config.semantic:
             say = label_loss if config.loss == "each" else label_share_loss
-            views = [(picture, batch.labels) for picture in pictures] + [(told, batch.labels[owner])]
+            views = [(image, batch.labels) for image in images] + [(told, batch.labels[owner])]
             found["semantic"] = torch.stack([say(z, labels, has, scale=self.scale) for z, has in views]).sum()
         if config.pair:
-            found["pair"] = torch.stack([pair_loss(picture, told, owner) for picture in pictures]).sum()
+            found["pair"] = torch.stack([pair_loss(image, told, owner) for image in images]).sum()
         if config.transfer and config.stgcn:
-            found["transfer"] = transfer_loss(*pictures)
+            found["transfer"] = transfer_loss(*images)
         if config.soft:
-            found["soft"] = self._soft_structure(pictures, told, batch.labels, owner, alike)
+            found["soft"] = self._soft_structure(images, told, batch.labels, owner, alike)
         if config.rows:
-            sides = (pictures[0], _mean_of_captions(told, owner, images=len(seen)))
+            sides = (images[0], _mean_of_captions(told, owner, images=len(seen)))
             found["rows"] = torch.stack(
                 [row_info_nce(cosine_matrix(side), alike, temperature=config.row_temperature) for side in sides]
             ).sum()
@@ -223,7 +223,7 @@ class Tsscl(CosineMethod):
 
     def _soft_structure(
         self,
-        pictures: Sequence[Float[Tensor, "n d"]],
+        images: Sequence[Float[Tensor, "n d"]],
         told: Float[Tensor, "m d"],
         has: Bool[Tensor, "n c"],
         owner: Tensor,
@@ -233,9 +233,9 @@ class Tsscl(CosineMethod):
         shares = structure_shares(has, has[owner], alike[:, owner])
         back = structure_shares(has[owner], has, alike[owner])
         heat = self.config.temperature
-        total = soft_info_nce(told, pictures[0], back, temperature=heat)
-        for picture in pictures:
-            total = total + soft_info_nce(picture, told, shares, temperature=heat)
+        total = soft_info_nce(told, images[0], back, temperature=heat)
+        for image in images:
+            total = total + soft_info_nce(image, told, shares, temperature=heat)
         return total
 
 
@@ -244,11 +244,11 @@ class MeanImage(nn.Module):
 
     def __init__(self, sizes: InputSizes) -> None:
         super().__init__()
-        self.width = picture_width("both", part_width=sizes.part_width, whole_width=sizes.whole_width)
+        self.width = image_width("both", part_width=sizes.part_width, whole_width=sizes.whole_width)
 
     def forward(self, images: ImageBatch) -> Float[Tensor, "n d"]:
         """One vector per picture."""
-        return picture_vectors(images, which="both")
+        return image_vectors(images, which="both")
 
 
 def _readers(config: TssclConfig, sizes: InputSizes) -> tuple[AttendedImage | MeanImage, AttendedText | CaptionVector]:

@@ -32,9 +32,9 @@ from crossgraph.training.checkpoint import (
     write_atomically,
     write_tensors,
 )
-from crossgraph.training.falsify import LOOK_ALIKES, Falsifier
-from crossgraph.training.material import Material, TrainingPass
+from crossgraph.training.dataset import Dataset, TrainingPass
 from crossgraph.training.model import encode_images, encode_texts
+from crossgraph.training.negative_sampler import LOOK_ALIKES, NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.schedule import hardness, learning_rate_factor
 from crossgraph.training.validation import Validation
@@ -53,21 +53,21 @@ class Trainer:
         config: RunConfig,
         *,
         run: Path,
-        material: Material,
+        dataset: Dataset,
         validation: Validation,
         neighbours: Tensor | None,
-        falsifier: Falsifier | None = None,
+        negative_sampler: NegativeSampler | None = None,
         fingerprint: str,
         progress: Progress,
         device: str,
     ) -> None:
         self.method, self.training, self.run = method.to(device), config.training, run
-        self.material, self.validation = material, validation
+        self.dataset, self.validation = dataset, validation
         companions = method.companions()
         given = companions if neighbours is None else neighbours
         self.neighbours = None if given is None else given.cpu().numpy()
         self.group_size = None if companions is None or neighbours is not None else companions.shape[1] + 1
-        self.falsifier, self.look_alikes = falsifier, torch.empty(0, 0, dtype=torch.long)
+        self.negative_sampler, self.look_alikes = negative_sampler, torch.empty(0, 0, dtype=torch.long)
         self.mirror = config.images.mirror
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
         self.optimisers = {phase: _optimiser(method.groups(phase), config.training) for phase in method.phases()}
@@ -78,11 +78,11 @@ class Trainer:
         )
         self.position = Position()
         self.selected: dict[str, Any] | None = None
-        self.captions = material.corpus.captions_of_images()
+        self.captions = dataset.corpus.captions_of_images()
         self.steps_per_epoch = len(self._plan(0))
         if not self.steps_per_epoch:
             raise DataError(
-                f"corpus {material.corpus.name!r} has {len(material.corpus)} readable pictures to train on; a step "
+                f"corpus {dataset.corpus.name!r} has {len(dataset.corpus)} readable pictures to train on; a step "
                 "compares at least two that have captions."
             )
 
@@ -105,7 +105,7 @@ class Trainer:
         if self.position.epoch:
             return
         with self.progress.task("fit in closed form", 1) as task, torch.no_grad():
-            method.fit(TrainingPass(self.material, self.training.batch_size, self.device))
+            method.fit(TrainingPass(self.dataset, self.training.batch_size, self.device))
             task.advance(1)
         self._validate()
 
@@ -124,10 +124,10 @@ class Trainer:
 
     def _epoch(self, stop: threading.Event) -> None:
         epoch, plan = self.position.epoch, self._plan(self.position.epoch)
-        if self.falsifier is not None:
+        if self.negative_sampler is not None:
             if self.position.step == 0:
                 self.look_alikes = self._find_look_alikes()
-            self.falsifier.begin(epoch, self.look_alikes)
+            self.negative_sampler.begin(epoch, self.look_alikes)
         self.method.train()
         saved = time.monotonic()
         with self.progress.task(f"epoch {epoch + 1} of {self.training.epochs}", len(plan)) as task:
@@ -150,9 +150,9 @@ class Trainer:
         done = self.position.steps_done
         total = self.steps_per_epoch * self.training.epochs
         rate = self.training.learning_rate * learning_rate_factor(done, total=total, training=self.training)
-        batch = self.material.batch(step, hardness=hardness(done / self.steps_per_epoch, training=self.training))
-        if self.falsifier is not None:
-            batch = replace(batch, false_captions=self.falsifier.of_step(step, self.position.epoch))
+        batch = self.dataset.batch(step, hardness=hardness(done / self.steps_per_epoch, training=self.training))
+        if self.negative_sampler is not None:
+            batch = replace(batch, negative_captions=self.negative_sampler.of_step(step, self.position.epoch))
         batch = batch.to(self.device)
         facts: dict[str, float] = {"rate": rate}
         for phase, optimiser in self.optimisers.items():
@@ -177,9 +177,9 @@ class Trainer:
     def _find_look_alikes(self) -> Tensor:
         """The nearest other training pictures of each, as the method sees them now."""
         self.method.eval()
-        images = encode_images(self.method, self.material.images, device=self.device)
-        texts = encode_texts(self.method, self.material.texts, device=self.device)
-        links = self.material.caption_image().to(self.device)
+        images = encode_images(self.method, self.dataset.images, device=self.device)
+        texts = encode_texts(self.method, self.dataset.texts, device=self.device)
+        links = self.dataset.caption_image().to(self.device)
         return find_neighbours(images, texts, links, count=LOOK_ALIKES).cpu()
 
     def _follow(self) -> None:

@@ -34,7 +34,7 @@ SHORTLIST = "shortlist"
 
 
 @dataclass(frozen=True)
-class EncodedPictures:
+class EncodedImages:
     """Encoded pictures, which of the given paths they are (`kept`), and what could not be read."""
 
     encoded: Encoded
@@ -87,7 +87,7 @@ class TrainedModel:
 
     @property
     def calibration(self) -> Mapping[str, Any]:
-        """What was fitted to tell good answers from bad (`gallery.search.verdicts`), if anything was."""
+        """What was fitted to tell good answers from bad (`gallery.search.score_calibration`), if anything was."""
         return dict(self.manifest.get("calibration", {}))
 
     @property
@@ -156,28 +156,28 @@ class TrainedModel:
             sentences, self.text_encoder, self.cache, parser=self.parser, progress=progress or Silent()
         )
 
-    def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> EncodedPictures:
+    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> EncodedImages:
         """One row per readable picture."""
         table, skipped = self.image_features(paths, progress=progress)
-        return EncodedPictures(self.encode_image_table(table), tuple(table.kept), skipped)
+        return EncodedImages(self.encode_image_table(table), tuple(table.kept), skipped)
 
-    def encode_sentences(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:
+    def encode_raw_texts(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """One row per sentence."""
         table = self.text_features(sentences, progress=progress)
         return self.encode_text_table(table)
 
-    def encode_corpus_images(self, corpus: Corpus, *, progress: Progress | None = None) -> EncodedPictures:
+    def encode_corpus_images(self, corpus: Corpus, *, progress: Progress | None = None) -> EncodedImages:
         """One row per image of a corpus that can be read: its picture, or its given features."""
         self._require_same_inputs(corpus)
         if corpus.features is None:
-            return self.encode_pictures(corpus.image_paths, progress=progress)
-        return EncodedPictures(self.encode_image_table(given_image_table(corpus)), tuple(range(len(corpus))), ())
+            return self.encode_image_files(corpus.image_paths, progress=progress)
+        return EncodedImages(self.encode_image_table(given_image_table(corpus)), tuple(range(len(corpus))), ())
 
     def encode_corpus_texts(self, corpus: Corpus, *, progress: Progress | None = None) -> Encoded:
         """One row per caption of a corpus: its sentence, or its given features."""
         self._require_same_inputs(corpus)
         if corpus.features is None:
-            return self.encode_sentences(corpus.captions, progress=progress)
+            return self.encode_raw_texts(corpus.captions, progress=progress)
         return self.encode_text_table(given_text_table(corpus))
 
     def _require_same_inputs(self, corpus: Corpus) -> None:

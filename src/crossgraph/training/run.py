@@ -18,7 +18,6 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import extract_text_features
-from crossgraph.data.text import Vocabulary
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
@@ -38,14 +37,15 @@ from crossgraph.training.checkpoint import (
     weights_fingerprint,
     write_manifest,
 )
-from crossgraph.training.falsify import Falsifier
+from crossgraph.training.dataset import Dataset, gather_dataset
 from crossgraph.training.held_out import training_parts, training_split
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.loop import Trainer, shrunk
-from crossgraph.training.material import Material, gather_material
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
+from crossgraph.training.negative_sampler import NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
 from crossgraph.training.validation import Validation
+from crossgraph.words import Vocabulary
 
 
 def train_run(
@@ -77,14 +77,14 @@ def train_run(
     text_encoder, image_encoder = encoders_for(config, corpus, trained_on.captions, device=device)
     parser = CaptionParser() if method_type(config.method).reads_graphs else None
     gather = partial(
-        gather_material,
+        gather_dataset,
         image_encoder=image_encoder,
         text_encoder=text_encoder,
         cache=cache,
         parser=parser,
         progress=progress,
     )
-    material = gather(trained_on, mirror=config.images.mirror)
+    dataset = gather(trained_on, mirror=config.images.mirror)
     held_out = gather(selected_on, mirror=False)
     validation = Validation(
         held_out,
@@ -93,9 +93,9 @@ def train_run(
         device=device,
         by=config.training.select_by,
     )
-    config = config.model_copy(update={"training": shrunk(config.training, captions=len(material.corpus.captions))})
-    known = training_set(material, text_encoder) if method_type(config.method).reads_labels else None
-    manifest = _manifest(config, source, material, held_out, image_encoder, text_encoder, helper, known)
+    config = config.model_copy(update={"training": shrunk(config.training, captions=len(dataset.corpus.captions))})
+    known = training_set(dataset, text_encoder) if method_type(config.method).reads_labels else None
+    manifest = _manifest(config, source, dataset, held_out, image_encoder, text_encoder, helper, known)
     manifest["data"]["validation_split"] = selection
     if vocabulary is not None or method_type(config.method).reads_labels:
         manifest["labels"] = describe_labels(corpus, vocabulary)
@@ -110,11 +110,11 @@ def train_run(
         method,
         config,
         run=out,
-        material=material,
+        dataset=dataset,
         validation=validation,
-        neighbours=_neighbours_of(helper, material, count=config.training.neighbours),
-        falsifier=Falsifier(
-            material,
+        neighbours=_neighbours_of(helper, dataset, count=config.training.neighbours),
+        negative_sampler=NegativeSampler(
+            dataset,
             method.edits,
             partial(extract_text_features, encoder=text_encoder, cache=cache, parser=parser, progress=progress),
             seed=config.training.seed,
@@ -176,26 +176,26 @@ def text_encoder_for(config: RunConfig, captions: Sequence[str], *, device: str 
     )
 
 
-def training_set(material: Material, text_encoder: TextEncoder) -> TrainingSet:
+def training_set(dataset: Dataset, text_encoder: TextEncoder) -> TrainingSet:
     """What is known of all training pictures of a corpus with labels."""
-    corpus = material.corpus
+    corpus = dataset.corpus
     assert corpus.labels is not None, "checked before any work was put in"
     return TrainingSet(
         torch.from_numpy(corpus.labels.copy()),
         corpus.label_names,
         label_vectors(corpus.label_names, text_encoder),
         corpus.captions if text_encoder.reads_sentences else (),
-        material.caption_image(),
-        partial(caption_vectors, material),
+        dataset.caption_image(),
+        partial(caption_vectors, dataset),
     )
 
 
-def caption_vectors(material: Material, *, block: int = 2048) -> Float[torch.Tensor, "m w"] | None:
+def caption_vectors(dataset: Dataset, *, block: int = 2048) -> Float[torch.Tensor, "m w"] | None:
     """The mean frozen word state of each training caption; none where words have no frozen states."""
-    if not material.texts.state_width:
+    if not dataset.texts.state_width:
         return None
     blocks = [
-        material.texts.rows(range(i, min(i + block, len(material.texts)))) for i in range(0, len(material.texts), block)
+        dataset.texts.rows(range(i, min(i + block, len(dataset.texts)))) for i in range(0, len(dataset.texts), block)
     ]
     return torch.cat([masked_mean(block.states, block.mask) for block in blocks if block.states is not None])
 
@@ -220,8 +220,8 @@ def _require_place(out: Path, *, resume: bool) -> None:
 def _manifest(
     config: RunConfig,
     corpus: Corpus,
-    material: Material,
-    held_out: Material,
+    dataset: Dataset,
+    held_out: Dataset,
     image_encoder: ImageEncoder,
     text_encoder: TextEncoder,
     helper: TrainedModel | None,
@@ -239,7 +239,7 @@ def _manifest(
         labels=0 if known is None else len(known.label_names),
         label_width=0 if known is None else known.label_vectors.shape[1],
     )
-    skipped = dict.fromkeys((*material.corpus.skipped, *held_out.corpus.skipped))
+    skipped = dict.fromkeys((*dataset.corpus.skipped, *held_out.corpus.skipped))
     return {
         "config": config.model_dump(mode="json"),
         "sizes": sizes.model_dump(),
@@ -248,8 +248,8 @@ def _manifest(
         "data": {
             "name": corpus.name,
             "fingerprint": corpus.fingerprint(),
-            "train_images": len(material.corpus),
-            "train_captions": len(material.corpus.captions),
+            "train_images": len(dataset.corpus),
+            "train_captions": len(dataset.corpus.captions),
             "skipped": [[str(entry.path), entry.reason] for entry in skipped],
         },
         "shortlist": None if helper is None else helper.fingerprint,
@@ -276,14 +276,14 @@ def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
         shutil.copy2(helper.run / name, copy / name)
 
 
-def _first_stage(helper: TrainedModel | None, material: Material) -> torch.Tensor | None:
+def _first_stage(helper: TrainedModel | None, dataset: Dataset) -> torch.Tensor | None:
     if helper is None:
         return None
-    images = helper.encode_corpus_images(material.corpus).encoded
-    return images.embedding @ helper.encode_corpus_texts(material.corpus).embedding.T
+    images = helper.encode_corpus_images(dataset.corpus).encoded
+    return images.embedding @ helper.encode_corpus_texts(dataset.corpus).embedding.T
 
 
-def _neighbours_of(helper: TrainedModel | None, material: Material, *, count: int) -> torch.Tensor | None:
+def _neighbours_of(helper: TrainedModel | None, dataset: Dataset, *, count: int) -> torch.Tensor | None:
     """Look-alikes of every training picture, by the shortlist model."""
     if count == 0:
         return None
@@ -292,6 +292,6 @@ def _neighbours_of(helper: TrainedModel | None, material: Material, *, count: in
             f"training.neighbours={count} needs a trained dual encoder to find look-alikes; give it with "
             "--shortlist RUN, or set training.neighbours=0."
         )
-    images = helper.encode_corpus_images(material.corpus).encoded
-    texts = helper.encode_corpus_texts(material.corpus)
-    return find_neighbours(images, texts, material.caption_image(), count=count)
+    images = helper.encode_corpus_images(dataset.corpus).encoded
+    texts = helper.encode_corpus_texts(dataset.corpus)
+    return find_neighbours(images, texts, dataset.caption_image(), count=count)

@@ -20,7 +20,7 @@ from crossgraph.evaluation.metrics import RetrievalMetrics, relevance, retrieval
 from crossgraph.evaluation.two_stage import two_stage_blends
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
-from crossgraph.training.material import Material
+from crossgraph.training.dataset import Dataset
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.types import Encoded
 
@@ -46,16 +46,16 @@ class Validation:
     """Measures a method on `material` by `by`. A re-ranker orders `shortlist` candidates per query, found by
     `shortlist_scores` or, without them, by its own embedding."""
 
-    material: Material
+    dataset: Dataset
     shortlist: int
     shortlist_scores: Float[Tensor, "n m"] | None
     device: str
     by: Literal["rsum", "map"] = field(default="rsum", kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.by == "map" and self.material.corpus.labels is None:
+        if self.by == "map" and self.dataset.corpus.labels is None:
             raise DataError(
-                f"training.select_by='map' needs labels, and corpus {self.material.corpus.name!r} has none; give one "
+                f"training.select_by='map' needs labels, and corpus {self.dataset.corpus.name!r} has none; give one "
                 "that has, or select by rsum."
             )
 
@@ -80,11 +80,11 @@ class Validation:
         By code or embedding, also for a method that re-ranks.
         """
         method.eval()
-        corpus = self.material.corpus
+        corpus = self.dataset.corpus
         assert corpus.labels is not None  # refused when this was made
         links, rows = corpus.caption_image, np.arange(len(corpus))
-        images = encode_images(method, self.material.images, device=self.device)
-        texts = encode_texts(method, self.material.texts, device=self.device)
+        images = encode_images(method, self.dataset.images, device=self.device)
+        texts = encode_texts(method, self.dataset.texts, device=self.device)
         self._watch_codes(images, texts, progress)
         pictures = LabelledItems(images, corpus.labels, rows)
         captions = LabelledItems(texts, corpus.labels[links], links)
@@ -106,15 +106,15 @@ class Validation:
 
     def _watch_codes(self, images: Encoded, texts: Encoded, progress: Progress) -> None:
         """Say so when the codes of a hashing method no longer tell items apart; equal captions are one item."""
-        distinct = len(set(self.material.corpus.captions))
+        distinct = len(set(self.dataset.corpus.captions))
         note_collapse({"pictures": (images, len(images)), "captions": (texts, distinct)}, progress)
 
     def _first_look(self, method: Method) -> tuple[Encoded, Encoded, Bool[Tensor, "n m"], Float[Tensor, "n m"]]:
         """Both sides encoded, what is relevant, and the cosines of the embeddings."""
         method.eval()
-        images = encode_images(method, self.material.images, device=self.device)
-        texts = encode_texts(method, self.material.texts, device=self.device)
-        relevant = relevance(self.material.corpus.caption_image, len(self.material.corpus))
+        images = encode_images(method, self.dataset.images, device=self.device)
+        texts = encode_texts(method, self.dataset.texts, device=self.device)
+        relevant = relevance(self.dataset.corpus.caption_image, len(self.dataset.corpus))
         return images, texts, relevant, images.embedding @ texts.embedding.T
 
     def _reranked(

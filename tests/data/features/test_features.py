@@ -17,13 +17,13 @@ from PIL import Image, ImageDraw
 from crossgraph.data.feature_cache import FeatureCache, RecordStore, write_whole
 from crossgraph.data.features.image_features import extract_image_features
 from crossgraph.data.features.text_features import extract_text_features
-from crossgraph.data.text import Vocabulary, tokenize
 from crossgraph.encoders.catalogue import build_image_encoder
 from crossgraph.encoders.image import ImageEncoder, ImageFeatures
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
 from crossgraph.errors import ConfigError, FeatureError
 from crossgraph.types import ImageBatch
+from crossgraph.words import Vocabulary, tokenize
 
 
 class RowEncoder(ImageEncoder):
@@ -36,10 +36,10 @@ class RowEncoder(ImageEncoder):
         self.encoded = 0
         self.pause = pause
 
-    def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
-        self.encoded += len(pictures)
-        time.sleep(self.pause * len(pictures))
-        return [self._encode_one(np.asarray(picture, dtype=np.float32)) for picture in pictures]
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
+        self.encoded += len(images)
+        time.sleep(self.pause * len(images))
+        return [self._encode_one(np.asarray(image, dtype=np.float32)) for image in images]
 
     def _encode_one(self, pixels: np.ndarray) -> ImageFeatures:
         number = 1 + int(pixels[0, 0, 0]) % 4
@@ -101,9 +101,9 @@ def draw(folder: Path, number: int) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for index in range(number):
-        picture = Image.new("RGB", (12, 8), (index % 256, 20, 200))
-        ImageDraw.Draw(picture).rectangle((index % 9, 2, 11, 6), fill=(200, index % 251, 10))
-        picture.save(folder / f"{index:03}.png")
+        image = Image.new("RGB", (12, 8), (index % 256, 20, 200))
+        ImageDraw.Draw(image).rectangle((index % 9, 2, 11, 6), fill=(200, index % 251, 10))
+        image.save(folder / f"{index:03}.png")
         paths.append(folder / f"{index:03}.png")
     return paths
 
@@ -290,10 +290,10 @@ def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
 def test_what_was_computed_before_an_interruption_is_kept(tmp_path: Path) -> None:
     class Interrupted(RowEncoder):
-        def encode(self, pictures: Sequence[Image.Image]) -> list[ImageFeatures]:
+        def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
             if self.encoded >= 4:
                 raise KeyboardInterrupt
-            return super().encode(pictures)
+            return super().encode(images)
 
     paths, cache = draw(tmp_path, 10), FeatureCache(tmp_path / "cache")
     with pytest.raises(KeyboardInterrupt):
@@ -314,11 +314,9 @@ extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[3], 
 
 
 @contextmanager
-def extraction_under_way(pictures: Path, cache: FeatureCache) -> Iterator[subprocess.Popen[bytes]]:
+def extraction_under_way(images: Path, cache: FeatureCache) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that extracts features slowly and has written its first shard."""
-    run = subprocess.Popen(
-        [sys.executable, "-c", EXTRACT, str(Path(__file__).parent), str(pictures), str(cache.folder)]
-    )
+    run = subprocess.Popen([sys.executable, "-c", EXTRACT, str(Path(__file__).parent), str(images), str(cache.folder)])
     try:
         deadline = time.monotonic() + 60
         while not shards(cache):

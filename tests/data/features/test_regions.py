@@ -25,7 +25,7 @@ def encoder() -> ImageEncoder:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Path]:
+def images(tmp_path: Path) -> list[Path]:
     rng = np.random.default_rng(0)
     paths = []
     for name in ("a/one.png", "b/one.png", "two.png"):
@@ -57,38 +57,38 @@ def test_a_file_without_boxes_is_refused(tmp_path: Path) -> None:
 
 
 def test_parts_are_the_supplied_regions_and_cells_elsewhere(
-    tmp_path: Path, pictures: list[Path], encoder: ImageEncoder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, images: list[Path], encoder: ImageEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder, "boxes_of", supplied(tmp_path, {"b/one.png": (DOG, CAT, (0.0, 0.0, 1.0, 1.0))}))
-    table, skipped = extract_image_features(pictures, encoder, FeatureCache(tmp_path / "cache"))
+    table, skipped = extract_image_features(images, encoder, FeatureCache(tmp_path / "cache"))
     batch = table.rows([0, 1, 2])
     assert skipped == []
     assert batch.mask.sum(dim=1).tolist() == [4, 3, 4]
     assert batch.boxes[1, :3].tolist() == [list(DOG), list(CAT), [0, 0, 1, 1]]
     # the region that is the whole picture is the mean of the map, which is the whole vector
     assert torch.allclose(batch.parts[1, 2], batch.whole[1], atol=2e-2)
-    cells = encoder.encode([Image.open(pictures[1])])[0].parts
+    cells = encoder.encode([Image.open(images[1])])[0].parts
     assert np.allclose(batch.parts[1, 0], (cells[0] + cells[2]) / 2, atol=2e-2)
 
 
 def test_regions_of_the_mirrored_picture_are_mirrored(
-    tmp_path: Path, pictures: list[Path], encoder: ImageEncoder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, images: list[Path], encoder: ImageEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert np.allclose(mirrored_boxes(np.array([DOG, CAT], np.float32)), [[0.5, 0, 1, 1], [0, 0.25, 0.5, 0.75]])
     monkeypatch.setattr(encoder, "boxes_of", supplied(tmp_path, {"two.png": (DOG,)}))
-    table, _ = extract_image_features(pictures[2:], encoder, FeatureCache(tmp_path / "cache"), view="mirror")
+    table, _ = extract_image_features(images[2:], encoder, FeatureCache(tmp_path / "cache"), view="mirror")
     assert table.rows([0]).boxes.tolist() == [[[0.5, 0.0, 1.0, 1.0]]]
 
 
 def test_other_boxes_are_other_features_and_the_grid_keeps_its_own(
-    tmp_path: Path, pictures: list[Path], encoder: ImageEncoder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, images: list[Path], encoder: ImageEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = FeatureCache(tmp_path / "cache")
     seen = []
     for boxes in (None, (DOG,), (CAT,), None):
         regions = None if boxes is None else supplied(tmp_path, {"two.png": boxes})
         monkeypatch.setattr(encoder, "boxes_of", regions)
-        table, _ = extract_image_features(pictures[2:], encoder, cache)
+        table, _ = extract_image_features(images[2:], encoder, cache)
         seen.append(table.rows([0]).parts)
     assert torch.equal(seen[0], seen[3])
     assert seen[0].shape[1] == 4

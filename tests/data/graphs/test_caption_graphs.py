@@ -8,9 +8,9 @@ import pytest
 
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.graphs.caption_graphs import parse_captions, words_of_span
-from crossgraph.data.text import normalise, tokenize
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import SceneGraph
+from crossgraph.words import normalise, tokenize
 
 CAPTIONS = [
     "two small dogs chase a cat",

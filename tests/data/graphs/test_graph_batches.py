@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from crossgraph.data.graphs.graph_batches import batch_graphs
-from crossgraph.data.text import normalise, tokenize
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, TextGraphs
+from crossgraph.words import normalise, tokenize
 
 CAPTIONS = (
     "a small dog chases two black cats",

@@ -19,7 +19,7 @@ CAPTION = SceneGraph(
     (GraphObject("dog", (Attribute("brown", (4, 9)),), (10, 14), count=2), GraphObject("cat", span=(23, 26))),
     (Relation(0, "chase", 1, (15, 20)),),
 )
-PICTURE = SceneGraph(
+IMAGE = SceneGraph(
     (GraphObject("dog", (Attribute("brown"),), box=(0.0, 0.25, 0.5, 1.0)), GraphObject("cat")),
     (Relation(0, "left of", 1),),
 )
@@ -38,7 +38,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_file_is_a_header_and_one_graph_a_line(tmp_path: Path) -> None:
-    write_graphs(tmp_path / "graphs.jsonl", {"a.jpg": PICTURE}, kind="image")
+    write_graphs(tmp_path / "graphs.jsonl", {"a.jpg": IMAGE}, kind="image")
     lines = [json.loads(line) for line in (tmp_path / "graphs.jsonl").read_text().splitlines()]
     assert lines == [
         {"format": "crossgraph-graphs", "version": 1},
@@ -66,7 +66,7 @@ def test_both_forms_of_attributes_and_relations_are_read(tmp_path: Path) -> None
         row(objects=[{"name": "dog", "attributes": ["brown"], "box": [0, 0.25, 0.5, 1]}, {"name": "cat"}])
         | {"relations": [[0, "left of", 1]]},
     )
-    assert read_graphs(file) == {SENTENCE: CAPTION, "a.jpg": PICTURE}
+    assert read_graphs(file) == {SENTENCE: CAPTION, "a.jpg": IMAGE}
 
 
 spans = st.none() | st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda s: (min(s), max(s)))
@@ -178,7 +178,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     file = tmp_path / "graphs.jsonl"
-    write_graphs(file, {"a.jpg": PICTURE}, kind="image")
+    write_graphs(file, {"a.jpg": IMAGE}, kind="image")
     before = file.read_bytes()
     for wrong in (GraphObject(""), GraphObject("dog", box=(0.0, 0.0, 2.0, 1.0)), GraphObject("dog", span=(0, 99))):
         with pytest.raises(DataError, match=r"graph of 'a dog'"):
@@ -189,7 +189,7 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
 def test_the_schema_names_every_field_and_both_forms() -> None:
     schema = graph_schema()
     parts = schema["$defs"]
-    assert set(parts["GraphRow"]["properties"]) == set(graph_to_json("a.jpg", PICTURE, kind="image"))
+    assert set(parts["GraphRow"]["properties"]) == set(graph_to_json("a.jpg", IMAGE, kind="image"))
     assert set(parts["ObjectRow"]["properties"]) == {"name", "attributes", "box", "span", "count"}
     attribute = parts["ObjectRow"]["properties"]["attributes"]["items"]["anyOf"]
     assert attribute == [{"minLength": 1, "type": "string"}, {"$ref": "#/$defs/AttributeRow"}]

@@ -31,8 +31,8 @@ def test_coco_pictures_may_lie_in_one_folder_of_images(tmp_path: Path) -> None:
     put_coco(tmp_path)
     (tmp_path / "images").mkdir()
     for split in ("train", "val"):
-        for picture in (tmp_path / f"{split}2017").iterdir():
-            picture.rename(tmp_path / "images" / picture.name)
+        for image in (tmp_path / f"{split}2017").iterdir():
+            image.rename(tmp_path / "images" / image.name)
     assert open_coco(tmp_path).image_paths[0] == tmp_path / "images/000000000009.jpg"
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.calibration.pairs import search_signs, unlike_pictures
-from crossgraph.gallery.search.verdicts import (
+from crossgraph.gallery.calibration.pairs import search_signs, unlike_images
+from crossgraph.gallery.search.score_calibration import (
     MISSED,
     Calibration,
     Evidence,
@@ -104,13 +104,13 @@ def test_unlike_pictures_are_the_share_least_like_the_query_by_any_caption_and_n
     sentences = torch.nn.functional.normalize(torch.randn(200, 5, generator=generator), dim=1)
     owners = torch.arange(200) // 2
     queries = [0, 7, 199]
-    unlike = unlike_pictures(sentences, owners, queries, share=0.25)
+    unlike = unlike_images(sentences, owners, queries, share=0.25)
     for column, query in enumerate(queries):
         cosines = (sentences @ sentences[query]).view(100, 2).amax(1)
         cosines[query // 2] = 9
         assert sorted(unlike[:, column].nonzero()[:, 0].tolist()) == sorted(cosines.argsort()[:25].tolist())
     with pytest.raises(GalleryError, match="needs 20 unlike pictures a query"):
-        unlike_pictures(sentences, owners, queries)
+        unlike_images(sentences, owners, queries)
 
 
 def test_the_signs_of_a_search_are_those_of_the_rows_inside_alone() -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_pictures
+from fake_model import FakeModel, draw_images
 from PIL import Image
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes import sync
 from crossgraph.gallery.changes.sync import SyncReport
-from crossgraph.gallery.changes.upsert import NewPicture
+from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.skipped import read_skipped
@@ -19,12 +19,12 @@ from crossgraph.gallery.upkeep.health import verify
 
 
 @pytest.fixture
-def gallery(tmp_path: Path, model: FakeModel, pictures: Path) -> Gallery:
+def gallery(tmp_path: Path, model: FakeModel, images: Path) -> Gallery:
     """A gallery that follows a folder of twelve pictures, all written long ago."""
-    for path in pictures.iterdir():
+    for path in images.iterdir():
         os.utime(path, (1e9, 1e9))
     made = Gallery.create(tmp_path / "gallery", model)
-    assert counts(made.sync([pictures])) == (12, 0, 0, 0, 0)
+    assert counts(made.sync([images])) == (12, 0, 0, 0, 0)
     model.encoded_paths.clear()
     return made
 
@@ -38,14 +38,14 @@ def names(gallery: Gallery) -> list[str]:
 
 
 def test_added_changed_moved_and_deleted_files_are_told_apart(
-    gallery: Gallery, model: FakeModel, pictures: Path, tmp_path: Path
+    gallery: Gallery, model: FakeModel, images: Path, tmp_path: Path
 ) -> None:
-    before, moved_vector = gallery.item(pictures / "003.png"), vector_of(gallery, pictures / "003.png")
-    shutil.copy(draw_pictures(tmp_path / "new", 1, seed=3) / "000.png", pictures / "new.png")
-    shutil.copy(draw_pictures(tmp_path / "other", 1, seed=4) / "000.png", pictures / "002.png")
-    (pictures / "sub").mkdir()
-    (pictures / "003.png").rename(pictures / "sub" / "moved.png")
-    (pictures / "004.png").unlink()
+    before, moved_vector = gallery.item(images / "003.png"), vector_of(gallery, images / "003.png")
+    shutil.copy(draw_images(tmp_path / "new", 1, seed=3) / "000.png", images / "new.png")
+    shutil.copy(draw_images(tmp_path / "other", 1, seed=4) / "000.png", images / "002.png")
+    (images / "sub").mkdir()
+    (images / "003.png").rename(images / "sub" / "moved.png")
+    (images / "004.png").unlink()
     report = gallery.sync()
     assert counts(report) == (1, 1, 1, 1, 9)
     assert [(change.kind, change.path.name) for change in report.changes] == [
@@ -55,7 +55,7 @@ def test_added_changed_moved_and_deleted_files_are_told_apart(
         ("remove", "004.png"),
     ]
     assert sorted(path.name for path in model.encoded_paths) == ["002.png", "new.png"]
-    after = gallery.item(pictures / "sub" / "moved.png")
+    after = gallery.item(images / "sub" / "moved.png")
     assert (after.id, after.digest) == (before.id, before.digest)
     assert torch.equal(vector_of(gallery, after.path), moved_vector)
     assert verify(gallery).problems == ()
@@ -70,24 +70,24 @@ def vector_of(gallery: Gallery, path: Path) -> torch.Tensor:
 
 
 def test_a_synced_gallery_equals_one_made_anew(
-    gallery: Gallery, model: FakeModel, pictures: Path, tmp_path: Path
+    gallery: Gallery, model: FakeModel, images: Path, tmp_path: Path
 ) -> None:
-    (pictures / "005.png").unlink()
-    shutil.copy(pictures / "006.png", pictures / "copy.png")
-    (pictures / "007.txt").write_text("a caption that came later\n", encoding="utf-8")
+    (images / "005.png").unlink()
+    shutil.copy(images / "006.png", images / "copy.png")
+    (images / "007.txt").write_text("a caption that came later\n", encoding="utf-8")
     gallery.sync()
     anew = Gallery.create(tmp_path / "anew", model)
-    anew.index(pictures)
-    for query in ("a caption that came later", pictures / "001.png"):
+    anew.index(images)
+    for query in ("a caption that came later", images / "001.png"):
         assert gallery.search(query, k=12).results == anew.search(query, k=12).results
     for name in ("items", "captions", "parts"):
         assert gallery.store.tables[name].count_rows() == anew.store.tables[name].count_rows()
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(gallery: Gallery, pictures: Path) -> None:
-    (pictures / "001.png").rename(pictures / "x.png")
-    (pictures / "002.png").unlink()
-    (pictures / "bad.png").write_text("no picture")
+def test_a_dry_run_says_the_same_and_writes_nothing(gallery: Gallery, images: Path) -> None:
+    (images / "001.png").rename(images / "x.png")
+    (images / "002.png").unlink()
+    (images / "bad.png").write_text("no picture")
     version = gallery.store.version()
     planned = gallery.sync(dry_run=True)
     assert gallery.store.version() == version
@@ -97,58 +97,58 @@ def test_a_dry_run_says_the_same_and_writes_nothing(gallery: Gallery, pictures: 
 
 
 def test_a_new_picture_where_one_was_moved_away_has_an_id_of_its_own(
-    gallery: Gallery, pictures: Path, tmp_path: Path
+    gallery: Gallery, images: Path, tmp_path: Path
 ) -> None:
-    moved = gallery.item(pictures / "000.png")
-    (pictures / "000.png").rename(pictures / "z.png")
-    shutil.copy(draw_pictures(tmp_path / "new", 1, seed=3) / "000.png", pictures / "000.png")
+    moved = gallery.item(images / "000.png")
+    (images / "000.png").rename(images / "z.png")
+    shutil.copy(draw_images(tmp_path / "new", 1, seed=3) / "000.png", images / "000.png")
     # 000.png still has a row, so what lies there now is a change, and z.png a copy of what was there.
     assert counts(gallery.sync()) == (1, 1, 0, 0, 11)
-    assert gallery.item(pictures / "000.png").id == moved.id
-    (pictures / "000.png").rename(pictures / "y.png")
+    assert gallery.item(images / "000.png").id == moved.id
+    (images / "000.png").rename(images / "y.png")
     gallery.sync()
-    shutil.copy(draw_pictures(tmp_path / "newer", 1, seed=5) / "000.png", pictures / "000.png")
+    shutil.copy(draw_images(tmp_path / "newer", 1, seed=5) / "000.png", images / "000.png")
     gallery.sync()
-    assert gallery.item(pictures / "y.png").id == moved.id
-    assert gallery.item(pictures / "000.png").id != moved.id
+    assert gallery.item(images / "y.png").id == moved.id
+    assert gallery.item(images / "000.png").id != moved.id
     assert len(gallery) == 14
     assert verify(gallery).problems == ()
 
 
 def test_a_copy_takes_features_over_only_while_they_are_those_of_its_content(
-    gallery: Gallery, model: FakeModel, pictures: Path, tmp_path: Path
+    gallery: Gallery, model: FakeModel, images: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(pictures / "000.png", pictures / "zz.png")
-    shutil.copy(draw_pictures(tmp_path / "new", 1, seed=3) / "000.png", pictures / "000.png")
+    shutil.copy(images / "000.png", images / "zz.png")
+    shutil.copy(draw_images(tmp_path / "new", 1, seed=3) / "000.png", images / "000.png")
     gallery.sync(batch=1)  # when zz.png is stored, 000.png has other features already
     anew = Gallery.create(tmp_path / "anew", model)
-    anew.index(pictures)
+    anew.index(images)
     for name in ("000.png", "zz.png"):
-        assert torch.equal(vector_of(gallery, pictures / name), vector_of(anew, pictures / name))
+        assert torch.equal(vector_of(gallery, images / name), vector_of(anew, images / name))
 
 
 def test_size_and_time_are_trusted_unless_the_file_is_young_or_all_are_read_again(
-    gallery: Gallery, model: FakeModel, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    gallery: Gallery, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
     digest = sync.image_bytes_digest
     monkeypatch.setattr(sync, "image_bytes_digest", lambda path: (read.append(path), digest(path))[1])
     gallery.sync()
     assert read == []
-    os.utime(pictures / "001.png")  # now: its content may change again within the same tick
+    os.utime(images / "001.png")  # now: its content may change again within the same tick
     for _ in range(2):
         assert counts(gallery.sync()) == (0, 0, 0, 0, 12)
-    assert read == [pictures / "001.png"] * 2
+    assert read == [images / "001.png"] * 2
     assert len(gallery.sync(rehash=True).changes) == 0
     assert len(read) == 14
     assert model.encoded_paths == []
 
 
-def test_a_folder_that_is_not_there_or_empty_takes_nothing_with_it(gallery: Gallery, pictures: Path) -> None:
-    pictures.rename(pictures.with_name("away"))
+def test_a_folder_that_is_not_there_or_empty_takes_nothing_with_it(gallery: Gallery, images: Path) -> None:
+    images.rename(images.with_name("away"))
     with pytest.raises(GalleryError, match=r"is not there, so nothing was changed.*--forget"):
         gallery.sync()
-    pictures.mkdir()
+    images.mkdir()
     with pytest.raises(GalleryError, match="holds no pictures any more; 12 of the gallery"):
         gallery.sync()
     assert len(gallery) == 12
@@ -157,11 +157,11 @@ def test_a_folder_that_is_not_there_or_empty_takes_nothing_with_it(gallery: Gall
     assert len(gallery) == 0
 
 
-def test_several_folders_are_remembered_and_can_be_forgotten(gallery: Gallery, pictures: Path, tmp_path: Path) -> None:
-    other = draw_pictures(tmp_path / "other", 3, seed=1)
+def test_several_folders_are_remembered_and_can_be_forgotten(gallery: Gallery, images: Path, tmp_path: Path) -> None:
+    other = draw_images(tmp_path / "other", 3, seed=1)
     assert counts(gallery.sync([other])) == (3, 0, 0, 0, 0)
-    assert Manifest.read(gallery.folder).sources == (str(pictures), str(other))
-    (other / "001.png").rename(pictures / "from_other.png")
+    assert Manifest.read(gallery.folder).sources == (str(images), str(other))
+    (other / "001.png").rename(images / "from_other.png")
     assert counts(gallery.sync()) == (0, 0, 1, 0, 14)
     gallery.forget(other)
     shutil.rmtree(other)
@@ -170,70 +170,70 @@ def test_several_folders_are_remembered_and_can_be_forgotten(gallery: Gallery, p
         gallery.forget(other)
 
 
-def test_indexing_a_folder_remembers_it_and_removes_nothing(gallery: Gallery, pictures: Path) -> None:
-    (pictures / "004.png").unlink()
-    assert counts(gallery.index(pictures)) == (0, 0, 0, 0, 11)
+def test_indexing_a_folder_remembers_it_and_removes_nothing(gallery: Gallery, images: Path) -> None:
+    (images / "004.png").unlink()
+    assert counts(gallery.index(images)) == (0, 0, 0, 0, 11)
     assert len(gallery) == 12
     assert counts(gallery.sync()) == (0, 0, 0, 1, 11)
 
 
-def test_a_picture_that_cannot_be_read_now_stays_and_is_listed_until_it_can(gallery: Gallery, pictures: Path) -> None:
-    good = (pictures / "003.png").read_bytes()
-    (pictures / "003.png").write_bytes(good[:50])
+def test_a_picture_that_cannot_be_read_now_stays_and_is_listed_until_it_can(gallery: Gallery, images: Path) -> None:
+    good = (images / "003.png").read_bytes()
+    (images / "003.png").write_bytes(good[:50])
     report = gallery.sync()
     assert counts(report) == (0, 0, 0, 0, 11)
     assert [entry.path.name for entry in read_skipped(gallery.folder)] == ["003.png"]
     assert len(gallery) == 12
-    (pictures / "003.png").write_bytes(good)
+    (images / "003.png").write_bytes(good)
     gallery.sync()
     assert read_skipped(gallery.folder) == ()
 
 
 def test_skipped_files_of_one_folder_stay_listed_when_another_is_synced(
-    gallery: Gallery, pictures: Path, tmp_path: Path
+    gallery: Gallery, images: Path, tmp_path: Path
 ) -> None:
-    (pictures / "bad.png").write_text("no picture")
+    (images / "bad.png").write_text("no picture")
     gallery.sync()
-    other = draw_pictures(tmp_path / "other", 1, seed=1)
+    other = draw_images(tmp_path / "other", 1, seed=1)
     (other / "worse.png").touch()
     gallery.sync([other])
     assert [entry.path.name for entry in read_skipped(gallery.folder)] == ["worse.png", "bad.png"]
 
 
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
-    gallery: Gallery, model: FakeModel, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    gallery: Gallery, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = model.encode_pictures
+    encode = model.encode_image_files
 
     def slow(paths: list[Path]) -> object:
         encoded = encode(paths)
-        Image.new("RGB", (5, 5)).save(pictures / "late.png")
+        Image.new("RGB", (5, 5)).save(images / "late.png")
         return encoded
 
-    shutil.copy(pictures / "000.png", pictures / "late.png")
-    (pictures / "late.png").write_bytes((pictures / "late.png").read_bytes() + b"\0")
-    monkeypatch.setattr(model, "encode_pictures", slow)
+    shutil.copy(images / "000.png", images / "late.png")
+    (images / "late.png").write_bytes((images / "late.png").read_bytes() + b"\0")
+    monkeypatch.setattr(model, "encode_image_files", slow)
     assert [entry.reason for entry in gallery.sync().skipped] == ["it changed while it was read; the next run takes it"]
     monkeypatch.undo()
     assert counts(gallery.sync()) == (1, 0, 0, 0, 12)
 
 
-def test_removed_pictures_stay_out_until_they_are_added_by_hand(gallery: Gallery, pictures: Path) -> None:
-    gallery.annotate({pictures / "002.png": {"stars": 3}, pictures / "003.png": {"stars": 4}})
-    removed = gallery.remove([pictures / "002.png", gallery.item(pictures / "003.png").id])
+def test_removed_pictures_stay_out_until_they_are_added_by_hand(gallery: Gallery, images: Path) -> None:
+    gallery.annotate({images / "002.png": {"stars": 3}, images / "003.png": {"stars": 4}})
+    removed = gallery.remove([images / "002.png", gallery.item(images / "003.png").id])
     assert [item.path.name for item in removed] == ["002.png", "003.png"]
     report = gallery.sync()
     assert (counts(report), len(report.skipped)) == ((0, 0, 0, 0, 10), 2)
     with pytest.raises(GalleryError, match="no picture of the gallery"):
-        gallery.remove([pictures / "004.png", "nonsense"])
+        gallery.remove([images / "004.png", "nonsense"])
     assert len(gallery) == 10
-    gallery.upsert([NewPicture(pictures / "002.png")])
+    gallery.upsert([NewImage(images / "002.png")])
     assert (len(gallery), len(gallery.sync().skipped)) == (11, 1)
     assert gallery.snapshot().notes.column_names == []
 
 
 def test_a_removal_that_was_cut_off_is_ended_by_the_next_sync(
-    gallery: Gallery, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    gallery: Gallery, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end(*_: object) -> None:
         raise KeyboardInterrupt
@@ -241,35 +241,35 @@ def test_a_removal_that_was_cut_off_is_ended_by_the_next_sync(
     with monkeypatch.context() as patch:
         patch.setattr(Store, "remove_items", end)
         with pytest.raises(KeyboardInterrupt):
-            gallery.remove([pictures / "002.png"])
+            gallery.remove([images / "002.png"])
     assert len(gallery) == 12
     assert gallery.sync().removed == 1
     assert len(gallery) == 11
 
 
-def test_notes_follow_a_moved_picture_and_outlive_one_that_went_and_came_back(gallery: Gallery, pictures: Path) -> None:
-    gallery.annotate({pictures / "002.png": {"stars": 3}})
-    (pictures / "002.png").rename(pictures / "moved.png")
+def test_notes_follow_a_moved_picture_and_outlive_one_that_went_and_came_back(gallery: Gallery, images: Path) -> None:
+    gallery.annotate({images / "002.png": {"stars": 3}})
+    (images / "002.png").rename(images / "moved.png")
     gallery.sync()
     assert [one.path.name for one in gallery.search("red", where="stars = 3").results] == ["moved.png"]
-    (pictures / "003.png").rename(pictures.parent / "away.png")
-    gallery.annotate({pictures / "004.png": {"stars": None}, pictures / "005.png": {"stars": 5}})
-    (pictures / "005.png").rename(pictures.parent / "also_away.png")
+    (images / "003.png").rename(images.parent / "away.png")
+    gallery.annotate({images / "004.png": {"stars": None}, images / "005.png": {"stars": 5}})
+    (images / "005.png").rename(images.parent / "also_away.png")
     gallery.sync()
     assert gallery.search("red", where="stars = 5").results == ()
-    (pictures.parent / "also_away.png").rename(pictures / "005.png")
+    (images.parent / "also_away.png").rename(images / "005.png")
     gallery.sync()
     assert [one.path.name for one in gallery.search("red", where="stars = 5").results] == ["005.png"]
 
 
 @pytest.mark.parametrize("step", ["write_parts", "write_items", "remove_items", "drop_orphans"])
 def test_a_sync_that_was_cut_off_goes_on(
-    step: str, gallery: Gallery, model: FakeModel, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, gallery: Gallery, model: FakeModel, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("000.png", "001.png"):
-        (pictures / name).unlink()
-    for path in draw_pictures(tmp_path / "new", 4, seed=3).iterdir():
-        shutil.copy(path, pictures / f"new_{path.name}")
+        (images / name).unlink()
+    for path in draw_images(tmp_path / "new", 4, seed=3).iterdir():
+        shutil.copy(path, images / f"new_{path.name}")
     method, calls = getattr(Store, step), []
 
     def end_at_second(self: Store, *words: object) -> None:
@@ -287,5 +287,5 @@ def test_a_sync_that_was_cut_off_goes_on(
     assert (found.stage, len(found.results)) == ("rerank", len(reopened))
     assert [one for one in verify(reopened).problems if "file" not in one.message] == []
     reopened.sync()
-    assert names(reopened) == sorted(path.name for path in pictures.iterdir())
+    assert names(reopened) == sorted(path.name for path in images.iterdir())
     assert verify(reopened).problems == ()

@@ -23,8 +23,8 @@ class Explaining(FakeHashing):
 def test_bits_and_nearest_labels_of_a_hand_worked_pair() -> None:
     rows = torch.tensor([[1, 1, 0, 0, 1, 1, 0, 0], [1, 0, 0, 0, 1, 1, 1, 0]]).bool()
     labels = packed(torch.stack([~rows[0], rows[0], rows[1] ^ torch.tensor([1] + 7 * [0]).bool()]))
-    picture, sentence = packed(rows)
-    found = code_match(picture, sentence, 8, names=("far", "near", "between"), labels=labels)
+    image, sentence = packed(rows)
+    found = code_match(image, sentence, 8, names=("far", "near", "between"), labels=labels)
     assert (found.agreeing, found.differing) == ((0, 2, 3, 4, 5, 7), (1, 6))
     assert found.score == 0.5
     assert found.labels == (
@@ -39,7 +39,7 @@ def test_a_model_with_codes_says_which_bits_agree(captioned: Path) -> None:
     code = explain_pair(model, "a red thing", path).code
     assert code is not None
     cosine = float(
-        model.encode_pictures([path]).encoded.embedding @ model.encode_sentences(["a red thing"]).embedding.T
+        model.encode_image_files([path]).encoded.embedding @ model.encode_raw_texts(["a red thing"]).embedding.T
     )
     assert abs(code.score - cosine) < 1e-6
     assert sorted((*code.agreeing, *code.differing)) == list(range(24))

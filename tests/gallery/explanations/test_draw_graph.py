@@ -10,7 +10,7 @@ from PIL import Image
 
 from crossgraph.gallery.explanations import draw_graph as module
 from crossgraph.gallery.explanations.arrows import Rectangle, common_area, path_between
-from crossgraph.gallery.explanations.draw_graph import COLOURS, PICTURE, draw_graph
+from crossgraph.gallery.explanations.draw_graph import COLOURS, IMAGE, draw_graph
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 
 LEFT, RIGHT = (0.1, 0.4, 0.3, 0.6), (0.7, 0.4, 0.9, 0.6)
@@ -37,31 +37,31 @@ def ring_of(count: int) -> SceneGraph:
 
 def test_a_box_is_framed_and_an_arrow_leads_from_centre_to_centre() -> None:
     drawing = draw_graph(TWO, Image.new("RGB", (200, 200), "white"))
-    assert drawing.size == (PICTURE, PICTURE)
+    assert drawing.size == (IMAGE, IMAGE)
     first = pixels_of(drawing, COLOURS[0])
-    assert first[PICTURE // 2, round(0.1 * PICTURE) + 1], "the left edge of the dog's box"
-    assert first[PICTURE // 2, round(0.4 * PICTURE)], "the arrow, in its subject's colour"
-    assert not first[PICTURE // 4].any(), "nothing is drawn elsewhere"
+    assert first[IMAGE // 2, round(0.1 * IMAGE) + 1], "the left edge of the dog's box"
+    assert first[IMAGE // 2, round(0.4 * IMAGE)], "the arrow, in its subject's colour"
+    assert not first[IMAGE // 4].any(), "nothing is drawn elsewhere"
 
 
 def test_the_inverse_of_a_relation_is_not_drawn_again() -> None:
     both = SceneGraph(TWO.objects, (*TWO.relations, Relation(1, "right of", 0)))
-    picture = Image.new("RGB", (100, 100), "white")
-    assert draw_graph(both, picture).tobytes() == draw_graph(TWO, picture).tobytes()
+    image = Image.new("RGB", (100, 100), "white")
+    assert draw_graph(both, image).tobytes() == draw_graph(TWO, image).tobytes()
     also_seen = SceneGraph(TWO.objects, (*TWO.relations, Relation(1, "look at", 0)))
-    assert draw_graph(also_seen, picture).tobytes() != draw_graph(TWO, picture).tobytes()
+    assert draw_graph(also_seen, image).tobytes() != draw_graph(TWO, image).tobytes()
 
 
 def test_the_picture_itself_is_not_changed() -> None:
-    picture = Image.new("RGB", (50, 30), "white")
-    draw_graph(TWO, picture)
-    assert picture.getcolors() == [(1500, (255, 255, 255))]
+    image = Image.new("RGB", (50, 30), "white")
+    draw_graph(TWO, image)
+    assert image.getcolors() == [(1500, (255, 255, 255))]
 
 
 def test_too_many_relations_are_cut_with_a_note_below() -> None:
     many = SceneGraph(TWO.objects, tuple(Relation(0, f"relation {i}", 1) for i in range(9)))
-    picture = Image.new("RGB", (90, 60), "white")
-    assert draw_graph(many, picture, most_relations=4).height > draw_graph(many, picture).height
+    image = Image.new("RGB", (90, 60), "white")
+    assert draw_graph(many, image, most_relations=4).height > draw_graph(many, image).height
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8])
@@ -92,8 +92,8 @@ def test_an_arrow_starts_and_ends_just_outside_its_nodes() -> None:
 def test_odd_boxes_pictures_and_relations_are_drawn(box: Rectangle) -> None:
     thing = GraphObject("a very long name that goes on and on and on", box=box)
     graph = SceneGraph((thing, thing, GraphObject("idea")), (Relation(0, "on", 1), Relation(0, "see", 0)))
-    for picture in (Image.new("L", (1, 400)), Image.new("RGBA", (400, 1)), None):
-        draw_graph(graph, picture, title="a title " * 40)
+    for image in (Image.new("L", (1, 400)), Image.new("RGBA", (400, 1)), None):
+        draw_graph(graph, image, title="a title " * 40)
 
 
 def test_nothing_at_all_can_be_drawn() -> None:

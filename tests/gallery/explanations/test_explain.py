@@ -99,9 +99,9 @@ def test_the_json_form_has_every_match(alignment: Alignment) -> None:
 
 
 def test_matches_are_drawn_above_what_is_drawn_without_them(alignment: Alignment) -> None:
-    picture = Image.new("RGB", (200, 200), "white")
-    plain = np.asarray(draw_alignment(picture, alignment))
-    drawn = np.asarray(draw_alignment(picture, with_matches(alignment, BALL, RED, ABOVE, LOST)))
+    image = Image.new("RGB", (200, 200), "white")
+    plain = np.asarray(draw_alignment(image, alignment))
+    drawn = np.asarray(draw_alignment(image, with_matches(alignment, BALL, RED, ABOVE, LOST)))
     assert np.array_equal(drawn[-len(plain) :, : plain.shape[1]], plain)
     assert drawn.shape[0] > plain.shape[0] + 600
 
@@ -145,8 +145,8 @@ def test_any_number_of_matches_can_be_drawn_over_any_shape_of_picture(size: tupl
 
 
 @pytest.mark.parametrize("method", ["racg", "sgfns"])
-def test_explanations_of_the_graph_methods_have_every_node_and_can_be_drawn(method: str, pictures: Path) -> None:
-    path = pictures / "003.png"
+def test_explanations_of_the_graph_methods_have_every_node_and_can_be_drawn(method: str, images: Path) -> None:
+    path = images / "003.png"
     found = GraphModel(method).explain("ball above tree", path)
     assert [(match.kind, match.text) for match in found.matches] == [
         ("object", "ball"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_pictures
+from fake_model import FakeModel, draw_images
 
 from crossgraph.errors import GalleryError, ImageError, ScoreError
 from crossgraph.gallery.gallery import Gallery
@@ -15,10 +15,10 @@ SENTENCE = "a red thing beside a blue one"
 
 
 @pytest.fixture
-def gallery(tmp_path: Path, model: FakeModel, pictures: Path) -> Gallery:
+def gallery(tmp_path: Path, model: FakeModel, images: Path) -> Gallery:
     """Twelve pictures without captions."""
     made = Gallery.create(tmp_path / "gallery", model)
-    made.index(pictures)
+    made.index(images)
     return made
 
 
@@ -35,11 +35,11 @@ def names(results: SearchResults) -> list[str]:
 
 
 def test_a_shortlist_as_long_as_the_gallery_gives_the_exhaustive_ranking(tmp_path: Path, model: FakeModel) -> None:
-    folder = draw_pictures(tmp_path / "many", 300)
+    folder = draw_images(tmp_path / "many", 300)
     gallery = Gallery.create(tmp_path / "gallery", model)
     gallery.index(folder)
     paths = sorted(folder.glob("*.png"))
-    scores = model.method.score(model.encode_pictures(paths).encoded, model.encode_sentences([SENTENCE]))[:, 0]
+    scores = model.method.score(model.encode_image_files(paths).encoded, model.encode_raw_texts([SENTENCE]))[:, 0]
     best = scores.argsort(descending=True, stable=True)
     assert scores.unique().numel() == 300
     found = gallery.search(SENTENCE, k=300, shortlist=300)
@@ -77,26 +77,26 @@ def test_more_answers_than_pictures_gives_them_all(gallery: Gallery) -> None:
     assert len(gallery.search(SENTENCE, k=50).results) == 12
 
 
-def test_the_stage_says_whether_and_why_not_re_ranked(gallery: Gallery, tmp_path: Path, pictures: Path) -> None:
+def test_the_stage_says_whether_and_why_not_re_ranked(gallery: Gallery, tmp_path: Path, images: Path) -> None:
     assert (gallery.search(SENTENCE).stage, gallery.search(SENTENCE).why) == ("rerank", "")
     off = gallery.search(SENTENCE, rerank=False)
     assert (off.stage, off.why) == ("shortlist", "re-ranking was turned off")
     plain = Gallery.create(tmp_path / "plain", FakeModel("dense", fine=False))
-    plain.index(pictures)
+    plain.index(images)
     found = plain.search(SENTENCE, k=12)
     assert (found.stage, found.why) == ("shortlist", "fake_dual_encoder scores by embedding")
     assert names(found) == names(gallery.search(SENTENCE, k=12, rerank=False))
 
 
-def test_a_picture_of_the_gallery_finds_itself_first_by_embedding(gallery: Gallery, pictures: Path) -> None:
-    found = gallery.search(pictures / "005.png", k=3)
+def test_a_picture_of_the_gallery_finds_itself_first_by_embedding(gallery: Gallery, images: Path) -> None:
+    found = gallery.search(images / "005.png", k=3)
     assert found.results[0].path.name == "005.png"
     assert found.results[0].score == pytest.approx(1)
     assert (found.stage, found.why) == ("shortlist", "picture with picture is compared by embedding only")
 
 
-def test_an_item_finds_what_its_file_finds_but_not_itself(gallery: Gallery, pictures: Path) -> None:
-    path = pictures / "005.png"
+def test_an_item_finds_what_its_file_finds_but_not_itself(gallery: Gallery, images: Path) -> None:
+    path = images / "005.png"
     by_file = names(gallery.search(ImageQuery(path), k=12))
     assert names(gallery.search(ItemQuery(path), k=12)) == by_file[1:]
     assert names(gallery.search(ItemQuery(gallery.item(path).id), k=11)) == by_file[1:]
@@ -107,7 +107,7 @@ def test_a_picture_finds_captions_in_the_order_of_the_exhaustive_score(
 ) -> None:
     path = captioned / "002.png"
     texts = sorted({line for file in captioned.glob("*.txt") for line in file.read_text().splitlines()})
-    scores = model.method.score(model.encode_pictures([path]).encoded, model.encode_sentences(texts))[0]
+    scores = model.method.score(model.encode_image_files([path]).encoded, model.encode_raw_texts(texts))[0]
     best = [texts[column] for column in scores.argsort(descending=True, stable=True)]
     for query in (ImageQuery(path), ItemQuery(path)):
         found = with_captions.search(query, k=9, target="captions")
@@ -133,21 +133,21 @@ def test_results_become_json_with_timings_per_stage(gallery: Gallery) -> None:
     assert found["results"][0]["score"] >= found["results"][1]["score"]
 
 
-def test_one_search_leaves_nothing_behind_for_the_next(gallery: Gallery, pictures: Path) -> None:
+def test_one_search_leaves_nothing_behind_for_the_next(gallery: Gallery, images: Path) -> None:
     before = names(gallery.search(SENTENCE, k=12))
-    gallery.search(ItemQuery(pictures / "001.png"), k=1, shortlist=1)
+    gallery.search(ItemQuery(images / "001.png"), k=1, shortlist=1)
     assert names(gallery.search(SENTENCE, k=12)) == before
 
 
 def test_a_picture_goes_by_the_end_of_its_path_where_only_one_ends_so(
-    gallery: Gallery, pictures: Path, tmp_path: Path
+    gallery: Gallery, images: Path, tmp_path: Path
 ) -> None:
-    assert gallery.item("001.png").path == pictures / "001.png"
-    assert gallery.item(f"{pictures.name}/001.png").path == pictures / "001.png"
+    assert gallery.item("001.png").path == images / "001.png"
+    assert gallery.item(f"{images.name}/001.png").path == images / "001.png"
     with pytest.raises(GalleryError, match=r"no picture of the gallery has the id or path '01\.png'"):
         gallery.item("01.png")
     (tmp_path / "more").mkdir()
-    shutil.copy(pictures / "001.png", tmp_path / "more")
+    shutil.copy(images / "001.png", tmp_path / "more")
     gallery.index(tmp_path / "more")
     with pytest.raises(GalleryError, match=r"'001\.png' fits several pictures: .*Give the path or the id"):
         gallery.item("001.png")

@@ -40,10 +40,10 @@ def snapshot(tmp_path: Path, dense: FakeModel) -> Snapshot:
 def test_the_very_words_of_a_caption_tag_or_file_name_are_found(
     snapshot: Snapshot, sentence: str, expected: dict[int, str]
 ) -> None:
-    assert ExactHits(snapshot).pictures(sentence) == expected
+    assert ExactHits(snapshot).images(sentence) == expected
 
 
 def test_galleries_without_tags_have_captions_and_names(snapshot: Snapshot) -> None:
     plain = ExactHits(replace(snapshot, items=snapshot.items.drop_columns("labels")))
-    assert plain.pictures("airport") == {}
-    assert plain.pictures("b c") == {1: "file name", 2: "caption"}
+    assert plain.images("airport") == {}
+    assert plain.images("b c") == {1: "file name", 2: "caption"}

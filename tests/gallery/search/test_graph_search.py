@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import draw_pictures
+from fake_model import draw_images
 from graph_model import GraphModel
 
 from crossgraph.gallery.gallery import Gallery
@@ -16,7 +16,7 @@ SENTENCES = ("ball", "ball above tree", "tree above ball", "dog chases cat besid
 @pytest.fixture
 def captioned(tmp_path: Path) -> Path:
     """Twenty pictures, of which the first six have a caption, with no relation or with some."""
-    folder = draw_pictures(tmp_path / "captioned", 20)
+    folder = draw_images(tmp_path / "captioned", 20)
     for index, sentence in enumerate(SENTENCES):
         (folder / f"{index:03}.txt").write_text(f"{sentence}\n", encoding="utf-8")
     return folder
@@ -40,7 +40,7 @@ def test_pictures_found_by_graph_are_those_of_exhaustive_scoring(
 ) -> None:
     paths = sorted(captioned.glob("*.png"))
     with torch.inference_mode():
-        scores = model.method.score(model.encode_pictures(paths).encoded, model.encode_sentences([sentence]))[:, 0]
+        scores = model.method.score(model.encode_image_files(paths).encoded, model.encode_raw_texts([sentence]))[:, 0]
     found = gallery.search(sentence, k=20, shortlist=20, exact=False)
     assert found.stage == "rerank"
     best = scores.argsort(descending=True, stable=True)
@@ -53,7 +53,7 @@ def test_captions_found_by_graph_are_those_of_exhaustive_scoring(
 ) -> None:
     path = captioned / "011.png"
     with torch.inference_mode():
-        scores = model.method.score(model.encode_pictures([path]).encoded, model.encode_sentences(SENTENCES))[0]
+        scores = model.method.score(model.encode_image_files([path]).encoded, model.encode_raw_texts(SENTENCES))[0]
     best = scores.argsort(descending=True, stable=True)
     for query in (ImageQuery(path), ItemQuery(path)):
         found = gallery.search(query, k=6, target="captions")
@@ -65,7 +65,7 @@ def test_captions_found_by_graph_are_those_of_exhaustive_scoring(
 def test_what_is_stored_of_a_graph_is_what_was_encoded(gallery: Gallery, model: GraphModel, captioned: Path) -> None:
     path = captioned / "004.png"
     stored = gallery._store.fetch([gallery.item(path).digest])
-    encoded = model.encode_pictures([path]).encoded.without_padding()
+    encoded = model.encode_image_files([path]).encoded.without_padding()
     assert stored.nodes is not None
     assert encoded.nodes is not None
     for name in ("kinds", "ends", "mask"):

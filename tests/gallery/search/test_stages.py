@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import WIDTH, FakeHashing, FakeModel, draw_pictures
+from fake_model import WIDTH, FakeHashing, FakeModel, draw_images
 
 from crossgraph.errors import ConfigError, GalleryError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, SumQuery, Term, TextQuery
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.codes import RandomCodes, hamming
-from crossgraph.gallery.stages.model import encode_pictures, encode_sentences
+from crossgraph.gallery.stages.model import encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.stages.modes import choose_mode
 
 SENTENCE = "a red thing beside a blue one"
@@ -22,7 +22,7 @@ COUNT = 60
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty pictures, the first with captions."""
-    made = draw_pictures(tmp_path_factory.mktemp("pictures") / "many", COUNT)
+    made = draw_images(tmp_path_factory.mktemp("pictures") / "many", COUNT)
     (made / "000.txt").write_text("A red, RED house!\nanother\n", encoding="utf-8")
     (made / "001.txt").write_text("something else\n", encoding="utf-8")
     return made
@@ -56,7 +56,7 @@ def test_every_stage_handing_on_everything_gives_the_exhaustive_fine_ranking(
     gallery: Gallery, coded: FakeModel, folder: Path
 ) -> None:
     paths = sorted(folder.glob("*.png"))
-    scores = coded.method.score(coded.encode_pictures(paths).encoded, coded.encode_sentences([SENTENCE]))[:, 0]
+    scores = coded.method.score(coded.encode_image_files(paths).encoded, coded.encode_raw_texts([SENTENCE]))[:, 0]
     best = [paths[row].name for row in scores.argsort(descending=True, stable=True)]
     found = gallery.search(SENTENCE, k=COUNT, mode="balanced", candidates=COUNT, shortlist=COUNT)
     assert names(found) == best
@@ -66,7 +66,7 @@ def test_every_stage_handing_on_everything_gives_the_exhaustive_fine_ranking(
 def test_the_fast_mode_is_the_order_of_the_codes_with_ties_in_the_order_of_the_rows(
     gallery: Gallery, coded: FakeModel
 ) -> None:
-    codes, query = gallery._mirror.snapshot.codes, encode_sentences(coded, [SENTENCE]).codes
+    codes, query = gallery._mirror.snapshot.codes, encode_texts_for_stages(coded, [SENTENCE]).codes
     assert codes is not None
     assert query is not None
     distances = hamming(codes, query[0])
@@ -92,7 +92,7 @@ def test_each_stage_orders_only_what_the_one_before_handed_on(gallery: Gallery, 
 
 def test_codes_stored_are_those_of_the_pictures(gallery: Gallery, coded: FakeModel) -> None:
     snapshot = gallery._mirror.snapshot
-    encoded, _, _ = encode_pictures(coded, [snapshot.item(row).path for row in range(COUNT)])
+    encoded, _, _ = encode_images_for_stages(coded, [snapshot.item(row).path for row in range(COUNT)])
     assert snapshot.codes is not None
     assert encoded.codes is not None
     assert torch.equal(snapshot.codes, encoded.codes)
@@ -173,8 +173,8 @@ def test_a_sum_of_sentences_is_re_ranked_by_the_sum_of_their_scores(
     terms = (Term(2.0, TextQuery("red thing")), Term(-1.0, TextQuery("blue")))
     found = gallery.search(SumQuery(terms), k=COUNT, candidates=COUNT, shortlist=COUNT)
     paths = sorted(folder.glob("*.png"))
-    texts = coded.encode_sentences(["red thing", "blue"])
-    scores = coded.method.score(coded.encode_pictures(paths).encoded, texts) @ torch.tensor([2 / 3, -1 / 3])
+    texts = coded.encode_raw_texts(["red thing", "blue"])
+    scores = coded.method.score(coded.encode_image_files(paths).encoded, texts) @ torch.tensor([2 / 3, -1 / 3])
     assert names(found) == [paths[row].name for row in scores.argsort(descending=True, stable=True)]
     assert (found.kind, found.query, found.stage) == ("sum", '"2:red thing" - blue', "rerank")
 

@@ -18,13 +18,13 @@ def photo(seed: int) -> Image.Image:
     return Image.fromarray(cells).resize((320, 240), Image.Resampling.BICUBIC)
 
 
-def hashes(*pictures: Image.Image) -> np.ndarray:
-    return np.stack([np.frombuffer(look_of(picture), np.uint8) for picture in pictures])
+def hashes(*images: Image.Image) -> np.ndarray:
+    return np.stack([np.frombuffer(look_of(image), np.uint8) for image in images])
 
 
-def compressed(picture: Image.Image) -> Image.Image:
+def compressed(image: Image.Image) -> Image.Image:
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=60)
+    image.save(file, "JPEG", quality=60)
     return Image.open(file)
 
 

@@ -19,17 +19,17 @@ SCRIPT = Path(__file__).parents[3] / "bench" / "faults" / "hostile_files.py"
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes, sockets and links are made")
 def test_every_hostile_file_is_either_in_the_gallery_or_listed_with_its_reason(
-    tmp_path: Path, model: FakeModel, pictures: Path
+    tmp_path: Path, model: FakeModel, images: Path
 ) -> None:
     spec = importlib.util.spec_from_file_location("hostile_files", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    readable, unreadable = script.draw_hostile(pictures / "hostile")
+    readable, unreadable = script.draw_hostile(images / "hostile")
     assert len(readable) + len(unreadable) == 60
     gallery = Gallery.create(tmp_path / "gallery", model)
-    report = gallery.sync([pictures], batch=7)
+    report = gallery.sync([images], batch=7)
     assert report.added == 12 + len(readable)
     assert {Path(path).name for path in gallery.snapshot().items["path"].to_pylist()} >= set(readable)
     listed = {entry.path.name: entry.reason for entry in read_skipped(gallery.folder)}
@@ -60,7 +60,7 @@ def test_an_error_of_the_model_is_not_taken_for_one_of_the_disk(tmp_path: Path) 
 
 
 def test_a_disk_that_fills_up_keeps_what_was_stored_and_the_next_sync_goes_on(
-    tmp_path: Path, model: FakeModel, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)
     execute, left = LanceMergeInsertBuilder.execute, [5]
@@ -74,34 +74,34 @@ def test_a_disk_that_fills_up_keeps_what_was_stored_and_the_next_sync_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(LanceMergeInsertBuilder, "execute", until_full)
         with pytest.raises(GalleryError, match=r"the disk is full.*same command again.*stored before is safe"):
-            Gallery.open(gallery.folder, model).sync([pictures], batch=4)
+            Gallery.open(gallery.folder, model).sync([images], batch=4)
     assert len(gallery) == 8
     assert len(gallery.search("red", k=12, shortlist=12).results) == 8
-    report = gallery.sync([pictures])
+    report = gallery.sync([images])
     assert (report.added, report.unchanged) == (4, 8)
     assert verify(gallery).problems == ()
 
 
-def test_two_writers_at_once_are_one_writer_and_one_error(tmp_path: Path, model: FakeModel, pictures: Path) -> None:
+def test_two_writers_at_once_are_one_writer_and_one_error(tmp_path: Path, model: FakeModel, images: Path) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)
     rival = Gallery.open(gallery.folder, model)
     with gallery.changing():
         for change in (
-            lambda: rival.sync([pictures]),
-            lambda: rival.index(pictures),
+            lambda: rival.sync([images]),
+            lambda: rival.index(images),
             lambda: rival.remove(["x"]),
             lambda: rival.annotate({"x": {"y": 1}}),
         ):
             with pytest.raises(GalleryError, match="another process is indexing"):
                 change()
-    assert rival.sync([pictures]).added == 12
+    assert rival.sync([images]).added == 12
     assert len(gallery) == 12
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_gallery_is_searched_and_refuses_changes(tmp_path: Path, model: FakeModel, pictures: Path) -> None:
+def test_a_read_only_gallery_is_searched_and_refuses_changes(tmp_path: Path, model: FakeModel, images: Path) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)
-    gallery.sync([pictures])
+    gallery.sync([images])
     folders = [gallery.folder, *(path for path in gallery.folder.rglob("*") if path.is_dir())]
     (gallery.folder / ".lock").unlink(missing_ok=True)
     for folder in folders:

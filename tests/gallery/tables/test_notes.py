@@ -89,10 +89,10 @@ def test_files_that_cannot_be_understood_are_refused_with_the_line(
         read_annotations(tmp_path / name)
 
 
-def test_annotating_is_all_or_nothing(tmp_path: Path, model: object, pictures: Path) -> None:
+def test_annotating_is_all_or_nothing(tmp_path: Path, model: object, images: Path) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)  # type: ignore[arg-type]
-    gallery.index(pictures)
-    first = pictures / "000.png"
+    gallery.index(images)
+    first = images / "000.png"
     with pytest.raises(GalleryError, match="no picture of the gallery"):
         gallery.annotate({first: {"year": 1}, "nothing": {"year": 2}})
     with pytest.raises(GalleryError, match="'width' is built in"):

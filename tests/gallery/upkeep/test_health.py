@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeHashing, FakeModel, draw_pictures
+from fake_model import FakeHashing, FakeModel, draw_images
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -225,7 +225,7 @@ def test_a_search_that_a_writer_outran_is_done_again(
     def replaced_meanwhile(self: Store, keys: list[str]) -> object:
         if not calls:
             calls.append(keys)
-            new = draw_pictures(captioned.parent / "new", 1, seed=9) / "000.png"
+            new = draw_images(captioned.parent / "new", 1, seed=9) / "000.png"
             shutil.copy(new, captioned / "000.png")
             monkeypatch.setattr(Store, "fetch", fetch)
             Gallery.open(gallery.folder, model).sync()

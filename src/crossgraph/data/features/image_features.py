@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
-    "plain": lambda picture: picture,
+    "plain": lambda image: image,
     "mirror": ImageOps.mirror,
 }
 """How a picture can be shown to the encoder; "mirror" swaps left and right, as augmentation."""
@@ -93,7 +93,7 @@ def extract_image_features(
             ]
         known = {key: path for path, key in zip(paths, digests, strict=True) if isinstance(key, str)}
         missing = {key: path for key, path in known.items() if key not in store}
-        reasons = _encode_pictures(
+        reasons = _encode_images(
             missing, encoder, store, regions=regions, view=view, batch=batch, pool=pool, progress=progress
         )
     rows: list[tuple[int, str]] = []
@@ -131,7 +131,7 @@ def _digest_files(paths: Sequence[Path], *, pool: Executor, progress: Progress) 
     return digests
 
 
-def _encode_pictures(
+def _encode_images(
     missing: Mapping[str, Path],
     encoder: ImageEncoder,
     store: RecordStore,
@@ -158,9 +158,9 @@ def _encode_pictures(
     try:
         with progress.task("encoding pictures", len(missing)) as task:
             while group := list(islice(loaded, batch)):
-                pictures = {key: found for key, found in group if not isinstance(found, ImageError)}
+                images = {key: found for key, found in group if not isinstance(found, ImageError)}
                 reasons.update({key: found.reason for key, found in group if isinstance(found, ImageError)})
-                for key, features in _encoded(pictures, encoder, regions, view=view):
+                for key, features in _encoded(images, encoder, regions, view=view):
                     whole = features.whole[None]
                     store.write(key, {"parts": features.parts, "boxes": features.boxes, "whole": whole})
                 task.advance(len(group))
@@ -179,14 +179,14 @@ def _with_regions(key: str | Skipped, boxes: Boxes | None, regions: dict[str, Bo
 
 
 def _encoded(
-    pictures: Mapping[str, Image.Image], encoder: ImageEncoder, regions: Mapping[str, Boxes], *, view: str
+    images: Mapping[str, Image.Image], encoder: ImageEncoder, regions: Mapping[str, Boxes], *, view: str
 ) -> list[tuple[str, ImageFeatures]]:
     """The features of pictures by key: by their regions where these are known, by the encoder's grid elsewhere."""
-    by_grid = [key for key in pictures if key not in regions]
-    by_region = [key for key in pictures if key in regions]
+    by_grid = [key for key in images if key not in regions]
+    by_region = [key for key in images if key in regions]
     boxes = [mirrored_boxes(regions[key]) if view == "mirror" else regions[key] for key in by_region]
-    found = encoder.encode([pictures[key] for key in by_grid])
-    found += encoder.encode_regions([pictures[key] for key in by_region], boxes) if by_region else []
+    found = encoder.encode([images[key] for key in by_grid])
+    found += encoder.encode_regions([images[key] for key in by_region], boxes) if by_region else []
     return list(zip((*by_grid, *by_region), found, strict=True))
 
 

@@ -33,8 +33,8 @@ class SuppliedRegions:
     def __len__(self) -> int:
         return len(self._boxes)
 
-    def __call__(self, picture: Path) -> Boxes | None:
-        parts = picture.parts
+    def __call__(self, image: Path) -> Boxes | None:
+        parts = image.parts
         ends = ("/".join(parts[start:]).replace("//", "/") for start in range(len(parts)))
         return next((self._boxes[end] for end in ends if end in self._boxes), None)
 

@@ -16,13 +16,13 @@ from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
 from crossgraph.data.features.padding import pad
 from crossgraph.data.graphs.caption_graphs import parse_captions
 from crossgraph.data.graphs.graph_batches import batch_graphs
-from crossgraph.data.text import normalise
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.errors import ConfigError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.progress import Progress, Silent
 from crossgraph.types import TextBatch
+from crossgraph.words import normalise
 
 TEXT_BATCH = 64
 

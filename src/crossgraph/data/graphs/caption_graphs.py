@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
-from crossgraph.data.text import WORD, normalise
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph, Span
 from crossgraph.progress import Progress, Silent
+from crossgraph.words import WORD, normalise
 
 __all__ = ["parse_captions", "words_of_span"]
 

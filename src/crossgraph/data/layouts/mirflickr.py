@@ -22,7 +22,7 @@ from crossgraph.data.guides import missing_from
 from crossgraph.data.shares import Shares, share_splits
 
 ANNOTATION_FOLDERS = ("annotations", "annotations_v080", "mirflickr25k_annotations_v080")
-_PICTURE = re.compile(r"im(\d+)\.jpg")
+_IMAGE = re.compile(r"im(\d+)\.jpg")
 _TAG_FILE = re.compile(r"tags(\d+)\.txt")
 
 
@@ -37,7 +37,7 @@ class MirflickrOptions(Shares):
 def is_mirflickr(folder: Path) -> bool:
     """Whether `folder` looks like MIRFlickr, complete or not."""
     return _tag_folder(folder, raw=False) is not None or (
-        _annotation_folder(folder) is not None and any(_pictures(folder).glob("im*.jpg"))
+        _annotation_folder(folder) is not None and any(_images(folder).glob("im*.jpg"))
     )
 
 
@@ -52,7 +52,7 @@ def open_mirflickr(folder: Path, *, name: str | None = None, options: MirflickrO
         raise missing_from(folder, "mirflickr", f"meta/{'tags_raw' if options.raw_tags else 'tags'} with tags1.txt")
     labels, label_names = _labels(annotations, options.labels)
     tags = _tags(tag_folder)
-    shown = {int(found[1]) for path in _pictures(folder).iterdir() if (found := _PICTURE.fullmatch(path.name))}
+    shown = {int(found[1]) for path in _images(folder).iterdir() if (found := _IMAGE.fullmatch(path.name))}
     counts = Counter(tag for own in tags.values() for tag in set(own))
     captions = {
         number: " ".join(tag for tag in own if counts[tag] >= options.least_tag) for number, own in tags.items()
@@ -62,7 +62,7 @@ def open_mirflickr(folder: Path, *, name: str | None = None, options: MirflickrO
         numbers = [number for number in numbers if captions.get(number)]
     images = [f"im{number}.jpg" for number in numbers]
     splits = share_splits(images, val=options.val_share, test=options.test_share, seed=options.seed)
-    builder = CorpusBuilder(folder, [_pictures(folder)])
+    builder = CorpusBuilder(folder, [_images(folder)])
     for number, image, split in zip(numbers, images, splits, strict=True):
         builder.add(image, [captions.get(number, "")], where=image, split=split, labels=labels.get(number, ()))
     return builder.build(name or "mirflickr", label_names=label_names)
@@ -105,7 +105,7 @@ def _tag_folder(folder: Path, *, raw: bool) -> Path | None:
     return _first_folder([folder / below / "meta" / name for below in ("", "mirflickr")])
 
 
-def _pictures(folder: Path) -> Path:
+def _images(folder: Path) -> Path:
     """Where the pictures lie: the folder that the archive makes, if it is there, or `images`."""
     places = [folder / "mirflickr", folder / "images"]
     return next((place for place in places if place.is_dir()), folder)

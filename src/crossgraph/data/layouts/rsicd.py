@@ -25,8 +25,8 @@ def open_rsicd(place: Path, *, name: str | None = None) -> Corpus:
     file = place / CAPTIONS if place.is_dir() else place
     if not file.is_file():
         raise missing_from(place, "rsicd", CAPTIONS)
-    pictures = file.parent / "RSICD_images"
-    corpus = open_karpathy(file, images=pictures if pictures.is_dir() else None, name=name)
+    images = file.parent / "RSICD_images"
+    corpus = open_karpathy(file, images=images if images.is_dir() else None, name=name)
     lists = sorted((file.parent / CLASSES).rglob("*.txt"))
     if not lists:
         return corpus

@@ -14,10 +14,10 @@ from crossgraph.gallery.calibration.pairs import (
     calibration_pairs,
     encode_corpus,
     sentence_vectors,
-    unlike_pictures,
+    unlike_images,
 )
 from crossgraph.gallery.search.results import Stage
-from crossgraph.gallery.search.verdicts import Calibration, fit, with_reliability
+from crossgraph.gallery.search.score_calibration import Calibration, fit, with_reliability
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.progress import Progress, Silent
@@ -67,5 +67,5 @@ def half_pairs(
         raise GalleryError("calibration needs captions, and the pictures have none. Give a captioned split.")
     order = torch.randperm(len(half.captions), generator=torch.Generator().manual_seed(seed))
     queries = order[:MOST_QUERIES].sort().values.tolist()
-    unlike = unlike_pictures(sentence_vectors(half.captions, cache), half.caption_image, queries, share=share)
+    unlike = unlike_images(sentence_vectors(half.captions, cache), half.caption_image, queries, share=share)
     return calibration_pairs(model, half, queries, unlike, shortlist=MODES["best"].shortlist or 0, progress=progress)

@@ -22,14 +22,14 @@ from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.encoders.transformer_text import TransformerTextEncoder
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.results import Stage
-from crossgraph.gallery.search.verdicts import Evidence, sample_rows
+from crossgraph.gallery.search.score_calibration import Evidence, sample_rows
 from crossgraph.gallery.stages.codes import agreement, hamming
 from crossgraph.gallery.stages.model import (
     SearchModel,
     Stages,
     code_bits,
-    encode_pictures,
-    encode_sentences,
+    encode_images_for_stages,
+    encode_texts_for_stages,
     has_own_vectors,
 )
 from crossgraph.progress import Progress, Silent
@@ -60,22 +60,22 @@ class EncodedCorpus:
     def __len__(self) -> int:
         return len(self.images.vectors)
 
-    def part(self, pictures: Sequence[int]) -> EncodedCorpus:
+    def part(self, images: Sequence[int]) -> EncodedCorpus:
         """Only some pictures, in the order given, with their captions."""
-        place = {picture: row for row, picture in enumerate(pictures)}
-        kept = [row for row, picture in enumerate(self.caption_image.tolist()) if picture in place]
+        place = {image: row for row, image in enumerate(images)}
+        kept = [row for row, image in enumerate(self.caption_image.tolist()) if image in place]
         owners = torch.tensor([place[int(self.caption_image[row])] for row in kept])
         texts = tuple(self.captions[row] for row in kept)
-        return EncodedCorpus(_rows(self.images, list(pictures)), _rows(self.texts, kept), owners, texts)
+        return EncodedCorpus(_rows(self.images, list(images)), _rows(self.texts, kept), owners, texts)
 
 
 def encode_corpus(model: SearchModel, corpus: Corpus) -> EncodedCorpus:
     """The readable pictures of `corpus` and their captions, encoded."""
-    images, kept, skipped = encode_pictures(model, corpus.image_paths)
+    images, kept, skipped = encode_images_for_stages(model, corpus.image_paths)
     corpus = corpus.without(list(skipped)) if skipped else corpus
     assert len(kept) == len(corpus)
     owners = torch.tensor(corpus.caption_image)
-    return EncodedCorpus(images, encode_sentences(model, corpus.captions), owners, tuple(corpus.captions))
+    return EncodedCorpus(images, encode_texts_for_stages(model, corpus.captions), owners, tuple(corpus.captions))
 
 
 def sentence_vectors(captions: Sequence[str], cache: FeatureCache) -> Float[Tensor, "m d"]:
@@ -89,7 +89,7 @@ def sentence_vectors(captions: Sequence[str], cache: FeatureCache) -> Float[Tens
     return normalize(torch.cat(blocks), dim=1)
 
 
-def unlike_pictures(
+def unlike_images(
     sentences: Float[Tensor, "m d"], caption_image: Int[Tensor, " m"], queries: Sequence[int], *, share: float = UNLIKE
 ) -> Bool[Tensor, "n q"]:
     """For every picture and query, a caption's number, whether the picture is of the share least like it.

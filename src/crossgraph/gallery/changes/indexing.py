@@ -15,7 +15,7 @@ from torch import Tensor
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import date_taken, read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.model import SearchModel, encode_pictures, encode_sentences
+from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.tables.folding import look_of
 from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.store import Store
@@ -60,7 +60,7 @@ def commit(
     `sentences` are the ids of the captions already stored, and grow by those of this batch. A picture is stored after
     all that belongs to it, in one commit with the others of the batch.
     """
-    donors = store.pictures([entry.donor for entry in entries if entry.donor is not None])
+    donors = store.images([entry.donor for entry in entries if entry.donor is not None])
     described: list[tuple[Entry, Item]] = []
     items: list[Item] = []
     vectors: list[Float[Tensor, " d"]] = []
@@ -76,7 +76,7 @@ def commit(
         except ImageError as error:
             skipped.append(Skipped(entry.path, error.reason))
     if described:
-        encoded, kept_rows, broken = encode_pictures(model, [entry.path for entry, _ in described])
+        encoded, kept_rows, broken = encode_images_for_stages(model, [entry.path for entry, _ in described])
         skipped += broken
         steady = []
         for row, place in enumerate(kept_rows):
@@ -102,7 +102,7 @@ def commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sen
     texts = {caption_id(text): text for item in items for text in item.captions}
     new = {key: text for key, text in texts.items() if key not in sentences}
     if new:
-        encoded = encode_sentences(model, list(new.values()))
+        encoded = encode_texts_for_stages(model, list(new.values()))
         if model.method.reranks:
             store.write_parts(list(new), encoded.fine)
         store.write_codes(list(new), encoded.codes)
@@ -112,9 +112,9 @@ def commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sen
 
 def describe(entry: Entry) -> Item:
     """The picture of `entry` with what its file says. Raises `ImageError` if it cannot be read."""
-    picture = read_image(entry.path)
-    blank = Item(entry.id, entry.path, entry.digest, *picture.size, ())
-    return _item(entry, replace(blank, taken=date_taken(entry.path), look=look_of(picture)))
+    image = read_image(entry.path)
+    blank = Item(entry.id, entry.path, entry.digest, *image.size, ())
+    return _item(entry, replace(blank, taken=date_taken(entry.path), look=look_of(image)))
 
 
 def _item(entry: Entry, like: Item) -> Item:

@@ -59,7 +59,7 @@ class SyncReport:
 
 
 @dataclass(frozen=True)
-class Picture:
+class SourceImage:
     """A picture as its corpora tell of it; `source` names the first."""
 
     path: Path
@@ -68,16 +68,16 @@ class Picture:
     source: str
 
 
-def pictures_of(corpora: Sequence[Corpus]) -> list[Picture]:
+def images_of(corpora: Sequence[Corpus]) -> list[SourceImage]:
     """The pictures of the corpora in order; a file that occurs twice is one picture with all its captions."""
-    found: dict[str, Picture] = {}
+    found: dict[str, SourceImage] = {}
     for corpus in corpora:
         for row, (path, captions) in enumerate(zip(corpus.image_paths, corpus.captions_of_images(), strict=True)):
             place = os.path.abspath(path)
-            before = found.get(place, Picture(Path(place), (), (), corpus.name))
+            before = found.get(place, SourceImage(Path(place), (), (), corpus.name))
             texts = (*before.captions, *(corpus.captions[caption] for caption in captions))
             labels = () if corpus.labels is None else _labels(corpus, row)
-            found[place] = Picture(
+            found[place] = SourceImage(
                 before.path, tuple(dict.fromkeys(texts)), tuple(dict.fromkeys((*before.labels, *labels))), before.source
             )
     return list(found.values())
@@ -90,7 +90,7 @@ class Sync:
         self,
         store: Store,
         model: SearchModel | None,
-        pictures: Sequence[Picture],
+        images: Sequence[SourceImage],
         *,
         roots: Sequence[Path],
         rehash: bool = False,
@@ -98,7 +98,7 @@ class Sync:
     ) -> None:
         self._store = store
         self._model = model
-        self._pictures = pictures
+        self._images = images
         self._rehash = rehash
         self._dry_run = dry_run
         self._known = store.known()
@@ -124,9 +124,9 @@ class Sync:
         """Do it, batch by batch; what one commit wrote stays, whatever happens later."""
         started = time.perf_counter()
         self._skipped += skipped
-        with progress.task("indexing", len(self._pictures)) as task:
-            for start in range(0, len(self._pictures), batch):
-                chunk = self._pictures[start : start + batch]
+        with progress.task("indexing", len(self._images)) as task:
+            for start in range(0, len(self._images), batch):
+                chunk = self._images[start : start + batch]
                 self._take(chunk)
                 counts = self._counts()
                 task.advance(
@@ -156,20 +156,20 @@ class Sync:
         kinds = [change.kind for change in self._changes]
         return {kind: kinds.count(kind) for kind in ("add", "change", "move", "remove")}
 
-    def _take(self, chunk: Sequence[Picture]) -> None:
+    def _take(self, chunk: Sequence[SourceImage]) -> None:
         """Compare one batch with what is stored, and store what differs."""
         entries: dict[str, tuple[Entry, Change | None]] = {}
-        for picture in chunk:
-            path = str(picture.path)
+        for image in chunk:
+            path = str(image.path)
             if path in self._excluded:
-                self._skipped.append(Skipped(picture.path, REMOVED))
+                self._skipped.append(Skipped(image.path, REMOVED))
                 continue
             try:
-                planned = self._plan(picture)
+                planned = self._plan(image)
             except UnicodeEncodeError:
-                self._skipped.append(Skipped(picture.path, NOT_UNICODE))
+                self._skipped.append(Skipped(image.path, NOT_UNICODE))
             except ImageError as error:
-                self._skipped.append(Skipped(picture.path, error.reason))
+                self._skipped.append(Skipped(image.path, error.reason))
             else:
                 if planned is None:
                     self._unchanged += 1
@@ -185,38 +185,36 @@ class Sync:
             else:
                 self._changes.append(change)
 
-    def _plan(self, picture: Picture) -> tuple[Entry, Change | None] | None:
+    def _plan(self, image: SourceImage) -> tuple[Entry, Change | None] | None:
         """What to store of a picture and what to call it; no change: only its time moved; None: all is as it was."""
-        path = str(picture.path)
+        path = str(image.path)
         path.encode()
-        known, state = self._known.get(path), FileState.of(picture.path)
+        known, state = self._known.get(path), FileState.of(image.path)
         if known is not None and known.source == BY_HAND:
-            picture = Picture(picture.path, known.captions, known.labels, BY_HAND)
-        same = known is not None and (known.captions, known.labels) == (picture.captions, picture.labels)
+            image = SourceImage(image.path, known.captions, known.labels, BY_HAND)
+        same = known is not None and (known.captions, known.labels) == (image.captions, image.labels)
         if known is not None and state is not None and not self._rehash and same and _trusted(known, state):
             return None
-        digest = image_bytes_digest(picture.path)
+        digest = image_bytes_digest(image.path)
         if state is None:
-            raise ImageError(picture.path, "no such file")
+            raise ImageError(image.path, "no such file")
         if known is not None:
             donor = self._donors.get(digest)
             if digest != known.digest or not same:
-                change: Change | None = Change("change", picture.path)
+                change: Change | None = Change("change", image.path)
             elif (known.bytes, known.modified) == (state.bytes, state.modified) and (
                 _settled(known.indexed_at, state) or not _settled(datetime.now(UTC), state)
             ):
                 return None  # nothing new to note, or too early to note that it is settled
             else:
                 change = None
-            return self._entry(known.id, picture, digest, state, known.id if digest == known.digest else donor), change
+            return self._entry(known.id, image, digest, state, known.id if digest == known.digest else donor), change
         moved = self._claim(digest)
         if moved is not None:
-            return self._entry(moved.id, picture, digest, state, moved.id), Change(
-                "move", picture.path, Path(moved.path)
-            )
-        key = fresh_id(picture.path, self._ids)
+            return self._entry(moved.id, image, digest, state, moved.id), Change("move", image.path, Path(moved.path))
+        key = fresh_id(image.path, self._ids)
         self._ids.add(key)
-        return self._entry(key, picture, digest, state, self._donors.get(digest)), Change("add", picture.path)
+        return self._entry(key, image, digest, state, self._donors.get(digest)), Change("add", image.path)
 
     def _claim(self, digest: str) -> Known | None:
         """A picture of this content whose file is gone, which thereby was not removed but moved."""
@@ -224,8 +222,8 @@ class Sync:
         return self._gone.pop(paths.pop(0)) if paths else None
 
     @staticmethod
-    def _entry(key: str, picture: Picture, digest: str, state: FileState, donor: str | None) -> Entry:
-        return Entry(key, picture.path, digest, state, picture.captions, picture.labels, picture.source, donor)
+    def _entry(key: str, image: SourceImage, digest: str, state: FileState, donor: str | None) -> Entry:
+        return Entry(key, image.path, digest, state, image.captions, image.labels, image.source, donor)
 
     def _stored(self, entries: Sequence[Entry]) -> set[str]:
         """Store these entries, or, in a dry run, only read them; the ids of those that could be read."""
@@ -249,7 +247,7 @@ class Sync:
     def _find_gone(self, roots: Sequence[Path]) -> dict[str, Known]:
         """Stored pictures under `roots` whose file is gone, and those that were removed by hand, by path."""
         starts = tuple(f"{os.path.abspath(root)}{os.sep}".replace("//", "/") for root in roots)
-        listed = {str(picture.path) for picture in self._pictures}
+        listed = {str(image.path) for image in self._images}
         return {
             path: known
             for path, known in self._known.items()

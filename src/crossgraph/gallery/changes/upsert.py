@@ -21,7 +21,7 @@ from crossgraph.progress import Progress
 
 
 @dataclass(frozen=True)
-class NewPicture:
+class NewImage:
     """A picture to add; without an `id` it has that of its path, or a new one."""
 
     path: Path | str
@@ -31,12 +31,12 @@ class NewPicture:
 
 
 def upsert(
-    store: Store, model: SearchModel, pictures: Sequence[NewPicture], *, batch: int, progress: Progress
+    store: Store, model: SearchModel, images: Sequence[NewImage], *, batch: int, progress: Progress
 ) -> SyncReport:
     """Store `pictures`, batch by batch. Raises `GalleryError` if two are of one id, or one path has two ids."""
     started = time.perf_counter()
     known, sentences = store.known(), store.known_captions()
-    entries, skipped, unchanged = _entries(pictures, known)
+    entries, skipped, unchanged = _entries(images, known)
     before = {one.id for one in known.values()}
     changes: list[Change] = []
     forgive(store.folder, {str(entry.path) for entry in entries})
@@ -63,16 +63,16 @@ def upsert(
     )
 
 
-def _entries(pictures: Sequence[NewPicture], known: dict[str, Known]) -> tuple[list[Entry], list[Skipped], int]:
+def _entries(images: Sequence[NewImage], known: dict[str, Known]) -> tuple[list[Entry], list[Skipped], int]:
     by_id = {one.id: one for one in known.values()}
     donors = {one.digest: one.id for one in known.values()}
     found: dict[str, Entry] = {}
     skipped: list[Skipped] = []
     unchanged = 0
-    for picture in pictures:
-        path = Path(os.path.abspath(picture.path))
+    for image in images:
+        path = Path(os.path.abspath(image.path))
         there = known.get(str(path))
-        key = there.id if picture.id is None and there is not None else picture.id
+        key = there.id if image.id is None and there is not None else image.id
         key = fresh_id(path, by_id.keys() | found.keys()) if key is None else checked_id(key)
         if key in found:
             raise GalleryError(f"two of the pictures to add have the id {key}: {found[key].path} and {path}.")
@@ -92,9 +92,9 @@ def _entries(pictures: Sequence[NewPicture], known: dict[str, Known]) -> tuple[l
             continue
         assert state is not None
         old = by_id.get(key)
-        entry = Entry(key, path, digest, state, picture.captions, picture.labels, BY_HAND, donors.get(digest))
+        entry = Entry(key, path, digest, state, image.captions, image.labels, BY_HAND, donors.get(digest))
         if old is not None and (old.path, old.digest, old.captions, old.labels, old.source) == (
-            *(str(path), digest, picture.captions, picture.labels, BY_HAND),
+            *(str(path), digest, image.captions, image.labels, BY_HAND),
         ):
             unchanged += 1
         else:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crossgraph.errors import ImageError
 from crossgraph.gallery.stages.codes import RandomCodes, agreement, hamming, unpacked
-from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_pictures, encode_sentences
+from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.training.model import TrainedModel
 from crossgraph.types import Alignment, CodeMatch, LabelMatch
 
@@ -24,20 +24,20 @@ def explain_pair(model: SearchModel, sentence: str, path: Path) -> Alignment:
     Raises `ImageError` for a picture that cannot be read.
     """
     alignment = model.explain(sentence, path)
-    text = encode_sentences(model, [sentence])
+    text = encode_texts_for_stages(model, [sentence])
     if text.codes is None:
         return alignment
-    picture, _, skipped = encode_pictures(model, [path])
-    if skipped or picture.codes is None:
+    image, _, skipped = encode_images_for_stages(model, [path])
+    if skipped or image.codes is None:
         raise ImageError(path, skipped[0].reason if skipped else "it has no code")
     names = label_names(model)
-    labels = encode_sentences(model, names).codes if names else None
+    labels = encode_texts_for_stages(model, names).codes if names else None
     bits = code_bits(model, text)
-    return replace(alignment, code=code_match(picture.codes[0], text.codes[0], bits, names=names, labels=labels))
+    return replace(alignment, code=code_match(image.codes[0], text.codes[0], bits, names=names, labels=labels))
 
 
 def code_match(
-    picture: UInt8[Tensor, " bytes"],
+    image: UInt8[Tensor, " bytes"],
     sentence: UInt8[Tensor, " bytes"],
     bits: int,
     *,
@@ -45,13 +45,13 @@ def code_match(
     labels: UInt8[Tensor, "c bytes"] | None = None,
 ) -> CodeMatch:
     """How two codes agree; `labels` are the codes of the names of labels, of which the nearest are told."""
-    one, other = unpacked(torch.stack([picture, sentence]), bits)
+    one, other = unpacked(torch.stack([image, sentence]), bits)
     equal = one == other
     near: list[LabelMatch] = []
     if labels is not None:
-        pictures, sentences = (agreement(hamming(labels, code), bits) for code in (picture, sentence))
-        for row in (pictures + sentences).argsort(descending=True, stable=True)[:LABELS].tolist():
-            near.append(LabelMatch(names[row], float(pictures[row]), float(sentences[row])))
+        images, sentences = (agreement(hamming(labels, code), bits) for code in (image, sentence))
+        for row in (images + sentences).argsort(descending=True, stable=True)[:LABELS].tolist():
+            near.append(LabelMatch(names[row], float(images[row]), float(sentences[row])))
     agreeing, differing = (tuple(which.nonzero()[:, 0].tolist()) for which in (equal, ~equal))
     return CodeMatch(bits, agreeing, differing, tuple(near))
 

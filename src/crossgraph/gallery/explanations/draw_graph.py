@@ -26,14 +26,14 @@ from crossgraph.gallery.explanations.titles import FAINT, INK, MARGIN, PAPER, wi
 from crossgraph.graphs.scene_graph import GraphObject, Relation, SceneGraph
 from crossgraph.graphs.spatial import INVERSE
 
-PICTURE = 880  # longer side of the picture
+IMAGE = 880  # longer side of the picture
 COLOURS = ("#d1495b", "#1f78b4", "#2e8b57", "#b8860b", "#7b4fa3", "#c2571a", "#00798c", "#8c564b")
 _LARGEST = 20.0  # where the ring stops growing
 _WIDEST = 2000.0 * FINE  # radius beyond which many nodes rather overlap than fill the memory
 
 
 def draw_graph(
-    graph: SceneGraph, picture: Image.Image | None = None, *, title: str = "", most_relations: int = 24
+    graph: SceneGraph, image: Image.Image | None = None, *, title: str = "", most_relations: int = 24
 ) -> Image.Image:
     """Over `picture`, every object's box with name and attributes and an arrow for every relation; without a picture,
     or when no object has a box, objects as rounded nodes with their attributes under the name.
@@ -43,19 +43,19 @@ def draw_graph(
     """
     relations = _without_inverses(graph.relations)
     boxed = [i for i, thing in enumerate(graph.objects) if thing.box is not None]
-    if picture is None or not boxed:
+    if image is None or not boxed:
         sheet = _draw_ring(graph.objects, relations[:most_relations])
     else:
         relations = [one for one in relations if one.subject in boxed and one.object in boxed]
-        sheet = _draw_over(graph.objects, relations[:most_relations], picture)
+        sheet = _draw_over(graph.objects, relations[:most_relations], image)
     note = "" if len(relations) <= most_relations else f"{most_relations} of {len(relations)} relations are drawn"
     return with_lines(sheet.reduce(FINE), title, note)
 
 
-def _draw_over(objects: Sequence[GraphObject], relations: Sequence[Relation], picture: Image.Image) -> Image.Image:
-    scale = FINE * PICTURE / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    sheet = Sheet(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+def _draw_over(objects: Sequence[GraphObject], relations: Sequence[Relation], image: Image.Image) -> Image.Image:
+    scale = FINE * IMAGE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    sheet = Sheet(image.convert("RGB").resize(size, Image.Resampling.LANCZOS))
     boxes = {i: scaled(thing.box, size) for i, thing in enumerate(objects) if thing.box is not None}
     for i, box in boxes.items():
         sheet.pen.rectangle(box, outline=_colour(i), width=3 * FINE)

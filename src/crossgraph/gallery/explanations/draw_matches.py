@@ -15,7 +15,7 @@ from crossgraph.gallery.explanations.sheet import Sheet, font_of, scaled, shorte
 from crossgraph.gallery.explanations.titles import FAINT, INK, PAPER
 from crossgraph.types import NodeMatch
 
-PICTURE = 620  # longer side of the picture
+IMAGE = 620  # longer side of the picture
 LIST = 464
 GAP = 14
 ROW = 26
@@ -23,25 +23,25 @@ COLOURS = {"object": "#1f78b4", "attribute": "#2e8b57", "relation": "#c2481a"}
 _GREY = "#8a93a3"
 
 
-def draw_matches(picture: Image.Image, matches: Sequence[NodeMatch], *, most: int = 10) -> Image.Image:
+def draw_matches(image: Image.Image, matches: Sequence[NodeMatch], *, most: int = 10) -> Image.Image:
     """The picture with its `most` highest contributions drawn over it, and beside it the list of all `matches`.
 
     A relation is an arrow from its subject's box to its object's. A match without boxes is in the list only.
     """
     ranked = sorted(matches, key=lambda match: -match.contribution)
-    over = _draw_over(picture, ranked, most=most)
+    over = _draw_over(image, ranked, most=most)
     listed = _draw_list(ranked)
     height = max(over.height, listed.height)
-    sheet = Image.new("RGB", ((PICTURE + LIST + 3 * GAP) * FINE, height + 2 * GAP * FINE), PAPER)
-    sheet.paste(over, (GAP * FINE + (PICTURE * FINE - over.width) // 2, GAP * FINE))
-    sheet.paste(listed, ((PICTURE + 2 * GAP) * FINE, GAP * FINE))
+    sheet = Image.new("RGB", ((IMAGE + LIST + 3 * GAP) * FINE, height + 2 * GAP * FINE), PAPER)
+    sheet.paste(over, (GAP * FINE + (IMAGE * FINE - over.width) // 2, GAP * FINE))
+    sheet.paste(listed, ((IMAGE + 2 * GAP) * FINE, GAP * FINE))
     return sheet.reduce(FINE)
 
 
-def _draw_over(picture: Image.Image, ranked: Sequence[NodeMatch], *, most: int) -> Image.Image:
-    scale = FINE * PICTURE / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    sheet = Sheet(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+def _draw_over(image: Image.Image, ranked: Sequence[NodeMatch], *, most: int) -> Image.Image:
+    scale = FINE * IMAGE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    sheet = Sheet(image.convert("RGB").resize(size, Image.Resampling.LANCZOS))
     drawn = [(number, match) for number, match in enumerate(ranked[:most], start=1) if match.boxes]
     widths = {number: _width(match, ranked) for number, match in drawn}
     boxes = {box: scaled(box, size) for _, match in drawn for box in match.boxes}

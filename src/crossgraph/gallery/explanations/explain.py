@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from crossgraph.gallery.explanations.draw_matches import draw_matches
 from crossgraph.types import Alignment
 
-PICTURE = 384  # longer side of the whole picture, in pixels
+IMAGE = 384  # longer side of the whole picture, in pixels
 PANEL = 224  # longer side of a panel
 COLUMNS = 3
 GAP = 14
@@ -46,39 +46,39 @@ def alignment_to_json(alignment: Alignment) -> dict[str, object]:
     }
 
 
-def draw_alignment(picture: Image.Image, alignment: Alignment, *, panels: int = 6) -> Image.Image:
+def draw_alignment(image: Image.Image, alignment: Alignment, *, panels: int = 6) -> Image.Image:
     """The picture, the score of every word as a bar, and one panel for each of the best `panels` words.
 
     A panel is bright where its word looked and dark elsewhere; the frame is the region the word looked at most.
     Brightness is relative to that region, so panels compare places, not words: the bars compare words. On top of all,
     if the alignment has them, the matched nodes of scene graphs are drawn over the picture and listed.
     """
-    sheet = _draw_words(picture, alignment, panels=panels)
+    sheet = _draw_words(image, alignment, panels=panels)
     if not alignment.matches:
         return sheet
-    matched = draw_matches(picture, alignment.matches)
+    matched = draw_matches(image, alignment.matches)
     both = Image.new("RGB", (max(sheet.width, matched.width), matched.height + sheet.height), PAPER)
     both.paste(matched, (0, 0))
     both.paste(sheet, (0, matched.height))
     return both
 
 
-def _draw_words(picture: Image.Image, alignment: Alignment, *, panels: int) -> Image.Image:
+def _draw_words(image: Image.Image, alignment: Alignment, *, panels: int) -> Image.Image:
     """What is drawn of words and regions."""
     scores = alignment.word_scores.float().cpu().numpy()
     best = np.sort(np.argsort(-scores, kind="stable")[:panels]).tolist()
-    whole = _fit(picture.convert("RGB"), PICTURE)
+    whole = _fit(image.convert("RGB"), IMAGE)
     small = _fit(whole, PANEL)
     bars = _word_bars(alignment.words, scores, total=alignment.score)
     columns = min(COLUMNS, len(best))
     row_height = small.height + LINE + GAP
     height = max(whole.height + GAP + bars.height, -(-len(best) // COLUMNS) * row_height - GAP)
-    sheet = Image.new("RGB", (PICTURE + columns * (PANEL + GAP) + 2 * GAP, height + 2 * GAP), PAPER)
+    sheet = Image.new("RGB", (IMAGE + columns * (PANEL + GAP) + 2 * GAP, height + 2 * GAP), PAPER)
     sheet.paste(whole, (GAP, GAP))
     sheet.paste(bars, (GAP, 2 * GAP + whole.height))
     pen = ImageDraw.Draw(sheet)
     for place, word in enumerate(best):
-        x = 2 * GAP + PICTURE + (place % COLUMNS) * (PANEL + GAP)
+        x = 2 * GAP + IMAGE + (place % COLUMNS) * (PANEL + GAP)
         y = GAP + (place // COLUMNS) * row_height
         pen.text((x, y), _shortened(alignment.words[word], 18), fill=INK, font=_font(16))
         _right_text(pen, (x + PANEL, y + 2), f"{scores[word]:.2f}", FAINT)
@@ -87,18 +87,18 @@ def _draw_words(picture: Image.Image, alignment: Alignment, *, panels: int) -> I
     return sheet
 
 
-def _spotlight(picture: Image.Image, boxes: NDArray[np.float32], weights: NDArray[np.float32]) -> Image.Image:
+def _spotlight(image: Image.Image, boxes: NDArray[np.float32], weights: NDArray[np.float32]) -> Image.Image:
     """The picture bright where `weights` are high, dim elsewhere, the heaviest box framed."""
-    size = np.array([picture.width, picture.height] * 2)
+    size = np.array([image.width, image.height] * 2)
     corners = np.rint(boxes * size).astype(int)
-    heat = np.zeros((picture.height, picture.width), dtype=np.float32)
+    heat = np.zeros((image.height, image.width), dtype=np.float32)
     for (x1, y1, x2, y2), weight in zip(corners.tolist(), weights.tolist(), strict=True):
         region = heat[y1:y2, x1:x2]
         np.maximum(region, weight, out=region)
     heat /= max(float(heat.max()), 1e-12)
-    blurred = Image.fromarray((heat * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(picture.width / 40))
+    blurred = Image.fromarray((heat * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(image.width / 40))
     light = np.asarray(blurred, dtype=np.float32)[..., None] / 255
-    pixels = np.asarray(picture, dtype=np.float32)
+    pixels = np.asarray(image, dtype=np.float32)
     grey = pixels.mean(axis=2, keepdims=True)
     lit = pixels * (1 - 0.3 * light) + GLOW * 0.3 * light
     drawn = Image.fromarray((lit * light + 0.4 * grey * (1 - light)).clip(0, 255).astype(np.uint8))
@@ -109,26 +109,26 @@ def _spotlight(picture: Image.Image, boxes: NDArray[np.float32], weights: NDArra
 
 def _word_bars(words: tuple[str, ...], scores: NDArray[np.float32], *, total: float) -> Image.Image:
     """Every word of the sentence in order with its score as a bar from zero; the score of the pair on top."""
-    strip = Image.new("RGB", (PICTURE, LINE * (len(words) + 1)), PAPER)
+    strip = Image.new("RGB", (IMAGE, LINE * (len(words) + 1)), PAPER)
     pen = ImageDraw.Draw(strip)
     pen.text((0, 0), "score of the pair", fill=INK, font=_font(16))
-    _right_text(pen, (PICTURE, 2), f"{total:.3f}", INK)
+    _right_text(pen, (IMAGE, 2), f"{total:.3f}", INK)
     longest = float(np.abs(scores).max(initial=1e-12))
-    start, end = 138, PICTURE - 52
+    start, end = 138, IMAGE - 52
     for row, (word, score) in enumerate(zip(words, scores.tolist(), strict=True), start=1):
         pen.text((0, row * LINE), _shortened(word, 14), fill=INK, font=_font(15))
         length = (end - start) * abs(score) / longest
         colour = BAR if score > 0 else FAINT
         pen.rectangle((start, row * LINE + 4, start + length, row * LINE + LINE - 8), fill=colour)
-        _right_text(pen, (PICTURE, row * LINE + 1), f"{score:.2f}", FAINT)
+        _right_text(pen, (IMAGE, row * LINE + 1), f"{score:.2f}", FAINT)
     return strip
 
 
-def _fit(picture: Image.Image, longer: int) -> Image.Image:
+def _fit(image: Image.Image, longer: int) -> Image.Image:
     """The picture scaled so that its longer side is `longer` pixels."""
-    scale = longer / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+    scale = longer / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

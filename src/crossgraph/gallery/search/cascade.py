@@ -16,14 +16,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.errors import GalleryError, ScoreError
-from crossgraph.gallery.search.asked import Asked, Encoder, why_not_reranked
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.filters import captions_where, rows_where
 from crossgraph.gallery.search.mirror import Mirror
 from crossgraph.gallery.search.query import Feedback, Query, TextQuery, described
+from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, why_not_reranked
 from crossgraph.gallery.search.results import SearchResult, SearchResults, Stage, Target
-from crossgraph.gallery.search.trail import Trail
-from crossgraph.gallery.search.verdicts import Evidence, judge, sample_rows
+from crossgraph.gallery.search.score_calibration import Evidence, judge, sample_rows
+from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.codes import CodeIndex
 from crossgraph.gallery.stages.model import SearchModel, has_own_vectors
 from crossgraph.gallery.stages.modes import Mode
@@ -66,7 +66,7 @@ class Request:
 def restricted(request: Request, snapshot: Snapshot, where: str) -> Request:
     """The request for those pictures alone that the filter `where` keeps, or for their captions."""
     rows = rows_where(snapshot, where)
-    bearers = None if request.target == "pictures" else captions_where(snapshot, rows)
+    bearers = None if request.target == "images" else captions_where(snapshot, rows)
     count, kept = (len(snapshot.items), rows.tolist()) if bearers is None else (len(snapshot.captions), list(bearers))
     mask = _mask(count, kept)
     allowed = mask if request.allowed is None else mask & request.allowed
@@ -86,7 +86,7 @@ class Cascade:
     def __init__(self, store: Store, mirror: Mirror, model: SearchModel, *, bits: int = 0) -> None:
         self._store, self._mirror, self._model = store, mirror, model
         self._snapshot = mirror.snapshot
-        self._encoder = Encoder(store, mirror.snapshot, model, bits=bits)
+        self._encoder = QueryEncoder(store, mirror.snapshot, model, bits=bits)
 
     @torch.inference_mode()
     def search(self, query: Query, request: Request, *, feedback: Feedback = Feedback()) -> SearchResults:
@@ -94,23 +94,23 @@ class Cascade:
         target = request.target
         self._require_content(target)
         why = request.off or why_not_reranked(self._model, query, feedback, target)
-        trail = Trail()
-        with trail.timed("encode"):
+        trace = Trace()
+        with trace.timed("encode"):
             asked = self._encoder.ask(query, feedback, target, fine=not why)
-        found = self._first_stages(asked, request, trail, reranks=not why)
-        first: Stage = list(trail.handed_on)[-1]
+        found = self._first_stages(asked, request, trace, reranks=not why)
+        first: Stage = list(trace.handed_on)[-1]
         hits: dict[int, Match] = {}
-        if request.exact and target == "pictures" and isinstance(query, TextQuery):
-            with trail.timed("exact"):
+        if request.exact and target == "images" and isinstance(query, TextQuery):
+            with trace.timed("exact"):
                 hits = self._hits(query.sentence, asked, request)
                 found = self._joined(found, hits, asked, first, depth=request.k + request.offset)
         last, scores = first, found.scores
         if not why:
-            last, scores = "rerank", self._rescore(asked, found, target, trail)
+            last, scores = "rerank", self._rescore(asked, found, target, trace)
         semantic = scores.argsort(descending=True, stable=True)
         order = sorted(semantic.tolist(), key=lambda place: int(found.rows[place]) not in hits)
         answers: list[tuple[int, list[int]]] = [(place, []) for place in order]
-        if request.fold and target == "pictures":
+        if request.fold and target == "images":
             answers = folded(self._snapshot.items, found.rows.tolist(), order, k=request.offset + request.k)
         answers = answers[request.offset : request.offset + request.k]
         evidence = self._evidence(asked, scores[semantic], found, request, first, last)
@@ -124,16 +124,16 @@ class Cascade:
             why,
             tuple(
                 replace(
-                    self._result(rank, int(found.rows[place]), float(scores[place]), trail, hits, asked, request),
+                    self._result(rank, int(found.rows[place]), float(scores[place]), trace, hits, asked, request),
                     similar=tuple(self._snapshot.item(int(found.rows[other])).path for other in alike),
                 )
                 for rank, (place, alike) in enumerate(answers, start=request.offset + 1)
             ),
             len(self._sides(target)[1]) if request.allowed is None else int(request.allowed.sum()),
-            trail.timings,
+            trace.timings,
             mode=request.mode_name,
             offset=request.offset,
-            compared=trail.compared,
+            compared=trace.compared,
             verdict="strong" if hits else verdict,
             probability=probability,
         )
@@ -147,11 +147,11 @@ class Cascade:
 
     def _sides(self, target: Target) -> tuple[CodeIndex | None, Float[Tensor, "n d"]]:
         """Codes and vectors of what is searched."""
-        if target == "pictures":
+        if target == "images":
             return self._mirror.codes, self._snapshot.vectors
         return self._mirror.caption_codes, self._snapshot.caption_vectors
 
-    def _first_stages(self, asked: Asked, request: Request, trail: Trail, *, reranks: bool) -> Candidates:
+    def _first_stages(self, asked: EncodedQuery, request: Request, trace: Trace, *, reranks: bool) -> Candidates:
         """The candidates of the last stage before re-ranking."""
         mode, (codes, vectors) = request.mode, self._sides(request.target)
         fewest = FOLDED if request.fold else FEWEST
@@ -160,23 +160,23 @@ class Cascade:
         if codes is not None and asked.code is not None:
             by_vectors = mode.candidates > 0 and has_own_vectors(self._model)
             count = max(wanted, mode.candidates) if by_vectors else wanted
-            with trail.timed("codes"):
+            with trace.timed("codes"):
                 found = codes.nearest(asked.code, k=count, without=asked.left_out, allowed=request.allowed)
-            trail.handed_on["codes"], trail.compared["codes"] = found, len(codes)
+            trace.handed_on["codes"], trace.compared["codes"] = found, len(codes)
             if not by_vectors:
                 return found
             among = found.rows
-        with trail.timed("shortlist"):
+        with trace.timed("shortlist"):
             found = nearest(
                 vectors, asked.vector, k=wanted, without=asked.left_out, allowed=request.allowed, among=among
             )
-        trail.handed_on["shortlist"] = found
-        trail.compared["shortlist"] = len(vectors) if among is None else len(among)
+        trace.handed_on["shortlist"] = found
+        trace.compared["shortlist"] = len(vectors) if among is None else len(among)
         return found
 
-    def _hits(self, sentence: str, asked: Asked, request: Request) -> dict[int, Match]:
+    def _hits(self, sentence: str, asked: EncodedQuery, request: Request) -> dict[int, Match]:
         """Rows whose caption, tag or file name is `sentence`, less those that are no answers."""
-        found = self._mirror.exact.pictures(sentence)
+        found = self._mirror.exact.images(sentence)
         allowed = request.allowed
         return {
             row: match
@@ -185,42 +185,46 @@ class Cascade:
         }
 
     def _joined(
-        self, found: Candidates, hits: dict[int, Match], asked: Asked, stage: Stage, *, depth: int
+        self, found: Candidates, hits: dict[int, Match], asked: EncodedQuery, stage: Stage, *, depth: int
     ) -> Candidates:
         """The candidates, and behind them the best `depth` of the exact hits that are not among them."""
         more = sorted(set(hits) - set(found.rows.tolist()))
         if not more:
             return found
         rows = torch.tensor(more)
-        scores = self._scores_of(rows, asked, stage, "pictures")
+        scores = self._scores_of(rows, asked, stage, "images")
         best = scores.argsort(descending=True, stable=True)[:depth]
         return Candidates(torch.cat([found.rows, rows[best]]), torch.cat([found.scores, scores[best]]))
 
-    def _scores_of(self, rows: Int[Tensor, " r"], asked: Asked, stage: Stage, target: Target) -> Float[Tensor, " r"]:
+    def _scores_of(
+        self, rows: Int[Tensor, " r"], asked: EncodedQuery, stage: Stage, target: Target
+    ) -> Float[Tensor, " r"]:
         """What a stage before re-ranking scores some rows."""
         codes, vectors = self._sides(target)
         if stage == "codes" and codes is not None and asked.code is not None:
             return codes.scores(rows, asked.code)
         return vectors[rows] @ asked.vector
 
-    def _rescore(self, asked: Asked, candidates: Candidates, target: Target, trail: Trail) -> Float[Tensor, " k"]:
+    def _rescore(
+        self, asked: EncodedQuery, candidates: Candidates, target: Target, trace: Trace
+    ) -> Float[Tensor, " k"]:
         """The method's own score of the query with every candidate, block by block, and the shortlist's share."""
         method = self._model.method
         device = next((parameter.device for parameter in method.parameters()), torch.device("cpu"))
-        column = self._snapshot.items["digest"] if target == "pictures" else self._snapshot.captions["id"]
+        column = self._snapshot.items["digest"] if target == "images" else self._snapshot.captions["id"]
         keys = column.take(candidates.rows.numpy()).to_pylist()
         scores = []
         for start in range(0, len(keys), BLOCK):
-            with trail.timed("fetch"):
+            with trace.timed("fetch"):
                 block = self._store.fetch(keys[start : start + BLOCK]).to(device)
-            with trail.timed("rerank"):
+            with trace.timed("rerank"):
                 total = torch.zeros(len(block))
                 for weight, query in asked.fine:
                     same = query.to(device)[[0] * len(block)]
-                    images, texts = (block, same) if target == "pictures" else (same, block)
+                    images, texts = (block, same) if target == "images" else (same, block)
                     total += weight * method.score_pairs(images, texts).float().cpu()
                 scores.append(total)
-        trail.compared["rerank"] = len(keys) * len(asked.fine)
+        trace.compared["rerank"] = len(keys) * len(asked.fine)
         found = torch.cat(scores) if scores else torch.empty(0)
         if not torch.isfinite(found).all():
             raise ScoreError("re-ranking gave scores that are not finite. Check the trained run.")
@@ -228,7 +232,7 @@ class Cascade:
 
     def _evidence(
         self,
-        asked: Asked,
+        asked: EncodedQuery,
         scores: Float[Tensor, " k"],
         candidates: Candidates,
         request: Request,
@@ -236,11 +240,11 @@ class Cascade:
         last: Stage,
     ) -> Evidence | None:
         """What calibration looks at, if the model was calibrated for the last stage."""
-        if last not in self._model.calibration or request.target != "pictures" or not len(scores):
+        if last not in self._model.calibration or request.target != "images" or not len(scores):
             return None
         rows = sample_rows(len(self._snapshot.items), request.allowed)
         searched = len(self._snapshot.items) if request.allowed is None else int(request.allowed.sum())
-        background = self._scores_of(rows, asked, first, "pictures")
+        background = self._scores_of(rows, asked, first, "images")
         return Evidence(scores, candidates.scores, background, searched)
 
     def _result(
@@ -248,22 +252,22 @@ class Cascade:
         rank: int,
         row: int,
         score: float,
-        trail: Trail,
+        trace: Trace,
         hits: dict[int, Match],
-        asked: Asked,
+        asked: EncodedQuery,
         request: Request,
     ) -> SearchResult:
         """The candidate at `row` as the answer at `rank`."""
         target, snapshot = request.target, self._snapshot
         ranks, scores = dict[str, int | None](), dict[str, float]()
-        for stage, handed_on in trail.handed_on.items():
+        for stage, handed_on in trace.handed_on.items():
             places = (handed_on.rows == row).nonzero()[:, 0].tolist()
             ranks[stage] = places[0] + 1 if places else None
             values = handed_on.scores[places] if places else self._scores_of(torch.tensor([row]), asked, stage, target)
             scores[stage] = float(values[0])
         caption = snapshot.captions["text"][row].as_py() if target == "captions" else None
         bearers = snapshot.bearers if request.bearers is None else request.bearers
-        item = snapshot.item(row if target == "pictures" else bearers[row])
-        last: Stage = list(trail.handed_on)[-1]
+        item = snapshot.item(row if target == "images" else bearers[row])
+        last: Stage = list(trace.handed_on)[-1]
         match = hits.get(row, "semantic")
         return SearchResult(rank, item.path, score, item.id, ranks[last], scores[last], caption, ranks, scores, match)

@@ -23,7 +23,7 @@ class ExactHits:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    def pictures(self, sentence: str) -> dict[int, Match]:
+    def images(self, sentence: str) -> dict[int, Match]:
         """Rows of the pictures that `sentence` names, each with what it is equal to: caption before tag before name."""
         wanted = _plain(pa.array([sentence]))[0]
         if not wanted.as_py():

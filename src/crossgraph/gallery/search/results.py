@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from crossgraph.gallery.search.exact import Match
 
-Target: TypeAlias = Literal["pictures", "captions"]
+Target: TypeAlias = Literal["images", "captions"]
 Stage: TypeAlias = Literal["codes", "shortlist", "rerank"]
 Verdict: TypeAlias = Literal["strong", "weak", "nothing good found"]
 Sort: TypeAlias = Literal["score", "name", "date"]
@@ -46,7 +46,7 @@ class SearchResults:
 
     `searched` counts the pictures or captions searched; `timings_ms` has one entry per stage that ran, `compared` how
     many each compared with the query. `verdict` and `probability`, that the query has a good answer, are there if the
-    model was calibrated for the last stage (`gallery.search.verdicts`).
+    model was calibrated for the last stage (`gallery.search.score_calibration`).
     """
 
     kind: Literal["text", "image", "item", "sum"]

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.gallery.stages.codes import RandomCodes
-from crossgraph.gallery.stages.model import PictureEncodings, SearchModel
+from crossgraph.gallery.stages.model import ImageEncodings, SearchModel
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import MANIFEST, WEIGHTS, write_atomically
@@ -188,13 +188,13 @@ class CascadeModel:
         """What was fitted to tell good answers from bad, by stage."""
         return self.manifest.calibration
 
-    def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> PictureEncodings:
+    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings:
         """One row per readable picture, by the model of the last stage."""
-        return self._main.encode_pictures(paths, progress=progress)
+        return self._main.encode_image_files(paths, progress=progress)
 
-    def encode_sentences(self, sentences: Sequence[str]) -> Encoded:
+    def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
         """One row per sentence, by the model of the last stage."""
-        return self._main.encode_sentences(sentences)
+        return self._main.encode_raw_texts(sentences)
 
     def explain(self, sentence: str, path: Path) -> Alignment:
         """Why a picture and a sentence match, by the model of the last stage."""
@@ -237,7 +237,7 @@ def _require_roles(models: Mapping[Role, TrainedModel]) -> None:
     rerank, codes = models.get("rerank"), models.get("codes")
     if rerank is not None and not rerank.method.reranks:
         raise ConfigError(f"{rerank.run} ({rerank.method.name}) has no fine score to re-rank with; give it as --dense.")
-    if codes is not None and codes.encode_sentences(["a picture"]).code is None:
+    if codes is not None and codes.encode_raw_texts(["a picture"]).code is None:
         raise ConfigError(f"{codes.run} ({codes.method.name}) gives no codes; give a hashing run, or random:64.")
 
 
@@ -247,7 +247,7 @@ def _planes(bits: int, models: Mapping[Role, TrainedModel]) -> Planes:
     dense = models.get("dense") or (None if rerank is None else rerank.shortlist or rerank)
     if dense is None:
         raise ConfigError("random codes are made of dense vectors; give --dense or --rerank too.")
-    made = RandomCodes(bits, dense.encode_sentences(["a picture"]).embedding.shape[1])
+    made = RandomCodes(bits, dense.encode_raw_texts(["a picture"]).embedding.shape[1])
     return Planes(bits=made.bits, width=made.width, seed=made.seed, fingerprint=made.fingerprint)
 
 

@@ -20,7 +20,7 @@ from crossgraph.types import Alignment, Encoded
 
 
 @runtime_checkable
-class PictureEncodings(Protocol):
+class ImageEncodings(Protocol):
     """Encoded pictures: row r of `encoded` is the picture at `kept[r]` of those asked for; `skipped` are unreadable."""
 
     @property
@@ -57,11 +57,11 @@ class SearchModel(Protocol):
 
     @property
     def calibration(self) -> Mapping[str, Any]:
-        """What was fitted to tell good answers from bad, by stage (`gallery.search.verdicts`); empty if nothing was."""
+        """What was fitted to tell good answers from bad, by stage (`gallery.search.score_calibration`)."""
 
-    def encode_pictures(self, paths: Sequence[Path], *, progress: Progress | None = None) -> PictureEncodings: ...
+    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings: ...
 
-    def encode_sentences(self, sentences: Sequence[str]) -> Encoded: ...
+    def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded: ...
 
     def explain(self, sentence: str, path: Path) -> Alignment: ...
 
@@ -90,14 +90,14 @@ def code_bits(model: SearchModel, encoded: Stages) -> int:
         case RandomCodes() as planes:
             return planes.bits
         case coder:
-            return coder.encode_sentences(["a picture"]).embedding.shape[1]
+            return coder.encode_raw_texts(["a picture"]).embedding.shape[1]
 
 
 @torch.inference_mode()
-def encode_sentences(model: SearchModel, sentences: Sequence[str]) -> Stages:
+def encode_texts_for_stages(model: SearchModel, sentences: Sequence[str]) -> Stages:
     """All encodings of `sentences`, row by row."""
-    fine = model.encode_sentences(sentences)
-    dense = fine if model.shortlist is None else model.shortlist.encode_sentences(sentences)
+    fine = model.encode_raw_texts(sentences)
+    dense = fine if model.shortlist is None else model.shortlist.encode_raw_texts(sentences)
     vectors = dense.embedding.float().cpu()
     match model.coder:
         case None:
@@ -105,17 +105,19 @@ def encode_sentences(model: SearchModel, sentences: Sequence[str]) -> Stages:
         case RandomCodes() as planes:
             codes = planes.codes(vectors)
         case coder:
-            codes = _code(coder.encode_sentences(sentences))
+            codes = _code(coder.encode_raw_texts(sentences))
     return Stages(vectors, fine, None if codes is None else codes.cpu())
 
 
 @torch.inference_mode()
-def encode_pictures(model: SearchModel, paths: Sequence[Path]) -> tuple[Stages, tuple[int, ...], tuple[Skipped, ...]]:
+def encode_images_for_stages(
+    model: SearchModel, paths: Sequence[Path]
+) -> tuple[Stages, tuple[int, ...], tuple[Skipped, ...]]:
     """All encodings of the pictures at `paths` that every model could read, which those are, and the others."""
-    fine = model.encode_pictures(paths)
-    dense = fine if model.shortlist is None else model.shortlist.encode_pictures(paths)
+    fine = model.encode_image_files(paths)
+    dense = fine if model.shortlist is None else model.shortlist.encode_image_files(paths)
     coder = model.coder
-    coded = None if coder is None or isinstance(coder, RandomCodes) else coder.encode_pictures(paths)
+    coded = None if coder is None or isinstance(coder, RandomCodes) else coder.encode_image_files(paths)
     sides = [fine, dense] if coded is None else [fine, dense, coded]
     kept = tuple(sorted(set.intersection(*(set(side.kept) for side in sides))))
     skipped = tuple({entry.path: entry for side in sides for entry in side.skipped}.values())
@@ -129,12 +131,12 @@ def encode_pictures(model: SearchModel, paths: Sequence[Path]) -> tuple[Stages, 
     return Stages(vectors, own, None if codes is None else codes.cpu()), kept, skipped
 
 
-def _rows(pictures: PictureEncodings, kept: tuple[int, ...]) -> Encoded:
+def _rows(images: ImageEncodings, kept: tuple[int, ...]) -> Encoded:
     """The encodings of the pictures at `kept` of those asked for."""
-    if pictures.kept == kept:
-        return pictures.encoded
-    place = {picture: row for row, picture in enumerate(pictures.kept)}
-    return pictures.encoded[[place[picture] for picture in kept]]
+    if images.kept == kept:
+        return images.encoded
+    place = {image: row for row, image in enumerate(images.kept)}
+    return images.encoded[[place[image] for image in kept]]
 
 
 def _code(encoded: Encoded) -> UInt8[Tensor, "n bytes"]:

@@ -23,9 +23,9 @@ COMPARED = 50_000  # pictures whose every pair is compared in reasonable time
 BLOCK = 1024
 
 
-def look_of(picture: Image.Image) -> bytes:
+def look_of(image: Image.Image) -> bytes:
     """The perceptual hash of `picture`: two bits for each place, first all of "brighter", then all of "darker"."""
-    grey = picture.convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
+    grey = image.convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
     values = np.asarray(grey, np.int16)
     steps = values[:, 1:] - values[:, :-1]
     return np.packbits(np.stack([steps > CLEARLY, steps < -CLEARLY])).tobytes()

@@ -129,7 +129,7 @@ class Store:
         """Ids of the stored sentences."""
         return set(lance.read(self._captions, ["id"])["id"].to_pylist())
 
-    def pictures(self, ids: Sequence[str]) -> dict[str, tuple[Item, Float[Tensor, " d"]]]:
+    def images(self, ids: Sequence[str]) -> dict[str, tuple[Item, Float[Tensor, " d"]]]:
         """The stored pictures with these ids and their shortlist vectors, by id."""
         found = {}
         for start in range(0, len(ids), lance.FETCH_LIMIT):

@@ -213,9 +213,9 @@ def _searchable(snapshot: Snapshot, progress: Progress) -> tuple[int, list[Probl
 def _features(gallery: Gallery, snapshot: Snapshot, progress: Progress) -> tuple[int, list[Problem], int]:
     """Read all fine features: how many are sound, what is wrong, and how many rows belong to no picture."""
     parts = gallery.store.tables["parts"]
-    pictures = dict(zip(snapshot.items["digest"].to_pylist(), snapshot.items["path"].to_pylist(), strict=True))
+    images = dict(zip(snapshot.items["digest"].to_pylist(), snapshot.items["path"].to_pylist(), strict=True))
     needed = {**dict(zip(snapshot.captions["id"].to_pylist(), snapshot.captions["text"].to_pylist(), strict=True))}
-    needed |= pictures
+    needed |= images
     sound: set[str] = set()
     orphans = 0
     problems: list[Problem] = []

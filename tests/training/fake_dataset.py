@@ -17,8 +17,8 @@ from crossgraph.encoders.text import TextFeatures
 from crossgraph.methods.catalogue import METHODS, build_method
 from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Silent, Task
+from crossgraph.training.dataset import Dataset
 from crossgraph.training.loop import Trainer
-from crossgraph.training.material import Material
 from crossgraph.training.validation import Validation
 
 PART_WIDTH, WHOLE_WIDTH, VOCABULARY = 6, 5, 14
@@ -64,12 +64,12 @@ def fake_corpus(counts: list[int], *, split: str = "train") -> Corpus:
     )
 
 
-def labelled(material: Material) -> Material:
+def labelled(dataset: Dataset) -> Dataset:
     """The same material, a label a picture."""
-    corpus = material.corpus
+    corpus = dataset.corpus
     labels = np.arange(len(corpus))[:, None] % LABELS == np.arange(LABELS)
     names = tuple(f"label {number}" for number in range(LABELS))
-    return replace(material, corpus=replace(corpus, labels=labels, label_names=names))
+    return replace(dataset, corpus=replace(corpus, labels=labels, label_names=names))
 
 
 def fake_images(corpus: Corpus, *, view: int = 0) -> ImageTable:
@@ -98,10 +98,10 @@ def fake_texts(corpus: Corpus) -> TextTable:
     return TextTable(corpus.captions, 0, read)
 
 
-def fake_material(counts: list[int] | None = None, *, mirror: bool = False) -> Material:
+def fake_dataset(counts: list[int] | None = None, *, mirror: bool = False) -> Dataset:
     corpus = fake_corpus([2, 3, 0, 1, 4, 2, 2, 1, 3] if counts is None else counts)
     mirrored = fake_images(corpus, view=1) if mirror else None
-    return Material(corpus, fake_images(corpus), mirrored, fake_texts(corpus))
+    return Dataset(corpus, fake_images(corpus), mirrored, fake_texts(corpus))
 
 
 class Watcher:
@@ -127,7 +127,7 @@ def fake_trainer(
     run: Path,
     *,
     method: str = "dual_encoder",
-    material: Material | None = None,
+    dataset: Dataset | None = None,
     at_step: Callable[[int], None] | None = None,
     fingerprint: str = "same",
     neighbours: bool = False,
@@ -136,21 +136,21 @@ def fake_trainer(
     **training: object,
 ) -> Trainer:
     """A trainer whose every choice follows from its arguments."""
-    material = material or fake_material(mirror=mirror)
+    dataset = dataset or fake_dataset(mirror=mirror)
     if METHODS[method].reads_labels:
-        material = labelled(material)
+        dataset = labelled(dataset)
     settings = {"epochs": 3, "batch_size": 3, "captions_per_image": 2, "warmup_steps": 2, "learning_rate": 0.01}
     config = RunConfig.model_validate(
         {"method": method, "images": {"mirror": mirror}, "training": {**settings, **training}}
     )
     torch.manual_seed(config.training.seed)
-    n = len(material.corpus)
+    n = len(dataset.corpus)
     return Trainer(
         build_method(method, {**MODELS[method], **(model or {})}, SIZES),
         config,
         run=run,
-        material=material,
-        validation=Validation(fake_material([1, 2, 1, 0, 2]), 3, None, device="cpu"),
+        dataset=dataset,
+        validation=Validation(fake_dataset([1, 2, 1, 0, 2]), 3, None, device="cpu"),
         neighbours=torch.tensor([[(i + k) % n for k in (1, 2, 3)] for i in range(n)]) if neighbours else None,
         fingerprint=fingerprint,
         progress=Watcher(at_step or (lambda _: None)),

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from crossgraph.data.drawn.scene_captions import describe_scene
 from crossgraph.data.drawn.scene_plans import plan_pair
-from crossgraph.evaluation.swaps import (
+from crossgraph.evaluation.compositional_probe import (
     KindAccuracy,
+    caption_editor,
     exchange_things,
-    falsifier,
     probe_lines,
     probe_markdown,
     swap_accuracy,
@@ -144,7 +144,7 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[str]]:
     """Stand-in rules that give one edit of every kind; remembers the kinds asked for."""
     asked: list[frozenset[str]] = []
 
-    def false_captions(
+    def negative_captions(
         sentence: str,
         graph: SceneGraph,
         *,
@@ -157,14 +157,14 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[str]]:
         asked.append(kinds)
         return [Edit(f"not {sentence}", kind) for kind in sorted(kinds)]
 
-    monkeypatch.setattr("crossgraph.evaluation.swaps.false_captions", false_captions)
+    monkeypatch.setattr("crossgraph.evaluation.compositional_probe.negative_captions", negative_captions)
     return asked
 
 
 def test_captions_of_photographs_are_edited_by_rule(make_corpus: Callable, rules: list[frozenset[str]]) -> None:
     corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
-    falsify = falsifier(corpus, [SceneGraph()] * 4)
-    assert falsify(0) == [(f"not {CAPTIONS[0]}", kind) for kind in ("attribute", "predicate", "swap")]
+    edits_of = caption_editor(corpus, [SceneGraph()] * 4)
+    assert edits_of(0) == [(f"not {CAPTIONS[0]}", kind) for kind in ("attribute", "predicate", "swap")]
     assert rules == [{"swap", "attribute", "predicate"}]
 
 
@@ -173,9 +173,9 @@ def test_of_drawn_scenes_only_the_relation_is_swapped(
 ) -> None:
     captions = ("a ball above a box", "a box", "a ball above a box", "a ball", "a box below a ball")
     corpus = make_corpus([0] * 5, 1, captions=captions, twin_group=[-1], telling=[False] * 5)
-    falsify = falsifier(corpus, parser.parse_all(captions), kinds=("swap", "attribute"))
-    assert [text for text, kind in falsify(0) if kind == "swap"] == []
-    assert [text for text, kind in falsify(2) if kind == "swap"] == ["a box above a ball"]
+    edits_of = caption_editor(corpus, parser.parse_all(captions), kinds=("swap", "attribute"))
+    assert [text for text, kind in edits_of(0) if kind == "swap"] == []
+    assert [text for text, kind in edits_of(2) if kind == "swap"] == ["a box above a ball"]
     assert set(rules) == {frozenset({"attribute"})}
 
 

@@ -19,11 +19,11 @@ from rich.table import Table
 from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.text import normalise, tokenize
 from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.uncertainty import Summary, summarise_values
-from crossgraph.graphs.negatives import Kind, false_captions
+from crossgraph.graphs.negatives import Kind, negative_captions
 from crossgraph.graphs.scene_graph import GraphObject, SceneGraph, Span
+from crossgraph.words import normalise, tokenize
 
 KINDS: tuple[Kind, ...] = ("swap", "attribute", "predicate")
 """Things exchanged, attributes exchanged, a relation replaced."""
@@ -36,7 +36,7 @@ RELATION_CAPTION = 2
 Score = Callable[[Sequence[int], Sequence[str]], Float[Tensor, " n"]]
 """From pictures, as rows of the corpus, and a sentence for each, to the scores of these pairs."""
 
-Falsify = Callable[[int], Sequence[tuple[str, str]]]
+CaptionEdits = Callable[[int], Sequence[tuple[str, str]]]
 """From a caption of the corpus to its false versions, each with its kind."""
 
 _ARTICLE = re.compile(r"\ban?\s+$", re.IGNORECASE)
@@ -76,14 +76,16 @@ class ProbeResult:
         }
 
 
-def swap_accuracy(score: Score, corpus: Corpus, falsify: Falsify, *, split: str = "") -> ProbeResult:
+def swap_accuracy(score: Score, corpus: Corpus, edits_of: CaptionEdits, *, split: str = "") -> ProbeResult:
     """How often the true caption scores higher with its picture than a false version of it, by kind of edit.
 
     A tie counts half, and scores as near as sums in another order can be are tied. Every caption counts once a kind,
     with the mean over its false versions. A version that says what some caption of the same picture says is dropped.
     """
     edits = [
-        (caption, *edit) for caption in range(len(corpus.captions)) for edit in _false_ones(corpus, caption, falsify)
+        (caption, *edit)
+        for caption in range(len(corpus.captions))
+        for edit in _edits_of_caption(corpus, caption, edits_of)
     ]
     if not edits:
         return ProbeResult(split, {})
@@ -103,11 +105,11 @@ def swap_accuracy(score: Score, corpus: Corpus, falsify: Falsify, *, split: str 
     return ProbeResult(split, {kind: _accuracy(edits, won, kind) for kind in kinds})
 
 
-def _false_ones(corpus: Corpus, caption: int, falsify: Falsify) -> list[tuple[str, str]]:
+def _edits_of_caption(corpus: Corpus, caption: int, edits_of: CaptionEdits) -> list[tuple[str, str]]:
     """The false versions of one caption, each once, less those that a caption of the same picture says."""
     own = (corpus.caption_image == corpus.caption_image[caption]).nonzero()[0].tolist()
     said = {tuple(tokenize(corpus.captions[one])) for one in own}
-    edits = {(tuple(tokenize(text)), kind): (text, kind) for text, kind in falsify(caption)}
+    edits = {(tuple(tokenize(text)), kind): (text, kind) for text, kind in edits_of(caption)}
     return [edit for (words, _), edit in edits.items() if words not in said]
 
 
@@ -126,7 +128,7 @@ def _order(kind: str) -> tuple[int, str]:
     return (KINDS.index(kind) if kind in KINDS else len(KINDS), kind)
 
 
-def falsifier(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection[Kind] = KINDS) -> Falsify:
+def caption_editor(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection[Kind] = KINDS) -> CaptionEdits:
     """What makes false captions of a corpus, given the scene graph of every normalised caption.
 
     Of drawn scenes, "swap" exchanges the two things of the caption that relates them: a sentence of the same form, and
@@ -138,7 +140,7 @@ def falsifier(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection
     drawn = corpus.twin_group is not None
     by_rule = frozenset(kind for kind in kinds if not (drawn and kind == "swap"))
 
-    def falsify(caption: int) -> list[tuple[str, str]]:
+    def edits_of(caption: int) -> list[tuple[str, str]]:
         own = siblings[int(corpus.caption_image[caption])]
         edits = _edited(captions, graphs, caption, own, by_rule)
         if drawn and "swap" in kinds and own.index(caption) == RELATION_CAPTION:
@@ -146,7 +148,7 @@ def falsifier(corpus: Corpus, graphs: Sequence[SceneGraph], *, kinds: Collection
             edits += [] if exchanged is None else [(exchanged, "swap")]
         return edits
 
-    return falsify
+    return edits_of
 
 
 def exchange_things(sentence: str, graph: SceneGraph) -> str | None:
@@ -179,7 +181,7 @@ def _edited(
     captions: Sequence[str], graphs: Sequence[SceneGraph], caption: int, own: Sequence[int], kinds: frozenset[Kind]
 ) -> list[tuple[str, str]]:
     """What the rules for false captions make of one caption."""
-    edits = false_captions(
+    edits = negative_captions(
         captions[caption],
         graphs[caption],
         own_captions=[captions[one] for one in own],

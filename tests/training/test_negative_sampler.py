@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_dataset import MODELS, Watcher
 from fake_encoder import ColourEncoder
-from fake_material import MODELS, Watcher
 
 from crossgraph.config import RunConfig
 from crossgraph.data.batches import Step, plan_epoch
@@ -16,18 +16,18 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import extract_text_features
-from crossgraph.data.text import normalise
 from crossgraph.errors import ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Silent
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest
-from crossgraph.training.falsify import Falsifier
+from crossgraph.training.dataset import Dataset, gather_dataset
 from crossgraph.training.loop import Interrupted
-from crossgraph.training.material import Material, gather_material
+from crossgraph.training.negative_sampler import NegativeSampler
 from crossgraph.training.run import text_encoder_for
 from crossgraph.verbs import load_model, train
+from crossgraph.words import normalise
 
 CONFIG = RunConfig.model_validate({"method": "sgfns", "texts": {"min_count": 1}, "model": MODELS["sgfns"]})
 
@@ -43,29 +43,29 @@ def cache(tmp_path: Path) -> FeatureCache:
 
 
 @pytest.fixture
-def material(scenes: Corpus, cache: FeatureCache, parser: CaptionParser) -> Material:
+def dataset(scenes: Corpus, cache: FeatureCache, parser: CaptionParser) -> Dataset:
     corpus = scenes.split("train")
     encoder = text_encoder_for(CONFIG, corpus.captions)
-    return gather_material(
-        corpus, ColourEncoder(), encoder, cache=cache, mirror=False, parser=parser, progress=Silent()
-    )
+    return gather_dataset(corpus, ColourEncoder(), encoder, cache=cache, mirror=False, parser=parser, progress=Silent())
 
 
-def falsifier(material: Material, cache: FeatureCache, parser: CaptionParser, *kinds: str, seed: int = 0) -> Falsifier:
-    encoder = text_encoder_for(CONFIG, material.corpus.captions)
+def negative_sampler(
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser, *kinds: str, seed: int = 0
+) -> NegativeSampler:
+    encoder = text_encoder_for(CONFIG, dataset.corpus.captions)
     tabulate = partial(extract_text_features, encoder=encoder, cache=cache, parser=parser)
-    return Falsifier(material, frozenset(kinds), tabulate, seed=seed, progress=Silent())
+    return NegativeSampler(dataset, frozenset(kinds), tabulate, seed=seed, progress=Silent())
 
 
-def steps(material: Material, epoch: int = 0) -> list[Step]:
-    captions = material.corpus.captions_of_images()
+def steps(dataset: Dataset, epoch: int = 0) -> list[Step]:
+    captions = dataset.corpus.captions_of_images()
     return plan_epoch(captions, batch_size=8, captions_per_image=2, seed=0, epoch=epoch)
 
 
-def drawn(found: Falsifier, material: Material, epoch: int = 0) -> dict[int, tuple[str, ...]]:
+def drawn(found: NegativeSampler, dataset: Dataset, epoch: int = 0) -> dict[int, tuple[str, ...]]:
     """The words of every edit of an epoch, by the caption it edits."""
     edits: dict[int, tuple[str, ...]] = {}
-    for step in steps(material, epoch):
+    for step in steps(dataset, epoch):
         brought = found.of_step(step, epoch)
         if brought is not None:
             for place, words in zip(brought.caption.tolist(), brought.texts.words, strict=True):
@@ -74,46 +74,46 @@ def drawn(found: Falsifier, material: Material, epoch: int = 0) -> dict[int, tup
 
 
 def test_no_edit_says_what_any_caption_of_its_picture_says(
-    material: Material, cache: FeatureCache, parser: CaptionParser
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
 ) -> None:
-    found = falsifier(material, cache, parser, "swap", "predicate", "attribute", "similar")
-    found.begin(0, torch.arange(len(material.corpus)).roll(1)[:, None])
-    edits = drawn(found, material)
-    siblings, image = material.corpus.captions_of_images(), material.corpus.caption_image
-    assert len(edits) > len(material.corpus.captions) / 2
+    found = negative_sampler(dataset, cache, parser, "swap", "predicate", "attribute", "similar")
+    found.begin(0, torch.arange(len(dataset.corpus)).roll(1)[:, None])
+    edits = drawn(found, dataset)
+    siblings, image = dataset.corpus.captions_of_images(), dataset.corpus.caption_image
+    assert len(edits) > len(dataset.corpus.captions) / 2
     for caption, words in edits.items():
-        own = {tuple(material.texts.read(material.corpus.captions[j]).words) for j in siblings[image[caption]]}
+        own = {tuple(dataset.texts.read(dataset.corpus.captions[j]).words) for j in siblings[image[caption]]}
         assert words not in own
 
 
 def test_draws_depend_on_seed_epoch_and_caption_alone(
-    material: Material, cache: FeatureCache, parser: CaptionParser
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
 ) -> None:
-    once, twice = (falsifier(material, cache, parser, "swap", "predicate", "attribute") for _ in range(2))
-    first = drawn(once, material)
-    assert drawn(twice, material) == first
-    assert drawn(once, material, epoch=1) != first
-    assert drawn(falsifier(material, cache, parser, "swap", "predicate", "attribute", seed=1), material) != first
+    once, twice = (negative_sampler(dataset, cache, parser, "swap", "predicate", "attribute") for _ in range(2))
+    first = drawn(once, dataset)
+    assert drawn(twice, dataset) == first
+    assert drawn(once, dataset, epoch=1) != first
+    assert drawn(negative_sampler(dataset, cache, parser, "swap", "predicate", "attribute", seed=1), dataset) != first
 
 
 def test_one_caption_a_picture_takes_a_phrase_of_a_look_alike_and_only_in_its_epoch(
-    material: Material, cache: FeatureCache, parser: CaptionParser
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
 ) -> None:
-    found = falsifier(material, cache, parser, "similar")
-    assert drawn(found, material) == {}
-    found.begin(0, torch.arange(len(material.corpus)).roll(1)[:, None])
-    edits = drawn(found, material)
-    images = [int(material.corpus.caption_image[caption]) for caption in edits]
+    found = negative_sampler(dataset, cache, parser, "similar")
+    assert drawn(found, dataset) == {}
+    found.begin(0, torch.arange(len(dataset.corpus)).roll(1)[:, None])
+    edits = drawn(found, dataset)
+    images = [int(dataset.corpus.caption_image[caption]) for caption in edits]
     assert 0 < len(images) == len(set(images))
     found.begin(1, torch.empty(0, 0, dtype=torch.long))
-    assert drawn(found, material, epoch=1) == {}
+    assert drawn(found, dataset, epoch=1) == {}
 
 
 def test_edits_bring_graphs_and_ids_like_any_caption(
-    material: Material, cache: FeatureCache, parser: CaptionParser
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
 ) -> None:
-    found = falsifier(material, cache, parser, "swap")
-    brought = next(some for step in steps(material) if (some := found.of_step(step, 0)) is not None)
+    found = negative_sampler(dataset, cache, parser, "swap")
+    brought = next(some for step in steps(dataset) if (some := found.of_step(step, 0)) is not None)
     assert brought.texts.graphs is not None
     assert brought.texts.ids is not None
     assert len(brought.texts) == len(brought.caption)
@@ -166,7 +166,7 @@ def test_a_run_whose_parser_has_other_rules_is_refused(scenes: Corpus, cache: Fe
     text = (tmp_path / "run" / MANIFEST).read_text()
     (tmp_path / "run" / MANIFEST).write_text(text.replace(model.manifest["parser"], "other rules"))
     with pytest.raises(ModelError, match="caption parser other rules"):
-        load_model(tmp_path / "run", cache=cache).encode_sentences(["a red ball"])
+        load_model(tmp_path / "run", cache=cache).encode_raw_texts(["a red ball"])
 
 
 def replace_method(config: RunConfig, method: str) -> RunConfig:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossgraph.data.text import EMPTY, PADDING, UNKNOWN, Vocabulary, tokenize
 from crossgraph.errors import DataError
+from crossgraph.words import EMPTY, PADDING, UNKNOWN, Vocabulary, tokenize
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from crossgraph.evaluation.variants import COLUMNS, AblationResult, AblationRun, Variant
+from crossgraph.evaluation.ablation_table import COLUMNS, AblationResult, AblationRun, Variant
 
 
 def variant(name: str, *values: dict[str, float]) -> Variant:

@@ -24,7 +24,7 @@ from crossgraph.types import Batch, ImageBatch
 
 
 @dataclass(frozen=True)
-class Material:
+class Dataset:
     """One split as features: `corpus` holds only readable pictures, in the order of `images`."""
 
     corpus: Corpus
@@ -65,18 +65,18 @@ class TrainingPass:
     Can be read any number of times; only one batch is in memory at a time. Pictures without captions are left out.
     """
 
-    material: Material
+    dataset: Dataset
     size: int
     device: str
 
     def __len__(self) -> int:
         """How many batches one reading gives."""
-        views = 1 if self.material.mirrored is None else 2
+        views = 1 if self.dataset.mirrored is None else 2
         return views * -(-len(self._described()) // self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        captions, described = self.material.corpus.captions_of_images(), self._described()
-        for mirrored in (False,) if self.material.mirrored is None else (False, True):
+        captions, described = self.dataset.corpus.captions_of_images(), self._described()
+        for mirrored in (False,) if self.dataset.mirrored is None else (False, True):
             for start in range(0, len(described), self.size):
                 images = described[start : start + self.size]
                 step = Step(
@@ -85,13 +85,13 @@ class TrainingPass:
                     caption_image=tuple(row for row, image in enumerate(images) for _ in captions[image]),
                     mirrored=(mirrored,) * len(images),
                 )
-                yield self.material.batch(step, hardness=1.0).to(self.device)
+                yield self.dataset.batch(step, hardness=1.0).to(self.device)
 
     def _described(self) -> list[int]:
-        return [image for image, captions in enumerate(self.material.corpus.captions_of_images()) if captions]
+        return [image for image, captions in enumerate(self.dataset.corpus.captions_of_images()) if captions]
 
 
-def gather_material(
+def gather_dataset(
     corpus: Corpus,
     image_encoder: ImageEncoder,
     text_encoder: TextEncoder,
@@ -100,7 +100,7 @@ def gather_material(
     mirror: bool,
     parser: CaptionParser | None = None,
     progress: Progress,
-) -> Material:
+) -> Dataset:
     """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus.
 
     A `parser` is given for methods that read scene graphs. Of a corpus with given features, these are the features.
@@ -108,11 +108,11 @@ def gather_material(
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
     if corpus.features is not None:
-        return Material(corpus, given_image_table(corpus), None, given_text_table(corpus))
+        return Dataset(corpus, given_image_table(corpus), None, given_text_table(corpus))
     images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
     corpus = corpus.without(list(skipped))
     mirrored = None
     if mirror:
         mirrored, _ = extract_image_features(corpus.image_paths, image_encoder, cache, view="mirror", progress=progress)
     texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
-    return Material(corpus, images, mirrored, texts)
+    return Dataset(corpus, images, mirrored, texts)

@@ -14,14 +14,14 @@ from crossgraph.gallery.search import mixing
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
 from crossgraph.gallery.search.results import Target
 from crossgraph.gallery.stages.codes import RandomCodes
-from crossgraph.gallery.stages.model import SearchModel, encode_pictures, encode_sentences
+from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.tables.snapshot import Snapshot, find_row
 from crossgraph.gallery.tables.store import Store
 from crossgraph.types import Encoded
 
 
 @dataclass(frozen=True)
-class Asked:
+class EncodedQuery:
     """An encoded query: its shortlist vector, its code if there is that stage, and rows that are no answers to it.
 
     `fine` are the encodings that re-ranking compares with, each with its weight; none if nothing will be re-ranked.
@@ -61,13 +61,13 @@ def why_not_reranked(model: SearchModel, query: Query, feedback: Feedback, targe
     return "" if model.method.reranks else f"{model.method.name} scores by embedding"
 
 
-class Encoder:
+class QueryEncoder:
     """Encodes queries to one snapshot of a gallery; pictures of the gallery are looked up, not encoded again."""
 
     def __init__(self, store: Store, snapshot: Snapshot, model: SearchModel, *, bits: int) -> None:
         self._store, self._snapshot, self._model, self._bits = store, snapshot, model, bits
 
-    def ask(self, query: Query, feedback: Feedback, target: Target, *, fine: bool) -> Asked:
+    def ask(self, query: Query, feedback: Feedback, target: Target, *, fine: bool) -> EncodedQuery:
         """The query for every stage; `fine` is whether it will be used to re-rank."""
         terms = terms_of(query)
         parts = [self._part(term.query, fine=fine) for term in terms]
@@ -80,20 +80,20 @@ class Encoder:
         if feedback:
             vector, code, disliked = self._moved(vector, code, feedback)
             left_out += disliked
-        rows = tuple(sorted({row for row in left_out if row is not None})) if target == "pictures" else ()
+        rows = tuple(sorted({row for row in left_out if row is not None})) if target == "images" else ()
         total = float(weights.abs().sum())
         encodings = [(term.weight / total, part.fine) for term, part in zip(terms, parts, strict=True)]
-        return Asked(vector, code, tuple((weight, part) for weight, part in encodings if part is not None), rows)
+        return EncodedQuery(vector, code, tuple((weight, part) for weight, part in encodings if part is not None), rows)
 
     def _part(self, query: Single, *, fine: bool) -> _Part:
         match query:
             case TextQuery(sentence):
                 if not sentence.strip():
                     raise GalleryError("the query is empty. Give a sentence, a picture or an item.")
-                encoded = encode_sentences(self._model, [sentence])
+                encoded = encode_texts_for_stages(self._model, [sentence])
             case ImageQuery(path):
                 read_image(path)  # a file that cannot be read is the caller's error, not the model's
-                encoded, _, skipped = encode_pictures(self._model, [path])
+                encoded, _, skipped = encode_images_for_stages(self._model, [path])
                 if skipped:
                     raise ImageError(path, skipped[0].reason)
             case ItemQuery(name):

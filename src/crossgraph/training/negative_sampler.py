@@ -17,12 +17,12 @@ from torch import Tensor
 
 from crossgraph.data.batches import Step
 from crossgraph.data.features.text_features import TextTable
-from crossgraph.data.text import normalise
-from crossgraph.graphs.negatives import FalseCaption, Kind, false_captions
+from crossgraph.graphs.negatives import Kind, NegativeCaption, negative_captions
 from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.progress import Progress
-from crossgraph.training.material import Material
-from crossgraph.types import FalseCaptions, TextBatch
+from crossgraph.training.dataset import Dataset
+from crossgraph.types import NegativeCaptions, TextBatch
+from crossgraph.words import normalise
 
 SIMILAR: Kind = "similar"
 LOOK_ALIKES = 3
@@ -49,10 +49,10 @@ class _Sentences:
 
 
 @dataclass
-class Falsifier:
+class NegativeSampler:
     """The false captions of one training run; `kinds` are those its method wants."""
 
-    material: Material
+    dataset: Dataset
     kinds: frozenset[Kind]
     tabulate: Tabulate
     seed: int
@@ -63,7 +63,7 @@ class Falsifier:
     _table: _Sentences = field(init=False)
 
     def __post_init__(self) -> None:
-        corpus = self.material.corpus
+        corpus = self.dataset.corpus
         self._captions = [normalise(caption) for caption in corpus.captions]
         self._graphs = [self._graph(caption) for caption in corpus.captions]
         self._siblings = corpus.captions_of_images()
@@ -93,7 +93,7 @@ class Falsifier:
         fresh = self._tabulated(text for text in self._of_epoch.values() if text not in self._lasting_table.places)
         self._table = _Sentences(self._lasting_table.texts.extended(fresh.texts))
 
-    def of_step(self, step: Step, epoch: int) -> FalseCaptions | None:
+    def of_step(self, step: Step, epoch: int) -> NegativeCaptions | None:
         """One edit for every caption of the step that has any; None if none has."""
         texts, captions = [], []
         for place, caption in enumerate(step.captions):
@@ -103,12 +103,12 @@ class Falsifier:
                 rng = np.random.default_rng((self.seed, epoch, caption))
                 texts.append(choices[int(rng.integers(len(choices)))])
                 captions.append(place)
-        return FalseCaptions(self._table.of(texts), torch.tensor(captions)) if texts else None
+        return NegativeCaptions(self._table.of(texts), torch.tensor(captions)) if texts else None
 
-    def _edits(self, caption: int, kinds: frozenset[Kind], *, look_alike: int | None = None) -> list[FalseCaption]:
+    def _edits(self, caption: int, kinds: frozenset[Kind], *, look_alike: int | None = None) -> list[NegativeCaption]:
         own = self._siblings[self._image[caption]]
         others = [] if look_alike is None else self._siblings[look_alike]
-        return false_captions(
+        return negative_captions(
             self._captions[caption],
             self._graphs[caption],
             own_captions=[self._captions[one] for one in own],
@@ -118,8 +118,8 @@ class Falsifier:
         )
 
     def _graph(self, caption: str) -> SceneGraph:
-        assert self.material.texts.graph is not None, "a method with negatives reads scene graphs"
-        return self.material.texts.graph(caption)
+        assert self.dataset.texts.graph is not None, "a method with negatives reads scene graphs"
+        return self.dataset.texts.graph(caption)
 
     def _tabulated(self, texts: Iterable[str]) -> _Sentences:
         return _Sentences(self.tabulate(list(dict.fromkeys(texts))))

@@ -15,7 +15,7 @@ clock = time.perf_counter
 
 
 @dataclass
-class Trail:
+class Trace:
     """Candidates of the stages before re-ranking, in order; milliseconds and numbers compared of every stage."""
 
     handed_on: dict[Stage, Candidates] = field(default_factory=dict)
