@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeHashing, FakeModel, draw_images
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -15,6 +14,7 @@ from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 from crossgraph.gallery.upkeep.health import optimize, stats, verify
 from crossgraph.gallery.upkeep.migrate import migrate
+from tests.gallery.fake_model import FakeHashing, FakeModel, draw_images
 
 
 @pytest.fixture
