@@ -168,7 +168,7 @@ sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
 from fake_dataset import fake_trainer
-import crossgraph.data.feature_cache as files
+import crossgraph.files as files
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

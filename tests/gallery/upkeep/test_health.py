@@ -172,7 +172,7 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
         patch.setattr("crossgraph.gallery.upkeep.migrate.remove_leftovers", end)
         with pytest.raises(KeyboardInterrupt):
             migrate(gallery, other)
-    (gallery.folder / ".gallery.json.123").touch()
+    (gallery.folder / "gallery.json.123.writing").touch()
     reopened = Gallery.open(gallery.folder, other)
     assert len(reopened.search("thing", k=6).results) == 6
     optimize(reopened)
