@@ -256,7 +256,7 @@ def test_codes_are_looked_after_like_everything_else(tmp_path: Path, model: Fake
     (captioned / "001.png").rename(captioned / "moved.png")
     gallery.sync()
     optimize(gallery, keep=timedelta(0))
-    assert gallery.store.tables["codes"].count_rows() == 5 + gallery.caption_count
+    assert gallery.store.tables["codes"].count_rows() == 5 + len(gallery.snapshot().captions)
     assert verify(gallery).problems == ()
     found = gallery.search("thing", mode="fast", where="name = 'moved.png'")
     assert [one.path.name for one in found.results] == ["moved.png"]
