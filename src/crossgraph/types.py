@@ -18,7 +18,7 @@ Record = TypeVar("Record")
 
 
 def moved(record: Record, device: torch.device | str) -> Record:
-    """The same record with every tensor on `device`, those of records inside it too; what is no tensor stays as it is."""
+    """The same record with every tensor on `device`, those of records in it too; what is no tensor stays as it is."""
     if isinstance(record, Tensor):
         return record.to(device)
     if not is_dataclass(record) or isinstance(record, type):

@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from crossgraph.bits import unpack_bits
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
-from crossgraph.layers.hash_head import CODE_LENGTHS, unpack_bits
+from crossgraph.layers.hash_head import CODE_LENGTHS
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
@@ -24,18 +25,6 @@ from tests.methods.synthetic_items import (
     training_set,
 )
 
-<<<<<<< HEAD
-=======
-from crossgraph.bits import unpack_bits
-from crossgraph.errors import ConfigError, ModelError
-from crossgraph.graphs.label_association import label_association
-from crossgraph.layers.hash_head import CODE_LENGTHS
-from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
-from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.contract import Method
-from crossgraph.methods.scahn import Scahn
-
->>>>>>> methods
 
 def gradients(method: Method, names: tuple[str, ...]) -> dict[str, bool]:
     """Which modules, by the beginning of their names, some gradient reached."""

@@ -167,13 +167,8 @@ import os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-<<<<<<< HEAD
 from tests.training.fake_dataset import fake_trainer
-import crossgraph.data.feature_cache as files
-=======
-from fake_dataset import fake_trainer
 import crossgraph.files as files
->>>>>>> methods
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
