@@ -37,7 +37,12 @@ def unpacked(code: UInt8[np.ndarray, "n bytes"], *, bits: int) -> Bool[np.ndarra
 def hamming_distances(
     queries: UInt64[np.ndarray, "q words"], gallery: UInt64[np.ndarray, "n gallery_words"]
 ) -> Int[np.ndarray, "q n"]:
-    """In how many bits each query differs from each item: the whole table, for blocks that are small enough."""
+    """In how many bits each query differs from each item: the whole table, for blocks that are small enough.
+
+    >>> codes = packed(np.array([[True, False, True], [False, False, False]]))
+    >>> hamming_distances(codes, codes).tolist()
+    [[0, 2], [2, 0]]
+    """
     _require_equal_widths(queries, gallery)
     distances: np.ndarray = np.bitwise_count(queries[:, None] ^ gallery[None]).sum(2, dtype=np.int64)
     return distances
