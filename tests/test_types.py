@@ -1,5 +1,7 @@
 """Rows of an encoding can be picked, stacked and moved without touching the others."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ def encoded(rows: int, parts: int, *, seed: int = 0) -> Encoded:
 
 
 @pytest.mark.parametrize("rows", [[2, 0], torch.tensor([2, 0]), slice(1, 3), [], range(2)])
-def test_rows_are_picked_in_the_order_given(rows: object) -> None:
+def test_rows_are_picked_in_the_order_given(rows: Any) -> None:
     whole = encoded(4, 3)
     some = whole[list(rows) if isinstance(rows, range) else rows]
     expected = list(range(4))[rows] if isinstance(rows, slice) else [int(row) for row in rows]
