@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -78,7 +79,10 @@ def best_found(late: LateInteraction, image: Encoded, text: Encoded) -> list[flo
     ]
 
 
-def shaken(method: Method) -> Method:
+Shaken = TypeVar("Shaken", bound=Method)
+
+
+def shaken(method: Shaken) -> Shaken:
     """The method away from its tame beginnings: gates, shares and maps."""
     with torch.no_grad():
         for parameter in method.parameters():

@@ -36,12 +36,12 @@ from tests.methods.synthetic_items import (
 
 @pytest.fixture(params=list(METHODS))
 def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture(params=["ids", "states"])
 def inputs(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture

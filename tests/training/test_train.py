@@ -283,8 +283,9 @@ def test_a_method_that_reads_labels_is_told_of_the_training_set_and_trains_alike
         train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, progress=stop)
     model = train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, resume=True)
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
-    assert model.method.label_guide.shape == (len(scenes.label_names),) * 2
-    assert model.method.label_vectors.any()
+    method: Any = model.method
+    assert method.label_guide.shape == (len(scenes.label_names),) * 2
+    assert method.label_vectors.any()
 
 
 def test_a_method_that_reads_labels_refuses_a_corpus_without_any(

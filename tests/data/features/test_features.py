@@ -229,6 +229,7 @@ def test_a_damaged_shard_is_removed_reported_and_computed_again(
     again, encoder = FeatureCache(tmp_path / "cache", shard_size=3), RowEncoder()
     table, _ = extract_image_features(paths, encoder, again)
     assert encoder.encoded == 6
+    assert isinstance(table.store, RecordStore)
     assert set(table.store.damaged) == {cut, emptied}
     assert not cut.exists()
     assert "damaged" in caplog.text
@@ -338,6 +339,7 @@ def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     encoder = RowEncoder()
     table, _ = extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
+    assert isinstance(table.store, RecordStore)
     assert table.store.damaged == ()
     expected, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "alone"))
     assert_same(table.rows(range(60)), expected.rows(range(60)))

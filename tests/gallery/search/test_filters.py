@@ -124,7 +124,7 @@ VALUES = st.text(max_size=8).map(lambda text: "'" + text.replace("'", "''") + "'
 TESTS = st.sampled_from(["=", "!=", "<", ">=", "like", "not like", "contains"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([*BUILT_IN, "year", "good", "who", "when"]), TESTS, VALUES)
 def test_any_value_is_compared_or_refused(snapshot: Snapshot, column: str, test: str, value: str) -> None:
     try:

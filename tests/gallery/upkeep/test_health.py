@@ -220,7 +220,8 @@ def test_a_gallery_from_before_metadata_is_searched_synced_and_filtered(
 def test_a_search_that_a_writer_outran_is_done_again(
     gallery: Gallery, model: FakeModel, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch, calls = Store.fetch, []
+    fetch = Store.fetch
+    calls: list[list[str]] = []
 
     def replaced_meanwhile(self: Store, keys: list[str]) -> object:
         if not calls:
