@@ -7,7 +7,7 @@ Score matrices are images x captions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -134,7 +134,8 @@ class Batch:
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
     `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
-    pictures, where the corpus has any; `rows` say which pictures of the training set they are.
+    pictures, where the corpus has any; `rows` say which pictures of the training set they are. `carried` is where one
+    phase of a training step leaves detached tensors for the next; it lives as long as the batch, and copies begin anew.
     """
 
     images: ImageBatch
@@ -144,6 +145,7 @@ class Batch:
     negative_captions: NegativeCaptions | None = None
     labels: Bool[Tensor, "n c"] | None = None
     rows: Int[Tensor, " n"] | None = None
+    carried: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""

@@ -354,7 +354,7 @@ def test_collapsed_codes_are_noted_at_the_validation_of_a_hashing_method(tmp_pat
 
 def test_a_loss_that_is_not_finite_stops_training_with_advice(tmp_path: Path) -> None:
     trainer = fake_trainer(tmp_path)
-    torch.nn.init.constant_(trainer.method.scale, float("nan"))
+    torch.nn.init.constant_(trainer.method.rank.scale, float("nan"))
     with pytest.raises(ScoreError, match=r"the loss is nan at step 1 .*lower training\.learning_rate"):
         trainer.train()
 

@@ -29,11 +29,11 @@ class CanonicalSpace(nn.Module):
         power: float,
     ) -> None:
         super().__init__()
-        self.read = CaptionVector(vocabulary=vocabulary, state_width=state_width, most_words=most_words)
+        self.caption_vector = CaptionVector(vocabulary=vocabulary, state_width=state_width, most_words=most_words)
         self.image = image
         self.correlate = CanonicalCorrelation(
             image_width(image, part_width=part_width, whole_width=whole_width),
-            self.read.width,
+            self.caption_vector.width,
             components=components,
             regularisation=regularisation,
             power=power,
@@ -42,9 +42,9 @@ class CanonicalSpace(nn.Module):
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Count words, then correlate every caption with its picture; reads the batches twice."""
-        self.read.count(batch.texts for batch in batches)
+        self.caption_vector.count(batch.texts for batch in batches)
         self.correlate.fit(
-            (image_vectors(batch.images, which=self.image)[batch.caption_image], self.read(batch.texts))
+            (image_vectors(batch.images, which=self.image)[batch.caption_image], self.caption_vector(batch.texts))
             for batch in batches
         )
 
@@ -54,4 +54,4 @@ class CanonicalSpace(nn.Module):
 
     def place_texts(self, texts: TextBatch) -> Float[Tensor, "m k"]:
         """One unit vector per caption."""
-        return self.correlate.map_right(self.read(texts))
+        return self.correlate.map_right(self.caption_vector(texts))
