@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -306,11 +307,15 @@ class Alignment:
         return sum(match.contribution for match in self.matches) if self.matches else None
 
 
+Status = Literal["documented", "purpose documented", "ours"]
+"""How much of a module is its paper's: what it computes; only what it is for, its formulas being ours; nothing."""
+
+
 @dataclass(frozen=True)
 class Provenance:
-    """Where one module of a method comes from: `status` is "documented" or "reconstructed", `source` says by what."""
+    """Where one module of a method comes from: `source` says what documents it, or why we have it."""
 
     module: str
     implementation: str
-    status: str
+    status: Status
     source: str

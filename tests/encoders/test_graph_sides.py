@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.errors import ModelError
-from crossgraph.methods.contract import GraphMethodConfig, InputSizes
+from crossgraph.methods.contract import InputSizes
+from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, ImageBatch, NodeBatch, TextBatch, TextGraphs
 
 ALL_ON = {"relations": True, "attributes": True, "linked": True}

@@ -8,24 +8,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.encoders.gru import TextWidths, WordEncoder, WordSettings
+from crossgraph.encoders.gru import WordEncoder, WordSettings
+from crossgraph.encoders.widths import ItemWidths
 from crossgraph.errors import ModelError
 from crossgraph.layers.graph_attention import GatedGraphAttention
 from crossgraph.layers.graph_nodes import RegionNodes, WordNodes
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.types import Encoded, ImageBatch, NodeBatch, TextBatch, TextGraphs
-
-
-@runtime_checkable
-class ItemWidths(TextWidths, Protocol):
-    """How wide a picture's parts and whole are, and what captions come as."""
-
-    @property
-    def part_width(self) -> int: ...
-
-    @property
-    def whole_width(self) -> int: ...
 
 
 @runtime_checkable

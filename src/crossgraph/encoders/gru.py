@@ -9,20 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from crossgraph.encoders.widths import TextWidths
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.types import TextBatch
 from crossgraph.words import PADDING
-
-
-@runtime_checkable
-class TextWidths(Protocol):
-    """What captions come as: ids below `vocabulary`, or frozen states of `state_width` channels; the other is 0."""
-
-    @property
-    def vocabulary(self) -> int: ...
-
-    @property
-    def state_width(self) -> int: ...
 
 
 @runtime_checkable

@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
@@ -26,48 +26,6 @@ class MethodConfig(BaseModel):
     """Base of every method's settings: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HeadedConfig(MethodConfig):
-    """Settings of a method whose channels are split into heads, which must divide them."""
-
-    width: int
-    heads: int
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> HeadedConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
-
-
-class RankedConfig(HeadedConfig):
-    """Settings of a method that learns to rank pairs from the words of captions and the parts of pictures."""
-
-    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
-    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
-    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
-    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
-    margin: float = Field(0.2, description="of the ranking hinge")
-
-
-class RerankerConfig(RankedConfig):
-    """Settings of a method that scores pairs one by one: in training, of every query its matches and some negatives."""
-
-    width: int = Field(256, gt=0, description="channels of parts, nodes and wholes (the papers' family uses 1024)")
-    heads: int = Field(8, gt=0, description="heads that pool parts into the whole; must divide the width")
-    candidates: int = Field(
-        6, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
-    )
-    global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
-
-
-class GraphMethodConfig(RerankerConfig):
-    """Settings of a method that makes scene graphs of both sides (`encoders.graph_sides`)."""
-
-    neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
-    relations: bool = Field(True, description="relation nodes on both sides; off: objects and attributes only")
-    consistency: bool = Field(True, description="relations match by the objects they join, too")
 
 
 class InputSizes(BaseModel):
@@ -84,10 +42,6 @@ class InputSizes(BaseModel):
     state_width: int = 0
     labels: int = 0
     label_width: int = 0
-
-    def of_items(self) -> dict[str, int]:
-        """The widths of pictures and captions by name, without those of labels."""
-        return self.model_dump(exclude={"labels", "label_width"})
 
 
 @dataclass(frozen=True)

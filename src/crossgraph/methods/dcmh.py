@@ -8,14 +8,14 @@ set; here both networks read frozen features, and codes and networks move togeth
     parts -> mean -> MLP -> f --+-> signs -> packed code; score = cosine of codes
     words -> bag, or mean state -> MLP -> g
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| picture network              | Tower                | reconstructed: frozen features, not CNN-F fine-tuned |
-| caption network              | Tower                | documented: bag of words, one hidden layer |
-| pairwise likelihood          | pairwise_likelihood  | documented                              |
-| balanced pairs               | pairwise_likelihood  | documented, but in HashNet (Cao 2017)   |
-| quantisation to a code of the pair | Dcmh.losses    | documented; of a batch, not alternating |
-| bit balance                  | Dcmh.losses          | documented; of a batch                  |
+| module                             | class                      | status     |
+|------------------------------------|----------------------------|------------|
+| picture network                    | Tower                      | ours       |
+| caption network                    | Tower                      | documented |
+| pairwise likelihood                | losses.pairwise_likelihood | documented |
+| balanced pairs                     | losses.pairwise_likelihood | documented |
+| quantisation to a code of the pair | Dcmh.losses                | documented |
+| bit balance                        | Dcmh.losses                | documented |
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Dcmh(CosineMethod):
         "no-balance": {"balance": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("picture network", "Tower", "reconstructed", "ours: frozen features in the place of a tuned CNN-F"),
+        Provenance("picture network", "Tower", "ours", "frozen features in the place of a tuned CNN-F"),
         Provenance("caption network", "Tower", "documented", "DCMH (Jiang & Li 2017): bag of words, one hidden layer"),
         Provenance("pairwise likelihood", "losses.pairwise_likelihood", "documented", "DCMH (Jiang & Li 2017)"),
         Provenance("balanced pairs", "losses.pairwise_likelihood", "documented", "HashNet (Cao 2017), not DCMH"),

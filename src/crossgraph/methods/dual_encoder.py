@@ -6,12 +6,14 @@ learned weights, and a whole-item vector is added before normalisation. Every la
     parts -> project -> HeadPooling --+
     whole -> project -----------------+-> unit embedding; score = cosine
 
-| module                        | class                            | status        |
-|-------------------------------|----------------------------------|---------------|
-| projection with residual MLP  | ResidualProjection               | documented (VSE-infinity) |
-| BiGRU, directions averaged    | WordEncoder                      | documented (VSE++, SCAN)  |
-| learned pooling               | HeadPooling                      | reconstructed: ours, in the place of GPO |
-| hinge or InfoNCE, same image masked | triplet_loss, info_nce     | documented (Faghri 2018; van den Oord 2018) |
+| module                       | class                  | status     |
+|------------------------------|------------------------|------------|
+| projection with residual MLP | ResidualProjection     | documented |
+| sentence encoder             | WordEncoder            | documented |
+| pooling                      | HeadPooling            | ours       |
+| whole-item vector            | DualEncoder.whole_proj | ours       |
+| hinge loss                   | losses.triplet_loss    | documented |
+| InfoNCE                      | losses.info_nce        | documented |
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from crossgraph.encoders.gru import WordEncoder
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig, RankedConfig
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import RankedConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
@@ -52,9 +55,14 @@ class DualEncoder(Method):
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("projection with residual MLP", "ResidualProjection", "documented", "VSE-infinity (Chen 2021)"),
-        Provenance("sentence encoder", "WordEncoder", "documented", "VSE++ (Faghri 2018), SCAN (Lee 2018)"),
-        Provenance("pooling", "HeadPooling", "reconstructed", "ours, in the place of GPO (Chen 2021)"),
-        Provenance("whole-item vector", "DualEncoder.whole_proj", "reconstructed", "ours"),
+        Provenance(
+            "sentence encoder",
+            "WordEncoder",
+            "documented",
+            "VSE++ (Faghri 2018), SCAN (Lee 2018); a linear map beside it is ours",
+        ),
+        Provenance("pooling", "HeadPooling", "ours", "in the place of GPO (Chen 2021)"),
+        Provenance("whole-item vector", "DualEncoder.whole_proj", "ours", "what the parts leave out"),
         Provenance("hinge loss", "losses.triplet_loss", "documented", "VSE++ (Faghri 2018)"),
         Provenance("InfoNCE", "losses.info_nce", "documented", "CPC (van den Oord 2018), same-image pairs masked"),
     )

@@ -6,12 +6,14 @@ at several levels, which become the nodes of a graph that is reasoned over and r
     regions, words -> Dissemination -> parts + global
     pair -> SimilarityVectors (global-global, word-regions, global-word) -> RelationReconstruction -> score
 
-| module of the abstract               | class                  | status        |
-|--------------------------------------|------------------------|---------------|
-| knowledge graph iterative dissemination | Dissemination       | purpose documented, formulas reconstructed |
-| vector similarities, multi-level alignment | SimilarityVectors | purpose documented, formulas reconstructed |
-| relation graph reconstruction        | RelationReconstruction | purpose documented, formulas reconstructed |
-| ranking loss, shortlist embedding    | Kidrr.losses           | reconstructed |
+| module                                  | class                  | status             |
+|-----------------------------------------|------------------------|--------------------|
+| knowledge graph iterative dissemination | Dissemination          | purpose documented |
+| multi-level vector similarities         | SimilarityVectors      | purpose documented |
+| relation graph reconstruction           | RelationReconstruction | purpose documented |
+| cosine anchor                           | CosineAnchor           | ours               |
+| ranking loss                            | RankingLoss            | ours               |
+| shortlist embedding loss                | Kidrr.losses           | ours               |
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig, RerankerConfig
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import RerankerConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 Level = Literal["global", "local", "global_local", "region"]
@@ -247,35 +250,35 @@ class Kidrr(Method):
         Provenance(
             "knowledge graph iterative dissemination",
             "Dissemination",
-            "documented",
+            "purpose documented",
             "abstract: 'iteratively broadcast global semantic knowledge'; the three steps of a round, the gates and "
-            "reading 'knowledge' as the global semantic node are reconstructed",
+            "reading 'knowledge' as the global semantic node are ours",
         ),
         Provenance(
             "multi-level vector similarities",
             "SimilarityVectors",
-            "documented",
+            "purpose documented",
             "abstract: 'vector-based similarity representations ... multi-level alignments'; the levels "
-            "global-global, word-regions, global-word and norm(W (x-y)^2) are reconstructed after SGRAF (Diao 2021)",
+            "global-global, word-regions, global-word and norm(W (x-y)^2) are ours after SGRAF (Diao 2021)",
         ),
         Provenance(
             "relation graph reconstruction",
             "RelationReconstruction",
-            "documented",
+            "purpose documented",
             "abstract: 'constructing similarity relation graphs and adaptively reconstructing them'; the blend of a "
-            "learned and a rebuilt top-k graph is reconstructed",
+            "learned and a rebuilt top-k graph is ours",
         ),
         Provenance(
             "cosine anchor",
             "CosineAnchor",
-            "reconstructed",
-            "ours, not in the paper: the graph's score refines plain cosines (`anchor = false` for the graph alone)",
+            "ours",
+            "not in the paper: the graph's score refines plain cosines (`anchor = false` for the graph alone)",
         ),
-        Provenance("region and word encoders", "ResidualProjection, WordEncoder", "reconstructed", "family default"),
-        Provenance("box embedding", "Kidrr.box_proj", "reconstructed", "ours: cells say where they are"),
-        Provenance("ranking loss", "losses.info_nce / triplet_loss", "reconstructed", "family default is the hinge"),
-        Provenance("shortlist embedding loss", "Kidrr.losses", "reconstructed", "ours: calibrates the global nodes"),
-        Provenance("anchor loss", "Kidrr.losses", "reconstructed", "ours: cosines learn from every pair of a batch"),
+        Provenance("region and word encoders", "ResidualProjection, WordEncoder", "ours", "family default"),
+        Provenance("box embedding", "Kidrr.box_proj", "ours", "cells say where they are"),
+        Provenance("ranking loss", "RankingLoss", "ours", "family default is the hinge"),
+        Provenance("shortlist embedding loss", "Kidrr.losses", "ours", "calibrates the global nodes"),
+        Provenance("anchor loss", "Kidrr.losses", "ours", "cosines learn from every pair of a batch"),
     )
 
     def __init__(self, config: KidrrConfig, sizes: InputSizes) -> None:

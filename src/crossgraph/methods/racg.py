@@ -7,13 +7,13 @@ gathers its counterparts on the other side; a relation looks for one that joins 
     words, parse   -> WordNodes ----+
     pair of graphs -> CrossGraphEncoder -> MultiHeadAlignment -> score
 
-| module of the abstract           | class               | status        |
-|----------------------------------|---------------------|---------------|
-| semantic-embedded graph          | RegionNodes, WordNodes | purpose documented, formulas reconstructed |
-| intramodal relations             | GatedGraphAttention | purpose documented, formulas reconstructed |
-| cross-graph relation encoder     | CrossGraphEncoder   | purpose documented, formulas reconstructed |
-| feature reconstruction           | Reconstruction      | purpose documented, formulas reconstructed |
-| multihead similarity alignment   | MultiHeadAlignment  | purpose documented, formulas reconstructed |
+| module                         | class                  | status             |
+|--------------------------------|------------------------|--------------------|
+| semantic-embedded graph        | RegionNodes, WordNodes | purpose documented |
+| intramodal relations           | GatedGraphAttention    | purpose documented |
+| cross-graph relation encoder   | CrossGraphEncoder      | purpose documented |
+| feature reconstruction         | Reconstruction         | purpose documented |
+| multihead similarity alignment | MultiHeadAlignment     | purpose documented |
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import GraphMethodConfig, InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 TINY = 1e-12
@@ -154,42 +155,40 @@ class Racg(Method):
         Provenance(
             "semantic-embedded graph",
             "RegionNodes, WordNodes",
-            "documented",
+            "purpose documented",
             "abstract: 'semantic-embedded graph to explore both fine-grained objects and their relations of different "
-            "media types'; node formulas, geometric picture relations and the parse are reconstructed",
+            "media types'; node formulas, geometric picture relations and the parse are ours",
         ),
         Provenance(
             "intramodal relations",
             "GatedGraphAttention",
-            "documented",
-            "abstract: 'aggregating both intramodal and intermodal relations'; the gated attention is reconstructed",
+            "purpose documented",
+            "abstract: 'aggregating both intramodal and intermodal relations'; the gated attention is ours",
         ),
         Provenance(
             "cross-graph relation encoder",
             "CrossGraphEncoder",
-            "documented",
+            "purpose documented",
             "abstract: 'explore the intermodal relation across different modalities'; attention and the consistency "
-            "of relations with the objects they join are reconstructed (the consistency is ours)",
+            "of relations with the objects they join are ours",
         ),
         Provenance(
             "feature reconstruction",
             "Reconstruction",
-            "documented",
-            "abstract: named, 'to optimize the node-level semantic correspondence'; the loss is reconstructed",
+            "purpose documented",
+            "abstract: named, 'to optimize the node-level semantic correspondence'; the loss is ours",
         ),
         Provenance(
             "multihead similarity alignment",
             "MultiHeadAlignment",
-            "documented",
-            "abstract: named; slices, gate and weights are reconstructed",
+            "purpose documented",
+            "abstract: named; slices, gate and weights are ours",
         ),
-        Provenance("importance of nodes", "LateInteraction", "reconstructed", "ours: not every node counts alike"),
-        Provenance("region and word encoders", "GraphSides", "reconstructed", "family default"),
-        Provenance(
-            "cosine of wholes in the score", "LateInteraction.share", "reconstructed", "ours: what no node says"
-        ),
-        Provenance("ranking loss", "losses.RankingLoss", "reconstructed", "family default is the hinge"),
-        Provenance("late and shortlist losses", "Racg.losses", "reconstructed", "ours: calibrate what decomposes"),
+        Provenance("importance of nodes", "LateInteraction", "ours", "not every node counts alike"),
+        Provenance("region and word encoders", "GraphSides", "ours", "family default"),
+        Provenance("cosine of wholes in the score", "LateInteraction.share", "ours", "what no node says"),
+        Provenance("ranking loss", "RankingLoss", "ours", "family default is the hinge"),
+        Provenance("late and shortlist losses", "Racg.losses", "ours", "calibrate what decomposes"),
     )
 
     def __init__(self, config: RacgConfig, sizes: InputSizes) -> None:

@@ -5,10 +5,10 @@ is drawn. Equal items have equal codes whatever batch they are in, any other two
 picture has nothing in common with its captions. An untrained random projection would not do: it keeps what is alike on
 one side together, so that whole classes meet each other by luck and the floor would depend on the seed.
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| hash of an item              | ContentHash          | documented (Carter & Wegman 1979)       |
-| bits of the hash             | RandomCodes          | reconstructed: ours                     |
+| module           | class       | status     |
+|------------------|-------------|------------|
+| hash of an item  | ContentHash | documented |
+| bits of the hash | RandomCodes | ours       |
 """
 
 from __future__ import annotations
@@ -65,8 +65,13 @@ class RandomCodes(ClosedForm):
     name: ClassVar[str] = "random_codes"
     config_type: ClassVar[type[MethodConfig]] = RandomCodesConfig
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("hash of an item", "ContentHash", "documented", "universal hashing (Carter & Wegman 1979)"),
-        Provenance("bits of the hash", "RandomCodes", "reconstructed", "ours"),
+        Provenance(
+            "hash of an item",
+            "ContentHash",
+            "documented",
+            "universal hashing (Carter & Wegman 1979); squares between its sums are ours",
+        ),
+        Provenance("bits of the hash", "RandomCodes", "ours", "the floor of every table"),
     )
 
     def __init__(self, config: RandomCodesConfig, sizes: InputSizes) -> None:

@@ -10,12 +10,13 @@ learnt across media. It is hard to beat where relevance means "shares a label", 
 One softmax where every picture has exactly one label, one sigmoid for each label otherwise. The strength of the
 regularisation is chosen on pictures held out of the training set.
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| semantic space               | LinearClassifier     | documented (Rasiwasia 2010)             |
-| several labels               | LinearClassifier     | reconstructed: ours, one-vs-rest        |
-| inner product of unit vectors | SemanticMatching.embed | reconstructed: ours                   |
-| picture and caption vectors  | picture_vectors, CaptionVector | reconstructed: ours, not SIFT words and topics |
+| module                        | class                  | status     |
+|-------------------------------|------------------------|------------|
+| semantic space                | LinearClassifier       | documented |
+| several labels                | LinearClassifier       | ours       |
+| inner product of unit vectors | SemanticMatching.embed | ours       |
+| picture vector                | image_vectors          | ours       |
+| caption vector                | CaptionVector          | ours       |
 """
 
 from __future__ import annotations
@@ -58,14 +59,10 @@ class SemanticMatching(ClosedForm):
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {"cosine": {"compare": "cosine"}}
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("semantic space", "LinearClassifier", "documented", "Rasiwasia et al. 2010 (SM)"),
-        Provenance(
-            "several labels", "LinearClassifier", "reconstructed", "ours: one-vs-rest, all labels solved at once"
-        ),
-        Provenance(
-            "inner product of unit vectors", "SemanticMatching.embed", "reconstructed", "ours: two slack channels"
-        ),
-        Provenance("picture vector", "picture_vectors", "reconstructed", "ours: frozen features, not SIFT words"),
-        Provenance("caption vector", "CaptionVector", "reconstructed", "ours: TF-IDF or frozen states, not topics"),
+        Provenance("several labels", "LinearClassifier", "ours", "one-vs-rest, all labels solved at once"),
+        Provenance("inner product of unit vectors", "SemanticMatching.embed", "ours", "two slack channels"),
+        Provenance("picture vector", "image_vectors", "ours", "frozen features, not SIFT words"),
+        Provenance("caption vector", "CaptionVector", "ours", "TF-IDF or frozen states, not topics"),
     )
 
     def __init__(self, config: SemanticMatchingConfig, sizes: InputSizes) -> None:

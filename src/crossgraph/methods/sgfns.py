@@ -7,12 +7,12 @@ what tells them from a look-alike, with a loss of their own.
     regions, boxes -> RegionNodes -> GatedGraphAttention --+-> base score (decomposes) --+
     words, parse   -> WordNodes   -> GatedGraphAttention --+-> FusionGraph (pairwise) ---+-> score
 
-| module of the abstract           | class                  | status        |
-|----------------------------------|------------------------|---------------|
-| scene graphs of both sides       | RegionNodes, WordNodes | purpose documented, formulas reconstructed |
-| explicit scene graph fusion      | FusionGraph            | purpose documented, formulas reconstructed |
-| negative sample generation       | Sgfns.visual_negatives | purpose documented, rules reconstructed |
-| extra loss for negatives         | losses.false_caption_hinge | purpose documented, formula reconstructed |
+| module                      | class                                       | status             |
+|-----------------------------|---------------------------------------------|--------------------|
+| scene graphs of both sides  | RegionNodes, WordNodes, GatedGraphAttention | purpose documented |
+| explicit scene graph fusion | FusionGraph                                 | purpose documented |
+| negative sample generation  | graphs.negatives, Sgfns.visual_negatives    | purpose documented |
+| extra loss                  | losses.false_caption_hinge                  | purpose documented |
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
 from crossgraph.losses.generated import false_caption_choice, false_caption_hinge
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import GraphMethodConfig, InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, NodeBatch, Provenance, TextBatch
 
 Negatives = Literal["none", "swap", "attr", "similar", "all"]
@@ -141,38 +142,36 @@ class Sgfns(Method):
         Provenance(
             "scene graphs of both sides",
             "RegionNodes, WordNodes, GatedGraphAttention",
-            "documented",
+            "purpose documented",
             "abstract: 'scene graph-based approach'; node formulas, geometric picture relations, the parse and the "
-            "gates are reconstructed",
+            "gates are ours",
         ),
         Provenance(
             "explicit scene graph fusion",
             "FusionGraph",
-            "documented",
+            "purpose documented",
             "abstract: 'explicitly model fine-grained semantic information in images and texts'; the edges, one "
-            "attention layer and the read-outs are reconstructed",
+            "attention layer and the read-outs are ours",
         ),
         Provenance(
             "negative sample generation",
             "graphs.negatives, Sgfns.visual_negatives",
-            "documented",
+            "purpose documented",
             "abstract: 'negative sample generation strategy' for 'insignificant features of similar images'; that "
-            "captions are edited, pictures lose regions, and every rule of it are reconstructed",
+            "captions are edited, pictures lose regions, and every rule of it are ours",
         ),
         Provenance(
             "extra loss",
             "losses.false_caption_hinge",
-            "documented",
-            "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is reconstructed",
+            "purpose documented",
+            "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is ours",
         ),
-        Provenance("base score", "LateInteraction", "reconstructed", "late interaction of nodes, and cosine of wholes"),
-        Provenance(
-            "consistency of relations", "LateInteraction.consistency_weight", "reconstructed", "ours: by what they join"
-        ),
-        Provenance("importance of nodes", "LateInteraction", "reconstructed", "ours: not every node counts alike"),
-        Provenance("region and word encoders", "GraphSides", "reconstructed", "family default"),
-        Provenance("ranking loss", "losses.RankingLoss", "reconstructed", "family default is the hinge"),
-        Provenance("base and shortlist losses", "Sgfns.losses", "reconstructed", "ours: calibrate what decomposes"),
+        Provenance("base score", "LateInteraction", "ours", "late interaction of nodes, and cosine of wholes"),
+        Provenance("consistency of relations", "LateInteraction.consistency_weight", "ours", "by what they join"),
+        Provenance("importance of nodes", "LateInteraction", "ours", "not every node counts alike"),
+        Provenance("region and word encoders", "GraphSides", "ours", "family default"),
+        Provenance("ranking loss", "RankingLoss", "ours", "family default is the hinge"),
+        Provenance("base and shortlist losses", "Sgfns.losses", "ours", "calibrate what decomposes"),
     )
 
     def __init__(self, config: SgfnsConfig, sizes: InputSizes) -> None:

@@ -8,13 +8,14 @@ the picture encoder, which afterwards works on pictures alone.
     caption -> vector -> TransferableGraphConvolution (no graph)                         -> z_t; score = cosine
     label names -> LabelGraphConvolution (graph: labels alike by their texts)            -> E, in training only
 
-| module of the abstract                       | class                        | status |
-|----------------------------------------------|------------------------------|--------|
-| text as supervision of picture structure     | TextStructure                | purpose documented, formulas ours |
-| structure transfer GCN                       | TransferableGraphConvolution | purpose documented, formulas ours |
-| text as supervision of label structure       | LabelGraphConvolution        | purpose documented, formulas ours |
-| semantic consistency losses                  | losses.semantic              | purpose documented, formulas ours |
-| structural InfoNCE losses                    | losses.structure             | purpose documented, formulas ours |
+| module                           | class                        | status             |
+|----------------------------------|------------------------------|--------------------|
+| text as supervision of structure | TextStructure                | purpose documented |
+| structure transfer GCN           | TransferableGraphConvolution | purpose documented |
+| text-guided label graph          | graphs.labels                | purpose documented |
+| semantic consistency losses      | losses.semantic              | purpose documented |
+| soft structural InfoNCE          | soft_info_nce                | purpose documented |
+| structural InfoNCE of rows       | row_info_nce                 | purpose documented |
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ from crossgraph.losses.structure import (
     soft_info_nce,
     structure_shares,
 )
-from crossgraph.methods.contract import CosineMethod, HeadedConfig, InputSizes, MethodConfig, TrainingSet
+from crossgraph.methods.contract import CosineMethod, InputSizes, MethodConfig, TrainingSet
+from crossgraph.methods.settings import HeadedConfig
 from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
@@ -82,7 +84,7 @@ class TssclConfig(HeadedConfig):
     labels: float = Field(1.0, ge=0, description="weight of label embeddings being alike as their texts are")
 
 
-DOCUMENTED = "the abstract names it; formulas, sizes and weights are ours"
+ABSTRACT = "the abstract names it; formulas, sizes and weights are ours"
 
 
 class Tsscl(CosineMethod):
@@ -103,23 +105,23 @@ class Tsscl(CosineMethod):
         "only-semantic": {"pair": 0.0, "transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("text as supervision of structure", "TextStructure", "documented", DOCUMENTED),
-        Provenance("nearest neighbours by TF-IDF", "graphs.neighbours", "reconstructed", "ours"),
+        Provenance("text as supervision of structure", "TextStructure", "purpose documented", ABSTRACT),
+        Provenance("nearest neighbours by TF-IDF", "keep_nearest", "ours", "which pictures the texts call alike"),
+        Provenance("neighbours meet in a batch", "Tsscl.companions", "ours", "after Cluster-GCN (Chiang 2019)"),
+        Provenance("structure transfer GCN", "TransferableGraphConvolution", "purpose documented", ABSTRACT),
+        Provenance("transfer by shared weights", "TransferableGraphConvolution", "ours", "our reading of transfer"),
         Provenance(
-            "neighbours meet in a batch", "Tsscl.companions", "reconstructed", "after Cluster-GCN (Chiang 2019)"
+            "encoders under the GCN", "AttendedImage, AttendedText", "ours", "two layers alone read means of parts"
         ),
-        Provenance("structure transfer GCN", "TransferableGraphConvolution", "documented", DOCUMENTED),
+        Provenance("text-guided label graph", "graphs.labels", "purpose documented", ABSTRACT),
+        Provenance("label convolutions", "LabelGraphConvolution", "ours", "after ML-GCN (Chen 2019)"),
+        Provenance("co-occurrence label graph", "cooccurrence_edges", "ours", "ML-GCN, as an alternative"),
+        Provenance("semantic consistency losses", "losses.semantic", "purpose documented", ABSTRACT),
+        Provenance("soft structural InfoNCE", "soft_info_nce", "purpose documented", ABSTRACT),
+        Provenance("structural InfoNCE of rows", "row_info_nce", "purpose documented", ABSTRACT),
         Provenance(
-            "transfer by shared weights", "TransferableGraphConvolution", "reconstructed", "our reading of transfer"
+            "label structure loss", "label_structure_loss", "ours", "label embeddings are alike as their texts are"
         ),
-        Provenance("encoders under the GCN", "AttendedImage, AttendedText", "reconstructed", "ours"),
-        Provenance("text-guided label graph", "graphs.labels", "documented", DOCUMENTED),
-        Provenance("label convolutions", "LabelGraphConvolution", "reconstructed", "after ML-GCN (Chen 2019)"),
-        Provenance("co-occurrence label graph", "cooccurrence_edges", "reconstructed", "ML-GCN, as an alternative"),
-        Provenance("semantic consistency losses", "losses.semantic", "documented", DOCUMENTED),
-        Provenance("soft structural InfoNCE", "soft_info_nce", "documented", DOCUMENTED),
-        Provenance("structural InfoNCE of rows", "row_info_nce", "documented", DOCUMENTED),
-        Provenance("label structure loss", "label_structure_loss", "reconstructed", "ours"),
     )
 
     def __init__(self, config: TssclConfig, sizes: InputSizes) -> None:
