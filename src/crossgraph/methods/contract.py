@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
@@ -26,19 +26,6 @@ class MethodConfig(BaseModel):
     """Base of every method's settings: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HeadedConfig(MethodConfig):
-    """Settings of a method whose channels are split into heads, which must divide them."""
-
-    width: int
-    heads: int
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> HeadedConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
 
 
 class InputSizes(BaseModel):
@@ -55,10 +42,6 @@ class InputSizes(BaseModel):
     state_width: int = 0
     labels: int = 0
     label_width: int = 0
-
-    def of_items(self) -> dict[str, int]:
-        """The widths of pictures and captions by name, without those of labels."""
-        return self.model_dump(exclude={"labels", "label_width"})
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
@@ -74,10 +74,7 @@ class TrainedModel:
         sizes = InputSizes.model_validate(self.manifest["sizes"])
         method = build_method(self.config.method, self.config.model, sizes)
         tensors, _ = read_tensors(self.run / WEIGHTS)
-        try:
-            method.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise ModelError(f"the weights in {self.run} do not fit method {self.config.method!r}: {error}") from error
+        load_weights(method, tensors, run=self.run)
         return method.eval().to(self.device)
 
     @property
