@@ -54,7 +54,7 @@ def _unknown(name: str, kind: str, number: str) -> str:
 def _require_cuda(name: str, number: int | None) -> None:
     import torch
 
-    if not torch.backends.cuda.is_built():
+    if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         raise ConfigError(
             f"device {name!r} needs CUDA, and the torch installed here ({torch.__version__}) was built without it. "
             f"{_OTHERWISE} A torch with CUDA: https://pytorch.org/get-started/locally."
