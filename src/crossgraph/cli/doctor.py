@@ -22,7 +22,7 @@ WEIGHTS = {
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Print versions, threads, devices, the cache, and which encoders' weights are installed."""
+    """Print versions, threads and how they wait, devices, the cache, and which encoders' weights are installed."""
     from crossgraph.cli.output import facts_table, print_json, print_rich
 
     facts = _facts()
@@ -37,6 +37,7 @@ def _facts() -> dict[str, dict[str, Any]]:
     import torch
 
     from crossgraph.data.feature_cache import default_cache
+    from crossgraph.waiting import wait_passively
 
     cache = default_cache().folder.parent
     return {
@@ -45,6 +46,7 @@ def _facts() -> dict[str, dict[str, Any]]:
             "system": platform.platform(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "waiting threads": wait_passively(),
             "devices": [
                 "cpu",
                 *(["cuda"] if torch.cuda.is_available() else []),
