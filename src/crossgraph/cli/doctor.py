@@ -30,7 +30,8 @@ def doctor(as_json: AsJson = False) -> None:
         print_json(facts)
         return
     for title, part in facts.items():
-        print_rich(facts_table(*part.items(), title=title))
+        rows = ((name, ", ".join(fact) if isinstance(fact, list) else fact) for name, fact in part.items())
+        print_rich(facts_table(*rows, title=title))
 
 
 def _facts() -> dict[str, dict[str, Any]]:
