@@ -9,8 +9,7 @@ import pytest
 from typer.main import get_command
 
 from crossgraph.cli import app
-
-from .conftest import DATA, TINY, Trained, call, with_settings
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
 
 def refusal(*words: object) -> str:

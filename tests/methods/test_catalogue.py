@@ -3,10 +3,10 @@ import pkgutil
 import sys
 
 import pytest
-from synthetic_items import SIZES
 
 from crossgraph.errors import ConfigError
 from crossgraph.methods.catalogue import LISTED, METHODS, build_method, method_story, method_type
+from tests.methods.synthetic_items import SIZES
 
 
 @pytest.mark.parametrize("name", list(LISTED))

@@ -23,11 +23,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.codes import RandomCodes
 from crossgraph.gallery.stages.model import ImageEncodings, SearchModel
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
-from crossgraph.training.checkpoint import MANIFEST, WEIGHTS, write_atomically
+from crossgraph.training.checkpoint import MANIFEST, WEIGHTS
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.types import Alignment, Encoded
 
@@ -98,6 +99,7 @@ class CascadeManifest(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once."""
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
 
 
