@@ -17,7 +17,7 @@ from crossgraph.methods.catalogue import method_type
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "crossgraph"
 LAYERS = (
-    ("errors", "types", "config", "progress", "words", "lazy_names", "device", "files", "bits"),
+    ("errors", "types", "config", "progress", "words", "lazy_names", "waiting", "device", "files", "bits"),
     ("losses", "graphs", "layers"),
     ("encoders",),
     ("data",),

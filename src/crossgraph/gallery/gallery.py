@@ -24,11 +24,11 @@ from crossgraph.gallery.search.results import SearchResults, Sort, Target
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.stages.modes import DEFAULT, choose_mode
 from crossgraph.gallery.tables.items import Item
-from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import note_removed, write_skipped
 from crossgraph.gallery.tables.snapshot import find_row
-from crossgraph.gallery.tables.store import TABLES, ReplacedError, Store, writing
+from crossgraph.gallery.tables.store import ReplacedError, Store, writing
 from crossgraph.progress import Progress, Silent
 
 ATTEMPTS = 20  # searches that a writer outran, one after the other, before it is reported

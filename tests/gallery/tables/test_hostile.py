@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from lancedb.merge import LanceMergeInsertBuilder
+from lance.dataset import MergeInsertBuilder
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -63,16 +63,16 @@ def test_a_disk_that_fills_up_keeps_what_was_stored_and_the_next_sync_goes_on(
     tmp_path: Path, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)
-    execute, left = LanceMergeInsertBuilder.execute, [5]
+    execute, left = MergeInsertBuilder.execute, [5]
 
-    def until_full(self: LanceMergeInsertBuilder, table: object) -> object:
+    def until_full(self: MergeInsertBuilder, table: object) -> object:
         left[0] -= 1
         if left[0] < 0:
             raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
         return execute(self, table)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LanceMergeInsertBuilder, "execute", until_full)
+        patch.setattr(MergeInsertBuilder, "execute", until_full)
         with pytest.raises(GalleryError, match=r"the disk is full.*same command again.*stored before is safe"):
             Gallery.open(gallery.folder, model).sync([images], batch=4)
     assert len(gallery) == 8

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-import lancedb
+import lance
 import pyarrow as pa
 import pytest
 import torch
@@ -42,7 +42,7 @@ def graphs() -> Encoded:
 
 def older_parts(folder: Path) -> None:
     """An empty parts table as it was before nodes were stored."""
-    lancedb.connect(folder).create_table("parts", schema=pa.schema([("key", pa.string()), *COLUMNS]))
+    lance.write_dataset(pa.schema([("key", pa.string()), *COLUMNS]).empty_table(), folder / "parts.lance")
 
 
 def item(name: str, digest: str, *captions: str) -> Item:
@@ -171,7 +171,7 @@ def test_captions_and_parts_without_a_picture_are_invisible_and_can_be_dropped(s
     assert store.snapshot().captions["text"].to_pylist() == ["kept"]
     store.drop_orphans()
     assert store.known_captions() == {caption_id("kept")}
-    assert sorted(store._parts.to_arrow()["key"].to_pylist()) == sorted([A, caption_id("kept")])
+    assert sorted(store._parts.read()["key"].to_pylist()) == sorted([A, caption_id("kept")])
 
 
 def test_the_version_changes_with_every_write_of_another_process(store: Store) -> None:

@@ -4,6 +4,7 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import lance
 import pyarrow as pa
 import pytest
 import torch
@@ -12,8 +13,9 @@ from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
-from crossgraph.gallery.upkeep.health import optimize, stats, verify
+from crossgraph.gallery.upkeep.health import optimize, verify
 from crossgraph.gallery.upkeep.migrate import migrate
+from crossgraph.gallery.upkeep.stats import gallery_stats
 from tests.gallery.fake_model import FakeHashing, FakeModel, draw_images
 
 
@@ -33,7 +35,7 @@ def test_stats_count_what_there_is(gallery: Gallery, captioned: Path) -> None:
     (captioned / "bad.png").touch()
     gallery.sync()
     gallery.annotate({captioned / "000.png": {"year": 3}})
-    found = stats(gallery)
+    found = gallery_stats(gallery.folder)
     assert (found.rows, found.captions, found.annotated, found.skipped, found.equal) == (7, 9, 1, 1, 1)
     assert {table.name: table.rows for table in found.tables} == {"items": 7, "captions": 9, "parts": 15, "notes": 1}
     assert found.fragments == sum(table.fragments for table in found.tables) >= 4
@@ -43,9 +45,9 @@ def test_stats_count_what_there_is(gallery: Gallery, captioned: Path) -> None:
 
 
 def test_optimizing_merges_files_and_is_noted(gallery: Gallery, captioned: Path) -> None:
-    before, results = stats(gallery), gallery.search("thing", k=6).results
+    before, results = gallery_stats(gallery.folder), gallery.search("thing", k=6).results
     first, last = optimize(gallery, keep=timedelta(0))
-    after = stats(gallery)
+    after = gallery_stats(gallery.folder)
     assert (before.bytes, after.rows) == (first, 6)
     assert last < first
     assert [table.fragments for table in after.tables] == [1, 1, 1]
@@ -65,8 +67,10 @@ def test_verify_names_every_kind_of_damage(gallery: Gallery, captioned: Path) ->
     items, parts = gallery.store.tables["items"], gallery.store.tables["parts"]
     digests = {name: gallery.item(captioned / name).digest for name in ("000.png", "001.png", "002.png")}
     parts.delete(f"key = '{digests['000.png']}'")
-    parts.update(f"key = '{digests['001.png']}'", {"count": 99})
-    items.update(f"digest = '{digests['002.png']}'", {"vector": [0.0] * 8})
+    parts.dataset.update({"count": "99"}, f"key = '{digests['001.png']}'")
+    rows = items.read(where=f"digest = '{digests['002.png']}'")
+    zeros = pa.array([[0.0] * 8] * len(rows), rows.schema.field("vector").type)
+    items.replace(rows.set_column(rows.schema.get_field_index("vector"), "vector", zeros), "id")
     (captioned / "003.png").unlink()
     shutil.copy(captioned / "005.png", captioned / "004.png")
     assert sorted(problems(Gallery.open(gallery.folder))) == [
@@ -80,7 +84,7 @@ def test_verify_names_every_kind_of_damage(gallery: Gallery, captioned: Path) ->
 
 def test_verify_sees_rows_that_are_there_twice_and_features_that_nobody_uses(gallery: Gallery) -> None:
     items = gallery.store.tables["items"]
-    items.add(items.search().limit(1).to_arrow())
+    items.dataset.insert(items.read().slice(0, 1))
     gallery.store.write_parts(["0f" * 16], gallery.store.fetch([gallery.snapshot().items["digest"][0].as_py()]))
     found = verify(gallery)
     assert {one.message.split(";")[0] for one in found.problems} == {"is twice in the table items"}
@@ -148,7 +152,7 @@ def test_the_old_model_serves_until_the_switch_and_a_migration_that_was_cut_off_
         with pytest.raises(KeyboardInterrupt):
             migrate(gallery, other, batch=2)
     assert seen == [expected] * 2
-    assert stats(gallery).migrating
+    assert gallery_stats(gallery.folder).migrating
     (captioned / "000.txt").write_text("said otherwise\n", encoding="utf-8")  # the old model goes on living
     (captioned / "005.png").unlink()
     assert (gallery.sync().updated, len(gallery)) == (1, 5)
@@ -158,7 +162,7 @@ def test_the_old_model_serves_until_the_switch_and_a_migration_that_was_cut_off_
     assert done.found_encoded >= 2
     assert gallery.item(captioned / "000.png").captions == ("said otherwise",)
     assert verify(gallery).problems == ()
-    assert not stats(gallery).migrating
+    assert not gallery_stats(gallery.folder).migrating
 
 
 def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
@@ -201,11 +205,9 @@ def test_a_gallery_from_before_metadata_is_searched_synced_and_filtered(
     new = Gallery.create(tmp_path / "new", model)
     new.index(captioned)
     old_columns = ["id", "path", "digest", "width", "height", "captions", "indexed_at", "vector"]
-    rows = new.store.tables["items"].search().select(old_columns).to_arrow().select(old_columns)
+    rows = new.store.tables["items"].read(old_columns)
     shutil.rmtree(new.folder / "items.lance")
-    import lancedb
-
-    lancedb.connect(new.folder).create_table("items", rows)
+    lance.write_dataset(rows, new.folder / "items.lance")
     old = Gallery.open(new.folder, model)
     assert len(old.search("thing", k=6).results) == 6
     assert old.search("thing", where="date > '2000-01-01' or label = 'x'").results == ()
@@ -242,7 +244,7 @@ def test_a_search_that_a_writer_outran_is_done_again(
 
 def test_stats_of_an_empty_gallery(tmp_path: Path, dense: FakeModel) -> None:
     empty = Gallery.create(tmp_path / "empty", dense)
-    assert (stats(empty).rows, stats(empty).alike, verify(empty).problems) == (0, 0, ())
+    assert (gallery_stats(empty.folder).rows, gallery_stats(empty.folder).alike, verify(empty).problems) == (0, 0, ())
     optimize(empty)
     assert list(export_lines(empty, format="paths")) == []
     assert torch.equal(empty.snapshot().vectors, torch.empty(0, 8))
@@ -252,7 +254,7 @@ def test_stats_of_an_empty_gallery(tmp_path: Path, dense: FakeModel) -> None:
 def test_codes_are_looked_after_like_everything_else(tmp_path: Path, model: FakeModel, captioned: Path) -> None:
     gallery = Gallery.create(tmp_path / "coded", FakeHashing("coded"))
     gallery.sync([captioned])
-    assert {table.name: table.rows for table in stats(gallery).tables}["codes"] == 15
+    assert {table.name: table.rows for table in gallery_stats(gallery.folder).tables}["codes"] == 15
     (captioned / "000.png").unlink()
     (captioned / "001.png").rename(captioned / "moved.png")
     gallery.sync()

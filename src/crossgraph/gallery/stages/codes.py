@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -67,6 +66,8 @@ class CodeIndex:
     """Codes in memory, searched in full: `bits` is how many of a code count, for scores; its padding is zeros."""
 
     def __init__(self, codes: UInt8[Tensor, "n bytes"], *, bits: int) -> None:
+        import faiss
+
         self.codes, self.bits = codes, bits
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
         self._index.use_heap = False  # type: ignore[attr-defined]  # the heap breaks ties at random, counting keeps the order of the rows
