@@ -114,7 +114,7 @@ RECORDS = [kind for kind in vars(types).values() if is_dataclass(kind) and hasat
 
 
 def filled(kind: type) -> Any:
-    """A record with something in every field: a tensor of the sizes its annotation names, a record, or a plain value."""
+    """A record with something in every field: a tensor of the annotated sizes, a record, or a plain value."""
     values: dict[str, object] = {}
     for name, annotation in get_type_hints(kind).items():
         (wanted, *_) = [one for one in get_args(annotation) if one is not type(None)] or [annotation]

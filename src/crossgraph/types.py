@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -18,13 +18,13 @@ Record = TypeVar("Record")
 
 
 def moved(record: Record, device: torch.device | str) -> Record:
-    """The same record with every tensor on `device`, those of records inside it too; what is no tensor stays as it is."""
+    """The same record with every tensor on `device`, also those of records inside it; all else stays as it is."""
+    there: Any = record
     if isinstance(record, Tensor):
-        return record.to(device)
-    if not is_dataclass(record) or isinstance(record, type):
-        return record
-    there: dict[str, Any] = {field.name: moved(getattr(record, field.name), device) for field in fields(record)}
-    return replace(record, **there)
+        there = record.to(device)
+    elif is_dataclass(record) and not isinstance(record, type):
+        there = replace(record, **{field.name: moved(getattr(record, field.name), device) for field in fields(record)})
+    return cast(Record, there)
 
 
 @dataclass(frozen=True)

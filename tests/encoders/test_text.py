@@ -206,7 +206,8 @@ def test_a_model_with_other_weights_than_described_is_refused(tmp_path: Path) ->
         ({"kind": "vocabulary", "words": ["a"], "max_words": 0}, ConfigError, "max_words"),
         ({"kind": "transformer"}, ConfigError, "needs 'name'"),
         ({"kind": "transformer", "name": "minlm"}, ConfigError, "Did you mean 'minilm'"),
-        ({"kind": "transformer", "name": "nobody-at-all/no-such-model"}, ModelError, "download it on another machine"),
+        ({"kind": "transformer", "name": "hf:nobody-at-all/none"}, ModelError, "download it on another machine"),
+        ({"kind": "transformer", "name": "nobody-at-all/none"}, ConfigError, "write hf:nobody-at-all/none"),
     ],
 )
 def test_a_description_that_names_no_encoder_is_refused(
