@@ -44,7 +44,8 @@ class HeadedConfig(MethodConfig):
 class InputSizes(BaseModel):
     """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states.
 
-    `labels` counts the labels of the training set (0: none), `label_width` is that of the vectors of their names.
+    `text_whole_width` is that of the vector of a whole caption (0: captions have none). `labels` counts the labels of
+    the training set (0: none), `label_width` is that of the vectors of their names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,12 +54,13 @@ class InputSizes(BaseModel):
     whole_width: int
     vocabulary: int = 0
     state_width: int = 0
+    text_whole_width: int = 0
     labels: int = 0
     label_width: int = 0
 
     def of_items(self) -> dict[str, int]:
-        """The widths of pictures and captions by name, without those of labels."""
-        return self.model_dump(exclude={"labels", "label_width"})
+        """The widths that every method's first layers take by name: without those of labels and whole captions."""
+        return self.model_dump(exclude={"labels", "label_width", "text_whole_width"})
 
 
 @dataclass(frozen=True)

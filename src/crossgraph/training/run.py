@@ -236,6 +236,7 @@ def _manifest(
         whole_width=image_encoder.whole_width,
         vocabulary=text_encoder.vocabulary_size,
         state_width=text_encoder.state_width,
+        text_whole_width=text_encoder.whole_width,
         labels=0 if known is None else len(known.label_names),
         label_width=0 if known is None else known.label_vectors.shape[1],
     )
