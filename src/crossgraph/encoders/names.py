@@ -60,10 +60,15 @@ def resolve(name: str, *, kind: Kind, download: bool = True) -> Resolved:
         if kind == "model":
             raise ConfigError(f"{name!r} names an encoder of the hub; a model is a folder that was trained here.")
         return Resolved(name, _from_hub(name, download=download or os.environ.get(ALLOW_DOWNLOAD) == "1"))
-    folder = Path(name).expanduser()
-    if name and folder.is_dir():
+    if is_folder(name, kind=kind):
+        folder = Path(name).expanduser()
         return Resolved(str(folder.resolve()), folder, local=True)
     raise ConfigError(_meaningless(name, kind))
+
+
+def is_folder(name: str, *, kind: Kind) -> bool:
+    """Whether `name` is a folder of the user's, which `resolve` would find there."""
+    return name not in BUILT_IN[kind] and not name.startswith(HUB) and name != "" and Path(name).expanduser().is_dir()
 
 
 def _meaningless(name: str, kind: Kind) -> str:
