@@ -16,6 +16,7 @@ from crossgraph.data.feature_cache import FeatureCache, cache_root
 from crossgraph.data.graphs.caption_graphs import parse_captions
 from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
+from crossgraph.encoders.names import model_folder
 from crossgraph.errors import ConfigError, GalleryError
 from crossgraph.evaluation.compositional_probe import ProbeResult, caption_editor, swap_accuracy
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
@@ -51,17 +52,20 @@ def default_cache() -> FeatureCache:
 
 
 def load_model(run: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu") -> TrainedModel:
-    """A trained run, ready to encode and score. Raises `ModelError` when `run` is not one."""
-    return TrainedModel(Path(run), cache=cache or default_cache(), device=device)
+    """A trained run, by folder or name, ready to encode and score. Raises `ModelError` when `run` is not one."""
+    return TrainedModel(model_folder(run), cache=cache or default_cache(), device=device)
 
 
 def load_search_model(
     folder: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu"
 ) -> TrainedModel | CascadeModel:
-    """A trained run or a cascade of them, ready to encode and search. Raises `ModelError` when `folder` is neither."""
-    if is_cascade(Path(folder)):
-        return CascadeModel(Path(folder), cache=cache or default_cache(), device=device)
-    return load_model(folder, cache=cache, device=device)
+    """A trained run or a cascade of them, by folder or name, ready to encode and search.
+
+    Raises `ModelError` when `folder` is neither, `ConfigError` when it is not there.
+    """
+    if is_cascade(found := model_folder(folder)):
+        return CascadeModel(found, cache=cache or default_cache(), device=device)
+    return load_model(found, cache=cache, device=device)
 
 
 def train(

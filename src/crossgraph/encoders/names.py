@@ -66,6 +66,13 @@ def resolve(name: str, *, kind: Kind, download: bool = True) -> Resolved:
     raise ConfigError(_meaningless(name, kind))
 
 
+def model_folder(name: Path | str) -> Path:
+    """The folder of a trained run or cascade, by its path or by a name of `MODELS`. Raises as `resolve` does."""
+    folder = resolve(str(name), kind="model").folder
+    assert folder is not None, "every model lies in a folder"
+    return folder
+
+
 def is_folder(name: str, *, kind: Kind) -> bool:
     """Whether `name` is a folder of the user's, which `resolve` would find there."""
     return name not in BUILT_IN[kind] and not name.startswith(HUB) and name != "" and Path(name).expanduser().is_dir()
