@@ -28,8 +28,9 @@ from crossgraph.gallery.stages.codes import RandomCodes
 from crossgraph.gallery.stages.model import ImageEncodings, SearchModel
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
-from crossgraph.training.checkpoint import MANIFEST, WEIGHTS
+from crossgraph.training.checkpoint import WEIGHTS
 from crossgraph.training.model import SHORTLIST, TrainedModel
+from crossgraph.training.places import copy_manifest
 from crossgraph.types import Alignment, Encoded
 
 FILE = "cascade.json"
@@ -266,7 +267,7 @@ def _chosen_blend(models: Mapping[Role, TrainedModel]) -> float:
 def _copy_run(run: Path, to: Path, *, with_shortlist: bool) -> None:
     """What of a run is needed to encode: manifest, weights and, if no other makes the shortlist, its own."""
     to.mkdir(parents=True)
-    for name in (MANIFEST, WEIGHTS):
-        shutil.copyfile(run / name, to / name)
+    shutil.copyfile(run / WEIGHTS, to / WEIGHTS)
+    copy_manifest(run, to)
     if with_shortlist and (run / SHORTLIST).is_dir():
         _copy_run(run / SHORTLIST, to / SHORTLIST, with_shortlist=False)
