@@ -26,6 +26,7 @@ from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.two_stage import two_stage
 from crossgraph.gallery.calibration.fit import calibrate_model
+from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.explanations.code_match import explain_pair
 from crossgraph.gallery.explanations.explain import draw_alignment
@@ -34,11 +35,14 @@ from crossgraph.gallery.search.results import SearchResults, Stage
 from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.upkeep.migrate import Migration
 from crossgraph.gallery.upkeep.migrate import migrate as migrate_gallery
+from crossgraph.gallery.upkeep.relocation import Relocation, relocate
+from crossgraph.gallery.upkeep.run_place import find_run, remember_run
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
+from crossgraph.training.checkpoint import read_manifest, write_manifest
 from crossgraph.training.memory import keep_freed_memory
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run import train_run
@@ -305,8 +309,9 @@ def sync(
     Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none, and one of a
     gallery that is not there yet leaves nothing behind.
     """
-    if Gallery.exists(gallery) and dry_run and model is None:
-        opened = Gallery.open(gallery)
+    if Gallery.exists(gallery) and dry_run:
+        named = load_search_model(model, device=device) if isinstance(model, (Path, str)) else model
+        opened = Gallery.open(gallery, named)
     elif Gallery.exists(gallery):
         opened = open_gallery(gallery, model=model, device=device)
     elif model is None:
@@ -334,16 +339,35 @@ def migrate(
     return migrate_gallery(opened, loaded, run=str(loaded.run.resolve()), leave_out=leave_out, progress=progress)
 
 
+def move_gallery(
+    gallery: Path | str,
+    places: Sequence[tuple[Path | str, Path | str]],
+    *,
+    trust: bool = False,
+    allow_missing: bool = False,
+    dry_run: bool = False,
+    progress: Progress = Silent(),
+) -> Relocation:
+    """Have a gallery know what lay in each old place in its new one: pictures, folders, the run and its encoders.
+
+    Arguments as in `gallery.upkeep.relocation.relocate`.
+    """
+    opened, moves = Gallery.open(gallery), Moves.of(places)
+    return relocate(opened, moves, trust=trust, allow_missing=allow_missing, dry_run=dry_run, progress=progress)
+
+
 def open_gallery(
     gallery: Path | str, *, model: TrainedModel | CascadeModel | Path | str | None = None, device: str = "cpu"
 ) -> Gallery:
-    """A gallery with the model it was made with; give `model` when the run has moved."""
+    """A gallery with the model it was made with; give `model` when the run has moved, once: the place is remembered."""
     if model is None:
-        run = Gallery.open(gallery).manifest.run
-        if run is None or not ((Path(run) / MANIFEST).exists() or is_cascade(Path(run))):
-            raise GalleryError(f"the run that made {gallery} ({run}) is gone; say where it is with --model RUN.")
-        model = run
-    return Gallery.open(gallery, load_search_model(model, device=device) if isinstance(model, (Path, str)) else model)
+        return Gallery.open(
+            gallery, load_search_model(find_run(Path(gallery), Manifest.read(Path(gallery))), device=device)
+        )
+    loaded = load_search_model(model, device=device) if isinstance(model, (Path, str)) else model
+    opened = Gallery.open(gallery, loaded)
+    remember_run(opened, loaded.run)
+    return opened
 
 
 def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, shortlist: int = 100) -> SearchResults:
