@@ -32,9 +32,9 @@ class MovedFiles:
         inside = self._inside(folder)
         return bool(inside) and not any(key in self.paths for key in inside)
 
-    def some_stay(self, folder: str) -> bool:
-        """Whether the old `folder` still has pictures that are not at their new place."""
-        return any(key in self.missing and os.path.exists(self.known[key].path) for key in self._inside(folder))
+    def left_in(self, folder: str) -> list[str]:
+        """The old paths, in `folder`, of pictures that are not at their new place."""
+        return [self.known[key].path for key in self._inside(folder) if key in self.missing]
 
     def _inside(self, folder: str) -> list[str]:
         return [key for key, known in self.known.items() if within(known.path, folder)]

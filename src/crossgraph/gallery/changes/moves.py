@@ -71,13 +71,13 @@ def within(path: str, folder: str) -> bool:
 
 
 def near_paths(path: str, known: Sequence[str]) -> str:
-    """What to say of a place that is not there: which of the `known` and of the folders beside it are named alike."""
-    parent = Path(path).parent
-    readable = parent.is_dir() and os.access(parent, os.R_OK)
-    beside = [str(parent / name) for name in os.listdir(parent)] if readable else []
-    spelled = {_folded(place): place for place in (*beside, *known)}
-    near = difflib.get_close_matches(_folded(path), spelled, n=1, cutoff=0.8)
-    return f" Did you mean {spelled[near[0]]}?" if near else ""
+    """What to say of a place that is not there: which of the `known`, or of what lies beside it, is named alike."""
+    parent, name = os.path.split(path)
+    readable = os.path.isdir(parent) and os.access(parent, os.R_OK)
+    beside = [os.path.join(parent, other) for other in os.listdir(parent)] if readable else []
+    names = {_folded(os.path.basename(place)): place for place in (*beside, *known)}
+    near = difflib.get_close_matches(_folded(name), names, n=1, cutoff=0.7)
+    return f" Did you mean {names[near[0]]}?" if near else ""
 
 
 class Spellings:

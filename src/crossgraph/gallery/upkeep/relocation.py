@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -116,8 +116,8 @@ def _moved_manifest(manifest: Manifest, moves: Moves, files: MovedFiles, folder:
     lacking = [place for place in places if not os.path.exists(place)]
     new = manifest.model_copy(
         update={
-            "sources": tuple(dict.fromkeys(_moved_folders(manifest.sources, moves, files))),
-            "roots": tuple(dict.fromkeys(_moved_folders(manifest.roots, moves, files))),
+            "sources": _moved_folders(manifest.sources, moves, files, stays=os.path.exists),
+            "roots": _moved_folders(manifest.roots, moves, files, stays=lambda _: True),
         }
     )
     if manifest.run is not None and moves.concern(manifest.run):
@@ -129,15 +129,19 @@ def _moved_manifest(manifest: Manifest, moves: Moves, files: MovedFiles, folder:
     return new, lacking
 
 
-def _moved_folders(names: Sequence[str], moves: Moves, files: MovedFiles) -> Iterator[str]:
-    """The folders and caption files a gallery knows, where they lie now; one that lies at both places is both."""
+def _moved_folders(
+    names: Sequence[str], moves: Moves, files: MovedFiles, *, stays: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """The folders and caption files a gallery knows, where they lie now; the old one too if a picture in it `stays`."""
+    found: list[str] = []
     for name in names:
         new = moves.place(name)
-        base = name if os.path.isdir(new) else os.path.dirname(name)
-        if new == name or not os.path.exists(new) or files.none_of(base):
-            yield name
+        folder = name if os.path.isdir(new) else os.path.dirname(name)
+        if new == name or not os.path.exists(new) or files.none_of(folder):
+            found.append(name)
         else:
-            yield from (name, new) if files.some_stay(base) else (new,)
+            found += [name, new] if any(map(stays, files.left_in(folder))) else [new]
+    return tuple(dict.fromkeys(found))
 
 
 def _doubles(known: Mapping[str, Known], files: MovedFiles) -> dict[str, str]:
@@ -173,10 +177,10 @@ def _require_all(gallery: Gallery, done: Relocation, files: MovedFiles, *, allow
         return
     wrong = [f"{len(done.missing):,} are not there ({_some(done.missing)})"] if done.missing else []
     wrong += [f"{len(done.changed):,} have other content ({_some(done.changed)})"] if done.changed else []
-    way = "--allow-missing moves the rest" if files.paths else "Is the disk connected, and NEW the right place?"
+    way = "--allow-missing moves the rest." if files.paths else "is the disk connected, and NEW the right place?"
     raise GalleryError(
         f"of {len(files.known):,} pictures and the folders that {gallery.folder} is to know at a new place, "
-        f"{' and '.join(wrong)}. Nothing was changed. --dry-run names each; {way}."
+        f"{' and '.join(wrong)}. Nothing was changed. --dry-run names each; {way}"
     )
 
 

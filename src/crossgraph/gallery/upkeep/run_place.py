@@ -80,10 +80,10 @@ def move_hints(run: Path, moves: Moves) -> str | None:
 
     A run that cannot be written stays as it is: its gallery moves all the same.
     """
-    from crossgraph.training.relocate import relocate_run
-
     if not hints_concern(run, moves):
         return None
+    from crossgraph.training.relocate import relocate_run
+
     try:
         relocate_run(run, moves.paths())
     except (CrossgraphError, OSError) as error:
