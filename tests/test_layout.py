@@ -20,7 +20,7 @@ from crossgraph.methods.catalogue import method_type
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "crossgraph"
 LAYERS = (
-    ("errors", "types", "config", "progress", "words"),
+    ("errors", "types", "config", "progress", "words", "lazy_names", "device", "files", "bits"),
     ("losses", "graphs", "layers"),
     ("encoders",),
     ("data",),

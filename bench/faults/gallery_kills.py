@@ -54,7 +54,7 @@ def train(work: Path, images: int) -> dict[str, Path]:
 
 def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
     """Change the gallery until killed or done; every acknowledgement is a line on stdout."""
-    from crossgraph import verbs
+    from crossgraph import Gallery, verbs
     from crossgraph.gallery.changes.upsert import NewImage
     from crossgraph.gallery.tables.store import Store
     from crossgraph.gallery.upkeep.health import optimize
@@ -82,7 +82,7 @@ def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
     Store.write_items, Store.remove_items = write_items, remove_items  # type: ignore[method-assign]
     chance = random.Random(seed)
     if kind == "migrate":
-        opened = verbs.Gallery.open(gallery)
+        opened = Gallery.open(gallery)
         model = verbs.load_model(run)
         say(ready=True)
         migrate(opened, model, run=str(run), batch=8)
@@ -201,6 +201,7 @@ def main() -> None:
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
     made = train(work, asked.images)
     from crossgraph import verbs
+    from crossgraph.gallery.tables.manifest import Manifest
 
     spare, chance = sorted(made["scenes"].iterdir()), random.Random(asked.seed)
     gallery, folder = work / "gallery", work / "folder"
@@ -243,7 +244,7 @@ def main() -> None:
         kills += killed
         for line in lines:
             expected.hear(line)
-        serving = Path(verbs.Gallery.open(gallery).manifest.run or "")
+        serving = Path(Manifest.read(gallery).run or "")
         if any("migrated" in line for line in lines) and serving != other:
             raise SystemExit("an acknowledged migration was lost")
         found = check(gallery, expected)

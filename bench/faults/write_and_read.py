@@ -23,8 +23,6 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from gallery_kills import change_folder, train
 
 

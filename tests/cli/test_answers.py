@@ -12,8 +12,7 @@ from PIL import Image
 
 from crossgraph.methods.kidrr import KidrrConfig
 from crossgraph.types import Alignment, NodeMatch
-
-from .conftest import DATA, TINY, Trained, call, with_settings
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
 
 def answer(*words: object) -> dict[str, object]:

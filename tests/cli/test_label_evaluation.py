@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DATA, TINY, Trained, call, with_settings
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
 ANY = ("--vary", "selection=any")
 SPLIT_BY_LABELS = ("--protocol", "hash-mir", "--vary", "query_count=6", "--vary", "training_count=24")

@@ -19,8 +19,7 @@ from crossgraph.evaluation.label_metrics import (
     precision_at,
 )
 from crossgraph.evaluation.tie_groups import TieGroups, groups_of_scores, joined
-
-from .label_oracles import mean_over_orders, orders_of_ties, slow_average_precision, slow_ndcg
+from tests.evaluation.label_oracles import mean_over_orders, orders_of_ties, slow_average_precision, slow_ndcg
 
 
 def ranked(scores: list[float], shared: list[int]) -> TieGroups:

@@ -11,8 +11,7 @@ from crossgraph.evaluation.label_scores import code_facts, score_direction
 from crossgraph.evaluation.label_search import LabelledItems, mean_average_precision, rankings
 from crossgraph.evaluation.protocols import PROTOCOLS
 from crossgraph.types import Encoded
-
-from .label_oracles import slow_average_precision
+from tests.evaluation.label_oracles import slow_average_precision
 
 UNSEEN = PROTOCOLS["unseen-database"]
 

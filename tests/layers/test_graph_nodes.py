@@ -3,12 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from graph_items import nodes_from
 from torch import Tensor
 
 from crossgraph.graphs.spatial import pair_geometry
 from crossgraph.layers.graph_nodes import RegionNodes, Relate, WordNodes, gather_nodes, real_first, reordered
 from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, TextGraphs
+from tests.layers.graph_items import nodes_from
 
 CHASE = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 0, 0), (ATTRIBUTE, 0, 0)]
 """Two objects, a relation from the second to the first, two attributes of the first."""

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from synthetic_items import Caption, SourceImage, image_batch, text_batch
 from torch import Tensor
 
 from crossgraph.layers.node_matching import LateInteraction
 from crossgraph.methods.contract import Method
 from crossgraph.types import ATTRIBUTE, RELATION, Encoded
+from tests.methods.synthetic_items import Caption, SourceImage, image_batch, text_batch
 
 
 @dataclass(frozen=True)

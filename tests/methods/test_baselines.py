@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import LABELS, SIZES, small_method, training_batch
 
 from crossgraph.errors import ModelError
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
 from crossgraph.methods.dcmh import alike
 from crossgraph.types import Batch
+from tests.methods.synthetic_items import LABELS, SIZES, small_method, training_batch
 
 CLASSES = 4
 

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import (
+from torch import Tensor, nn
+
+from crossgraph.errors import ModelError
+from crossgraph.layers.pooling import HeadPooling
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
+from crossgraph.types import Batch, Encoded
+from tests.methods.synthetic_items import (
     Caption,
     SourceImage,
     draw_captions,
@@ -15,13 +22,6 @@ from synthetic_items import (
     text_batch,
     training_batch,
 )
-from torch import Tensor, nn
-
-from crossgraph.errors import ModelError
-from crossgraph.layers.pooling import HeadPooling
-from crossgraph.losses.contrastive import info_nce
-from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
-from crossgraph.types import Batch, Encoded
 
 
 def softmax(values: list[float]) -> list[float]:

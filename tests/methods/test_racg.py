@@ -4,7 +4,12 @@ import math
 
 import pytest
 import torch
-from graph_pairs import (
+from torch import Tensor
+
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.methods.racg import CrossGraphEncoder, MultiHeadAlignment, Racg
+from crossgraph.types import Batch, Encoded, NodeBatch
+from tests.methods.graph_pairs import (
     PlainNode,
     best_found,
     combined,
@@ -14,7 +19,7 @@ from graph_pairs import (
     shaken,
     softmax,
 )
-from synthetic_items import (
+from tests.methods.synthetic_items import (
     Caption,
     SourceImage,
     draw_captions,
@@ -24,11 +29,6 @@ from synthetic_items import (
     text_batch,
     training_batch,
 )
-from torch import Tensor
-
-from crossgraph.errors import ConfigError, ModelError
-from crossgraph.methods.racg import CrossGraphEncoder, MultiHeadAlignment, Racg
-from crossgraph.types import Batch, Encoded, NodeBatch
 
 Looks = list[list[float]]
 

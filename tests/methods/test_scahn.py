@@ -3,7 +3,16 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import (
+
+from crossgraph.bits import unpack_bits
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.graphs.label_association import label_association
+from crossgraph.layers.hash_head import CODE_LENGTHS
+from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.contract import Method
+from crossgraph.methods.scahn import Scahn
+from tests.methods.synthetic_items import (
     LABELS,
     SIZES,
     draw_captions,
@@ -15,14 +24,6 @@ from synthetic_items import (
     training_batch,
     training_set,
 )
-
-from crossgraph.errors import ConfigError, ModelError
-from crossgraph.graphs.label_association import label_association
-from crossgraph.layers.hash_head import CODE_LENGTHS, unpack_bits
-from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
-from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.contract import Method
-from crossgraph.methods.scahn import Scahn
 
 
 def gradients(method: Method, names: tuple[str, ...]) -> dict[str, bool]:

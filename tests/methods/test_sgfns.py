@@ -5,12 +5,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
-from synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch, training_batch
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.sgfns import Sgfns
 from crossgraph.types import OBJECT, Batch, Encoded, NodeBatch
+from tests.methods.graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
+from tests.methods.synthetic_items import (
+    draw_captions,
+    draw_images,
+    image_batch,
+    small_method,
+    text_batch,
+    training_batch,
+)
 
 
 def slow_edges(method: Sgfns, image: Encoded, text: Encoded) -> list[list[int]]:

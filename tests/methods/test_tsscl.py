@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from synthetic_items import (
+
+from crossgraph.errors import ConfigError, DataError
+from crossgraph.graphs.neighbours import propagation
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.tsscl import Tsscl
+from crossgraph.types import Batch
+from tests.methods.synthetic_items import (
     LABELS,
     SIZES,
     draw_captions,
@@ -15,12 +21,6 @@ from synthetic_items import (
     training_batch,
     training_set,
 )
-
-from crossgraph.errors import ConfigError, DataError
-from crossgraph.graphs.neighbours import propagation
-from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.tsscl import Tsscl
-from crossgraph.types import Batch
 
 LOSSES = ["semantic", "pair", "transfer", "soft", "rows", "labels"]
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from fake_dataset import fake_dataset, fake_trainer
 
 from crossgraph.config import TrainingConfig
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.training.checkpoint import LAST, LOG, WEIGHTS, read_tensors
 from crossgraph.training.loop import Interrupted, shrunk
+from tests.training.fake_dataset import fake_dataset, fake_trainer
 
 EVERYTHING: dict[str, Any] = {"average": 0.9, "mirror": True, "neighbours": True}
 
@@ -161,14 +161,14 @@ def test_a_log_line_that_a_kill_cut_short_is_dropped(undisturbed: Path, tmp_path
     assert_equal_runs(tmp_path, undisturbed)
 
 
+ROOT = Path(__file__).parents[2]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
-from fake_dataset import fake_trainer
-import crossgraph.data.feature_cache as files
+from tests.training.fake_dataset import fake_trainer
+import crossgraph.files as files
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -189,7 +189,7 @@ def train(run, where, when):
 
 for where, when in (("step", 5), ("save", 9)):
     if os.fork() == 0:
-        train(Path(sys.argv[2]), where, when)
+        train(Path(sys.argv[1]), where, when)
         os._exit(0)
     assert os.WTERMSIG(os.wait()[1]) == signal.SIGKILL, where
 """
@@ -197,8 +197,8 @@ for where, when in (("step", 5), ("save", 9)):
 
 
 def test_a_run_killed_in_a_step_and_then_in_a_save_equals_an_undisturbed_one(undisturbed: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path)]
-    killed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert killed.returncode == 0, killed.stderr
     trainer = fake_trainer(tmp_path, save_seconds=0.0, **EVERYTHING)
     trainer.restore()

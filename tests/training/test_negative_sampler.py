@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_dataset import MODELS, Watcher
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import RunConfig
 from crossgraph.data.batches import Step, plan_epoch
@@ -28,6 +26,8 @@ from crossgraph.training.negative_sampler import NegativeSampler
 from crossgraph.training.run import text_encoder_for
 from crossgraph.verbs import load_model, train
 from crossgraph.words import normalise
+from tests.training.fake_dataset import MODELS, Watcher
+from tests.training.fake_encoder import ColourEncoder
 
 CONFIG = RunConfig.model_validate({"method": "sgfns", "texts": {"min_count": 1}, "model": MODELS["sgfns"]})
 

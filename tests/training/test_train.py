@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -25,6 +23,8 @@ from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.validation import BLENDS
 from crossgraph.verbs import evaluate, load_model, train
+from tests.training.fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
+from tests.training.fake_encoder import ColourEncoder
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from drawn_sets import labels_of, put_lines
 from numpy.typing import NDArray
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
@@ -19,6 +18,7 @@ from crossgraph.data.given_features import text_names
 from crossgraph.data.layouts.matrix_files import variables_in
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
+from tests.data.drawn_sets import labels_of, put_lines
 
 Matrix = NDArray[np.float64]
 RNG = np.random.default_rng(0)

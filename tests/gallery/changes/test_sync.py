@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 from PIL import Image
 
 from crossgraph.errors import GalleryError
@@ -16,6 +15,7 @@ from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture

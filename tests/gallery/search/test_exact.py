@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from fake_model import FakeModel
 
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.exact import ExactHits
 from crossgraph.gallery.tables.store import Snapshot
+from tests.gallery.fake_model import FakeModel
 
 PATHS = ("/a/Beach_2.JPG", "/a/b.c.png", "/dog.d/beach 2", "/a/Łódź.jpg")
 CAPTIONS = (["A dog, running!"], [], ["a dog running", "b c"], None)

@@ -4,13 +4,13 @@ import lancedb
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeModel
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables.parts import COLUMNS
 from crossgraph.gallery.tables.store import Item, Store, caption_id, item_id
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
+from tests.gallery.fake_model import FakeModel
 
 A, B, C = "0a" * 16, "0b" * 16, "0c" * 16
 
