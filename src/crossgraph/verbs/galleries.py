@@ -1,4 +1,4 @@
-"""Galleries: opened with the model that made them, filled, kept up with their folders, moved, given to another model."""
+"""Galleries: opened with the model that made them, filled, kept up with folders, moved, given to another model."""
 
 from __future__ import annotations
 

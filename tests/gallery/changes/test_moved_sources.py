@@ -1,16 +1,19 @@
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from fake_model import FakeModel, draw_images
 
+from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes import moved_sources, sync
 from crossgraph.gallery.changes.sync import MovedFolder, SyncReport
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import verify
@@ -66,9 +69,13 @@ def test_each_new_file_is_read_once(
     gallery: Gallery, captioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    digest = sync.image_bytes_digest
+
+    def noted(path: Path) -> str:
+        read.append(path)
+        return image_bytes_digest(path)
+
     for module in (sync, moved_sources):
-        monkeypatch.setattr(module, "image_bytes_digest", lambda path: (read.append(path), digest(path))[1])
+        monkeypatch.setattr(module, "image_bytes_digest", noted)
     new = captioned.rename(tmp_path / "elsewhere")
     gallery.sync([new])
     assert sorted(read) == sorted(new.glob("*.png"))
@@ -157,13 +164,13 @@ def test_a_run_that_was_cut_off_goes_on(
     gallery: Gallery, model: FakeModel, captioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = captioned.rename(tmp_path / "elsewhere")
-    write, calls = Store.write_items, []
+    write, calls = Store.write_items, list[Sequence[Item]]()
 
-    def end_at_third(self: Store, *words: object) -> None:
-        calls.append(words)
+    def end_at_third(self: Store, items: Sequence[Item], vectors: torch.Tensor) -> None:
+        calls.append(items)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        write(self, *words)
+        write(self, items, vectors)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_items", end_at_third)
