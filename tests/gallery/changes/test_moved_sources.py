@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError
@@ -17,6 +16,7 @@ from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 
 from crossgraph.errors import GalleryError, ModelError
 from crossgraph.gallery.changes.moves import Moves
@@ -24,6 +23,7 @@ from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep import relocation, run_place
 from crossgraph.gallery.upkeep.health import verify
 from crossgraph.gallery.upkeep.relocation import Relocation, relocate
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
