@@ -24,6 +24,7 @@ from crossgraph import verbs
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search import trace
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.stages.codes import RandomCodes
 from crossgraph.gallery.stages.model import SearchModel, Stages, encode_images_for_stages
 from crossgraph.gallery.stages.modes import MODES
@@ -123,7 +124,7 @@ def main() -> None:
         gallery.search(sentences[0])
         memory = {"open s": opened, "resident MiB": resident_mib(), "before MiB": before}
         for mode in options.modes:
-            found = [gallery.search(sentence, mode=mode, exact=False) for sentence in sentences]
+            found = [gallery.search(sentence, SearchOptions(mode=mode, exact=False)) for sentence in sentences]
             totals = [sum(one.timings_ms.get(stage, 0.0) for stage in STAGES) for one in found]
             row: dict[str, float | int | str] = {"pictures": size, "mode": mode}
             for stage in STAGES:

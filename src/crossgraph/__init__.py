@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crossgraph.demo import run_demo
     from crossgraph.errors import CrossgraphError
     from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.methods.catalogue import METHODS
     from crossgraph.training.model import TrainedModel
     from crossgraph.verbs import (
@@ -58,6 +59,7 @@ __all__ = [
     "Corpus",
     "Gallery",
     "RunConfig",
+    "SearchOptions",
     "TrainedModel",
     "METHODS",
     "CrossgraphError",
@@ -72,6 +74,7 @@ _HOMES = {
     "crossgraph.demo": ("run_demo",),
     "crossgraph.errors": ("CrossgraphError",),
     "crossgraph.gallery.gallery": ("Gallery",),
+    "crossgraph.gallery.search.options": ("SearchOptions",),
     "crossgraph.methods.catalogue": ("METHODS",),
     "crossgraph.training.model": ("TrainedModel",),
     "crossgraph.verbs": (

@@ -30,6 +30,8 @@ from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.explanations.code_match import explain_pair
 from crossgraph.gallery.explanations.explain import draw_alignment
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.search.query import Query
 from crossgraph.gallery.search.results import SearchResults, Stage
 from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
@@ -346,10 +348,12 @@ def open_gallery(
     return Gallery.open(gallery, load_search_model(model, device=device) if isinstance(model, (Path, str)) else model)
 
 
-def search(query: str | Path, gallery: Gallery | Path | str, *, k: int = 10, shortlist: int = 100) -> SearchResults:
-    """The best `k` pictures for a sentence, or for a picture given as a path."""
+def search(
+    query: Query | str | Path, gallery: Gallery | Path | str, options: SearchOptions | None = None
+) -> SearchResults:
+    """The best pictures for a sentence, or for a picture given as a path; see `Gallery.search`."""
     opened = gallery if isinstance(gallery, Gallery) else open_gallery(gallery)
-    return opened.search(query, k=k, shortlist=shortlist)
+    return opened.search(query, options)
 
 
 def explain(sentence: str, image: Path | str, model: SearchModel | Path | str) -> tuple[Alignment, Image.Image]:

@@ -8,6 +8,7 @@ from fake_model import FakeModel
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables.parts import COLUMNS
 from crossgraph.gallery.tables.store import Item, Store, caption_id, item_id
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
@@ -114,7 +115,9 @@ def test_a_gallery_from_before_nodes_is_searched_and_added_to(
     old = Gallery.open(tmp_path / "old", model)
     assert old.index(captioned, batch=2).added == 6
     for query, target in (("thing number 3", "images"), (captioned / "002.png", "captions")):
-        found, expected = (one.search(query, k=9, target=target) for one in (Gallery.open(old.folder, model), new))
+        found, expected = (
+            one.search(query, SearchOptions(k=9, target=target)) for one in (Gallery.open(old.folder, model), new)
+        )
         assert found.stage == "rerank"
         assert found.results == expected.results
 

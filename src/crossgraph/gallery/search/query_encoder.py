@@ -11,8 +11,8 @@ from torch import Tensor
 from crossgraph.data.images import read_image
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.search import mixing
+from crossgraph.gallery.search.options import Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
-from crossgraph.gallery.search.results import Target
 from crossgraph.gallery.stages.codes import RandomCodes
 from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.tables.snapshot import Snapshot, find_row
