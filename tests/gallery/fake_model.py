@@ -71,6 +71,7 @@ class FakeModel:
         self.pause, self.spoil = pause, spoil
         self.blend = 0.0
         self.coder = None
+        self.label_names: tuple[str, ...] = ()
         self.calibration: dict[str, object] = {}
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())

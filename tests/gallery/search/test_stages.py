@@ -14,7 +14,8 @@ from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, SumQuery, Term, TextQuery
 from crossgraph.gallery.search.results import SearchResults
-from crossgraph.gallery.stages.codes import RandomCodes, hamming
+from crossgraph.gallery.stages.coders import ModelCoder
+from crossgraph.gallery.stages.codes import RandomPlanes, hamming
 from crossgraph.gallery.stages.model import encode_images_for_stages, encode_texts_for_stages
 
 SENTENCE = "a red thing beside a blue one"
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def coded(request: pytest.FixtureRequest) -> FakeModel:
     """A re-ranker with a dense shortlist and a stage of codes before it."""
     model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
-    model.coder = RandomCodes(16, width=WIDTH) if request.param == "random" else FakeHashing("codes")
+    model.coder = RandomPlanes(16, width=WIDTH) if request.param == "random" else ModelCoder(FakeHashing("codes"))
     return model
 
 
