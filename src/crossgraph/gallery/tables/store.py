@@ -250,7 +250,7 @@ class Store:
         schema = pa.schema([("id", pa.string()), ("path", pa.string())])
         table = pa.table({"id": list(paths), "path": list(paths.values())}, schema=schema)
         with lance.plain_errors(self.folder):
-            self._items.merge_insert("id").when_matched_update_all().execute(table)
+            self._items.update(table, "id")
 
     def remove_items(self, ids: Sequence[str]) -> None:
         """Make pictures invisible; what only they used becomes an orphan."""
