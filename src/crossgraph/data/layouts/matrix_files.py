@@ -147,8 +147,28 @@ def _read_hdf5(file: Path, name: str) -> Array:
             empty = "data" not in node
             pieces = ([], []) if empty else (node["data"][()], node["ir"][()])
             return np.asarray(csc_matrix((*pieces, node["jc"][()]), shape=shape).toarray())
+        if h5py.check_ref_dtype(node.dtype) is not None:
+            return np.asarray(_cells(opened, node), dtype=object)
         array = np.asarray(node.asstr()[()] if h5py.check_string_dtype(node.dtype) else node[()])
         return array.T if _is_matlab(node) else array
+
+
+def _cells(opened: Any, node: Any) -> Array:
+    """A cell array: its cells, which are texts, arrays, or cells again, in MATLAB's order of axes."""
+    import h5py
+
+    def read(one: Any) -> Any:
+        target = opened[one]
+        if h5py.check_ref_dtype(target.dtype) is not None:
+            return _cells(opened, target)
+        values = np.asarray(target[()])
+        return "".join(map(chr, values.T.reshape(-1))) if target.attrs.get("MATLAB_class") == b"char" else values.T
+
+    references = node[()].T
+    cells = np.empty(references.shape, dtype=object)
+    for place in np.ndindex(references.shape):
+        cells[place] = read(references[place])
+    return cells
 
 
 def _read_list(file: Path) -> Array:
