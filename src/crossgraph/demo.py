@@ -24,6 +24,7 @@ from crossgraph.data.images import read_image
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.report import EvaluationReport
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.results import SearchResult
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST
@@ -145,7 +146,7 @@ def _train(
 
 def _answer(gallery: Gallery, corpus: Corpus, caption: int) -> Answer:
     """What the gallery answers to one caption of the corpus, whose words it knows: only what is seen may count."""
-    found = gallery.search(corpus.captions[caption], k=ANSWERS, shortlist=CANDIDATES, exact=False)
+    found = gallery.search(corpus.captions[caption], SearchOptions(k=ANSWERS, shortlist=CANDIDATES, exact=False))
     own = int(corpus.caption_image[caption])
     groups = corpus.twin_group
     twins = (

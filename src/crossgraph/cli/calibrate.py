@@ -72,9 +72,9 @@ HEAD = ("probability", "queries", "said", "observed")
 
 
 def _markdown(stage: str, fitted: Calibration) -> str:
-    lines = [HEAD, ("---:",) * len(HEAD), *_rows(fitted)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{stage}**\n\n{table}\n\n{_summary(fitted)}"
+    from crossgraph.evaluation.markdown import markdown_table
+
+    return f"**{stage}**\n\n{markdown_table(HEAD, _rows(fitted))}\n\n{_summary(fitted)}"
 
 
 def _table(stage: str, fitted: Calibration) -> Table:

@@ -9,12 +9,14 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from crossgraph.cli.move import move
 from crossgraph.cli.options import AsJson, Device, OtherRun, RunOrCascade, Where
 from crossgraph.errors import ConfigError, GalleryError
 
 Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
+gallery_commands.command()(move)
 
 
 @gallery_commands.command()

@@ -11,6 +11,7 @@ import torch
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 from crossgraph.gallery.upkeep.health import optimize, verify
@@ -45,7 +46,7 @@ def test_stats_count_what_there_is(gallery: Gallery, captioned: Path) -> None:
 
 
 def test_optimizing_merges_files_and_is_noted(gallery: Gallery, captioned: Path) -> None:
-    before, results = gallery_stats(gallery.folder), gallery.search("thing", k=6).results
+    before, results = gallery_stats(gallery.folder), gallery.search("thing", SearchOptions(k=6)).results
     first, last = optimize(gallery, keep=timedelta(0))
     after = gallery_stats(gallery.folder)
     assert (before.bytes, after.rows) == (first, 6)
@@ -53,7 +54,7 @@ def test_optimizing_merges_files_and_is_noted(gallery: Gallery, captioned: Path)
     assert [table.fragments for table in after.tables] == [1, 1, 1]
     assert after.optimized_at is not None
     assert after.optimized_saved == first - last
-    assert gallery.search("thing", k=6).results == results
+    assert gallery.search("thing", SearchOptions(k=6)).results == results
     assert verify(gallery).problems == ()
 
 
@@ -123,8 +124,11 @@ def test_migrating_keeps_all_but_the_features(gallery: Gallery, captioned: Path,
     assert reopened.manifest.sources == (str(captioned),)
     anew = Gallery.create(tmp_path / "anew", other)
     anew.index(captioned)
-    assert reopened.search("thing number 3", k=6).results == anew.search("thing number 3", k=6).results
-    assert len(reopened.search("thing", where="year = 3").results) == 1
+    assert (
+        reopened.search("thing number 3", SearchOptions(k=6)).results
+        == anew.search("thing number 3", SearchOptions(k=6)).results
+    )
+    assert len(reopened.search("thing", SearchOptions(where="year = 3")).results) == 1
     assert verify(reopened).problems == ()
     assert sorted(path.name for path in gallery.folder.glob("*.lance")) == ["notes.lance"]
     with pytest.raises(GalleryError, match=r"encoded by model newer .*this one is fine.*gallery migrate"):
@@ -137,13 +141,13 @@ def test_migrating_keeps_all_but_the_features(gallery: Gallery, captioned: Path,
 def test_the_old_model_serves_until_the_switch_and_a_migration_that_was_cut_off_goes_on(
     gallery: Gallery, model: FakeModel, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = gallery.search("thing", k=6).results
+    expected = gallery.search("thing", SearchOptions(k=6)).results
     other = FakeModel("newer", fine=True)
     write, seen = Store.write_items, []
 
     def look_meanwhile(self: Store, *words: object) -> None:
         write(self, *words)  # type: ignore[arg-type]
-        seen.append(Gallery.open(gallery.folder, model).search("thing", k=6).results)
+        seen.append(Gallery.open(gallery.folder, model).search("thing", SearchOptions(k=6)).results)
         if len(seen) == 2:
             raise KeyboardInterrupt
 
@@ -178,7 +182,7 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
             migrate(gallery, other)
     (gallery.folder / "gallery.json.123.writing").touch()
     reopened = Gallery.open(gallery.folder, other)
-    assert len(reopened.search("thing", k=6).results) == 6
+    assert len(reopened.search("thing", SearchOptions(k=6)).results) == 6
     optimize(reopened)
     assert sorted(path.name for path in gallery.folder.iterdir()) == [
         ".lock",
@@ -186,7 +190,7 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
         "skipped.json",
         reopened.manifest.tables,
     ]
-    assert len(reopened.search("thing", k=6).results) == 6
+    assert len(reopened.search("thing", SearchOptions(k=6)).results) == 6
 
 
 def test_pictures_that_cannot_be_read_stop_a_migration_before_the_switch(gallery: Gallery, captioned: Path) -> None:
@@ -194,7 +198,7 @@ def test_pictures_that_cannot_be_read_stop_a_migration_before_the_switch(gallery
     other = FakeModel("newer", fine=True)
     with pytest.raises(GalleryError, match=r"1 pictures of .* cannot be read any more.*002.png \(no such file\)"):
         migrate(gallery, other)
-    assert len(gallery.search("thing", k=6).results) == 6
+    assert len(gallery.search("thing", SearchOptions(k=6)).results) == 6
     done = migrate(gallery, other, leave_out=True)
     assert (done.encoded, done.found_encoded, len(done.left_out), len(gallery)) == (0, 5, 1, 5)
 
@@ -209,12 +213,11 @@ def test_a_gallery_from_before_metadata_is_searched_synced_and_filtered(
     shutil.rmtree(new.folder / "items.lance")
     lance.write_dataset(rows, new.folder / "items.lance")
     old = Gallery.open(new.folder, model)
-    assert len(old.search("thing", k=6).results) == 6
-    assert old.search("thing", where="date > '2000-01-01' or label = 'x'").results == ()
-    model.encoded_paths.clear()
+    assert len(old.search("thing", SearchOptions(k=6)).results) == 6
+    assert old.search("thing", SearchOptions(where="date > '2000-01-01' or label = 'x'")).results == ()
     report = old.sync([captioned])
-    assert (report.unchanged, report.changes, model.encoded_paths) == (6, (), [])
-    assert len(old.search("thing", where="date > '2000-01-01'").results) == 6
+    assert (report.unchanged, report.changes) == (6, ())
+    assert len(old.search("thing", SearchOptions(where="date > '2000-01-01'")).results) == 6
     assert old.item(captioned / "001.png").look != b""
     assert verify(old).problems == ()
 
@@ -222,7 +225,8 @@ def test_a_gallery_from_before_metadata_is_searched_synced_and_filtered(
 def test_a_search_that_a_writer_outran_is_done_again(
     gallery: Gallery, model: FakeModel, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch, calls = Store.fetch, []
+    fetch = Store.fetch
+    calls: list[list[str]] = []
 
     def replaced_meanwhile(self: Store, keys: list[str]) -> object:
         if not calls:
@@ -234,11 +238,11 @@ def test_a_search_that_a_writer_outran_is_done_again(
         return fetch(self, keys)
 
     monkeypatch.setattr(Store, "fetch", replaced_meanwhile)
-    assert len(gallery.search("thing", k=6).results) == 6
+    assert len(gallery.search("thing", SearchOptions(k=6)).results) == 6
     assert len(calls) == 1
     gallery.store.tables["parts"].delete(f"key = '{gallery.item(captioned / '000.png').digest}'")
     with pytest.raises(GalleryError, match="gallery verify"):  # nothing changed since: searching again cannot help
-        gallery.search("thing", k=6)
+        gallery.search("thing", SearchOptions(k=6))
 
 
 def test_stats_of_an_empty_gallery(tmp_path: Path, dense: FakeModel) -> None:
@@ -260,11 +264,11 @@ def test_codes_are_looked_after_like_everything_else(tmp_path: Path, model: Fake
     optimize(gallery, keep=timedelta(0))
     assert gallery.store.tables["codes"].count_rows() == 5 + len(gallery.snapshot().captions)
     assert verify(gallery).problems == ()
-    found = gallery.search("thing", mode="fast", where="name = 'moved.png'")
+    found = gallery.search("thing", SearchOptions(mode="fast", where="name = 'moved.png'"))
     assert [one.path.name for one in found.results] == ["moved.png"]
     migrate(gallery, model)
-    assert len(gallery.search("thing", k=5).results) == 5
+    assert len(gallery.search("thing", SearchOptions(k=5)).results) == 5
     assert not (gallery.folder / "codes.lance").exists()
     migrate(gallery, FakeHashing("coded", bits=24))
-    assert gallery.search("thing", k=5, mode="fast").stage == "codes"
+    assert gallery.search("thing", SearchOptions(k=5, mode="fast")).stage == "codes"
     assert verify(gallery).problems == ()

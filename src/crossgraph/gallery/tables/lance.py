@@ -80,6 +80,10 @@ class Table:
         """Add rows, in the place of those with the same keys, in one commit. No key may come twice."""
         self.dataset.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
+    def update(self, rows: pa.Table, key: str) -> None:
+        """Write the columns of `rows` into the rows with the same keys, in one commit; all else stays as it is."""
+        self.dataset.merge_insert(key).when_matched_update_all().execute(rows)
+
     def delete(self, where: str) -> None:
         """Delete the rows that fit, in one commit."""
         self.dataset.delete(where)

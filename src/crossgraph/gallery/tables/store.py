@@ -16,7 +16,7 @@ Lance is not fork-safe: open a gallery after forking, never before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -242,6 +242,15 @@ class Store:
         table = pa.table(columns | {"vector": _fixed(vectors)}, schema=schema)
         with lance.plain_errors(self.folder):
             self._items.replace(table, "id")
+
+    def relocate_items(self, paths: Mapping[str, str]) -> None:
+        """Give pictures, by id, other paths; all else of them stays, also when they were stored. One commit."""
+        if not paths:
+            return
+        schema = pa.schema([("id", pa.string()), ("path", pa.string())])
+        table = pa.table({"id": list(paths), "path": list(paths.values())}, schema=schema)
+        with lance.plain_errors(self.folder):
+            self._items.update(table, "id")
 
     def remove_items(self, ids: Sequence[str]) -> None:
         """Make pictures invisible; what only they used becomes an orphan."""

@@ -191,7 +191,12 @@ def _files(snapshot: Snapshot, rehash: bool, progress: Progress) -> tuple[int, l
             state = FileState.of(item.path)
             try:
                 if state is None:
-                    problems.append(Problem(str(item.path), "its file is gone; sync its folder, or remove it"))
+                    problems.append(
+                        Problem(
+                            str(item.path),
+                            "its file is gone; sync its folder, or name its new place with gallery move, or remove it",
+                        )
+                    )
                 elif rehash or item.modified is None:
                     if image_bytes_digest(item.path) != item.digest:
                         problems.append(Problem(str(item.path), "its file changed; sync its folder"))
