@@ -19,18 +19,19 @@ Form: TypeAlias = Literal["people", "json", "csv", "paths"]
 
 @dataclass
 class Printer:
-    """Prints answers in one form; where there are `several` queries, so that each says which it answers."""
+    """Prints answers in one form; with `several` queries programs are told which it answers, `headed` people too."""
 
     form: Form
     several: bool = False
+    headed: bool = False
     shown: int = 0
 
     @classmethod
-    def of(cls, *, as_json: bool, as_csv: bool, paths: bool, several: bool) -> Printer:
+    def of(cls, *, as_json: bool, as_csv: bool, paths: bool, several: bool, headed: bool) -> Printer:
         """The printer of the form asked for. Raises `ConfigError` for two forms at once."""
         if as_json + as_csv + paths > 1:
             raise ConfigError("give one of --json, --csv and --paths.")
-        return cls("json" if as_json else "csv" if as_csv else "paths" if paths else "people", several)
+        return cls("json" if as_json else "csv" if as_csv else "paths" if paths else "people", several, headed)
 
     def show(self, found: SearchResults) -> None:
         """Print the answer to one query."""
@@ -45,8 +46,8 @@ class Printer:
                 for path in dict.fromkeys(result.path for result in found.results):
                     typer.echo(path)
             case "people":
-                if self.several:
-                    typer.echo(f"{chr(10) if self.shown else ''}{found.query}")
+                if self.headed:
+                    typer.echo(("\n" if self.shown else "") + found.query)
                 _print(found)
         self.shown += 1
 

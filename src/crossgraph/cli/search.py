@@ -66,7 +66,7 @@ def search(
     from crossgraph.gallery.search.query import Feedback
 
     asked = _query(query or [], image, item, queries)
-    printer = Printer.of(as_json=as_json, as_csv=as_csv, paths=paths, several=asked is None)
+    printer = Printer.of(as_json=as_json, as_csv=as_csv, paths=paths, several=asked is None, headed=queries is not None)
     options = SearchOptions(
         k=k,
         mode=mode,
