@@ -64,7 +64,6 @@ def measured(side: str) -> dict[str, float]:
     lean = rng.normal(size=(LABELS, BITS))
     codes = [some @ lean + rng.normal(size=(len(some), BITS)) > 0 for some in labels]
     if side == "peer":
-        sys.path.insert(0, str(Path(__file__).parent))
         from peer import mean_average_precision
 
         def compute() -> float:

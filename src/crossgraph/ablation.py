@@ -19,7 +19,7 @@ from typing import Any
 from crossgraph.config import RunConfig, merged, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.sources import open_corpus
+from crossgraph.data.sources import given_corpus
 from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
 from crossgraph.evaluation.ablation_table import COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.evaluation.protocols import LabelProtocol
@@ -58,7 +58,7 @@ def run_ablation(
     names the variants beside the full method. Runs that `out` holds already are kept. Raises `ConfigError` for a method
     without variants, an unknown variant, or a folder whose runs have other settings.
     """
-    out, corpus = Path(out), open_corpus(data) if isinstance(data, (Path, str)) else data
+    out, corpus = Path(out), given_corpus(data)
     corpus, split = (corpus, split) if protocol is None else (protocol.drawn(corpus), protocol.query_split)
     _refuse(corpus, config, seeds=seeds, split=split, two_stage_k=two_stage_k, protocol=protocol)
     plans, known = plan_variants(config, only=only), method_type(config.method).ablations

@@ -16,8 +16,7 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.graphs.graph_files import graph_schema, read_graphs, write_graphs
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
-
-from .conftest import call
+from tests.cli.conftest import call
 
 SENTENCE = "two brown dogs chase a cat"
 PARSED = SceneGraph(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import CrossgraphError, GalleryError
@@ -16,6 +15,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.query import ImageQuery
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.store import Store
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
@@ -199,13 +199,13 @@ def test_an_end_before_any_write_leaves_only_whole_pictures(
         assert found.results == expected.results
 
 
+ROOT = Path(__file__).parents[2]
 SLOW_INDEXING = """
 import sys
-sys.path.insert(0, sys.argv[1])
-from fake_model import FakeModel
+from tests.gallery.fake_model import FakeModel
 from crossgraph.gallery.gallery import Gallery
 dense = FakeModel("dense", fine=False, pause=0.05)
-Gallery.create(sys.argv[2], FakeModel("fine", fine=True, shortlist=dense)).index(sys.argv[3], batch=4)
+Gallery.create(sys.argv[1], FakeModel("fine", fine=True, shortlist=dense)).index(sys.argv[2], batch=4)
 """
 
 
@@ -216,9 +216,7 @@ def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     for path in list(folder.glob("*.png")):
         path.with_suffix(".txt").write_text(f"caption of {path.stem}\nshared by all\n", encoding="utf-8")
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_INDEXING, str(Path(__file__).parent), str(killed), str(folder)]
-    )
+    process = subprocess.Popen([sys.executable, "-c", SLOW_INDEXING, str(killed), str(folder)], cwd=ROOT)
     versions = killed / "items.lance" / "_versions"
     while len(list(versions.glob("*.manifest"))) < 4:  # the empty table, then one version per batch of four
         assert process.poll() is None, "indexing ended before it could be killed"

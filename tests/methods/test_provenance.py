@@ -17,7 +17,7 @@ MODULES = {".".join(path.with_suffix("").parts[-2:]) for path in (ROOT / "src" /
 
 @pytest.fixture(params=list(METHODS))
 def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 def table_of(docstring: str) -> list[tuple[str, ...]]:

@@ -41,6 +41,11 @@ def cache_root() -> Path:
     return Path(root) if root else Path.home() / ".cache" / "crossgraph"
 
 
+def default_cache() -> FeatureCache:
+    """The feature cache of this user: under $CROSSGRAPH_CACHE, by default ~/.cache/crossgraph."""
+    return FeatureCache(cache_root() / "features")
+
+
 class FeatureCache:
     """All cached features under one folder, which is made when first written to."""
 

@@ -229,6 +229,7 @@ def test_a_damaged_shard_is_removed_reported_and_computed_again(
     again, encoder = FeatureCache(tmp_path / "cache", shard_size=3), RowEncoder()
     table, _ = extract_image_features(paths, encoder, again)
     assert encoder.encoded == 6
+    assert isinstance(table.store, RecordStore)
     assert set(table.store.damaged) == {cut, emptied}
     assert not cut.exists()
     assert "damaged" in caplog.text
@@ -286,20 +287,20 @@ def test_what_was_computed_before_an_interruption_is_kept(tmp_path: Path) -> Non
     assert encoder.encoded == 6
 
 
+ROOT = Path(__file__).parents[3]
 EXTRACT = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_features import FeatureCache, RowEncoder, extract_image_features
-paths = sorted(Path(sys.argv[2]).glob("*.png"))
-extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[3], shard_size=8), batch=4)
+from tests.data.features.test_features import FeatureCache, RowEncoder, extract_image_features
+paths = sorted(Path(sys.argv[1]).glob("*.png"))
+extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[2], shard_size=8), batch=4)
 """
 
 
 @contextmanager
 def extraction_under_way(images: Path, cache: FeatureCache) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that extracts features slowly and has written its first shard."""
-    run = subprocess.Popen([sys.executable, "-c", EXTRACT, str(Path(__file__).parent), str(images), str(cache.folder)])
+    run = subprocess.Popen([sys.executable, "-c", EXTRACT, str(images), str(cache.folder)], cwd=ROOT)
     try:
         deadline = time.monotonic() + 60
         while not shards(cache):
@@ -338,6 +339,7 @@ def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     encoder = RowEncoder()
     table, _ = extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
+    assert isinstance(table.store, RecordStore)
     assert table.store.damaged == ()
     expected, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "alone"))
     assert_same(table.rows(range(60)), expected.rows(range(60)))

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from fake_model import FakeModel, draw_images
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import torch
-from fake_model import FakeHashing, FakeModel
 
 from crossgraph.bits import pack_bits
 from crossgraph.gallery.explanations.code_match import code_match, explain_pair
 from crossgraph.gallery.explanations.explain import alignment_to_json
 from crossgraph.types import Alignment, CodeMatch, LabelMatch, NodeMatch
+from tests.gallery.fake_model import FakeHashing, FakeModel
 
 
 def plain(**more: object) -> Alignment:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeHashing, FakeModel, draw_images
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -15,6 +14,7 @@ from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 from crossgraph.gallery.upkeep.health import optimize, stats, verify
 from crossgraph.gallery.upkeep.migrate import migrate
+from tests.gallery.fake_model import FakeHashing, FakeModel, draw_images
 
 
 @pytest.fixture
@@ -220,7 +220,8 @@ def test_a_gallery_from_before_metadata_is_searched_synced_and_filtered(
 def test_a_search_that_a_writer_outran_is_done_again(
     gallery: Gallery, model: FakeModel, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch, calls = Store.fetch, []
+    fetch = Store.fetch
+    calls: list[list[str]] = []
 
     def replaced_meanwhile(self: Store, keys: list[str]) -> object:
         if not calls:

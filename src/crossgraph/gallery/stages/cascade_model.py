@@ -116,6 +116,7 @@ def build_cascade(
     dense: Path | None = None,
     rerank: Path | None = None,
     blend: float | None = None,
+    device: str = "cpu",
 ) -> CascadeManifest:
     """Copy trained runs into the new folder `out` as one cascade; `codes` is a run or `random:BITS`.
 
@@ -132,7 +133,7 @@ def build_cascade(
         runs["codes"] = Path(codes)
     runs |= {"dense": dense} if dense is not None else {}
     runs |= {"rerank": rerank} if rerank is not None else {}
-    models = {role: TrainedModel(run, cache=cache) for role, run in runs.items()}
+    models = {role: TrainedModel(run, cache=cache, device=device) for role, run in runs.items()}
     _require_roles(models)
     parts: dict[Role, Part | Planes] = {
         role: Part(method=model.method.name, fingerprint=model.fingerprint, source=str(model.run.resolve()))
