@@ -50,7 +50,7 @@ class Part(BaseModel):
 
 
 class Planes(BaseModel):
-    """Random planes in the role of codes (`gallery.codes.RandomCodes`)."""
+    """Random planes in the role of codes (`gallery.stages.codes`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
