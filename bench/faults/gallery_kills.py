@@ -203,7 +203,7 @@ def main() -> None:
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
     made = train(work, asked.pictures)
     from crossgraph import verbs
-    from crossgraph.gallery.gallery import Gallery
+    from crossgraph.gallery.tables.manifest import Manifest
 
     spare, chance = sorted(made["scenes"].iterdir()), random.Random(asked.seed)
     gallery, folder = work / "gallery", work / "folder"
@@ -246,7 +246,7 @@ def main() -> None:
         kills += killed
         for line in lines:
             expected.hear(line)
-        serving = Path(Gallery.open(gallery).manifest.run or "")
+        serving = Path(Manifest.read(gallery).run or "")
         if any("migrated" in line for line in lines) and serving != other:
             raise SystemExit("an acknowledged migration was lost")
         found = check(gallery, expected)

@@ -19,8 +19,6 @@ from crossgraph.errors import ScoreError
 from crossgraph.evaluation import ranking
 from crossgraph.evaluation.metrics import (
     FirstAnswers,
-    RetrievalMetrics,
-    coco_five_fold,
     find_answers,
     first_answers,
     relevance,
@@ -235,25 +233,3 @@ def test_scores_that_are_not_finite_are_refused_with_their_place(bad: float) -> 
 def test_a_corpus_with_nothing_to_find_is_refused() -> None:
     with pytest.raises(ScoreError, match="no image has anything to find"):
         retrieval_metrics(torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.bool))
-
-
-def test_folds_are_the_mean_of_separate_searches() -> None:
-    generator = np.random.default_rng(4)
-    links = np.repeat(np.arange(10), generator.integers(1, 4, 10))
-    generator.shuffle(links)
-    scores = torch.tensor(generator.permutation(10 * len(links)).reshape(10, -1) / 3)
-    folded = coco_five_fold(scores, relevance(links, 10), caption_image=links)
-    separate: list[RetrievalMetrics] = []
-    for start in range(0, 10, 2):
-        columns = [j for j, image in enumerate(links) if start <= image < start + 2]
-        separate.append(retrieval_metrics(scores[start : start + 2][:, columns], relevance(links[columns] - start, 2)))
-    assert folded.rsum == pytest.approx(np.mean([part.rsum for part in separate]))
-    assert folded.image_to_text.mean_rank == pytest.approx(np.mean([p.image_to_text.mean_rank for p in separate]))
-    assert (folded.image_queries, folded.caption_queries) == (10, len(links))
-    whole = retrieval_metrics(scores, relevance(links, 10))
-    assert coco_five_fold(scores, relevance(links, 10), caption_image=links, folds=1) == whole
-
-
-def test_more_folds_than_pictures_are_refused() -> None:
-    with pytest.raises(ScoreError, match="2 images cannot be cut into 5 folds"):
-        coco_five_fold(torch.zeros(2, 2), relevance(np.arange(2), 2), caption_image=np.arange(2))

@@ -40,7 +40,7 @@ def test_a_folder_is_indexed_once_and_then_left_alone(gallery: Gallery, model: F
 
 def test_a_corpus_is_indexed_with_its_captions(gallery: Gallery, captioned: Path) -> None:
     assert gallery.index(open_corpus(str(captioned))).added == 6
-    assert gallery.caption_count == 9
+    assert len(gallery.snapshot().captions) == 9
     assert gallery.item(captioned / "003.png").captions == ("thing number 3", "shape of kind 1")
 
 
@@ -75,7 +75,7 @@ def test_a_changed_caption_replaces_the_old_one(gallery: Gallery, captioned: Pat
     report = gallery.index(captioned)
     assert (report.updated, report.unchanged) == (1, 5)
     assert gallery.item(captioned / "003.png").captions == ("something else", "shape of kind 1")
-    assert gallery.caption_count == 9
+    assert len(gallery.snapshot().captions) == 9
 
 
 def test_equal_names_in_two_folders_are_two_pictures(gallery: Gallery, images: Path, tmp_path: Path) -> None:

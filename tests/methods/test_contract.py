@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from crossgraph.bits import unpack_bits
 from crossgraph.errors import ModelError
 from crossgraph.evaluation.metrics import retrieval_metrics
 from crossgraph.evaluation.two_stage import two_stage
-from crossgraph.layers.hash_head import unpack_bits
 from crossgraph.methods.catalogue import METHODS, build_method
 from crossgraph.methods.contract import ClosedForm, Method
 from crossgraph.training.checkpoint import read_tensors, write_tensors

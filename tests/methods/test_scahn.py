@@ -5,9 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from crossgraph.bits import unpack_bits
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
-from crossgraph.layers.hash_head import CODE_LENGTHS, unpack_bits
+from crossgraph.layers.hash_head import CODE_LENGTHS
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method

@@ -168,7 +168,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tests.training.fake_dataset import fake_trainer
-import crossgraph.data.feature_cache as files
+import crossgraph.files as files
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

@@ -19,6 +19,7 @@ from torch import Tensor
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
+from crossgraph.files import write_atomically
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
@@ -29,7 +30,6 @@ from crossgraph.training.checkpoint import (
     optimiser_tensors,
     read_tensors,
     restore_optimiser,
-    write_atomically,
     write_tensors,
 )
 from crossgraph.training.dataset import Dataset, TrainingPass

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from crossgraph.data.feature_cache import FeatureCache, RecordStore, write_whole
+from crossgraph.data.feature_cache import FeatureCache, RecordStore
 from crossgraph.data.features.image_features import extract_image_features
 from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.encoders.catalogue import build_image_encoder
@@ -245,23 +245,6 @@ def test_leftovers_of_a_kill_are_removed_on_opening(tmp_path: Path) -> None:
     extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
     assert not leftover.exists()
-
-
-def test_a_writer_whose_temporary_file_was_taken_for_a_leftover_writes_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace, tries = Path.replace, []
-
-    def replace_at_second_try(temporary: Path, target: Path) -> Path:
-        tries.append(temporary)
-        if len(tries) == 1:
-            RecordStore(tmp_path)  # another process opens the cache at the worst moment
-        return replace(temporary, target)
-
-    monkeypatch.setattr(Path, "replace", replace_at_second_try)
-    write_whole(tmp_path / "one.safetensors", b"content")
-    assert len(tries) == 2
-    assert (tmp_path / "one.safetensors").read_bytes() == b"content"
 
 
 def test_a_store_keeps_arrays_of_any_memory_order_and_refuses_unknown_keys(tmp_path: Path) -> None:

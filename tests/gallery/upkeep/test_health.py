@@ -172,7 +172,7 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
         patch.setattr("crossgraph.gallery.upkeep.migrate.remove_leftovers", end)
         with pytest.raises(KeyboardInterrupt):
             migrate(gallery, other)
-    (gallery.folder / ".gallery.json.123").touch()
+    (gallery.folder / "gallery.json.123.writing").touch()
     reopened = Gallery.open(gallery.folder, other)
     assert len(reopened.search("thing", k=6).results) == 6
     optimize(reopened)
@@ -257,7 +257,7 @@ def test_codes_are_looked_after_like_everything_else(tmp_path: Path, model: Fake
     (captioned / "001.png").rename(captioned / "moved.png")
     gallery.sync()
     optimize(gallery, keep=timedelta(0))
-    assert gallery.store.tables["codes"].count_rows() == 5 + gallery.caption_count
+    assert gallery.store.tables["codes"].count_rows() == 5 + len(gallery.snapshot().captions)
     assert verify(gallery).problems == ()
     found = gallery.search("thing", mode="fast", where="name = 'moved.png'")
     assert [one.path.name for one in found.results] == ["moved.png"]
