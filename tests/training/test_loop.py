@@ -282,13 +282,14 @@ def test_with_an_average_the_averaged_weights_are_kept(tmp_path: Path) -> None:
 def test_the_average_is_a_decaying_mean_that_starts_fast(tmp_path: Path) -> None:
     seen: list[float] = []
     trainer = fake_trainer(tmp_path, average=0.2, epochs=1)
-    average = trainer.method.state_dict()["scale"].item()
-    trainer.progress.at_step = lambda _: seen.append(trainer.method.state_dict()["scale"].item())
+    average = trainer.method.state_dict()["rank.scale"].item()
+    progress: Any = trainer.progress
+    progress.at_step = lambda _: seen.append(trainer.method.state_dict()["rank.scale"].item())
     trainer.train()
     for step, value in enumerate(seen):
         decay = min(0.2, (1 + step) / (10 + step))
         average = decay * average + (1 - decay) * value
-    assert trainer.average["scale"].item() == pytest.approx(average, abs=1e-6)
+    assert trainer.average["rank.scale"].item() == pytest.approx(average, abs=1e-6)
 
 
 def test_queues_and_their_counters_are_copied_not_averaged(tmp_path: Path) -> None:
@@ -334,7 +335,8 @@ def test_each_group_of_parameters_is_stepped_at_its_own_multiple_of_the_rate(tmp
 def test_the_gradient_of_every_group_is_clipped_together(tmp_path: Path) -> None:
     trainer = fake_trainer(tmp_path, method="scahn", clip=1e-3, epochs=1)
     trainer._step(trainer._plan(0)[0])
-    graph = list(trainer.method.graph.parameters())
+    method: Any = trainer.method
+    graph = list(method.graph.parameters())
     norm = torch.stack([p.grad.norm() for p in trainer.method.phases()["joint"] if p.grad is not None]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=0.05)
     assert all(parameter.grad.norm() <= 1e-3 for parameter in graph)
@@ -343,8 +345,10 @@ def test_the_gradient_of_every_group_is_clipped_together(tmp_path: Path) -> None
 def test_collapsed_codes_are_noted_at_the_validation_of_a_hashing_method(tmp_path: Path) -> None:
     notes: list[tuple[str, dict[str, object]]] = []
     trainer = fake_trainer(tmp_path, method="scahn", epochs=1)
-    trainer.progress.note = lambda event, **facts: notes.append((event, facts))
-    for medium in trainer.method.media.values():
+    progress: Any = trainer.progress
+    progress.note = lambda event, **facts: notes.append((event, facts))
+    method: Any = trainer.method
+    for medium in method.media.values():
         torch.nn.init.constant_(medium.hash.map.bias, 1000.0)
     trainer.train()
     collapsed = {facts["side"]: facts["symptoms"] for event, facts in notes if event == "codes collapse"}
@@ -354,7 +358,8 @@ def test_collapsed_codes_are_noted_at_the_validation_of_a_hashing_method(tmp_pat
 
 def test_a_loss_that_is_not_finite_stops_training_with_advice(tmp_path: Path) -> None:
     trainer = fake_trainer(tmp_path)
-    torch.nn.init.constant_(trainer.method.scale, float("nan"))
+    method: Any = trainer.method
+    torch.nn.init.constant_(method.rank.scale, float("nan"))
     with pytest.raises(ScoreError, match=r"the loss is nan at step 1 .*lower training\.learning_rate"):
         trainer.train()
 

@@ -83,7 +83,17 @@ class FirstAnswers:
 
 
 def first_answers(scores: Float[Tensor, "q g"], relevant: Bool[Tensor, "q g"]) -> FirstAnswers:
-    """Look up every query (row) in a gallery (columns); equal floats, and only they, are ties."""
+    """Look up every query (row) in a gallery (columns); equal floats, and only they, are ties.
+
+    The first query finds its answer at once; the second finds it level with a wrong one, below another.
+
+    >>> scores = torch.tensor([[0.9, 0.1, 0.3], [0.2, 0.7, 0.2]])
+    >>> found = first_answers(scores, torch.tensor([[True, False, False], [False, False, True]]))
+    >>> found.ranks().tolist()
+    [1.0, 2.5]
+    >>> found.hits(2).tolist()
+    [1.0, 0.5]
+    """
     counts = [torch.empty(0, 3, dtype=torch.long)]
     for rows in row_blocks(scores):
         block, right = scores[rows], relevant[rows].to(scores.device)

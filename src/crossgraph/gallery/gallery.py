@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-
-from jaxtyping import Bool
-from torch import Tensor
 
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
@@ -19,18 +16,18 @@ from crossgraph.gallery.changes.sources import Source, Sources, open_sources
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
 from crossgraph.gallery.changes.upsert import NewImage, upsert
 from crossgraph.gallery.folder import GalleryFolder, described, require_same_model
-from crossgraph.gallery.search.cascade import Cascade, Request, restricted
+from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.filters import BUILT_IN
-from crossgraph.gallery.search.query import Feedback, ImageQuery, Query, TextQuery
-from crossgraph.gallery.search.results import SearchResults, Sort, Target
+from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.search.query import Feedback, Query, as_query
+from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.model import SearchModel
-from crossgraph.gallery.stages.modes import DEFAULT, choose_mode
 from crossgraph.gallery.tables.items import Item
-from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import move_skipped, note_removed, write_skipped
 from crossgraph.gallery.tables.snapshot import find_row
-from crossgraph.gallery.tables.store import TABLES, ReplacedError, Store, writing
+from crossgraph.gallery.tables.store import ReplacedError, Store, writing
 from crossgraph.progress import Progress, Silent
 
 ATTEMPTS = 20  # searches that a writer outran, one after the other, before it is reported
@@ -186,46 +183,44 @@ class Gallery(GalleryFolder):
     def search(
         self,
         query: Query | str | Path,
+        options: SearchOptions | None = None,
         *,
-        k: int = 10,
-        mode: str = DEFAULT,
-        candidates: int | None = None,
-        shortlist: int | None = None,
-        rerank: bool = True,
-        target: Target = "images",
         feedback: Feedback = Feedback(),
-        exact: bool = True,
-        offset: int = 0,
-        sort: Sort = "score",
-        allowed: Bool[Tensor, " n"] | None = None,
-        where: str | None = None,
-        fold: bool = False,
     ) -> SearchResults:
-        """The best `k` pictures (or captions) for a query: a string is a sentence, a path is a picture file.
+        """The best pictures (or captions) for a query: a string is a sentence, a path is a picture file.
 
-        `mode` is "fast" (codes alone, or embeddings where there are none), "balanced" or "best": so many `candidates`
-        by code, of which so many in a `shortlist` by embedding are re-ranked by the trained method, if it re-ranks and
-        the query is of the other kind than the `target`; at least `k` each. Equal scores keep the order of the stage
-        before. `feedback` moves the query. With `exact`, pictures whose caption, tag or file name is the sentence come
-        first, and say so. The first `offset` answers are passed over; `sort` orders those that are given. Rows that
-        are not `allowed` are no answers, nor is what `where` (a filter, see `where.py`) does not keep. With `fold`,
-        pictures that look alike are one answer, which names the others.
+        Codes find candidates, of which a shortlist by embedding is re-ranked by the trained method, if it re-ranks and
+        the query is of the other kind than the target; `options` say how many of each, what may be an answer, and how
+        many are given. Equal scores keep the order of the stage before. `feedback` moves the query.
 
         Raises `GalleryError` for a query that cannot be answered, `ImageError` for a picture that cannot be read,
         `ScoreError` for scores that are not finite.
         """
-        if isinstance(query, str):
-            query = TextQuery(query)
-        elif isinstance(query, Path):
-            query = ImageQuery(query)
-        chosen, off = choose_mode(mode, candidates=candidates, shortlist=shortlist, rerank=rerank)
-        request = Request(chosen, mode, off, target, k, offset, exact, allowed, fold=fold)
+        asked, chosen = as_query(query), options or SearchOptions()
+        return next(self._steadily(lambda cascade: iter([cascade.search(asked, chosen, feedback=feedback)])))
+
+    def stages(
+        self,
+        query: Query | str | Path,
+        options: SearchOptions | None = None,
+        *,
+        feedback: Feedback = Feedback(),
+    ) -> Iterator[SearchResults]:
+        """What `search` answers, as soon as it is known: first without re-ranking, then, if there is any, with it.
+
+        All are of one state of the gallery. Where a writer took away what is to be re-ranked, both are given again, of
+        the state there is then: the last is what counts. Arguments and errors as in `search`.
+        """
+        asked, chosen = as_query(query), options or SearchOptions()
+        yield from self._steadily(lambda cascade: cascade.stages(asked, chosen, feedback=feedback))
+
+    def _steadily(self, answers: Callable[[Cascade], Iterator[SearchResults]]) -> Iterator[SearchResults]:
+        """The answers over the gallery as it is now; from the start if a writer outruns them."""
         for _ in range(ATTEMPTS):
             snapshot = self.snapshot()
             try:
-                cascade = Cascade(self._store, self._mirror, self.require_model(), bits=self.manifest.bits)
-                wanted = request if where is None else restricted(request, snapshot, where)
-                return cascade.search(query, wanted, feedback=feedback).sorted_by(sort)
+                yield from answers(Cascade(self._store, self._mirror, self.require_model(), bits=self.manifest.bits))
+                return
             except ReplacedError:
                 if snapshot.version == self._store.version():
                     raise

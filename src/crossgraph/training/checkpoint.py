@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
 from crossgraph.files import write_atomically
@@ -50,6 +50,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"{path} is missing; the run was not trained to its first validation. Train it.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it or train the run again.") from error
+
+
+def load_weights(method: nn.Module, tensors: Mapping[str, Tensor], *, run: Path) -> None:
+    """Put `tensors` into `method`; raises `ModelError` where names or sizes are not the method's of today."""
+    wanted = {name: tensor.shape for name, tensor in method.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if found != wanted:
+        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise ModelError(
+            f"the weights in {run} were made by another version of this program: {len(odd)} of {len(wanted)} do not "
+            f"fit the method as it is now, the first is {odd[0]!r}. Train again into another folder."
+        )
+    method.load_state_dict(dict(tensors))
 
 
 def read_manifest(run: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from crossgraph.gallery.changes import moved_sources, sync
 from crossgraph.gallery.changes.sync import MovedFolder, SyncReport
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.store import Store
@@ -40,7 +41,7 @@ def folders(gallery: Gallery) -> set[str]:
 
 
 def rated(gallery: Gallery) -> list[str]:
-    return [one.path.name for one in gallery.search("red", where="rating = 5").results]
+    return [one.path.name for one in gallery.search("red", SearchOptions(where="rating = 5")).results]
 
 
 @pytest.mark.parametrize("named", [False, True])

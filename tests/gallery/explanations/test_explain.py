@@ -82,7 +82,8 @@ def pixels(matches: tuple[NodeMatch, ...]) -> NDArray[np.uint8]:
 
 
 def of_colour(area: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
-    return (np.abs(area.astype(int) - np.array(tuple(bytes.fromhex(colour[1:])))) < 12).all(2)
+    near: np.ndarray = (np.abs(area.astype(int) - np.array(tuple(bytes.fromhex(colour[1:])))) < 12).all(2)
+    return near
 
 
 def test_the_json_form_has_every_match(alignment: Alignment) -> None:

@@ -17,6 +17,7 @@ from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.store import Store
@@ -53,7 +54,7 @@ def paths(gallery: Gallery) -> list[str]:
 
 
 def rated(gallery: Gallery) -> list[str]:
-    return [str(one.path) for one in gallery.search("red", where="rating = 5").results]
+    return [str(one.path) for one in gallery.search("red", SearchOptions(where="rating = 5")).results]
 
 
 def test_ids_notes_captions_and_features_stay_and_a_sync_finds_all_unchanged(
@@ -221,7 +222,7 @@ def test_a_move_that_was_cut_off_left_the_old_or_the_new_place_and_goes_on(
             move(gallery, captioned, new)
     reopened = Gallery.open(gallery.folder, model)
     assert len({os.path.dirname(path) for path in paths(reopened)}) == 1
-    assert len(reopened.search("red", k=99).results) == 6
+    assert len(reopened.search("red", SearchOptions(k=99)).results) == 6
     if (step, after) != ("replace_manifest", True):
         with pytest.raises(GalleryError, match="gallery move"):
             reopened.sync()
@@ -235,6 +236,7 @@ KILLED = """
 import os, signal, sys
 from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.upkeep.relocation import relocate
 Manifest.write = lambda self, folder: os.kill(os.getpid(), signal.SIGKILL)

@@ -13,6 +13,8 @@ from crossgraph.files import write_atomically
 
 FORMAT = 1
 FILE = "gallery.json"
+TABLES = ("items", "captions", "parts", "codes")
+"""The tables of a model, in the folder that the manifest names."""
 
 
 class Optimized(BaseModel):
