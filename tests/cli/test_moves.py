@@ -12,7 +12,6 @@ from tests.training.tiny_models import save_bert, save_vit
 
 from .conftest import DATA, Trained, call, with_settings
 
-
 MOVED = {
     "encoders/vit": "a/eye",
     "encoders/bert": "b/tongue",
