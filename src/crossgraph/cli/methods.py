@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,11 +15,10 @@ HEADINGS = ("module", "class", "status", "source")
 def list_methods() -> None:
     """Print every method with what it does."""
     from crossgraph.cli.output import print_rich
-    from crossgraph.methods.catalogue import METHODS
+    from crossgraph.methods.catalogue import LISTED, method_story
 
-    for name, kind in METHODS.items():
-        stage = "re-ranks a shortlist" if kind.reranks else "finds shortlists"
-        print_rich(f"{name:14} {stage:21} {_story(kind)[0]}")
+    for name, method in LISTED.items():
+        print_rich(f"{name:17} {method.stage:21} {method_story(name)[0]}")
 
 
 def show_method(
@@ -34,7 +31,7 @@ def show_method(
     from rich.table import Table
 
     from crossgraph.cli.output import print_rich
-    from crossgraph.methods.catalogue import method_type
+    from crossgraph.methods.catalogue import method_story, method_type
 
     kind = method_type(name)
     if markdown:
@@ -50,7 +47,7 @@ def show_method(
         switches.add_column(heading, overflow="fold")
     for setting, about in kind.config_type.model_fields.items():
         switches.add_row(setting, _type_name(about.annotation), _shown(about.default), about.description or "")
-    print_rich("\n".join(_story(kind)), "", sources, switches)
+    print_rich("\n".join(method_story(name)), "", sources, switches)
 
 
 def modules_markdown(kind: type[Method]) -> str:
@@ -62,12 +59,6 @@ def modules_markdown(kind: type[Method]) -> str:
 
 def _modules(kind: type[Method]) -> list[tuple[str, str, str, str]]:
     return [(entry.module, entry.implementation, entry.status, entry.source) for entry in kind.provenance]
-
-
-def _story(kind: type[Any]) -> list[str]:
-    """What the method's file says about it, up to the table of modules, which provenance shows."""
-    story = inspect.getdoc(sys.modules[kind.__module__]) or ""
-    return story.partition("\n|")[0].strip().splitlines()
 
 
 def _type_name(annotation: Any) -> str:

@@ -34,7 +34,8 @@ class MethodConfig(BaseModel):
 class InputSizes(BaseModel):
     """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states.
 
-    `labels` counts the labels of the training set (0: none), `label_width` is that of the vectors of their names.
+    `text_whole_width` is that of the vector of a whole caption (0: captions have none). `labels` counts the labels of
+    the training set (0: none), `label_width` is that of the vectors of their names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +44,7 @@ class InputSizes(BaseModel):
     whole_width: int
     vocabulary: int = 0
     state_width: int = 0
+    text_whole_width: int = 0
     labels: int = 0
     label_width: int = 0
 

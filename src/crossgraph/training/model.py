@@ -28,6 +28,7 @@ from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.labels import labels_as_trained
+from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
 SHORTLIST = "shortlist"
@@ -42,9 +43,14 @@ class EncodedImages:
     skipped: tuple[Skipped, ...]
 
 
-def build_encoder(images: ImagesConfig, device: str) -> ImageEncoder:
-    """The picture encoder that the settings name, with the regions that they supply."""
-    encoder = build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+def build_encoder(images: ImagesConfig, device: str, download: bool = True) -> ImageEncoder:
+    """The picture encoder that the settings name, with the regions that they supply.
+
+    `download=False` is for settings that stand in a run, which somebody else may have made.
+    """
+    encoder = build_image_encoder(
+        images.encoder, size=images.size, cells=images.cells, device=device, download=download
+    )
     if images.regions is not None:
         encoder.boxes_of = SuppliedRegions(Path(images.regions))
     return encoder
@@ -109,7 +115,7 @@ class TrainedModel:
             return self.lender.image_encoder
         if self.given is not None:
             return GivenImageEncoder(self.given)
-        encoder = build_encoder(self.config.images, self.device)
+        encoder = build_encoder(located_images(self.run, self.manifest, self.config.images), self.device, False)
         if encoder.fingerprint != self.manifest["image_encoder"]:
             raise ModelError(
                 f"{self.run} was trained on features of {self.config.images.encoder!r} with fingerprint "
@@ -121,9 +127,10 @@ class TrainedModel:
     @cached_property
     def text_encoder(self) -> TextEncoder:
         """The sentence encoder, as the manifest describes it."""
-        if self.lender is not None and self.lender.manifest["text_encoder"] == self.manifest["text_encoder"]:
+        own = self.manifest["text_encoder"]["fingerprint"]
+        if self.lender is not None and self.lender.manifest["text_encoder"]["fingerprint"] == own:
             return self.lender.text_encoder
-        return build_text_encoder(self.manifest["text_encoder"], device=self.device)
+        return build_text_encoder(located_texts(self.run, self.manifest), device=self.device, download=False)
 
     @cached_property
     def parser(self) -> CaptionParser | None:
