@@ -133,6 +133,7 @@ def fake_trainer(
     neighbours: bool = False,
     model: dict[str, object] | None = None,
     mirror: bool = False,
+    device: str = "cpu",
     **training: object,
 ) -> Trainer:
     """A trainer whose every choice follows from its arguments."""
@@ -150,9 +151,9 @@ def fake_trainer(
         config,
         run=run,
         dataset=dataset,
-        validation=Validation(fake_dataset([1, 2, 1, 0, 2]), 3, None, device="cpu"),
+        validation=Validation(fake_dataset([1, 2, 1, 0, 2]), 3, None, device=device),
         neighbours=torch.tensor([[(i + k) % n for k in (1, 2, 3)] for i in range(n)]) if neighbours else None,
         fingerprint=fingerprint,
         progress=Watcher(at_step or (lambda _: None)),
-        device="cpu",
+        device=device,
     )
