@@ -10,9 +10,9 @@ on one device, but that
 * copies go from any device to any other,
 * the lengths of a packed sequence have to be on the processor.
 
-Inference mode counts no versions, which subclasses of tensors need: here it is only a mode without gradients.
-Random numbers on the GPU are drawn from a generator of its own. To C++ a tagged tensor is one on the device "meta", which needs no driver and no threads of its own; to Python it is on
-"cuda:0". Names of devices are translated on the way down.
+Random numbers on the GPU are drawn from a generator of its own. Inference mode counts no versions of tensors, which
+subclasses need: here it is only a mode without gradients. To C++ a tagged tensor is one on the device "meta", which
+needs no driver and no threads of its own; to Python it is on "cuda:0". Names of devices are translated on the way down.
 """
 
 from __future__ import annotations
@@ -219,10 +219,12 @@ def pretended_gpu() -> Iterator[str]:
         patch.object(torch.backends.cuda, "is_built", lambda: True),
         patch.object(torch.cuda, "is_available", lambda: True),
         patch.object(torch.cuda, "device_count", lambda: 1),
-        patch.object(torch.cuda, "get_rng_state", lambda device="cuda": GENERATOR.state.clone()),
-        patch.object(torch.cuda, "set_rng_state", lambda state, device="cuda": GENERATOR.put(state)),
-        patch.object(torch.cuda, "manual_seed_all", lambda seed: GENERATOR.put(generator().manual_seed(seed).get_state())),
-        patch.object(torch, "Generator", lambda device="cpu": generator()),
+        patch.object(torch.cuda, "get_rng_state", lambda *_: GENERATOR.state.clone()),
+        patch.object(torch.cuda, "set_rng_state", lambda state, *_: GENERATOR.put(state)),
+        patch.object(
+            torch.cuda, "manual_seed_all", lambda seed: GENERATOR.put(generator().manual_seed(seed).get_state())
+        ),
+        patch.object(torch, "Generator", lambda *_: generator()),
         patch.object(torch._C, "_InferenceMode", lambda mode: torch.set_grad_enabled(not mode)),
         torch.backends.cudnn.flags(enabled=False),
         _Names(),

@@ -28,7 +28,7 @@ from crossgraph.verbs import load_model, train
 @pytest.fixture(autouse=True, scope="module")
 def _fake_encoder() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        for module in ("crossgraph.training.run", "crossgraph.training.model"):
+        for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
             patched.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
         yield
 

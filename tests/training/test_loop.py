@@ -17,7 +17,8 @@ from fake_dataset import fake_dataset, fake_trainer
 from crossgraph.config import TrainingConfig
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.training.checkpoint import LAST, LOG, WEIGHTS, read_tensors
-from crossgraph.training.loop import Interrupted, shrunk
+from crossgraph.training.loop import Interrupted
+from crossgraph.training.schedule import shrunk
 
 EVERYTHING: dict[str, Any] = {"average": 0.9, "mirror": True, "neighbours": True}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crossgraph.device import checked_device
 from crossgraph.encoders.image import IMAGE_ENCODERS, ImageEncoder
 from crossgraph.encoders.text import MAX_WORDS, TextEncoder
 from crossgraph.errors import ConfigError, ModelError, unknown_name
@@ -21,20 +22,22 @@ def build_image_encoder(
 
     `size` is the side in pixels at which pictures are read (by default the one the network was trained at).
     `cells` are the sides of the part grids: (5, 2) gives 25 parts of a 5 x 5 grid, then 4 of a 2 x 2 grid.
-    Raises `ConfigError` for an unknown name, `MissingExtraError` for absent weights, `ModelError` for unusable ones.
+    Raises `ConfigError` for an unknown name or device, `MissingExtraError` for absent weights, `ModelError` for
+    unusable ones.
     """
     if size is not None and size < 32:
         raise ConfigError(f"image size must be at least 32 pixels, got {size}.")
     if not cells or min(cells) < 1:
         raise ConfigError(f"cells must be one or more grid sides of at least 1, got {list(cells)}.")
+    place = str(checked_device(device))
     # Imported here because transformers takes seconds to import.
     if name in IMAGE_ENCODERS:
         from crossgraph.encoders.efficientnet import EfficientNetEncoder
 
-        return EfficientNetEncoder(name, size=size, cells=cells, device=device)
+        return EfficientNetEncoder(name, size=size, cells=cells, device=place)
     from crossgraph.encoders.transformer_image import TransformerImageEncoder
 
-    return TransformerImageEncoder(name, size=size, cells=cells, device=device)
+    return TransformerImageEncoder(name, size=size, cells=cells, device=place)
 
 
 def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -> TextEncoder:
@@ -68,7 +71,7 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -
     else:
         from crossgraph.encoders.transformer_text import TransformerTextEncoder
 
-        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=device)
+        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=str(checked_device(device)))
     if (wanted := description.get("fingerprint", encoder.fingerprint)) != encoder.fingerprint:
         raise ModelError(
             f"the text encoder {encoder.name!r} is not the one described: its fingerprint is {encoder.fingerprint}, "

@@ -28,6 +28,7 @@ from crossgraph.gallery.stages.model import ImageEncodings, SearchModel
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import MANIFEST, WEIGHTS, write_atomically
+from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.types import Alignment, Encoded
 
@@ -203,10 +204,11 @@ class CascadeModel:
     def _load(self, cache: FeatureCache, device: str) -> dict[Role, TrainedModel]:
         """The runs of the parts; one that was changed since is refused."""
         found: dict[Role, TrainedModel] = {}
+        encoders = EncoderPool()
         for role, part in self.manifest.parts().items():
             if not isinstance(part, Part):
                 continue
-            model = TrainedModel(self.run / role, cache=cache, device=device)
+            model = TrainedModel(self.run / role, cache=cache, device=device, encoders=encoders)
             if model.fingerprint != part.fingerprint:
                 raise ModelError(
                     f"{self.run / role} has weights {model.fingerprint}, but the cascade was built with "
@@ -215,10 +217,6 @@ class CascadeModel:
             found[role] = model
         if not found:
             raise ModelError(f"{self.run} has no trained run. Build the cascade again.")
-        lender = found.get("rerank") or next(iter(found.values()))
-        for model in found.values():
-            if model is not lender:
-                model.lender = lender
         return found
 
 
