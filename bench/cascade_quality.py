@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -102,7 +103,7 @@ def main() -> None:
         )
 
 
-def run(gallery: Gallery, sentences: Sequence[str], owners: Sequence[Path], mode: str) -> dict[str, object]:
+def run(gallery: Gallery, sentences: Sequence[str], owners: Sequence[Path], mode: str) -> dict[str, Any]:
     """One mode on all queries; "exhaustive" re-ranks every picture."""
     size = len(gallery)
     found = [

@@ -121,7 +121,7 @@ def main() -> None:
         gallery = Gallery.open(folder, model)
         opened = time.perf_counter() - started
         gallery.search(sentences[0])
-        memory = {"open s": opened, "resident MiB": resident_mib(), "before MiB": before}
+        memory: dict[str, float | int | str] = {"open s": opened, "resident MiB": resident_mib(), "before MiB": before}
         for mode in options.modes:
             found = [gallery.search(sentence, mode=mode, exact=False) for sentence in sentences]
             totals = [sum(one.timings_ms.get(stage, 0.0) for stage in STAGES) for one in found]

@@ -23,8 +23,6 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from gallery_kills import change_folder, train
 
 
@@ -103,7 +101,7 @@ def main() -> None:
         print(json.dumps(read(Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))))
         return
     if sys.argv[1:2] == ["--writer"]:
-        print(json.dumps(write(*map(Path, sys.argv[2:5]), float(sys.argv[5]))))
+        print(json.dumps(write(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), float(sys.argv[5]))))
         return
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--minutes", type=float, default=20)
@@ -114,7 +112,7 @@ def main() -> None:
     work = asked.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
-    made = train(work, asked.images)
+    made = train(work, asked.pictures)
     from crossgraph import verbs
     from crossgraph.gallery.upkeep.health import verify
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Trained, call
+from tests.cli.conftest import Trained, call
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DATA, TINY, Trained, call, with_settings
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
 
 def refusal(*words: object) -> str:

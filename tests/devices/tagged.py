@@ -86,15 +86,15 @@ class TaggedTensor(torch.Tensor):
         made.content = values
         return made
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
-    device = property(lambda _: GPU)  # type: ignore[assignment]
-    is_cuda = property(lambda _: True)  # type: ignore[assignment]
-    is_cpu = property(lambda _: False)  # type: ignore[assignment]
-    is_meta = property(lambda _: False)  # type: ignore[assignment]
-    is_sparse = property(lambda self: self.content.is_sparse)  # type: ignore[assignment]
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    device = property(lambda _: GPU)
+    is_cuda = property(lambda _: True)
+    is_cpu = property(lambda _: False)
+    is_meta = property(lambda _: False)
+    is_sparse = property(lambda self: self.content.is_sparse)
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run on the values, once the devices are found to be right."""
@@ -110,13 +110,13 @@ class TaggedTensor(torch.Tensor):
             raise TypeError(f"can't convert {GPU} device type tensor to numpy. Use Tensor.cpu() first.")
         return self.detach().cpu().numpy()
 
-    def __repr__(self, **_: object) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"on {GPU}: {self.content!r}"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise NotImplementedError("a tensor on a GPU is copied to the processor before it is written")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TaggedTensor:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.clone()
 
 

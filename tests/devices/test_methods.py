@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic_items import (
+from torch import Tensor
+
+from crossgraph.evaluation.ranking import score_corpus
+from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.methods.catalogue import METHODS
+from crossgraph.methods.contract import ClosedForm
+from crossgraph.training.neighbours import find_neighbours
+from tests.methods.synthetic_items import (
     draw_captions,
     draw_images,
     image_batch,
@@ -13,18 +20,11 @@ from synthetic_items import (
     training_batch,
     training_set,
 )
-from torch import Tensor
-
-from crossgraph.evaluation.ranking import score_corpus
-from crossgraph.evaluation.two_stage import two_stage
-from crossgraph.methods.catalogue import METHODS
-from crossgraph.methods.contract import ClosedForm
-from crossgraph.training.neighbours import find_neighbours
 
 
 @pytest.fixture(params=list(METHODS))
 def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 def on(device: str, value: Tensor) -> bool:

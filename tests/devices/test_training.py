@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from fake_dataset import MODELS, Watcher
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -23,6 +21,8 @@ from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.training.checkpoint import LAST, LOG, WEIGHTS, read_tensors
 from crossgraph.training.loop import Interrupted
 from crossgraph.verbs import load_model, train
+from tests.training.fake_dataset import MODELS, Watcher
+from tests.training.fake_encoder import ColourEncoder
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -63,7 +63,7 @@ def everything(run: Path) -> dict[str, Any]:
 
 @pytest.fixture(params=list(METHODS))
 def method(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

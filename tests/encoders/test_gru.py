@@ -1,5 +1,7 @@
 """The trainable word encoder."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -86,7 +88,7 @@ def test_dropout_acts_in_training_only() -> None:
 
 
 @pytest.mark.parametrize("sizes", [{}, {"vocabulary": 5, "state_width": 6}])
-def test_ids_and_states_exclude_each_other(sizes: dict[str, int]) -> None:
+def test_ids_and_states_exclude_each_other(sizes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="either ids or states"):
         WordEncoder(4, **sizes)
 

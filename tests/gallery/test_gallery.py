@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import CrossgraphError, GalleryError
@@ -16,6 +15,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.query import ImageQuery
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.store import Store
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_folder_is_indexed_once_and_then_left_alone(gallery: Gallery, model: F
 
 def test_a_corpus_is_indexed_with_its_captions(gallery: Gallery, captioned: Path) -> None:
     assert gallery.index(open_corpus(str(captioned))).added == 6
-    assert gallery.caption_count == 9
+    assert len(gallery.snapshot().captions) == 9
     assert gallery.item(captioned / "003.png").captions == ("thing number 3", "shape of kind 1")
 
 
@@ -75,7 +75,7 @@ def test_a_changed_caption_replaces_the_old_one(gallery: Gallery, captioned: Pat
     report = gallery.index(captioned)
     assert (report.updated, report.unchanged) == (1, 5)
     assert gallery.item(captioned / "003.png").captions == ("something else", "shape of kind 1")
-    assert gallery.caption_count == 9
+    assert len(gallery.snapshot().captions) == 9
 
 
 def test_equal_names_in_two_folders_are_two_pictures(gallery: Gallery, images: Path, tmp_path: Path) -> None:
@@ -199,13 +199,13 @@ def test_an_end_before_any_write_leaves_only_whole_pictures(
         assert found.results == expected.results
 
 
+ROOT = Path(__file__).parents[2]
 SLOW_INDEXING = """
 import sys
-sys.path.insert(0, sys.argv[1])
-from fake_model import FakeModel
+from tests.gallery.fake_model import FakeModel
 from crossgraph.gallery.gallery import Gallery
 dense = FakeModel("dense", fine=False, pause=0.05)
-Gallery.create(sys.argv[2], FakeModel("fine", fine=True, shortlist=dense)).index(sys.argv[3], batch=4)
+Gallery.create(sys.argv[1], FakeModel("fine", fine=True, shortlist=dense)).index(sys.argv[2], batch=4)
 """
 
 
@@ -216,9 +216,7 @@ def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     for path in list(folder.glob("*.png")):
         path.with_suffix(".txt").write_text(f"caption of {path.stem}\nshared by all\n", encoding="utf-8")
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_INDEXING, str(Path(__file__).parent), str(killed), str(folder)]
-    )
+    process = subprocess.Popen([sys.executable, "-c", SLOW_INDEXING, str(killed), str(folder)], cwd=ROOT)
     versions = killed / "items.lance" / "_versions"
     while len(list(versions.glob("*.manifest"))) < 4:  # the empty table, then one version per batch of four
         assert process.poll() is None, "indexing ended before it could be killed"

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from graph_items import Row, encoded_graphs, nodes_from, random_rows, real_rows
 
 from crossgraph.errors import ModelError
 from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded
+from tests.layers.graph_items import Row, encoded_graphs, nodes_from, random_rows, real_rows
 
 IMAGE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 0, 1), (RELATION, 1, 0)]
 CAPTION: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 1, 1)]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -48,7 +50,7 @@ def test_shares_sum_to_one_over_real_parts(layers: int) -> None:
 
 def test_the_attention_of_shares_is_what_the_layer_gathers_with() -> None:
     transformer, parts, mask = drawn(layers=1)
-    layer = transformer.layers[0]
+    layer: Any = transformer.layers[0]
     _, _, values = layer._split(parts)
     gathered = layer.gather((layer.attention(parts, mask) @ values).transpose(1, 2).flatten(2))
     seen = parts + gathered

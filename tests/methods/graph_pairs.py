@@ -3,14 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from synthetic_items import Caption, SourceImage, image_batch, text_batch
 from torch import Tensor
 
 from crossgraph.layers.node_matching import LateInteraction
 from crossgraph.methods.contract import Method
 from crossgraph.types import ATTRIBUTE, RELATION, Encoded
+from tests.methods.synthetic_items import Caption, SourceImage, image_batch, text_batch
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,10 @@ def best_found(late: LateInteraction, image: Encoded, text: Encoded) -> list[flo
     ]
 
 
-def shaken(method: Method) -> Method:
+Shaken = TypeVar("Shaken", bound=Method)
+
+
+def shaken(method: Shaken) -> Shaken:
     """The method away from its tame beginnings: gates, shares and maps."""
     with torch.no_grad():
         for parameter in method.parameters():

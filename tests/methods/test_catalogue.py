@@ -1,8 +1,8 @@
 import pytest
-from synthetic_items import SIZES
 
 from crossgraph.errors import ConfigError
 from crossgraph.methods.catalogue import METHODS, build_method, method_type
+from tests.methods.synthetic_items import SIZES
 
 
 def test_an_unknown_method_is_refused_with_the_nearest_name() -> None:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic_items import (
+
+from crossgraph.bits import unpack_bits
+from crossgraph.errors import ModelError
+from crossgraph.evaluation.metrics import retrieval_metrics
+from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.methods.catalogue import METHODS, build_method
+from crossgraph.methods.contract import ClosedForm, Method
+from crossgraph.training.checkpoint import read_tensors, write_tensors
+from crossgraph.types import OBJECT, Batch, Encoded
+from tests.methods.synthetic_items import (
     LABELS,
     LOSSES,
     PART_WIDTH,
@@ -24,24 +33,15 @@ from synthetic_items import (
     training_batch,
 )
 
-from crossgraph.errors import ModelError
-from crossgraph.evaluation.metrics import retrieval_metrics
-from crossgraph.evaluation.two_stage import two_stage
-from crossgraph.layers.hash_head import unpack_bits
-from crossgraph.methods.catalogue import METHODS, build_method
-from crossgraph.methods.contract import ClosedForm, Method
-from crossgraph.training.checkpoint import read_tensors, write_tensors
-from crossgraph.types import OBJECT, Batch, Encoded
-
 
 @pytest.fixture(params=list(METHODS))
 def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture(params=["ids", "states"])
 def inputs(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture

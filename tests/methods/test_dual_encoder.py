@@ -1,6 +1,14 @@
 import pytest
 import torch
-from synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch, training_batch
+
+from tests.methods.synthetic_items import (
+    draw_captions,
+    draw_images,
+    image_batch,
+    small_method,
+    text_batch,
+    training_batch,
+)
 
 
 @pytest.mark.parametrize("inputs", ["ids", "states"])

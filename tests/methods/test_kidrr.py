@@ -1,11 +1,19 @@
 """KIDRR against slow versions written from its formulas, and what each of its switches promises."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import (
+from torch import Tensor
+
+from crossgraph.errors import ModelError
+from crossgraph.layers.pooling import HeadPooling
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
+from crossgraph.types import Batch, Encoded
+from tests.methods.synthetic_items import (
     Caption,
     SourceImage,
     draw_captions,
@@ -15,13 +23,6 @@ from synthetic_items import (
     text_batch,
     training_batch,
 )
-from torch import Tensor, nn
-
-from crossgraph.errors import ModelError
-from crossgraph.layers.pooling import HeadPooling
-from crossgraph.losses.contrastive import info_nce
-from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
-from crossgraph.types import Batch, Encoded
 
 
 def softmax(values: list[float]) -> list[float]:
@@ -34,7 +35,8 @@ def weighted(weights: list[float], vectors: list[Tensor]) -> Tensor:
 
 
 def unit(vector: Tensor) -> Tensor:
-    return vector / vector.norm().clamp(min=1e-12)
+    found: Tensor = vector / vector.norm().clamp(min=1e-12)
+    return found
 
 
 def slow_pooling(module: HeadPooling, parts: list[Tensor]) -> Tensor:
@@ -108,7 +110,8 @@ def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
 
     def similarity(level: str, left: Tensor, right: Tensor) -> Tensor:
         if config.similarity == "scalar":
-            return compare.maps[level]((left @ right)[None])
+            told: Tensor = compare.maps[level]((left @ right)[None])
+            return told
         return unit(compare.maps[level]((left - right) ** 2))
 
     nodes = [similarity("global", whole_image, whole_text)]
@@ -128,7 +131,7 @@ def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
     importance = softmax([float(method.anchor.importance(word)) for word in words])
     seen = slow_seen(words, regions, config.sharpness)
     found = sum(share * float(word @ sight) for share, word, sight in zip(importance, words, seen, strict=True))
-    shares = method.anchor.share.tolist()
+    shares: list[float] = method.anchor.share.tolist()
     return score + shares[0] * float(whole_image @ whole_text) + shares[1] * found
 
 
@@ -142,7 +145,7 @@ def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
     ],
     ids=["all switches on", "narrow graph", "plain reasoning on cosines", "everything off"],
 )
-def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
+def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, Any]) -> None:
     method = small_method("kidrr", **changes)
     images, captions = draw_images(3), draw_captions(4)
     with torch.no_grad():
@@ -191,7 +194,8 @@ def test_rows_of_a_rebuilt_graph_sum_to_one_over_real_nodes(rebuild: bool, top: 
 
 def test_the_rebuilt_part_of_a_row_keeps_the_nearest_nodes_only() -> None:
     reason = RelationReconstruction(8, steps=1, top=2, rebuild=True)
-    torch.nn.init.eye_(reason.state[0].weight)
+    first: Any = reason.state[0]
+    torch.nn.init.eye_(first.weight)
     torch.nn.init.constant_(reason.trust, -100.0)  # all of the blend is the rebuilt graph
     nodes = F.normalize(torch.rand(1, 6, 8), dim=-1)
     graph = reason.graph(0, nodes, nodes, torch.ones(1, 6, dtype=torch.bool))[0]
@@ -212,7 +216,9 @@ def test_a_trained_graph_differs_from_the_learned_one() -> None:
 def disseminated(rounds: int, parts: Tensor) -> tuple[Tensor, Tensor]:
     torch.manual_seed(3)
     with torch.no_grad():
-        return Dissemination(8, rounds=rounds)(parts, torch.ones(parts.shape[:2], dtype=torch.bool), parts.mean(dim=1))
+        mask = torch.ones(parts.shape[:2], dtype=torch.bool)
+        changed, whole = Dissemination(8, rounds=rounds)(parts, mask, parts.mean(dim=1))
+        return changed, whole
 
 
 def test_without_rounds_parts_are_untouched_and_no_region_reaches_another() -> None:
@@ -267,7 +273,7 @@ SWITCHES: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("changes", SWITCHES, ids=str)
-def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, object]) -> None:
+def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, Any]) -> None:
     method = small_method("kidrr", **changes).train()
     optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
     loss = torch.stack(list(method.losses(training_batch()).values())).sum()
@@ -331,7 +337,13 @@ def trained_on(candidates: int, batch: Batch) -> tuple[float, int]:
     method = small_method("kidrr", candidates=candidates)
     scored: list[int] = []
     score_pairs = method.score_pairs
-    method.score_pairs = lambda images, texts: scored.append(len(images)) or score_pairs(images, texts)
+
+    def counting(images: Encoded, texts: Encoded) -> Tensor:
+        scored.append(len(images))
+        found: Tensor = score_pairs(images, texts)
+        return found
+
+    method.score_pairs = counting
     return method.losses(batch)["fine"].item(), sum(scored)
 
 
@@ -382,7 +394,7 @@ def test_an_encoding_without_parts_is_refused() -> None:
 
 
 def test_a_gate_starts_small_and_never_at_one() -> None:
-    module: nn.Module = Dissemination(8, rounds=2)
+    module: Any = Dissemination(8, rounds=2)
     assert module.associate_gate.item() == pytest.approx(0.1)
     assert module.collect_gate.item() == pytest.approx(0.1)
     assert module.broadcast_gate.item() == pytest.approx(0.1)

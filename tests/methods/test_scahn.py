@@ -1,9 +1,19 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import (
+
+from crossgraph.bits import unpack_bits
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.graphs.label_association import label_association
+from crossgraph.layers.hash_head import CODE_LENGTHS
+from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.contract import Method
+from crossgraph.methods.scahn import Scahn
+from tests.methods.synthetic_items import (
     LABELS,
     SIZES,
     draw_captions,
@@ -15,14 +25,6 @@ from synthetic_items import (
     training_batch,
     training_set,
 )
-
-from crossgraph.errors import ConfigError, ModelError
-from crossgraph.graphs.label_association import label_association
-from crossgraph.layers.hash_head import CODE_LENGTHS, unpack_bits
-from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
-from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.contract import Method
-from crossgraph.methods.scahn import Scahn
 
 
 def gradients(method: Method, names: tuple[str, ...]) -> dict[str, bool]:
@@ -56,7 +58,8 @@ def test_scores_are_hamming_distances_turned_round() -> None:
 def relaxed(method: Method, rows: slice) -> torch.Tensor:
     """The relaxed codes of some pictures when those alone are in the batch."""
     assert isinstance(method, Scahn)
-    return method.media["image"].hash(method._image_features(image_batch(draw_images(8)[rows])))
+    codes: torch.Tensor = method.media["image"].hash(method._image_features(image_batch(draw_images(8)[rows])))
+    return codes
 
 
 @pytest.mark.parametrize("mode", ["repaired", "released"])
@@ -100,7 +103,7 @@ def test_the_released_class_loss_takes_the_sigmoid_twice() -> None:
     for mode in ("repaired", "released"):
         method = small_method("scahn", mode=mode)
         classes = method.graph(method.label_vectors, method.adjacency)
-        expected = 0.0
+        expected = torch.zeros(())
         for medium in ("image", "text"):
             unit = F.normalize(features[medium], dim=1)
             chances = (
@@ -196,9 +199,9 @@ def test_quantisation_balance_and_spread_are_weighed_means_over_media() -> None:
     method, batch = small_method("scahn", dropout=0.0, quantisation=0.7, balance=0.2, spread=3), training_batch()
     codes = [method.media[m].hash(f) for m, f in method._features(batch).items()]
     losses = method.losses(batch)
-    assert losses["quantisation"].item() == pytest.approx(0.35 * sum(map(quantisation_loss, codes)).item())
-    assert losses["balance"].item() == pytest.approx(0.1 * sum(map(bit_balance_loss, codes)).item())
-    assert losses["spread"].item() == pytest.approx(1.5 * sum(map(uniformity_loss, codes)).item())
+    assert losses["quantisation"].item() == pytest.approx(0.35 * float(sum(map(quantisation_loss, codes))))
+    assert losses["balance"].item() == pytest.approx(0.1 * float(sum(map(bit_balance_loss, codes))))
+    assert losses["spread"].item() == pytest.approx(1.5 * float(sum(map(uniformity_loss, codes))))
 
 
 FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance", "spread"}
@@ -219,7 +222,7 @@ FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance", "sp
     ],
 )
 def test_each_variant_loses_what_it_is_called_after_and_still_trains(variant: str, gone: set[str]) -> None:
-    method = small_method("scahn", **Scahn.ablations[variant]).train()
+    method = small_method("scahn", "ids", **Scahn.ablations[variant]).train()
     batch = training_batch()
     reached = set()
     for phase in method.phases():
@@ -261,7 +264,7 @@ def test_captions_of_one_picture_have_its_labels() -> None:
 
 
 def test_label_vectors_and_their_graph_are_learnt_before_the_first_step() -> None:
-    method = build_method("scahn", {"width": 16}, SIZES["ids"])
+    method: Any = build_method("scahn", {"width": 16}, SIZES["ids"])
     assert not method.label_vectors.any()
     method.learn(training_set())
     assert torch.equal(method.adjacency, label_association(training_set().labels))
@@ -304,7 +307,7 @@ def test_training_without_labels_is_refused() -> None:
 @pytest.mark.parametrize(("setting", "value"), [("bits", 12), ("mode", "repared"), ("temperature", 0.0)])
 def test_a_setting_out_of_range_is_refused_by_name(setting: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"model\.{setting}"):
-        small_method("scahn", **{setting: value})
+        small_method("scahn", "ids", **{setting: value})
 
 
 def test_an_item_without_any_label_trains_without_harm() -> None:

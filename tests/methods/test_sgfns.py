@@ -2,15 +2,23 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
-from synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch, training_batch
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.sgfns import Sgfns
 from crossgraph.types import OBJECT, Batch, Encoded, NodeBatch
+from tests.methods.graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
+from tests.methods.synthetic_items import (
+    draw_captions,
+    draw_images,
+    image_batch,
+    small_method,
+    text_batch,
+    training_batch,
+)
 
 
 def slow_edges(method: Sgfns, image: Encoded, text: Encoded) -> list[list[int]]:
@@ -18,13 +26,14 @@ def slow_edges(method: Sgfns, image: Encoded, text: Encoded) -> list[list[int]]:
     regions, found, like = plain_nodes(image), [], likenesses(method.base, image, text)
     for j, word in enumerate(plain_nodes(text)):
         kind = [i for i, region in enumerate(regions) if region.is_relation == word.is_relation]
-        near = sorted(kind, key=lambda i, j=j: -like[i][j])[: method.fuse.top]
+        near = sorted(kind, key=[-row[j] for row in like].__getitem__)[: method.fuse.top]
         found.append([i for i in near if like[i][j] > method.fuse.threshold])
     return found
 
 
 def fused(method: Sgfns, images: Encoded, texts: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-    return method.fuse(images, texts, method.base.likeness(images, texts))
+    added, fired = method.fuse(images, texts, method.base.likeness(images, texts))
+    return added, fired
 
 
 def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:
@@ -57,7 +66,7 @@ def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:
     ],
     ids=["all switches on", "few edges", "objects only", "base score"],
 )
-def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
+def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, Any]) -> None:
     method = shaken(small_method("sgfns", **changes))
     images, captions = draw_images(3), draw_captions(5)
     with torch.no_grad():
@@ -97,7 +106,7 @@ SWITCHES: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("changes", SWITCHES, ids=str)
-def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, object]) -> None:
+def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, Any]) -> None:
     method = small_method("sgfns", **changes).train()
     optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
     loss = torch.stack(list(method.losses(training_batch(edits=3)).values())).sum()
@@ -226,13 +235,11 @@ def test_what_is_robbed_is_what_the_caption_says_and_the_look_alike_lacks() -> N
         regions = [node for node in plain_nodes(images[[row]]) if not node.is_relation]
         words = [node for node in plain_nodes(texts[[row]]) if not node.is_relation]
         others = [node for node in plain_nodes(images[[alike]]) if not node.is_relation]
-
-        def telling(region: int, regions=regions, words=words, others=others) -> float:
-            spoken = max((float(regions[region].vector @ word.vector) for word in words), default=-1.0)
-            return spoken - max(float(regions[region].vector @ other.vector) for other in others)
-
+        spoken = [max((float(region.vector @ word.vector) for word in words), default=-1.0) for region in regions]
+        also = [max(float(region.vector @ other.vector) for other in others) for region in regions]
+        telling = [one - other for one, other in zip(spoken, also, strict=True)]
         count = math.ceil(0.25 * len(regions))
-        expected = set(sorted(range(len(regions)), key=lambda i: -telling(i))[:count])
+        expected = set(sorted(range(len(regions)), key=telling.__getitem__, reverse=True)[:count])
         lost = images.nodes.of_kind(OBJECT)[row] & ~left.mask[row]
         assert set(lost.nonzero()[:, 0].tolist()) == expected
 
@@ -254,7 +261,7 @@ def test_padding_of_captions_does_not_change_what_is_robbed(seed: int) -> None:
     assert torch.equal(method.robbed(images, away, links).mask, method.robbed(images, wide, links).mask)
 
 
-def losses_of(batch: Batch, **changes: object) -> dict[str, float]:
+def losses_of(batch: Batch, **changes: Any) -> dict[str, float]:
     torch.manual_seed(0)
     method = small_method("sgfns", **changes)
     with torch.no_grad():
@@ -281,9 +288,9 @@ def test_without_edits_the_loss_of_false_captions_is_zero(neg_loss: str) -> None
 @pytest.mark.parametrize("neg_loss", ["hinge", "ce"])
 def test_the_loss_of_negatives_equals_a_loop_over_edits_and_robbed_pictures(neg_loss: str, loss: str) -> None:
     batch = training_batch(edits=3)
-    settings = {"neg_loss": neg_loss, "loss": loss, "neg_weight": 0.5, "neg_margin": 0.3}
+    settings: dict[str, Any] = {"neg_loss": neg_loss, "loss": loss, "neg_weight": 0.5, "neg_margin": 0.3}
     torch.manual_seed(0)
-    method = small_method("sgfns", **settings)
+    method = small_method("sgfns", "ids", **settings)
     edits, owner = batch.negative_captions, batch.caption_image.tolist()
     with torch.no_grad():
         images, texts = method.encode_images(batch.images), method.encode_texts(batch.texts)
@@ -298,7 +305,7 @@ def test_the_loss_of_negatives_equals_a_loop_over_edits_and_robbed_pictures(neg_
         captions = {j for j, _ in edited}
         choices = [softmax([20 * matched[j], *(20 * score for k, score in edited if k == j)])[0] for j in captions]
         expected = -sum(map(math.log, choices)) / len(captions)
-    textual = losses_of(batch, **{**settings, "negatives": "swap"})["negatives"]
+    textual = losses_of(batch, **settings, negatives="swap")["negatives"]
     assert textual == pytest.approx(0.5 * expected, rel=1e-3, abs=1e-5)
     pairs = list(zip(lacking, matched, strict=True))
     if neg_loss == "hinge":

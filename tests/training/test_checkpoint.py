@@ -22,7 +22,6 @@ from crossgraph.training.checkpoint import (
     read_tensors,
     restore_optimiser,
     weights_fingerprint,
-    write_atomically,
     write_manifest,
     write_tensors,
 )
@@ -42,13 +41,6 @@ def test_tensors_and_facts_come_back_as_they_were(tmp_path: Path) -> None:
     assert said == facts
     assert back.keys() == tensors.keys()
     assert all(torch.equal(back[name], tensors[name]) and back[name].dtype == tensors[name].dtype for name in tensors)
-
-
-def test_writing_replaces_a_file_and_leaves_nothing_else(tmp_path: Path) -> None:
-    for content in (b"one", b"two"):
-        write_atomically(tmp_path / "file", content)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    assert (tmp_path / "file").read_bytes() == b"two"
 
 
 @pytest.mark.parametrize("damage", [b"", b"not tensors at all", None])

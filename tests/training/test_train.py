@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -26,6 +24,8 @@ from crossgraph.training.model import TrainedModel
 from crossgraph.training.run_lock import LOCK
 from crossgraph.training.validation import BLENDS
 from crossgraph.verbs import evaluate, load_model, train
+from tests.training.fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
+from tests.training.fake_encoder import ColourEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -282,8 +282,9 @@ def test_a_method_that_reads_labels_is_told_of_the_training_set_and_trains_alike
         train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, progress=stop)
     model = train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, resume=True)
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
-    assert model.method.label_guide.shape == (len(scenes.label_names),) * 2
-    assert model.method.label_vectors.any()
+    method: Any = model.method
+    assert method.label_guide.shape == (len(scenes.label_names),) * 2
+    assert method.label_vectors.any()
 
 
 def test_a_method_that_reads_labels_refuses_a_corpus_without_any(

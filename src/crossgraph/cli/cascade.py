@@ -25,10 +25,9 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Copy trained runs into one folder that serves wherever a run does. Each stage may be left out."""
-    from crossgraph.gallery.stages.cascade_model import build_cascade
-    from crossgraph.verbs import default_cache
+    from crossgraph import verbs
 
-    build_cascade(out, cache=default_cache(), codes=codes, dense=dense, rerank=rerank, blend=blend)
+    verbs.build_cascade(out, codes=codes, dense=dense, rerank=rerank, blend=blend)
     _print(out, as_json=as_json)
 
 

@@ -36,7 +36,7 @@ def doctor(as_json: AsJson = False) -> None:
 def _facts() -> dict[str, dict[str, Any]]:
     import torch
 
-    from crossgraph.verbs import default_cache
+    from crossgraph.data.feature_cache import default_cache
 
     cache = default_cache().folder.parent
     return {

@@ -82,11 +82,6 @@ class Gallery(GalleryFolder):
     def __len__(self) -> int:
         return len(self.snapshot().items)
 
-    @property
-    def caption_count(self) -> int:
-        """How many distinct captions came with the pictures."""
-        return len(self.snapshot().captions)
-
     def item(self, name: str | Path) -> Item:
         """The picture with this id or path. Raises `GalleryError` if there is none."""
         snapshot = self.snapshot()

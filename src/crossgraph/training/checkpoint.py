@@ -29,23 +29,18 @@ from safetensors.torch import save
 from torch import Tensor
 
 from crossgraph.config import RunConfig, validated
-from crossgraph.data.feature_cache import write_whole
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.files import write_atomically
 from crossgraph.methods.contract import InputSizes
 
 FORMAT: Final = 2
 MANIFEST, WEIGHTS, LAST, LOG = "manifest.json", "weights.safetensors", "last.safetensors", "log.jsonl"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` with `content` in one instant that survives a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content)
-
-
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Tensors and JSON facts as one safetensors file."""
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, save(ready, metadata={"facts": json.dumps(facts)}))
 
 
@@ -147,6 +142,7 @@ def read_manifest(run: Path) -> RunManifest:
 
 def write_manifest(run: Path, manifest: RunManifest) -> None:
     """Replace a run's manifest."""
+    run.mkdir(parents=True, exist_ok=True)
     write_atomically(run / MANIFEST, manifest.model_dump_json(indent=2).encode())
 
 

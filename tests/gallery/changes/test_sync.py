@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 from PIL import Image
 
+from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes import sync
 from crossgraph.gallery.changes.sync import SyncReport
@@ -16,6 +16,7 @@ from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
@@ -131,8 +132,12 @@ def test_size_and_time_are_trusted_unless_the_file_is_young_or_all_are_read_agai
     gallery: Gallery, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    digest = sync.image_bytes_digest
-    monkeypatch.setattr(sync, "image_bytes_digest", lambda path: (read.append(path), digest(path))[1])
+
+    def remembered(path: Path) -> str:
+        read.append(path)
+        return image_bytes_digest(path)
+
+    monkeypatch.setattr(sync, "image_bytes_digest", remembered)
     gallery.sync()
     assert read == []
     os.utime(images / "001.png")  # now: its content may change again within the same tick

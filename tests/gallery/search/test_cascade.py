@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 
 from crossgraph.errors import GalleryError, ImageError, ScoreError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery, TextQuery
 from crossgraph.gallery.search.results import SearchResults
+from tests.gallery.fake_model import FakeModel, draw_images
 
 SENTENCE = "a red thing beside a blue one"
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_model import FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from crossgraph.gallery.search.filters import BUILT_IN, captions_where, rows_whe
 from crossgraph.gallery.search.query import ItemQuery
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Item, Store
+from tests.gallery.fake_model import FakeModel
 
 BLANK = Item("", Path(), "0a" * 16, 10, 10, ())
 
@@ -124,7 +124,7 @@ VALUES = st.text(max_size=8).map(lambda text: "'" + text.replace("'", "''") + "'
 TESTS = st.sampled_from(["=", "!=", "<", ">=", "like", "not like", "contains"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([*BUILT_IN, "year", "good", "who", "when"]), TESTS, VALUES)
 def test_any_value_is_compared_or_refused(snapshot: Snapshot, column: str, test: str, value: str) -> None:
     try:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import draw_images
-from graph_model import GraphModel
 
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery
+from tests.gallery.fake_model import draw_images
+from tests.gallery.graph_model import GraphModel
 
 SENTENCES = ("ball", "ball above tree", "tree above ball", "dog chases cat beside house", "two brown", "a b c d e f")
 

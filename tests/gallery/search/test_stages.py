@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import WIDTH, FakeHashing, FakeModel, draw_images
 
 from crossgraph.errors import ConfigError, GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -14,6 +13,7 @@ from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.codes import RandomCodes, hamming
 from crossgraph.gallery.stages.model import encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.stages.modes import choose_mode
+from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel, draw_images
 
 SENTENCE = "a red thing beside a blue one"
 COUNT = 60

@@ -1,12 +1,13 @@
 import pytest
 import torch
 
+from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import ConfigError
-from crossgraph.gallery.stages.codes import CodeIndex, RandomCodes, hamming, packed, unpacked
+from crossgraph.gallery.stages.codes import CodeIndex, RandomCodes, hamming
 
 
 def drawn_codes(count: int, bits: int, *, seed: int = 0) -> torch.Tensor:
-    return packed(torch.rand(count, bits, generator=torch.Generator().manual_seed(seed)) > 0.5)
+    return pack_bits(torch.rand(count, bits, generator=torch.Generator().manual_seed(seed)) > 0.5)
 
 
 def test_distance_and_score_of_a_hand_worked_case() -> None:
@@ -21,7 +22,8 @@ def test_distance_and_score_of_a_hand_worked_case() -> None:
 @pytest.mark.parametrize("bits", [8, 16, 64, 72])
 def test_distances_equal_counting_bits_one_by_one(bits: int) -> None:
     codes = drawn_codes(50, bits)
-    slow = [sum(a != b for a, b in zip(row, unpacked(codes, bits)[7], strict=True)) for row in unpacked(codes, bits)]
+    rows = unpack_bits(codes, bits=bits)
+    slow = [sum(a != b for a, b in zip(row, rows[7], strict=True)) for row in rows]
     assert hamming(codes, codes[7]).tolist() == [int(value) for value in slow]
 
 
@@ -45,11 +47,6 @@ def test_rows_left_out_or_not_allowed_are_never_found() -> None:
     found = index.nearest(query, k=30, without=(4,), allowed=allowed).rows.tolist()
     assert found == [row for row in full if row % 2 == 0 and row != 4]
     assert len(CodeIndex(codes[:0], bits=16).nearest(query, k=5).rows) == 0
-
-
-def test_bits_come_back_from_their_bytes() -> None:
-    bits = torch.rand(7, 21, generator=torch.Generator().manual_seed(1)) > 0.5
-    assert torch.equal(unpacked(packed(bits), 21), bits)
 
 
 def test_random_codes_disagree_in_proportion_to_the_angle() -> None:

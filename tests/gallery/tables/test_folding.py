@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from fake_model import FakeModel
 from PIL import Image
 
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables import folding
 from crossgraph.gallery.tables.folding import ALIKE, BYTES, count_alike, folded, look_of, unlike
+from tests.gallery.fake_model import FakeModel
 
 
 def photo(seed: int) -> Image.Image:

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_model import FakeModel
 from lancedb.merge import LanceMergeInsertBuilder
 
 from crossgraph.errors import GalleryError
@@ -13,6 +12,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables import lance
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel
 
 SCRIPT = Path(__file__).parents[3] / "bench" / "faults" / "hostile_files.py"
 

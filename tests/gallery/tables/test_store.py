@@ -4,13 +4,14 @@ import lancedb
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeModel
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.results import Target
 from crossgraph.gallery.tables.parts import COLUMNS
 from crossgraph.gallery.tables.store import Item, Store, caption_id, item_id
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
+from tests.gallery.fake_model import FakeModel
 
 A, B, C = "0a" * 16, "0b" * 16, "0c" * 16
 
@@ -113,7 +114,8 @@ def test_a_gallery_from_before_nodes_is_searched_and_added_to(
     new.manifest.model_copy(update={"roots": ()}).write(tmp_path / "old")
     old = Gallery.open(tmp_path / "old", model)
     assert old.index(captioned, batch=2).added == 6
-    for query, target in (("thing number 3", "images"), (captioned / "002.png", "captions")):
+    cases: tuple[tuple[str | Path, Target], ...] = (("thing number 3", "images"), (captioned / "002.png", "captions"))
+    for query, target in cases:
         found, expected = (one.search(query, k=9, target=target) for one in (Gallery.open(old.folder, model), new))
         assert found.stage == "rerank"
         assert found.results == expected.results

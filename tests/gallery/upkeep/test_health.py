@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeHashing, FakeModel, draw_images
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -15,6 +14,7 @@ from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 from crossgraph.gallery.upkeep.health import optimize, stats, verify
 from crossgraph.gallery.upkeep.migrate import migrate
+from tests.gallery.fake_model import FakeHashing, FakeModel, draw_images
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
         patch.setattr("crossgraph.gallery.upkeep.migrate.remove_leftovers", end)
         with pytest.raises(KeyboardInterrupt):
             migrate(gallery, other)
-    (gallery.folder / ".gallery.json.123").touch()
+    (gallery.folder / "gallery.json.123.writing").touch()
     reopened = Gallery.open(gallery.folder, other)
     assert len(reopened.search("thing", k=6).results) == 6
     optimize(reopened)
@@ -220,7 +220,8 @@ def test_a_gallery_from_before_metadata_is_searched_synced_and_filtered(
 def test_a_search_that_a_writer_outran_is_done_again(
     gallery: Gallery, model: FakeModel, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch, calls = Store.fetch, []
+    fetch = Store.fetch
+    calls: list[list[str]] = []
 
     def replaced_meanwhile(self: Store, keys: list[str]) -> object:
         if not calls:
@@ -256,7 +257,7 @@ def test_codes_are_looked_after_like_everything_else(tmp_path: Path, model: Fake
     (captioned / "001.png").rename(captioned / "moved.png")
     gallery.sync()
     optimize(gallery, keep=timedelta(0))
-    assert gallery.store.tables["codes"].count_rows() == 5 + gallery.caption_count
+    assert gallery.store.tables["codes"].count_rows() == 5 + len(gallery.snapshot().captions)
     assert verify(gallery).problems == ()
     found = gallery.search("thing", mode="fast", where="name = 'moved.png'")
     assert [one.path.name for one in found.results] == ["moved.png"]

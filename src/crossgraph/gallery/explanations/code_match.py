@@ -9,8 +9,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from crossgraph.bits import unpack_bits
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.codes import RandomCodes, agreement, hamming, unpacked
+from crossgraph.gallery.stages.codes import RandomCodes, agreement, hamming
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.training.model import TrainedModel
 from crossgraph.types import Alignment, CodeMatch, LabelMatch
@@ -45,7 +46,7 @@ def code_match(
     labels: UInt8[Tensor, "c bytes"] | None = None,
 ) -> CodeMatch:
     """How two codes agree; `labels` are the codes of the names of labels, of which the nearest are told."""
-    one, other = unpacked(torch.stack([image, sentence]), bits)
+    one, other = unpack_bits(torch.stack([image, sentence]), bits=bits)
     equal = one == other
     near: list[LabelMatch] = []
     if labels is not None:

@@ -23,11 +23,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.codes import RandomCodes
 from crossgraph.gallery.stages.model import ImageEncodings, SearchModel
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
-from crossgraph.training.checkpoint import MANIFEST, WEIGHTS, write_atomically
+from crossgraph.training.checkpoint import MANIFEST, WEIGHTS
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.types import Alignment, Encoded
@@ -99,6 +100,7 @@ class CascadeManifest(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once."""
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
 
 
@@ -115,6 +117,7 @@ def build_cascade(
     dense: Path | None = None,
     rerank: Path | None = None,
     blend: float | None = None,
+    device: str = "cpu",
 ) -> CascadeManifest:
     """Copy trained runs into the new folder `out` as one cascade; `codes` is a run or `random:BITS`.
 
@@ -131,7 +134,7 @@ def build_cascade(
         runs["codes"] = Path(codes)
     runs |= {"dense": dense} if dense is not None else {}
     runs |= {"rerank": rerank} if rerank is not None else {}
-    models = {role: TrainedModel(run, cache=cache) for role, run in runs.items()}
+    models = {role: TrainedModel(run, cache=cache, device=device) for role, run in runs.items()}
     _require_roles(models)
     parts: dict[Role, Part | Planes] = {
         role: Part(method=model.method.name, fingerprint=model.fingerprint, source=str(model.run.resolve()))

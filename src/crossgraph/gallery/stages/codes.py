@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crossgraph.bits import pack_bits
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.stages.shortlist import Candidates
 
@@ -47,17 +48,7 @@ class RandomCodes:
         """The codes of `vectors`, eight bits to a byte."""
         generator = torch.Generator().manual_seed(self.seed)
         planes = torch.randn(self.width, self.bits, generator=generator)
-        return packed(vectors.float().cpu() @ planes > 0)
-
-
-def packed(bits: Bool[Tensor, "n bits"]) -> UInt8[Tensor, "n bytes"]:
-    """Eight bits to a byte, the first bit highest; the last byte is filled with zeros."""
-    return torch.from_numpy(np.packbits(bits.cpu().numpy(), axis=1))
-
-
-def unpacked(codes: UInt8[Tensor, "n bytes"], bits: int) -> Bool[Tensor, "n bits"]:
-    """The first `bits` bits of each code."""
-    return torch.from_numpy(np.unpackbits(codes.cpu().numpy(), axis=1, count=bits)).bool()
+        return pack_bits(vectors.float().cpu() @ planes > 0)
 
 
 def agreement(distances: Int[Tensor, " k"], bits: int) -> Float[Tensor, " k"]:

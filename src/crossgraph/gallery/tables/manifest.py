@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.errors import GalleryError
+from crossgraph.files import write_atomically
 
 FORMAT = 1
 FILE = "gallery.json"
@@ -69,13 +69,7 @@ class Manifest(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once: after a kill there is the old one or the new one."""
-        draft = folder / f".{FILE}.{os.getpid()}"
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(self.model_dump_json(indent=2))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(folder / FILE)
+            write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error

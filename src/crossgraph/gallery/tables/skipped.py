@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.errors import GalleryError
+from crossgraph.files import write_atomically
 
 FILE = "skipped.json"
 BY_HAND = "removed from the gallery by hand; `crossgraph gallery add` brings it back"
@@ -58,10 +59,7 @@ def forgive(folder: Path, paths: Collection[str]) -> None:
 
 def _replace(folder: Path, rows: Mapping[str, str]) -> None:
     """At once: after a kill there is the old list or the new one. Names that are not Unicode survive as escapes."""
-    draft = folder / f".{FILE}.{os.getpid()}"
     try:
-        draft.write_text(json.dumps(dict(sorted(rows.items())), indent=1), encoding="utf-8")
-        draft.replace(folder / FILE)
+        write_atomically(folder / FILE, json.dumps(dict(sorted(rows.items())), indent=1).encode())
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error

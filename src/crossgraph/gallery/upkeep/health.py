@@ -15,6 +15,7 @@ import torch
 
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
+from crossgraph.files import TEMPORARY
 from crossgraph.gallery.changes.indexing import FileState
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables import lance, skipped
@@ -146,7 +147,8 @@ def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     old |= {path.name for path in folder.glob("tables-*")} - {manifest.tables, manifest.migrating}
     for name in old:
         shutil.rmtree(folder / name, ignore_errors=True)
-    for draft in (*folder.glob(f".{FILE}.*"), *folder.glob(f".{skipped.FILE}.*")):  # a kill before it was put in place
+    for draft in (*folder.glob(f"{FILE}.*{TEMPORARY}"), *folder.glob(f"{skipped.FILE}.*{TEMPORARY}")):
+        # a kill before it was put in place: nobody else writes now
         draft.unlink(missing_ok=True)
 
 
