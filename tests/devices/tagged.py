@@ -65,6 +65,13 @@ class Generator:
             torch.set_rng_state(other)
 
 
+class AnyGenerator(torch.Generator):
+    """A generator of any device, also of the one that is only pretended."""
+
+    def __new__(cls, *_: object) -> AnyGenerator:
+        return super().__new__(cls, "cpu")  # type: ignore[call-arg]
+
+
 GENERATOR = Generator()
 
 
@@ -110,7 +117,7 @@ class TaggedTensor(torch.Tensor):
             raise TypeError(f"can't convert {GPU} device type tensor to numpy. Use Tensor.cpu() first.")
         return self.detach().cpu().numpy()
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"on {GPU}: {self.content!r}"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -214,7 +221,6 @@ def _translated(one: Any) -> Any:
 @contextmanager
 def pretended_gpu() -> Iterator[str]:
     """Inside, torch says that it has one GPU, and `cuda` is a device whose tensors mix with no others."""
-    generator = torch.Generator
     with (
         patch.object(torch.backends.cuda, "is_built", lambda: True),
         patch.object(torch.cuda, "is_available", lambda: True),
@@ -222,9 +228,9 @@ def pretended_gpu() -> Iterator[str]:
         patch.object(torch.cuda, "get_rng_state", lambda *_: GENERATOR.state.clone()),
         patch.object(torch.cuda, "set_rng_state", lambda state, *_: GENERATOR.put(state)),
         patch.object(
-            torch.cuda, "manual_seed_all", lambda seed: GENERATOR.put(generator().manual_seed(seed).get_state())
+            torch.cuda, "manual_seed_all", lambda seed: GENERATOR.put(torch.Generator().manual_seed(seed).get_state())
         ),
-        patch.object(torch, "Generator", lambda *_: generator()),
+        patch.object(torch, "Generator", AnyGenerator),
         patch.object(torch._C, "_InferenceMode", lambda mode: torch.set_grad_enabled(not mode)),
         torch.backends.cudnn.flags(enabled=False),
         _Names(),

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.device import checked_device
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.codes import RandomCodes
@@ -160,9 +161,10 @@ class CascadeModel:
     """A cascade, loaded: encodes for every stage. Runs that were trained on the same encoders share them."""
 
     def __init__(self, folder: Path, *, cache: FeatureCache, device: str = "cpu") -> None:
+        place = str(checked_device(device))
         self.run = folder
         self.manifest = CascadeManifest.read(folder)
-        self._models = self._load(cache, device)
+        self._models = self._load(cache, place)
         models = self._models
         first = next(role for role in ("rerank", "dense", "codes") if role in models)
         self._main = models[first]
