@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before anything imports torch: see crossgraph.waiting
+
 from typing import TYPE_CHECKING
 
 import pytest

@@ -116,7 +116,8 @@ RECORDS: list[Any] = [kind for kind in vars(types).values() if is_dataclass(kind
 def filled(kind: Any) -> Any:
     """A record with something in every field: a tensor of the sizes its annotation names, a record, a plain value."""
     values: dict[str, object] = {}
-    for name, annotation in get_type_hints(kind).items():
+    hints = get_type_hints(kind)
+    for name, annotation in ((field.name, hints[field.name]) for field in fields(kind) if field.init):
         (wanted, *_) = [one for one in get_args(annotation) if one is not type(None)] or [annotation]
         wanted = annotation if get_origin(annotation) is tuple else wanted
         if is_dataclass(wanted):
@@ -133,7 +134,7 @@ def filled(kind: Any) -> Any:
 def devices(record: Any) -> list[str]:
     """The device of every tensor in a record and in those inside it; every field must hold something."""
     found: list[str] = []
-    for field in fields(record):
+    for field in (field for field in fields(record) if field.init):
         value = getattr(record, field.name)
         assert value is not None, f"{type(record).__name__}.{field.name} was lost"
         if isinstance(value, torch.Tensor):

@@ -151,6 +151,7 @@ def change_folder(folder: Path, spare: Sequence[Path], chance: random.Random) ->
 def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[str, int]:
     """Open the gallery anew, compare, verify, search; `between` kills, what is there now is what is expected."""
     from crossgraph import verbs
+    from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.gallery.search.query import ItemQuery
     from crossgraph.gallery.upkeep.health import verify
 
@@ -167,10 +168,10 @@ def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[s
     doubled = [problem for problem in problems if "twice" in problem.message]
     files = [problem for problem in problems if "its file" in problem.message]  # the folder is ahead of the gallery
     half = len(problems) - len(doubled) - len(files)
-    searches = opened.search("a red ball", k=len(items), shortlist=len(items))
+    searches = opened.search("a red ball", SearchOptions(k=len(items), shortlist=len(items)))
     half += searches.stage != "rerank" or len(searches.results) != len(items)
     for row in items[:5]:
-        opened.search(ItemQuery(row["id"]), k=3)
+        opened.search(ItemQuery(row["id"]), SearchOptions(k=3))
     began = sum(
         there.get(key) != expected.stored.get(key) for key in expected.storing | expected.removing
     )  # stored, no time to say so

@@ -75,11 +75,10 @@ def feature_keys(cache: Path) -> list[str]:
 
 def gallery_rows(gallery: Path) -> list[tuple[str, str]]:
     """Name and digest of every picture, and the key of every set of parts; ids depend on where the pictures lie."""
-    import lancedb
+    import lance
 
-    database = lancedb.connect(gallery)
-    items = database.open_table("items").search().select(["path", "digest"]).to_arrow().to_pylist()
-    parts = database.open_table("parts").search().select(["key"]).to_arrow().to_pylist()
+    items = lance.dataset(gallery / "items.lance").to_table(columns=["path", "digest"]).to_pylist()
+    parts = lance.dataset(gallery / "parts.lance").to_table(columns=["key"]).to_pylist()
     return sorted([(Path(row["path"]).name, row["digest"]) for row in items] + [("part", row["key"]) for row in parts])
 
 

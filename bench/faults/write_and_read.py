@@ -30,6 +30,7 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
     """Search until the time is up."""
     from crossgraph import verbs
     from crossgraph.errors import GalleryError
+    from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.gallery.search.query import ItemQuery, Query, TextQuery
 
     opened, chance = verbs.open_gallery(gallery), random.Random(seed)
@@ -45,7 +46,7 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
             where = chance.choice([None, "width > 10", "even = true or even is null"])
             started = time.perf_counter()
             try:
-                found = opened.search(query, k=10, where=where, fold=chance.random() < 0.5)
+                found = opened.search(query, SearchOptions(k=10, where=where, fold=chance.random() < 0.5))
             except GalleryError as error:
                 if isinstance(query, ItemQuery) and "no picture of the gallery" in str(error):
                     continue  # it was removed after it was chosen

@@ -7,6 +7,7 @@ from crossgraph.data.sources import open_corpus as open_corpus
 from crossgraph.demo import run_demo as run_demo
 from crossgraph.errors import CrossgraphError as CrossgraphError
 from crossgraph.gallery.gallery import Gallery as Gallery
+from crossgraph.gallery.search.options import SearchOptions as SearchOptions
 from crossgraph.gallery.stages.cascade_model import CascadeModel as CascadeModel
 from crossgraph.methods.catalogue import METHODS as METHODS
 from crossgraph.training.model import TrainedModel as TrainedModel
@@ -18,6 +19,7 @@ from crossgraph.verbs.evaluating import evaluate_seeds as evaluate_seeds
 from crossgraph.verbs.explaining import explain as explain
 from crossgraph.verbs.galleries import index as index
 from crossgraph.verbs.galleries import migrate as migrate
+from crossgraph.verbs.galleries import move_gallery as move_gallery
 from crossgraph.verbs.galleries import open_gallery as open_gallery
 from crossgraph.verbs.galleries import sync as sync
 from crossgraph.verbs.models import load_model as load_model
@@ -25,3 +27,5 @@ from crossgraph.verbs.models import load_search_model as load_search_model
 from crossgraph.verbs.probing import probe as probe
 from crossgraph.verbs.searching import search as search
 from crossgraph.verbs.training import train as train
+
+__all__: list[str]

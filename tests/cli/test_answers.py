@@ -195,7 +195,7 @@ def test_every_method_is_listed_and_shown_with_its_sources_and_switches() -> Non
     for name in ("dual_encoder", "kidrr"):
         assert name in listed
     shown = call("methods", "show", "kidrr").stdout
-    for words in ("Dissemination", "reconstructed", *KidrrConfig.model_fields, str(KidrrConfig().sharpness)):
+    for words in ("Dissemination", "purpose", *KidrrConfig.model_fields, str(KidrrConfig().sharpness)):
         assert words in shown
 
 

@@ -30,7 +30,7 @@ def test_both_ways_and_their_mean_are_printed_with_the_protocol(trained: Trained
     assert found["deviation"]["mean_main"] >= 0
     assert found["protocol"]["own_pair"] is False
     assert len(json.loads((tmp_path / "curves.json").read_text())["curves"]) == 4
-    markdown = call(*words, "--markdown").stdout
+    markdown = call(*words, *protocol, "--markdown").stdout
     assert "| mAP@all |" in markdown
     assert "protocol unseen-database with selection=any: queries: split val" in markdown
     assert "by rsum on val" in markdown

@@ -13,7 +13,7 @@ from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.codes import RandomCodes
+from crossgraph.gallery.stages.model import Coder
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch, stack_encoded
@@ -71,7 +71,8 @@ class FakeModel:
         self.shortlist = shortlist
         self.pause, self.spoil = pause, spoil
         self.blend = 0.0
-        self.coder: RandomCodes | FakeModel | None = None
+        self.coder: Coder | None = None
+        self.label_names: tuple[str, ...] = ()
         self.calibration: dict[str, object] = {}
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())

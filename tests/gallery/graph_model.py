@@ -30,6 +30,7 @@ class GraphModel:
         self.shortlist = None
         self.blend = 0.0
         self.coder = None
+        self.label_names: tuple[str, ...] = ()
         self.calibration: dict[str, object] = {}
 
     @torch.inference_mode()

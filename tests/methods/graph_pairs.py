@@ -64,9 +64,9 @@ def likenesses(late: LateInteraction, image: Encoded, text: Encoded) -> list[lis
     for i, region in enumerate(regions):
         for j, word in enumerate(words):
             hangs = region.is_relation if word.is_relation else word.is_attribute and not region.is_relation
-            if late.trust is not None and hangs:
+            if late.consistency_weight is not None and hangs:
                 ends = zip(region.ends, word.ends, strict=True)
-                joined[i][j] += float(late.trust) * sum(like[a][b] for a, b in ends) / 2
+                joined[i][j] += float(late.consistency_weight) * sum(like[a][b] for a, b in ends) / 2
     return joined
 
 

@@ -119,8 +119,10 @@ def solved_matching(compare: str = "product", *, several: bool = False) -> Any:
 @pytest.mark.parametrize("several", [False, True])
 def test_semantic_matching_scores_are_inner_products_of_probabilities(several: bool) -> None:
     method, new = solved_matching(several=several), classes_of_items("ids", seed=9)
-    seen = method.see_labels(new.images.parts.mul(new.images.mask[..., None]).sum(1) / new.images.mask.sum(1)[:, None])
-    read = method.read_labels(method.read(new.texts))
+    seen = method.image_classifier(
+        new.images.parts.mul(new.images.mask[..., None]).sum(1) / new.images.mask.sum(1)[:, None]
+    )
+    read = method.text_classifier(method.caption_vector(new.texts))
     scores = method.score(method.encode_images(new.images), method.encode_texts(new.texts))
     assert torch.allclose(scores, seen @ read.T / (LABELS if several else 1), atol=1e-5)
     if not several:

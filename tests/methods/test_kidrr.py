@@ -60,7 +60,7 @@ def slow_dissemination(module: Dissemination, parts: list[Tensor], whole: Tensor
         collected = weighted(softmax(interest), linked)
         admit = torch.sigmoid(module.admit(torch.cat([whole, collected])))
         whole = whole + module.collect_gate * admit * module.gather(collected)
-        spread = module.spread(whole)
+        spread = module.broadcast(whole)
         accepted = [torch.sigmoid(module.accept(torch.cat([x, whole]))) for x in linked]
         parts = [
             module.normalise(x + module.broadcast_gate * accept * spread)
@@ -86,8 +86,8 @@ def slow_reasoning(module: RelationReconstruction, nodes: list[Tensor]) -> Tenso
                 alike = [max(0.0, float(state @ unit(module.state[step](other)))) + 1e-6 for other in nodes]
                 kept = sorted(alike, reverse=True)[: module.top]
                 alike = [value if value >= kept[-1] else 0.0 for value in alike]
-                trust = float(torch.sigmoid(module.trust[step]))
-                graph = [trust * a + (1 - trust) * b / sum(alike) for a, b in zip(graph, alike, strict=True)]
+                learned = float(torch.sigmoid(module.learned_share[step]))
+                graph = [learned * a + (1 - learned) * b / sum(alike) for a, b in zip(graph, alike, strict=True)]
             new = torch.relu(module.update[step](weighted(graph, nodes)))
             moved.append(new + node if module.rebuild else new)
         nodes = moved
@@ -96,15 +96,15 @@ def slow_reasoning(module: RelationReconstruction, nodes: list[Tensor]) -> Tenso
 
 def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
     """One picture and one caption, region by region and word by word."""
-    config, compare = method.config, method.compare
-    regions = [method.see(part) for part in image.parts]
+    config, compare = method.config, method.similarities
+    regions = [method.image_proj(part) for part in image.parts]
     if config.boxes:
-        regions = [region + method.place(box) for region, box in zip(regions, image.boxes, strict=True)]
-    words = list(method.read(text_batch([caption]))[0])
-    image_start = slow_pooling(method.pool_image, regions) + method.see_whole(image.whole)
+        regions = [region + method.box_proj(box) for region, box in zip(regions, image.boxes, strict=True)]
+    words = list(method.word_encoder(text_batch([caption]))[0])
+    image_start = slow_pooling(method.pool_image, regions) + method.whole_proj(image.whole)
     text_start = slow_pooling(method.pool_text, words) + sum(words) / len(words)
-    regions, whole_image = slow_dissemination(method.spread_image, regions, image_start)
-    words, whole_text = slow_dissemination(method.spread_text, words, text_start)
+    regions, whole_image = slow_dissemination(method.image_dissemination, regions, image_start)
+    words, whole_text = slow_dissemination(method.text_dissemination, words, text_start)
     whole_image, whole_text = unit(whole_image), unit(whole_text)
     regions, words = [unit(region) for region in regions], [unit(word) for word in words]
 
@@ -124,8 +124,10 @@ def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
         if level == "region":
             told = slow_seen(regions, words, config.sharpness)
             nodes += [similarity(level, region, tale) for region, tale in zip(regions, told, strict=True)]
-    pooled = sum(nodes) / len(nodes) if method.reason is None else slow_reasoning(method.reason, nodes)
-    score = math.tanh(float(method.judge(pooled)))
+    pooled = (
+        sum(nodes) / len(nodes) if method.graph_reasoning is None else slow_reasoning(method.graph_reasoning, nodes)
+    )
+    score = math.tanh(float(method.scorer(pooled)))
     if method.anchor is None:
         return score
     importance = softmax([float(method.anchor.importance(word)) for word in words])
@@ -196,7 +198,7 @@ def test_the_rebuilt_part_of_a_row_keeps_the_nearest_nodes_only() -> None:
     reason = RelationReconstruction(8, steps=1, top=2, rebuild=True)
     first: Any = reason.state[0]
     torch.nn.init.eye_(first.weight)
-    torch.nn.init.constant_(reason.trust, -100.0)  # all of the blend is the rebuilt graph
+    torch.nn.init.constant_(reason.learned_share, -100.0)  # all of the blend is the rebuilt graph
     nodes = F.normalize(torch.rand(1, 6, 8), dim=-1)
     graph = reason.graph(0, nodes, nodes, torch.ones(1, 6, dtype=torch.bool))[0]
     cosine = nodes[0] @ nodes[0].T
@@ -321,8 +323,8 @@ def test_the_anchor_of_a_whole_batch_equals_the_anchor_pair_by_pair() -> None:
         images = method.encode_images(image_batch(draw_images(3)))
         texts = method.encode_texts(text_batch(draw_captions(4)))
         everywhere = method.anchor.everywhere(images, texts, sharpness=method.config.sharpness)
-        torch.nn.init.zeros_(method.judge.weight)  # leaves nothing of the graph's score
-        torch.nn.init.zeros_(method.judge.bias)
+        torch.nn.init.zeros_(method.scorer.weight)  # leaves nothing of the graph's score
+        torch.nn.init.zeros_(method.scorer.bias)
         assert torch.allclose(method.score(images, texts), everywhere, atol=1e-5)
 
 
@@ -355,7 +357,7 @@ def test_as_many_candidates_as_the_batch_holds_train_as_all_pairs_do() -> None:
 
 
 def test_temperatures_keep_the_names_under_which_runs_have_saved_them() -> None:
-    assert {"scale", "global_scale"} <= set(small_method("kidrr").state_dict())
+    assert {"rank.scale", "rank_global.scale"} <= set(small_method("kidrr").state_dict())
 
 
 def test_few_candidates_are_the_hardest_negatives_of_either_side() -> None:

@@ -48,8 +48,8 @@ def slow_looks(
             if region.is_relation:
                 ends = zip(region.ends, word.ends, strict=True)
                 joined[i][j] = sum(float(regions[a].vector @ words[b].vector) for a, b in ends) / 2
-            if cross.trust is not None:
-                logits[i][j] += float(cross.trust) * joined[i][j]
+            if cross.consistency_weight is not None:
+                logits[i][j] += float(cross.consistency_weight) * joined[i][j]
             logits[i][j] *= cross.sharpness
     for j, word in enumerate(words):
         like = [i for i, region in enumerate(regions) if region.is_relation == word.is_relation]
@@ -82,14 +82,16 @@ def slow_score(method: Racg, image: Encoded, text: Encoded) -> float:
     found = []
     for j, word in enumerate(words):
         column = [looks[i][j] for i in range(len(regions))]
-        agreed = slow_agreement(method.align, word.vector, method.cross.map_seen(weighted(column, regions)))
-        if method.cross.trust is not None:
-            agreed += float(method.cross.trust) * sum(looks[i][j] * joined[i][j] for i in range(len(regions)))
+        agreed = slow_agreement(method.align, word.vector, method.cross.image_to_text(weighted(column, regions)))
+        if method.cross.consistency_weight is not None:
+            agreed += float(method.cross.consistency_weight) * sum(
+                looks[i][j] * joined[i][j] for i in range(len(regions))
+            )
         found.append(agreed)
     if method.config.both_directions and words:
         coverage = [max(row) for row in looks]
         heard = [
-            slow_agreement(method.align, region.vector, method.cross.map_told(weighted(back[i], words)))
+            slow_agreement(method.align, region.vector, method.cross.text_to_image(weighted(back[i], words)))
             for i, region in enumerate(regions)
         ]
         answer = sum(c * h for c, h in zip(coverage, heard, strict=True)) / sum(coverage)

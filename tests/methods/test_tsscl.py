@@ -108,7 +108,7 @@ def test_in_the_graph_a_picture_takes_in_its_neighbours_by_text() -> None:
     rows = torch.tensor([0, 7, 14, 1, 8, 3, 22, 5])  # things 0, 0, 0, 1, 1, 3, 1 and 5
     edges = told.structure.edges(rows)
     assert (edges[0, 1:3] > 0).all()
-    seen = told.see(batch.images)
+    seen = told.image_encoder(batch.images)
     changed = seen.clone()
     changed[1] += 1.0
     with torch.no_grad():

@@ -17,6 +17,7 @@ from crossgraph.training.checkpoint import (
     DataFacts,
     RunManifest,
     environment,
+    load_weights,
     optimiser_tensors,
     read_manifest,
     read_tensors,
@@ -145,3 +146,15 @@ def test_the_environment_names_versions_and_fits_json() -> None:
     assert facts["torch"] == torch.__version__
     assert {"crossgraph", "threads", "git"} <= facts.keys()
     json.dumps(facts)
+
+
+def test_weights_of_other_names_or_sizes_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    method = torch.nn.Linear(3, 2)
+    weights = {name: torch.full_like(value, 0.5) for name, value in method.state_dict().items()}
+    load_weights(method, weights, run=tmp_path)
+    assert (method.weight == 0.5).all()
+    renamed = {"see." + name: value for name, value in weights.items()}
+    resized = weights | {"weight": torch.zeros(4, 3)}
+    for wrong, says in ((renamed, r"4 of 2 do not fit .* 'bias'"), (resized, r"1 of 2 do not fit .* 'weight'")):
+        with pytest.raises(ModelError, match=rf"another version of this program: {says}\. Train again"):
+            load_weights(method, wrong, run=tmp_path)

@@ -283,14 +283,14 @@ def test_with_an_average_the_averaged_weights_are_kept(tmp_path: Path) -> None:
 def test_the_average_is_a_decaying_mean_that_starts_fast(tmp_path: Path) -> None:
     seen: list[float] = []
     trainer = fake_trainer(tmp_path, average=0.2, epochs=1)
-    average = trainer.method.state_dict()["scale"].item()
+    average = trainer.method.state_dict()["rank.scale"].item()
     progress: Any = trainer.progress
-    progress.at_step = lambda _: seen.append(trainer.method.state_dict()["scale"].item())
+    progress.at_step = lambda _: seen.append(trainer.method.state_dict()["rank.scale"].item())
     trainer.train()
     for step, value in enumerate(seen):
         decay = min(0.2, (1 + step) / (10 + step))
         average = decay * average + (1 - decay) * value
-    assert trainer.average["scale"].item() == pytest.approx(average, abs=1e-6)
+    assert trainer.average["rank.scale"].item() == pytest.approx(average, abs=1e-6)
 
 
 def test_queues_and_their_counters_are_copied_not_averaged(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_collapsed_codes_are_noted_at_the_validation_of_a_hashing_method(tmp_pat
 def test_a_loss_that_is_not_finite_stops_training_with_advice(tmp_path: Path) -> None:
     trainer = fake_trainer(tmp_path)
     method: Any = trainer.method
-    torch.nn.init.constant_(method.scale, float("nan"))
+    torch.nn.init.constant_(method.rank.scale, float("nan"))
     with pytest.raises(ScoreError, match=r"the loss is nan at step 1 .*lower training\.learning_rate"):
         trainer.train()
 

@@ -26,7 +26,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossgraph.config import RunConfig, validated
 from crossgraph.errors import ConfigError, ModelError
@@ -34,6 +34,17 @@ from crossgraph.files import write_atomically
 from crossgraph.methods.contract import InputSizes
 
 FORMAT: Final = 2
+HINTS = (
+    ("config", "images", "encoder"),
+    ("config", "images", "regions"),
+    ("config", "texts", "encoder"),
+    ("text_encoder", "name"),
+)
+"""Where in a manifest encoders stand as they were typed: fingerprints beside them say which they are."""
+
+INDIFFERENT = {"format", "places", "started", "environment", "selected", "weights", "blend", "calibration"}
+"""What of a manifest does not decide the outcome of its run."""
+
 MANIFEST, WEIGHTS, LAST, LOG = "manifest.json", "weights.safetensors", "last.safetensors", "log.jsonl"
 
 
@@ -54,6 +65,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"{path} is missing; the run was not trained to its first validation. Train it.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it or train the run again.") from error
+
+
+def load_weights(method: nn.Module, tensors: Mapping[str, Tensor], *, run: Path) -> None:
+    """Put `tensors` into `method`; raises `ModelError` where names or sizes are not the method's of today."""
+    wanted = {name: tensor.shape for name, tensor in method.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if found != wanted:
+        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise ModelError(
+            f"the weights in {run} were made by another version of this program: {len(odd)} of {len(wanted)} do not "
+            f"fit the method as it is now, the first is {odd[0]!r}. Train again into another folder."
+        )
+    method.load_state_dict(dict(tensors))
 
 
 class _Section(BaseModel):
@@ -79,6 +103,13 @@ class Blend(_Section):
     validation_rsum: dict[float, float]
 
 
+class Place(_Section):
+    """Where a file or folder of the user's lies: whole, and as seen from the run, which may move with it."""
+
+    path: str
+    from_run: str
+
+
 class RunManifest(_Section):
     """What a run is. The first part decides its outcome and is complete before the first step; the rest comes of it."""
 
@@ -92,6 +123,10 @@ class RunManifest(_Section):
     data: DataFacts
     shortlist: str | None = None
     """The fingerprint of the shortlist model, if there is one."""
+    regions: str | None = None
+    """A hash of the file of supplied regions, if there is one."""
+    places: dict[str, Place] = {}
+    """Where encoders lie (`places`): hints, which decide nothing."""
     given: dict[str, Any] | None = None
     """Kind and widths of given features; None for pictures and sentences."""
     labels: dict[str, Any] | None = None
@@ -112,9 +147,14 @@ class RunManifest(_Section):
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the outcome: a run may be resumed only where it is the same."""
-        later = {"format", "started", "environment", "selected", "weights", "blend", "calibration"}
-        decides = json.dumps(self.model_dump(mode="json", exclude=later), sort_keys=True)
-        return hashlib.sha256(decides.encode()).hexdigest()[:16]
+        decides = self.model_dump(mode="json", exclude=INDIFFERENT)
+        for *sections, name in HINTS:
+            section = decides
+            for part in sections:
+                section = section[part]
+            if name in section:
+                section[name] = None
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_manifest(run: Path) -> RunManifest:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from crossgraph.encoders.image import ImageEncoder
@@ -26,12 +25,12 @@ class EncoderPool:
         self._loaded: dict[tuple[str, str, str | None], Any] = {}
 
     def image_encoder(self, fingerprint: str, *, regions: str | None, load: Callable[[], ImageEncoder]) -> ImageEncoder:
-        """The picture encoder of this fingerprint that supplies these regions, loaded by `load` if nobody has yet."""
+        """The picture encoder of this fingerprint, with regions of this hash, loaded by `load` if nobody has yet."""
         return self._get(("image", fingerprint, regions), load)
 
-    def text_encoder(self, description: Mapping[str, Any], *, load: Callable[[], TextEncoder]) -> TextEncoder:
-        """The sentence encoder of this description, loaded by `load` if nobody has yet."""
-        return self._get(("text", json.dumps(dict(description), sort_keys=True), None), load)
+    def text_encoder(self, fingerprint: str, *, load: Callable[[], TextEncoder]) -> TextEncoder:
+        """The sentence encoder of this fingerprint, loaded by `load` if nobody has yet."""
+        return self._get(("text", fingerprint, None), load)
 
     def parser(self, *, load: Callable[[], CaptionParser] = CaptionParser) -> CaptionParser:
         """The caption parser."""

@@ -28,6 +28,7 @@ from crossgraph.training.checkpoint import (
     WEIGHTS,
     Position,
     forget_after,
+    load_weights,
     optimiser_tensors,
     read_tensors,
     restore_optimiser,
@@ -249,7 +250,7 @@ class Trainer:
                 f"{self.run} was started with other settings or other data (fingerprint {facts['fingerprint']}, now "
                 f"{self.fingerprint}); resume with the same ones, or train into another folder."
             )
-        self.method.load_state_dict(_under("weights.", tensors))
+        load_weights(self.method, _under("weights.", tensors), run=self.run)
         if self.average is not None:
             self.average = {name: value.to(self.device) for name, value in _under("average.", tensors).items()}
         for phase, optimiser in self.optimisers.items():

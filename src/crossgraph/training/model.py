@@ -26,9 +26,10 @@ from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.labels import labels_as_trained
+from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
 SHORTLIST = "shortlist"
@@ -43,9 +44,14 @@ class EncodedImages:
     skipped: tuple[Skipped, ...]
 
 
-def build_encoder(images: ImagesConfig, device: str) -> ImageEncoder:
-    """The picture encoder that the settings name, with the regions that they supply."""
-    encoder = build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+def build_encoder(images: ImagesConfig, device: str, download: bool = True) -> ImageEncoder:
+    """The picture encoder that the settings name, with the regions that they supply.
+
+    `download=False` is for settings that stand in a run, which somebody else may have made.
+    """
+    encoder = build_image_encoder(
+        images.encoder, size=images.size, cells=images.cells, device=device, download=download
+    )
     if images.regions is not None:
         encoder.boxes_of = SuppliedRegions(Path(images.regions))
     return encoder
@@ -74,10 +80,7 @@ class TrainedModel:
     def _load_method(self) -> Method:
         method = build_method(self.config.method, self.config.model, self.manifest.sizes)
         tensors, _ = read_tensors(self.run / WEIGHTS)
-        try:
-            method.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise ModelError(f"the weights in {self.run} do not fit method {self.config.method!r}: {error}") from error
+        load_weights(method, tensors, run=self.run)
         return method.eval().to(self.device)
 
     @property
@@ -109,13 +112,13 @@ class TrainedModel:
     def image_encoder(self) -> ImageEncoder:
         """The picture encoder; refused when it is not the one the run was trained on."""
         return self.encoders.image_encoder(
-            self.manifest.image_encoder, regions=self.config.images.regions, load=self._load_image_encoder
+            self.manifest.image_encoder, regions=self.manifest.regions, load=self._load_image_encoder
         )
 
     def _load_image_encoder(self) -> ImageEncoder:
         if self.given is not None:
             return GivenImageEncoder(self.given)
-        encoder = build_encoder(self.config.images, self.device)
+        encoder = build_encoder(located_images(self.run, self.manifest, self.config.images), self.device, False)
         if encoder.fingerprint != self.manifest.image_encoder:
             raise ModelError(
                 f"{self.run} was trained on features of {self.config.images.encoder!r} with fingerprint "
@@ -127,8 +130,10 @@ class TrainedModel:
     @property
     def text_encoder(self) -> TextEncoder:
         """The sentence encoder, as the manifest describes it."""
-        description = self.manifest.text_encoder
-        return self.encoders.text_encoder(description, load=lambda: build_text_encoder(description, device=self.device))
+        return self.encoders.text_encoder(self.manifest.text_encoder["fingerprint"], load=self._load_text_encoder)
+
+    def _load_text_encoder(self) -> TextEncoder:
+        return build_text_encoder(located_texts(self.run, self.manifest), device=self.device, download=False)
 
     @property
     def parser(self) -> CaptionParser | None:

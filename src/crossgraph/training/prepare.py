@@ -32,6 +32,7 @@ from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.model import TrainedModel, build_encoder
 from crossgraph.training.negative_sampler import NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
+from crossgraph.training.places import places_of, regions_digest
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import shrunk
 from crossgraph.training.training_set import training_set
@@ -68,8 +69,8 @@ class Readers:
     def shared(self, config: RunConfig) -> EncoderPool:
         """A pool that holds these encoders, for the models of the run."""
         pool = EncoderPool()
-        pool.image_encoder(self.images.fingerprint, regions=config.images.regions, load=lambda: self.images)
-        pool.text_encoder(self.texts.describe(), load=lambda: self.texts)
+        pool.image_encoder(self.images.fingerprint, regions=regions_digest(config), load=lambda: self.images)
+        pool.text_encoder(self.texts.fingerprint, load=lambda: self.texts)
         if (parser := self.parser) is not None:
             pool.parser(load=lambda: parser)
         return pool
@@ -93,13 +94,14 @@ class Prepared:
 def prepare(
     corpus: Corpus,
     config: RunConfig,
+    out: Path,
     *,
     shortlist: Path | None,
     cache: FeatureCache,
     progress: Progress,
     device: str,
 ) -> Prepared:
-    """All that training on `corpus` needs. Writes to the cache alone: the same arguments always give the same run.
+    """All that training on `corpus` into `out` needs. Nothing is written there: the same arguments give the same run.
 
     Raises `ConfigError` or `DataError` for settings that do not fit the method or the data.
     """
@@ -123,7 +125,7 @@ def prepare(
             method.learn(known)
     data = _data_facts(source, dataset, held_out, selection=selection)
     return Prepared(
-        _manifest(config, method, readers, data, labels=labels, given=_given(source), helper=helper),
+        _manifest(config, method, readers, data, out=out, labels=labels, given=_given(source), helper=helper),
         method,
         random,
         dataset,
@@ -199,6 +201,7 @@ def _sizes(readers: Readers, known: TrainingSet | None) -> InputSizes:
         whole_width=readers.images.whole_width,
         vocabulary=readers.texts.vocabulary_size,
         state_width=readers.texts.state_width,
+        text_whole_width=readers.texts.whole_width,
         labels=0 if known is None else len(known.label_names),
         label_width=0 if known is None else known.label_vectors.shape[1],
     )
@@ -223,6 +226,7 @@ def _manifest(
     readers: Readers,
     data: DataFacts,
     *,
+    out: Path,
     labels: dict[str, Any] | None,
     given: dict[str, Any] | None,
     helper: TrainedModel | None,
@@ -235,6 +239,8 @@ def _manifest(
         text_encoder=readers.texts.describe(),
         data=data,
         shortlist=None if helper is None else helper.fingerprint,
+        regions=regions_digest(config),
+        places=places_of(out, config),
         given=given,
         labels=labels,
         parser=None if readers.parser is None else readers.parser.fingerprint,

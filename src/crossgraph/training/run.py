@@ -25,6 +25,7 @@ from crossgraph.training.checkpoint import (
 )
 from crossgraph.training.loop import Trainer
 from crossgraph.training.model import SHORTLIST, TrainedModel
+from crossgraph.training.places import copy_manifest
 from crossgraph.training.prepare import Prepared, prepare
 from crossgraph.training.run_lock import sole_trainer
 
@@ -53,7 +54,7 @@ def train_run(
         is_there = out.exists()
         if is_there:
             held.enter_context(sole_trainer(out))
-        prepared = prepare(corpus, config, shortlist=shortlist, cache=cache, progress=progress, device=device)
+        prepared = prepare(corpus, config, out, shortlist=shortlist, cache=cache, progress=progress, device=device)
         if not is_there:
             held.enter_context(sole_trainer(out))
         _require_place(out, resume=resume)
@@ -131,5 +132,5 @@ def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
     if helper is None or helper.run.resolve() == copy.resolve():
         return
     copy.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS, MANIFEST):
-        shutil.copy2(helper.run / name, copy / name)
+    shutil.copy2(helper.run / WEIGHTS, copy / WEIGHTS)
+    copy_manifest(helper.run, copy)

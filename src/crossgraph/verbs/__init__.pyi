@@ -7,6 +7,7 @@ from crossgraph.verbs.evaluating import evaluate_seeds as evaluate_seeds
 from crossgraph.verbs.explaining import explain as explain
 from crossgraph.verbs.galleries import index as index
 from crossgraph.verbs.galleries import migrate as migrate
+from crossgraph.verbs.galleries import move_gallery as move_gallery
 from crossgraph.verbs.galleries import open_gallery as open_gallery
 from crossgraph.verbs.galleries import sync as sync
 from crossgraph.verbs.models import load_model as load_model
@@ -14,3 +15,5 @@ from crossgraph.verbs.models import load_search_model as load_search_model
 from crossgraph.verbs.probing import probe as probe
 from crossgraph.verbs.searching import search as search
 from crossgraph.verbs.training import train as train
+
+__all__: list[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossgraph.data.feature_cache import FeatureCache, default_cache
+from crossgraph.device import checked_device
 from crossgraph.gallery.stages import cascade_model
 from crossgraph.gallery.stages.cascade_model import CascadeManifest
 
@@ -30,5 +31,5 @@ def build_cascade(
         dense=None if dense is None else Path(dense),
         rerank=None if rerank is None else Path(rerank),
         blend=blend,
-        device=device,
+        device=str(checked_device(device)),
     )

@@ -1,4 +1,4 @@
-"""Galleries: opened with the model that made them, filled, kept up with their folders, given to another model."""
+"""Galleries: opened with the model that made them, filled, kept up with folders, moved, given to another model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.errors import GalleryError
+from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.upkeep.migrate import Migration
 from crossgraph.gallery.upkeep.migrate import migrate as migrate_gallery
+from crossgraph.gallery.upkeep.relocation import Relocation, relocate
+from crossgraph.gallery.upkeep.run_place import find_run, remember_run
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs.models import given_search_model
 
@@ -56,8 +58,8 @@ def sync(
     Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none, and one of a
     gallery that is not there yet leaves nothing behind.
     """
-    if Gallery.exists(gallery) and dry_run and model is None:
-        opened = Gallery.open(gallery)
+    if Gallery.exists(gallery) and dry_run:
+        opened = Gallery.open(gallery, None if model is None else given_search_model(model, device=device))
     elif Gallery.exists(gallery):
         opened = open_gallery(gallery, model=model, device=device)
     elif model is None:
@@ -88,10 +90,28 @@ def migrate(
 def open_gallery(
     gallery: Path | str, *, model: TrainedModel | CascadeModel | Path | str | None = None, device: str = "cpu"
 ) -> Gallery:
-    """A gallery with the model it was made with; give `model` when the run has moved."""
+    """A gallery with the model it was made with; give `model` when the run has moved: its place is remembered."""
     if model is None:
-        run = Manifest.read(Path(gallery)).run
-        if run is None or not ((Path(run) / MANIFEST).exists() or is_cascade(Path(run))):
-            raise GalleryError(f"the run that made {gallery} ({run}) is gone; say where it is with --model RUN.")
-        model = run
-    return Gallery.open(gallery, given_search_model(model, device=device))
+        run = find_run(Path(gallery), Manifest.read(Path(gallery)))
+        return Gallery.open(gallery, given_search_model(run, device=device))
+    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    opened = Gallery.open(gallery, loaded)
+    remember_run(opened, loaded.run)
+    return opened
+
+
+def move_gallery(
+    gallery: Path | str,
+    places: Sequence[tuple[Path | str, Path | str]],
+    *,
+    trust: bool = False,
+    allow_missing: bool = False,
+    dry_run: bool = False,
+    progress: Progress = Silent(),
+) -> Relocation:
+    """Have a gallery know what lay in each old place in its new one: pictures, folders, the run and its encoders.
+
+    Arguments as in `gallery.upkeep.relocation.relocate`.
+    """
+    opened, moves = Gallery.open(gallery), Moves.of(places)
+    return relocate(opened, moves, trust=trust, allow_missing=allow_missing, dry_run=dry_run, progress=progress)

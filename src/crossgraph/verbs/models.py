@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from crossgraph.data.feature_cache import FeatureCache, default_cache
+from crossgraph.device import checked_device
+from crossgraph.encoders.names import model_folder
 from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.training.model import TrainedModel
@@ -14,17 +16,20 @@ GivenModel = TypeVar("GivenModel", bound=SearchModel)
 
 
 def load_model(run: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu") -> TrainedModel:
-    """A trained run, ready to encode and score. Raises `ModelError` when `run` is not one."""
-    return TrainedModel(Path(run), cache=cache or default_cache(), device=device)
+    """A trained run, by folder or name, ready to encode and score. Raises `ModelError` when `run` is not one."""
+    return TrainedModel(model_folder(run), cache=cache or default_cache(), device=str(checked_device(device)))
 
 
 def load_search_model(
     folder: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu"
 ) -> TrainedModel | CascadeModel:
-    """A trained run or a cascade of them, ready to encode and search. Raises `ModelError` when `folder` is neither."""
-    if is_cascade(Path(folder)):
-        return CascadeModel(Path(folder), cache=cache or default_cache(), device=device)
-    return load_model(folder, cache=cache, device=device)
+    """A trained run or a cascade of them, by folder or name, ready to encode and search.
+
+    Raises `ModelError` when `folder` is neither, `ConfigError` when it is not there.
+    """
+    if is_cascade(found := model_folder(folder)):
+        return CascadeModel(found, cache=cache or default_cache(), device=str(checked_device(device)))
+    return load_model(found, cache=cache, device=device)
 
 
 def given_model(model: TrainedModel | Path | str, *, device: str = "cpu") -> TrainedModel:

@@ -8,6 +8,7 @@ from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache, default_cache
 from crossgraph.data.sources import given_corpus
+from crossgraph.device import checked_device
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run import train_run
@@ -38,5 +39,5 @@ def train(
         resume=resume,
         cache=cache or default_cache(),
         progress=progress,
-        device=device,
+        device=str(checked_device(device)),
     )

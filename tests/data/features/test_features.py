@@ -53,7 +53,7 @@ class LetterEncoder(TextEncoder):
     """Not a network: a word's state is the code of its first letter and its length."""
 
     name, fingerprint = "letters", "t0"
-    vocabulary_size, state_width, max_words = 0, 2, 40
+    vocabulary_size, state_width, whole_width, max_words = 0, 2, 3, 40
 
     def __init__(self) -> None:
         self.encoded: list[str] = []
@@ -64,7 +64,8 @@ class LetterEncoder(TextEncoder):
         for caption in captions:
             words = tuple(tokenize(caption))
             states = np.array([[ord(word[0]) % 100, len(word)] for word in words], dtype=np.float16)
-            features.append(TextFeatures(words, states=states))
+            whole = np.array([len(caption), len(words), -1], dtype=np.float16)
+            features.append(TextFeatures(words, states=states, whole=whole))
         return features
 
     def describe(self) -> dict[str, object]:
@@ -375,6 +376,11 @@ def test_states_of_captions_are_computed_once_and_read_back(tmp_path: Path) -> N
     np.testing.assert_array_equal(batch.states[0, :3], short.states)
     assert batch.mask.sum(dim=1).tolist() == [3, 6, 3]
     assert not batch.states[0, 3:].any()
+    assert batch.whole is not None
+    assert batch.whole.tolist() == [[8, 3, -1], [len(captions[3]), 6, -1], [8, 3, -1]]
+    assert table.rows([]).whole.shape == (0, 3)
+    more = table.extended(extract_text_features(["one more"], again, FeatureCache(tmp_path)))
+    assert more.rows([len(more) - 1]).whole.tolist() == [[8, 2, -1]]
 
 
 def test_a_query_is_not_worth_a_shard(tmp_path: Path) -> None:
@@ -391,6 +397,7 @@ def test_vocabulary_ids_are_padded_and_never_cached(tmp_path: Path) -> None:
     assert batch.ids.tolist() == [[2, 3], [1, 0], [2, 0]]
     assert batch.mask.tolist() == [[True, True], [True, False], [True, False]]
     assert batch.states is None
+    assert batch.whole is None
     assert shards(FeatureCache(tmp_path)) == []
 
 

@@ -3,7 +3,7 @@ import torch
 
 from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import ConfigError
-from crossgraph.gallery.stages.codes import CodeIndex, RandomCodes, hamming
+from crossgraph.gallery.stages.codes import CodeIndex, RandomPlanes, hamming
 
 
 def drawn_codes(count: int, bits: int, *, seed: int = 0) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_rows_left_out_or_not_allowed_are_never_found() -> None:
 
 def test_random_codes_disagree_in_proportion_to_the_angle() -> None:
     vectors = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
-    codes = RandomCodes(2048, width=3).codes(vectors)
+    codes = RandomPlanes(2048, width=3).codes_of_vectors(vectors)
     right_angle, straight, same = (float(hamming(codes[row][None], codes[0])) / 2048 for row in (1, 2, 3))
     assert (straight, same) == (1.0, 0.0)
     assert right_angle == pytest.approx(0.5, abs=0.05)
@@ -59,13 +59,13 @@ def test_random_codes_disagree_in_proportion_to_the_angle() -> None:
 
 def test_random_codes_depend_on_the_seed_and_on_nothing_else() -> None:
     vectors = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
-    one, other = RandomCodes(16, width=6), RandomCodes(16, width=6, seed=1)
-    assert torch.equal(one.codes(vectors), RandomCodes(16, width=6).codes(vectors))
-    assert torch.equal(one.codes(vectors)[1:2], one.codes(vectors[1:2]))
+    one, other = RandomPlanes(16, width=6), RandomPlanes(16, width=6, seed=1)
+    assert torch.equal(one.codes_of_vectors(vectors), RandomPlanes(16, width=6).codes_of_vectors(vectors))
+    assert torch.equal(one.codes_of_vectors(vectors)[1:2], one.codes_of_vectors(vectors[1:2]))
     assert one.fingerprint != other.fingerprint
 
 
 @pytest.mark.parametrize("bits", [0, 12, 4104])
 def test_a_number_of_bits_that_cannot_be_stored_is_refused(bits: int) -> None:
     with pytest.raises(ConfigError, match=f"multiple of 8; got {bits}"):
-        RandomCodes(bits, width=4)
+        RandomPlanes(bits, width=4)

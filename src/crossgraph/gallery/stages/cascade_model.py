@@ -25,13 +25,15 @@ from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.device import checked_device
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
-from crossgraph.gallery.stages.codes import RandomCodes
-from crossgraph.gallery.stages.model import ImageEncodings, SearchModel
+from crossgraph.gallery.stages.coders import ModelCoder
+from crossgraph.gallery.stages.codes import RandomPlanes
+from crossgraph.gallery.stages.model import Coder, ImageEncodings
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
-from crossgraph.training.checkpoint import MANIFEST, WEIGHTS
+from crossgraph.training.checkpoint import WEIGHTS
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
+from crossgraph.training.places import copy_manifest
 from crossgraph.types import Alignment, Encoded
 
 FILE = "cascade.json"
@@ -52,7 +54,7 @@ class Part(BaseModel):
 
 
 class Planes(BaseModel):
-    """Random planes in the role of codes (`gallery.codes.RandomCodes`)."""
+    """Random planes in the role of codes (`gallery.stages.codes.RandomPlanes`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -171,18 +173,23 @@ class CascadeModel:
         self.shortlist: TrainedModel | None = None
         if first == "rerank":
             self.shortlist = models.get("dense") or self._main.shortlist
-        self.coder: SearchModel | RandomCodes | None = None
+        self.coder: Coder | None = None
         planes = self.manifest.codes
         if isinstance(planes, Planes):
-            self.coder = RandomCodes(planes.bits, planes.width, planes.seed)
-        elif first != "codes":
-            self.coder = models.get("codes")
+            self.coder = RandomPlanes(planes.bits, planes.width, planes.seed)
+        elif first != "codes" and "codes" in models:
+            self.coder = ModelCoder(models["codes"])
         self.fingerprint = self.manifest.fingerprint
 
     @property
     def method(self) -> Method:
         """The method of the last stage."""
         return self._main.method
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the labels that the model of the last stage learned from, if it learned from any."""
+        return self._main.label_names
 
     @property
     def blend(self) -> float:
@@ -250,7 +257,7 @@ def _planes(bits: int, models: Mapping[Role, TrainedModel]) -> Planes:
     dense = models.get("dense") or (None if rerank is None else rerank.shortlist or rerank)
     if dense is None:
         raise ConfigError("random codes are made of dense vectors; give --dense or --rerank too.")
-    made = RandomCodes(bits, dense.encode_raw_texts(["a picture"]).embedding.shape[1])
+    made = RandomPlanes(bits, dense.encode_raw_texts(["a picture"]).embedding.shape[1])
     return Planes(bits=made.bits, width=made.width, seed=made.seed, fingerprint=made.fingerprint)
 
 
@@ -266,7 +273,7 @@ def _chosen_blend(models: Mapping[Role, TrainedModel]) -> float:
 def _copy_run(run: Path, to: Path, *, with_shortlist: bool) -> None:
     """What of a run is needed to encode: manifest, weights and, if no other makes the shortlist, its own."""
     to.mkdir(parents=True)
-    for name in (MANIFEST, WEIGHTS):
-        shutil.copyfile(run / name, to / name)
+    shutil.copyfile(run / WEIGHTS, to / WEIGHTS)
+    copy_manifest(run, to)
     if with_shortlist and (run / SHORTLIST).is_dir():
         _copy_run(run / SHORTLIST, to / SHORTLIST, with_shortlist=False)

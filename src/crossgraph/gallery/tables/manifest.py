@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from crossgraph.files import write_atomically
 
 FORMAT = 1
 FILE = "gallery.json"
+TABLES = ("items", "captions", "parts", "codes")
+"""The tables of a model, in the folder that the manifest names."""
 
 
 class Optimized(BaseModel):
@@ -26,11 +29,12 @@ class Optimized(BaseModel):
 class Manifest(BaseModel):
     """What must be known before a gallery is read or written; replaced as a whole, never edited in place.
 
-    `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, as given; `width` is that of
-    the shortlist vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures
-    indexed so far, `sources` the folders and caption files that a sync looks at. `tables` is the subfolder with the
-    model's tables, `migrating` the one that is being made for another model. `optimized` says when the tables were
-    last compacted and how many bytes that saved.
+    `model` and `shortlist` are fingerprints, `run` is where the model was loaded from and `run_from_here` the same as
+    seen from the gallery's folder, for a gallery that moved together with it; `width` is that of the shortlist
+    vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures indexed so far,
+    `sources` the folders and caption files that a sync looks at. `tables` is the subfolder with the model's tables,
+    `migrating` the one that is being made for another model. `optimized` says when the tables were last compacted and
+    how many bytes that saved.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +44,7 @@ class Manifest(BaseModel):
     shortlist: str | None
     method: str
     run: str | None
+    run_from_here: str | None = None
     width: int
     bits: int = 0
     roots: tuple[str, ...] = ()
@@ -66,6 +71,11 @@ class Manifest(BaseModel):
                 f"{folder} has gallery format {found.format}, this version reads {FORMAT}. Index into a new gallery."
             )
         return found
+
+    def with_run(self, run: Path | str | None, folder: Path) -> Manifest:
+        """The manifest of the gallery in `folder`, whose model was loaded from `run`."""
+        seen = None if run is None else os.path.relpath(run, os.path.realpath(folder))
+        return self.model_copy(update={"run": None if run is None else str(run), "run_from_here": seen})
 
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once: after a kill there is the old one or the new one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
@@ -55,6 +55,15 @@ def forgive(folder: Path, paths: Collection[str]) -> None:
     rows = {str(entry.path): entry.reason for entry in read_skipped(folder)}
     if any(path in rows for path in paths):
         _replace(folder, {path: reason for path, reason in rows.items() if path not in paths})
+
+
+def move_skipped(folder: Path, place: Callable[[str], str]) -> None:
+    """Note each path as where `place` says it lies now."""
+    rows = {str(entry.path): entry.reason for entry in read_skipped(folder)}
+    last = sorted(rows.items(), key=lambda row: row[1] == BY_HAND)  # where two come together, what was removed counts
+    moved = {place(path): reason for path, reason in last}
+    if moved != rows:
+        _replace(folder, moved)
 
 
 def _replace(folder: Path, rows: Mapping[str, str]) -> None:
