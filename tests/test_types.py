@@ -116,8 +116,15 @@ RECORDS: list[Any] = [kind for kind in vars(types).values() if is_dataclass(kind
 def filled(kind: Any) -> Any:
     """A record with something in every field: a tensor of the sizes its annotation names, a record, a plain value."""
     values: dict[str, object] = {}
+<<<<<<< HEAD
+    begun = {field.name for field in fields(kind) if field.init}
+    for name, annotation in get_type_hints(kind).items():
+        if name not in begun:
+            continue
+=======
     hints = get_type_hints(kind)
     for name, annotation in ((field.name, hints[field.name]) for field in fields(kind) if field.init):
+>>>>>>> main
         (wanted, *_) = [one for one in get_args(annotation) if one is not type(None)] or [annotation]
         wanted = annotation if get_origin(annotation) is tuple else wanted
         if is_dataclass(wanted):
@@ -153,6 +160,13 @@ def test_moving_a_record_forgets_none_of_its_fields(kind: type) -> None:
     assert set(devices(there)) == {"meta"}
     assert len(devices(there)) == len(devices(record))
     assert set(devices(record)) == {"cpu"}
+
+
+def test_what_a_batch_carries_between_phases_is_not_moved() -> None:
+    batch = filled(Batch)
+    batch.carried["codes"] = torch.ones(2)
+    assert batch.to("meta").carried == {}
+    assert list(batch.carried) == ["codes"]
 
 
 def test_every_record_of_tensors_can_be_moved() -> None:

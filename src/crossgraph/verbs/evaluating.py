@@ -119,15 +119,15 @@ def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, pro
     items = protocol.text_items(corpus)
     texts, image = model.encode_corpus_texts(items, progress=progress), items.caption_image
     assert corpus.labels is not None  # the protocol refuses a corpus without
-    pictures = LabelledItems(images, corpus.labels, np.arange(len(corpus)))
+    image_items = LabelledItems(images, corpus.labels, np.arange(len(corpus)))
     captions = LabelledItems(texts, corpus.labels[image], image)
     asks, searched = protocol.asks(corpus), protocol.searched(corpus)
     facts = (code_facts(images), code_facts(texts))
     return LabelRun(
         model.config.method,
         model.config.training.seed,
-        score_direction(pictures.where(asks), captions.where(searched[image]), protocol),
-        score_direction(captions.where(asks[image]), pictures.where(searched), protocol),
+        score_direction(image_items.where(asks), captions.where(searched[image]), protocol),
+        score_direction(captions.where(asks[image]), image_items.where(searched), protocol),
         None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
         f"{len(corpus.label_names)} {corpus.label_kind}",
         f"by {model.config.training.select_by} on {model.manifest.data.validation_split}",

@@ -389,6 +389,15 @@ def test_a_query_is_not_worth_a_shard(tmp_path: Path) -> None:
     assert shards(cache) == []
 
 
+def test_a_query_is_encoded_without_a_look_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = [f"caption number {number}" for number in range(100)]
+    extract_text_features(stored, LetterEncoder(), FeatureCache(tmp_path))
+    read = extract_text_features(stored, LetterEncoder(), FeatureCache(tmp_path)).rows([3]).states
+    monkeypatch.setattr(FeatureCache, "records", lambda *_, **__: pytest.fail("the cache was opened"))
+    asked = extract_text_features([stored[3]], LetterEncoder(), FeatureCache(tmp_path)).rows([0]).states
+    torch.testing.assert_close(asked, read, rtol=0, atol=0)
+
+
 def test_vocabulary_ids_are_padded_and_never_cached(tmp_path: Path) -> None:
     encoder = VocabularyTextEncoder(Vocabulary(("a", "dog")))
     table = extract_text_features(["a dog", "", "a dog", "a"], encoder, FeatureCache(tmp_path))
