@@ -116,15 +116,8 @@ RECORDS: list[Any] = [kind for kind in vars(types).values() if is_dataclass(kind
 def filled(kind: Any) -> Any:
     """A record with something in every field: a tensor of the sizes its annotation names, a record, a plain value."""
     values: dict[str, object] = {}
-<<<<<<< HEAD
-    begun = {field.name for field in fields(kind) if field.init}
-    for name, annotation in get_type_hints(kind).items():
-        if name not in begun:
-            continue
-=======
     hints = get_type_hints(kind)
     for name, annotation in ((field.name, hints[field.name]) for field in fields(kind) if field.init):
->>>>>>> main
         (wanted, *_) = [one for one in get_args(annotation) if one is not type(None)] or [annotation]
         wanted = annotation if get_origin(annotation) is tuple else wanted
         if is_dataclass(wanted):

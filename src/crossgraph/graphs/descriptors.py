@@ -30,11 +30,7 @@ def tfidf_descriptors(
 
     A word counts if at least `min_count` pictures have it; where no word is that frequent, every word counts.
     """
-<<<<<<< HEAD
     from scipy.sparse import csr_matrix
-=======
-    from scipy import sparse
->>>>>>> main
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     said: list[list[str]] = [[] for _ in range(images)]
@@ -68,11 +64,5 @@ def state_descriptors(
 
 def dense(rows: Rows) -> NDArray[np.float32]:
     """The same rows as an array."""
-<<<<<<< HEAD
     found: NDArray[np.float32] = rows if isinstance(rows, np.ndarray) else rows.toarray()
-=======
-    from scipy import sparse
-
-    found: NDArray[np.float32] = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
->>>>>>> main
     return found

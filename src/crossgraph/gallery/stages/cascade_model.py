@@ -54,11 +54,7 @@ class Part(BaseModel):
 
 
 class Planes(BaseModel):
-<<<<<<< HEAD
-    """Random planes in the role of codes (`gallery.stages.codes`)."""
-=======
     """Random planes in the role of codes (`gallery.stages.codes.RandomPlanes`)."""
->>>>>>> main
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
