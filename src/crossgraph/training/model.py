@@ -15,6 +15,7 @@ from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.given_tables import given_image_table, given_text_table
 from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
@@ -27,6 +28,7 @@ from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
@@ -79,6 +81,9 @@ class TrainedModel:
     def _load_method(self) -> Method:
         sizes = InputSizes.model_validate(self.manifest["sizes"])
         method = build_method(self.config.method, self.config.model, sizes)
+        if self.config.images.trainable:
+            images = located_images(self.run, self.manifest, self.config.images)
+            method.backbone = trainable_backbone(self.config.model_copy(update={"images": images}), download=False)
         tensors, _ = read_tensors(self.run / WEIGHTS)
         try:
             method.load_state_dict(tensors)
@@ -113,8 +118,14 @@ class TrainedModel:
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:
-        """The picture encoder; refused when it is not the one the run was trained on."""
-        if self.lender is not None and self.lender.manifest["image_encoder"] == self.manifest["image_encoder"]:
+        """The picture encoder: the run's own, or else refused when it is not the one the run was trained on."""
+        if self.config.images.trainable:
+            return own_encoder(self.method, self.config.images, device=self.device)
+        if (
+            self.lender is not None
+            and not self.lender.config.images.trainable
+            and self.lender.manifest["image_encoder"] == self.manifest["image_encoder"]
+        ):
             return self.lender.image_encoder
         if self.given is not None:
             return GivenImageEncoder(self.given)
@@ -235,7 +246,7 @@ def _inputs(given: dict[str, Any] | None) -> str:
 
 
 @torch.inference_mode()
-def encode_images(method: Method, table: ImageTable, *, device: str = "cpu", block: int = 256) -> Encoded:
+def encode_images(method: Method, table: ImageTable | PixelTable, *, device: str = "cpu", block: int = 256) -> Encoded:
     """All pictures of a table, block by block."""
     blocks = [range(i, min(i + block, len(table))) for i in range(0, len(table), block)]
     if not blocks:

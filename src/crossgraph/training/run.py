@@ -16,6 +16,7 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import extract_text_features
+from crossgraph.encoders.backbone_encoder import backbone_fingerprint
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
@@ -32,10 +33,12 @@ from crossgraph.training.checkpoint import (
     WEIGHTS,
     environment,
     read_manifest,
+    read_tensors,
     weights_fingerprint,
     write_manifest,
 )
 from crossgraph.training.dataset import Dataset, gather_dataset
+from crossgraph.training.fine_tuning import trainable_backbone
 from crossgraph.training.held_out import training_parts, training_split
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.loop import Trainer, shrunk
@@ -73,6 +76,7 @@ def train_run(
         corpus, vocabulary = derive_labels(corpus, config.labels, training_split=split, cache=cache, progress=progress)
     helper = _shortlist_of(out, shortlist, resume=resume, cache=cache, device=device)
     trained_on, selected_on, selection = training_parts(corpus, config)
+    backbone = trainable_backbone(config, download=True)
     text_encoder, image_encoder = encoders_for(config, corpus, trained_on.captions, device=device)
     parser = CaptionParser() if method_type(config.method).reads_graphs else None
     gather = partial(
@@ -81,6 +85,8 @@ def train_run(
         text_encoder=text_encoder,
         cache=cache,
         parser=parser,
+        backbone=backbone,
+        cells=config.images.cells,
         progress=progress,
     )
     dataset = gather(trained_on, mirror=config.images.mirror)
@@ -103,6 +109,7 @@ def train_run(
         manifest["parser"] = parser.fingerprint
     torch.manual_seed(config.training.seed)
     method = build_method(config.method, config.model, InputSizes.model_validate(manifest["sizes"]))
+    method.backbone = backbone
     if known is not None:
         method.learn(known)
     manifest["parameters"] = sum(parameter.numel() for parameter in method.parameters())
@@ -134,15 +141,19 @@ def train_run(
         manifest |= {"started": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
         write_manifest(out, manifest)
     manifest |= {"selected": trainer.train(), "weights": weights_fingerprint(out)}
+    frozen = image_encoder if backbone is None else None
+    if backbone is not None:
+        method.load_state_dict(read_tensors(out / WEIGHTS)[0])  # the held-out pictures are seen through this network
+        manifest["image_encoder"] = backbone_fingerprint(backbone, cells=config.images.cells)
     write_manifest(out, manifest)
-    model = TrainedModel(out, cache=cache, device=device, image_encoder=image_encoder)
+    model = TrainedModel(out, cache=cache, device=device, image_encoder=frozen)
     rsums = trainer.validation.blends(model.method, progress=progress)
     if not rsums:
         return model
     blend = {"chosen": max(rsums, key=lambda share: rsums[share]), "validation_rsum": rsums}
     progress.note("blend", **blend)
     write_manifest(out, {**manifest, "blend": blend})
-    return TrainedModel(out, cache=cache, device=device, image_encoder=image_encoder)
+    return TrainedModel(out, cache=cache, device=device, image_encoder=frozen)
 
 
 def encoders_for(
@@ -159,6 +170,11 @@ def encoders_for(
     if config.images.mirror:
         raise ConfigError(
             f"corpus {corpus.name!r} has given features, which cannot be mirrored; set images.mirror=false."
+        )
+    if config.images.trainable:
+        raise ConfigError(
+            f"corpus {corpus.name!r} has given features and no pictures to train a network on; set "
+            "images.trainable=false."
         )
     given = corpus.features.describe()
     text_encoder = build_text_encoder({"kind": "given", "of": given["kind"], "width": given["text_width"]})
