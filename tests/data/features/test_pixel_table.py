@@ -73,23 +73,24 @@ def test_only_the_pictures_that_are_marked_are_mirrored(table: PixelTable, tmp_p
 
 def test_gradients_reach_every_weight_of_the_network(table: PixelTable) -> None:
     batch = table.rows([0, 1])
-    (batch.parts.square().mean() + batch.whole.mean()).backward()
+    (batch.parts.square().mean() + batch.whole.mean()).backward()  # type: ignore[no-untyped-call]
     for name, parameter in table.backbone.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-    assert sum(float(parameter.grad.abs().sum()) > 0 for parameter in table.backbone.parameters()) > 100
+    grads = [parameter.grad for parameter in table.backbone.parameters() if parameter.grad is not None]
+    assert sum(bool(grad.any()) for grad in grads) > 100
     table.backbone.zero_grad()
 
 
 def test_training_leaves_the_statistics_alone_unless_they_are_let_go(table: PixelTable) -> None:
     backbone = build_backbone("efficientnet-lite0", size=64).train()
     pixels = table.pixels([0, 1])
-    mean = backbone.network._bn0.running_mean.clone()
+    before = {name: value.clone() for name, value in backbone.named_buffers()}
     backbone.tokens(pixels)
-    assert torch.equal(backbone.network._bn0.running_mean, mean)
+    assert all(torch.equal(value, before[name]) for name, value in backbone.named_buffers())
     backbone.frozen_statistics = False
     backbone.train().tokens(pixels)
-    assert not torch.equal(backbone.network._bn0.running_mean, mean)
+    assert not any(torch.equal(value, before[name]) for name, value in backbone.named_buffers())
 
 
 def test_no_pictures_make_no_rows(table: PixelTable) -> None:
