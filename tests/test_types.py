@@ -21,7 +21,7 @@ def encoded(rows: int, parts: int, *, seed: int = 0) -> Encoded:
 
 
 @pytest.mark.parametrize("rows", [[2, 0], torch.tensor([2, 0]), slice(1, 3), [], range(2)])
-def test_rows_are_picked_in_the_order_given(rows: object) -> None:
+def test_rows_are_picked_in_the_order_given(rows: Any) -> None:
     whole = encoded(4, 3)
     some = whole[list(rows) if isinstance(rows, range) else rows]
     expected = list(range(4))[rows] if isinstance(rows, slice) else [int(row) for row in rows]
@@ -110,13 +110,14 @@ def test_shapes_that_disagree_are_refused_while_tests_run() -> None:
         Encoded(torch.eye(3), torch.rand(3, 2, 4), torch.ones(2, 2, dtype=torch.bool))
 
 
-RECORDS = [kind for kind in vars(types).values() if is_dataclass(kind) and hasattr(kind, "to")]
+RECORDS: list[Any] = [kind for kind in vars(types).values() if is_dataclass(kind) and hasattr(kind, "to")]
 
 
-def filled(kind: type) -> Any:
-    """A record with something in every field: a tensor of the annotated sizes, a record, or a plain value."""
+def filled(kind: Any) -> Any:
+    """A record with something in every field: a tensor of the sizes its annotation names, a record, a plain value."""
     values: dict[str, object] = {}
-    for name, annotation in get_type_hints(kind).items():
+    hints = get_type_hints(kind)
+    for name, annotation in ((field.name, hints[field.name]) for field in fields(kind) if field.init):
         (wanted, *_) = [one for one in get_args(annotation) if one is not type(None)] or [annotation]
         wanted = annotation if get_origin(annotation) is tuple else wanted
         if is_dataclass(wanted):
@@ -133,7 +134,7 @@ def filled(kind: type) -> Any:
 def devices(record: Any) -> list[str]:
     """The device of every tensor in a record and in those inside it; every field must hold something."""
     found: list[str] = []
-    for field in fields(record):
+    for field in (field for field in fields(record) if field.init):
         value = getattr(record, field.name)
         assert value is not None, f"{type(record).__name__}.{field.name} was lost"
         if isinstance(value, torch.Tensor):
@@ -152,6 +153,13 @@ def test_moving_a_record_forgets_none_of_its_fields(kind: type) -> None:
     assert set(devices(there)) == {"meta"}
     assert len(devices(there)) == len(devices(record))
     assert set(devices(record)) == {"cpu"}
+
+
+def test_what_a_batch_carries_between_phases_is_not_moved() -> None:
+    batch = filled(Batch)
+    batch.carried["codes"] = torch.ones(2)
+    assert batch.to("meta").carried == {}
+    assert list(batch.carried) == ["codes"]
 
 
 def test_every_record_of_tensors_can_be_moved() -> None:

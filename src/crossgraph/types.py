@@ -7,8 +7,8 @@ Score matrices are images x captions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -18,13 +18,16 @@ Record = TypeVar("Record")
 
 
 def moved(record: Record, device: torch.device | str) -> Record:
-    """The same record with every tensor on `device`, also those of records inside it; all else stays as it is."""
-    there: Any = record
+    """The same record with every tensor on `device`, those of records in it too; what is no tensor stays as it is.
+
+    What a record does not begin with (`Batch.carried`) is not moved: the new record begins without it.
+    """
     if isinstance(record, Tensor):
-        there = record.to(device)
-    elif is_dataclass(record) and not isinstance(record, type):
-        there = replace(record, **{field.name: moved(getattr(record, field.name), device) for field in fields(record)})
-    return cast(Record, there)
+        return cast(Record, record.to(device))
+    if not is_dataclass(record) or isinstance(record, type):
+        return record
+    there: dict[str, Any] = {one.name: moved(getattr(record, one.name), device) for one in fields(record) if one.init}
+    return replace(record, **there)
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ class Batch:
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
     `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
-    pictures, where the corpus has any; `rows` say which pictures of the training set they are.
+    pictures, where the corpus has any; `rows` say which pictures of the training set they are. `carried` is where one
+    phase of a training step leaves detached tensors for the next; it lives as long as the batch, and copies begin anew.
     """
 
     images: ImageBatch
@@ -152,6 +156,7 @@ class Batch:
     negative_captions: NegativeCaptions | None = None
     labels: Bool[Tensor, "n c"] | None = None
     rows: Int[Tensor, " n"] | None = None
+    carried: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""
@@ -298,11 +303,15 @@ class Alignment:
         return sum(match.contribution for match in self.matches) if self.matches else None
 
 
+Status = Literal["documented", "purpose documented", "ours"]
+"""How much of a module is its paper's: what it computes; only what it is for, its formulas being ours; nothing."""
+
+
 @dataclass(frozen=True)
 class Provenance:
-    """Where one module of a method comes from: `status` is "documented" or "reconstructed", `source` says by what."""
+    """Where one module of a method comes from: `source` says what documents it, or why we have it."""
 
     module: str
     implementation: str
-    status: str
+    status: Status
     source: str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Trained, call
+from tests.cli.conftest import Trained, call
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def test_a_gallery_is_given_to_another_model(gallery: Path, trained: Trained) ->
         (("gallery", "export", "GALLERY", "--format", "xml"), "unknown format"),
         (("gallery", "optimize", "GALLERY", "--keep", "-1"), "at least 0 minutes"),
         (("sync", "GALLERY", "--watch", "0"), "seconds above 0"),
-        (("sync", "GALLERY", "nowhere"), "is not there, so nothing was changed"),
+        (("sync", "GALLERY", "nowhere"), "nowhere: no such folder or file"),
         (("sync", "elsewhere", "x"), "is not a gallery yet"),
-        (("sync", "GALLERY", "--forget", "nowhere"), "unknown folder"),
+        (("sync", "GALLERY", "--forget", "nowhere"), "remembers no folders"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_message(trained: Trained, words: tuple[str, ...], message: str) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,8 +158,8 @@ def test_the_fingerprint_changes_with_name_settings_and_weights(
     other_name = build_image_encoder("efficientnet-lite1", size=96, cells=(2, 1))
     load = torch.load
 
-    def load_changed(*arguments: object, **settings: object) -> dict[str, torch.Tensor]:
-        weights = load(*arguments, **settings)
+    def load_changed(*arguments: Any, **settings: Any) -> dict[str, torch.Tensor]:
+        weights: dict[str, torch.Tensor] = load(*arguments, **settings)
         weights["_conv_head.weight"][0] += 1
         return weights
 
@@ -277,7 +278,7 @@ def test_an_unknown_encoder_is_refused_with_the_nearest_name() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"size": 8}, {"cells": ()}, {"cells": (5, 0)}])
-def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
+def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="must be"):
         build_image_encoder("efficientnet-lite0", **wrong)
 
@@ -317,7 +318,7 @@ def test_a_text_model_is_refused_as_image_encoder(tmp_path: Path) -> None:
 def test_encoders_never_import_torchvision(monkeypatch: pytest.MonkeyPatch, vit_folder: Path) -> None:
     real_import = builtins.__import__
 
-    def guarded(name: str, *arguments: object, **settings: object) -> object:
+    def guarded(name: str, *arguments: Any, **settings: Any) -> object:
         assert name.split(".")[0] != "torchvision"
         return real_import(name, *arguments, **settings)
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.codes import packed
+from crossgraph.gallery.stages.model import Coder
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch, stack_encoded
@@ -70,7 +71,8 @@ class FakeModel:
         self.shortlist = shortlist
         self.pause, self.spoil = pause, spoil
         self.blend = 0.0
-        self.coder = None
+        self.coder: Coder | None = None
+        self.label_names: tuple[str, ...] = ()
         self.calibration: dict[str, object] = {}
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())
@@ -127,4 +129,4 @@ class FakeHashing(FakeModel):
 
     def _row(self, parts: torch.Tensor) -> Encoded:
         bits = parts.sum(0, keepdim=True) @ self._planes > 0
-        return Encoded((bits.float() * 2 - 1) / bits.shape[1] ** 0.5, code=packed(bits))
+        return Encoded((bits.float() * 2 - 1) / bits.shape[1] ** 0.5, code=pack_bits(bits))

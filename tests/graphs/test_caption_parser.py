@@ -351,13 +351,13 @@ def test_no_listed_sentence_is_an_error(parser: CaptionParser, sentence: str) ->
     check_spans(sentence, parser.parse(sentence))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sentence=st.text(max_size=80))
 def test_no_text_is_an_error(parser: CaptionParser, sentence: str) -> None:
     check_spans(sentence, parser.parse(sentence))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(words=st.lists(st.sampled_from(CAPTION_WORDS.split()), max_size=25))
 def test_no_heap_of_caption_words_is_an_error(parser: CaptionParser, words: list[str]) -> None:
     sentence = " ".join(words)
@@ -367,9 +367,14 @@ def test_no_heap_of_caption_words_is_an_error(parser: CaptionParser, words: list
 def check_spans(sentence: str, graph: SceneGraph) -> None:
     """Every span is a piece of the sentence with something in it."""
     attributes = [attribute for one in graph.objects for attribute in one.attributes]
-    for one in (*graph.objects, *attributes, *graph.relations):
-        assert one.span is not None
-        start, end = one.span
+    spans = [
+        *(one.span for one in graph.objects),
+        *(one.span for one in attributes),
+        *(one.span for one in graph.relations),
+    ]
+    for span in spans:
+        assert span is not None
+        start, end = span
         assert 0 <= start < end <= len(sentence)
         assert sentence[start:end].strip() == sentence[start:end]
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_dataset import MODELS, Watcher
-from tiny_models import save_vit
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -23,6 +21,8 @@ from crossgraph.training.fine_tuning import stepped
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import evaluate, load_model, train
+from tests.training.fake_dataset import MODELS, Watcher
+from tests.training.tiny_models import save_vit
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ from types import ModuleType
 
 import pytest
 import torch
-from fake_dataset import MODELS
-from tiny_models import save_bert, save_vit
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -23,6 +21,8 @@ from crossgraph.training.checkpoint import read_manifest
 from crossgraph.training.places import run_identity
 from crossgraph.training.relocate import relocate_run
 from crossgraph.verbs import load_model, load_search_model, train
+from tests.training.fake_dataset import MODELS
+from tests.training.tiny_models import save_bert, save_vit
 
 SENTENCES = ["a red circle", "a blue square"]
 

@@ -77,7 +77,14 @@ class CaptionParser:
         return f"rules{RULES_VERSION}-{learnt(folder)}"
 
     def parse(self, sentence: str) -> SceneGraph:
-        """The scene graph of one sentence; its spans are of `sentence`. Without words it is empty."""
+        """The scene graph of one sentence; its spans are of `sentence`. Without words it is empty.
+
+        >>> graph = CaptionParser().parse("two brown dogs chase a cat")
+        >>> [(thing.name, thing.count) for thing in graph.objects]
+        [('dog', 2), ('cat', 1)]
+        >>> [(graph.objects[said.subject].name, said.predicate) for said in graph.relations]
+        [('dog', 'chase')]
+        """
         return self.parse_all([sentence])[0]
 
     def parse_all(self, sentences: Iterable[str]) -> list[SceneGraph]:

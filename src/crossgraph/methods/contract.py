@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
@@ -21,24 +21,14 @@ from crossgraph.layers.hash_head import code_cosines, paired_code_cosines
 from crossgraph.layers.occlusion import explain_by_occlusion
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
+PAIR_BYTES = 2**28
+"""What the pairs of one block may take while a method scores every picture with every caption."""
+
 
 class MethodConfig(BaseModel):
     """Base of every method's settings: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HeadedConfig(MethodConfig):
-    """Settings of a method whose channels are split into heads, which must divide them."""
-
-    width: int
-    heads: int
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> HeadedConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
 
 
 class InputSizes(BaseModel):
@@ -57,10 +47,6 @@ class InputSizes(BaseModel):
     text_whole_width: int = 0
     labels: int = 0
     label_width: int = 0
-
-    def of_items(self) -> dict[str, int]:
-        """The widths that every method's first layers take by name: without those of labels and whole captions."""
-        return self.model_dump(exclude={"labels", "label_width", "text_whole_width"})
 
 
 @dataclass(frozen=True)
@@ -154,11 +140,16 @@ class Method(nn.Module, ABC):
         """Which region matched which word, for one picture and one caption (both batches have one row)."""
 
     def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """Scores of all pictures with all captions; by default every pair through `score_pairs`."""
+        """Scores of all pictures with all captions; by default every pair through `score_pairs`, in blocks of pictures
+        whose pairs, copied side by side, take at most `PAIR_BYTES`."""
         n, m = len(images), len(texts)
-        left = torch.arange(n, device=images.embedding.device).repeat_interleave(m)
-        right = torch.arange(m, device=images.embedding.device).repeat(n)
-        return self.score_pairs(images[left], texts[right]).view(n, m)
+        device, numbers = images.embedding.device, _numbers_of_a_row(images) + _numbers_of_a_row(texts)
+        rows = max(1, PAIR_BYTES // max(1, m * numbers * images.embedding.element_size()))
+        blocks = [images.embedding.new_zeros(0, m)]
+        for left in torch.split(torch.arange(n, device=device), rows):
+            right = torch.arange(m, device=device).repeat(len(left))
+            blocks.append(self.score_pairs(images[left.repeat_interleave(m)], texts[right]).view(len(left), m))
+        return torch.cat(blocks)
 
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""
@@ -167,6 +158,11 @@ class Method(nn.Module, ABC):
     def groups(self, phase: str) -> list[ParameterGroup]:
         """How the parameters of a phase are stepped; by default all alike, at the run's learning rate."""
         return [ParameterGroup(self.phases()[phase])]
+
+
+def _numbers_of_a_row(encoded: Encoded) -> int:
+    parts = 0 if encoded.parts is None else encoded.parts.shape[1] * encoded.parts.shape[2]
+    return encoded.embedding.shape[1] + parts
 
 
 class CosineMethod(Method):

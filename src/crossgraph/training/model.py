@@ -27,7 +27,7 @@ from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.places import located_images, located_texts
@@ -85,10 +85,7 @@ class TrainedModel:
             images = located_images(self.run, self.manifest, self.config.images)
             method.backbone = trainable_backbone(self.config.model_copy(update={"images": images}), download=False)
         tensors, _ = read_tensors(self.run / WEIGHTS)
-        try:
-            method.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise ModelError(f"the weights in {self.run} do not fit method {self.config.method!r}: {error}") from error
+        load_weights(method, tensors, run=self.run)
         return method.eval().to(self.device)
 
     @property

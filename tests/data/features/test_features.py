@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from crossgraph.data.feature_cache import FeatureCache, RecordStore, write_whole
+from crossgraph.data.feature_cache import FeatureCache, RecordStore
 from crossgraph.data.features.image_features import extract_image_features
 from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.encoders.catalogue import build_image_encoder
@@ -230,6 +230,7 @@ def test_a_damaged_shard_is_removed_reported_and_computed_again(
     again, encoder = FeatureCache(tmp_path / "cache", shard_size=3), RowEncoder()
     table, _ = extract_image_features(paths, encoder, again)
     assert encoder.encoded == 6
+    assert isinstance(table.store, RecordStore)
     assert set(table.store.damaged) == {cut, emptied}
     assert not cut.exists()
     assert "damaged" in caplog.text
@@ -245,23 +246,6 @@ def test_leftovers_of_a_kill_are_removed_on_opening(tmp_path: Path) -> None:
     extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
     assert not leftover.exists()
-
-
-def test_a_writer_whose_temporary_file_was_taken_for_a_leftover_writes_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace, tries = Path.replace, []
-
-    def replace_at_second_try(temporary: Path, target: Path) -> Path:
-        tries.append(temporary)
-        if len(tries) == 1:
-            RecordStore(tmp_path)  # another process opens the cache at the worst moment
-        return replace(temporary, target)
-
-    monkeypatch.setattr(Path, "replace", replace_at_second_try)
-    write_whole(tmp_path / "one.safetensors", b"content")
-    assert len(tries) == 2
-    assert (tmp_path / "one.safetensors").read_bytes() == b"content"
 
 
 def test_a_store_keeps_arrays_of_any_memory_order_and_refuses_unknown_keys(tmp_path: Path) -> None:
@@ -304,20 +288,20 @@ def test_what_was_computed_before_an_interruption_is_kept(tmp_path: Path) -> Non
     assert encoder.encoded == 6
 
 
+ROOT = Path(__file__).parents[3]
 EXTRACT = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_features import FeatureCache, RowEncoder, extract_image_features
-paths = sorted(Path(sys.argv[2]).glob("*.png"))
-extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[3], shard_size=8), batch=4)
+from tests.data.features.test_features import FeatureCache, RowEncoder, extract_image_features
+paths = sorted(Path(sys.argv[1]).glob("*.png"))
+extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[2], shard_size=8), batch=4)
 """
 
 
 @contextmanager
 def extraction_under_way(images: Path, cache: FeatureCache) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that extracts features slowly and has written its first shard."""
-    run = subprocess.Popen([sys.executable, "-c", EXTRACT, str(Path(__file__).parent), str(images), str(cache.folder)])
+    run = subprocess.Popen([sys.executable, "-c", EXTRACT, str(images), str(cache.folder)], cwd=ROOT)
     try:
         deadline = time.monotonic() + 60
         while not shards(cache):
@@ -330,6 +314,7 @@ def extraction_under_way(images: Path, cache: FeatureCache) -> Iterator[subproce
         run.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     paths = draw(tmp_path / "drawn", 60)
     whole, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "whole", shard_size=8), batch=4)
@@ -347,6 +332,7 @@ def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Pat
     assert not list(cache.folder.rglob("*.writing"))
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     paths = draw(tmp_path / "drawn", 60)
     cache = FeatureCache(tmp_path / "cache", shard_size=3)
@@ -356,6 +342,7 @@ def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     encoder = RowEncoder()
     table, _ = extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
+    assert isinstance(table.store, RecordStore)
     assert table.store.damaged == ()
     expected, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "alone"))
     assert_same(table.rows(range(60)), expected.rows(range(60)))
@@ -402,6 +389,15 @@ def test_a_query_is_not_worth_a_shard(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)
     assert extract_text_features(["a dog"], LetterEncoder(), cache).rows([0]).words == (("a", "dog"),)
     assert shards(cache) == []
+
+
+def test_a_query_is_encoded_without_a_look_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = [f"caption number {number}" for number in range(100)]
+    extract_text_features(stored, LetterEncoder(), FeatureCache(tmp_path))
+    read = extract_text_features(stored, LetterEncoder(), FeatureCache(tmp_path)).rows([3]).states
+    monkeypatch.setattr(FeatureCache, "records", lambda *_, **__: pytest.fail("the cache was opened"))
+    asked = extract_text_features([stored[3]], LetterEncoder(), FeatureCache(tmp_path)).rows([0]).states
+    torch.testing.assert_close(asked, read, rtol=0, atol=0)
 
 
 def test_vocabulary_ids_are_padded_and_never_cached(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_only_the_pictures_that_are_marked_are_mirrored(table: PixelTable, tmp_p
 
 def test_gradients_reach_every_weight_of_the_network(table: PixelTable) -> None:
     batch = table.rows([0, 1])
-    (batch.parts.square().mean() + batch.whole.mean()).backward()  # type: ignore[no-untyped-call]
+    (batch.parts.square().mean() + batch.whole.mean()).backward()
     for name, parameter in table.backbone.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name

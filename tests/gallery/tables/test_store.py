@@ -1,16 +1,17 @@
 from pathlib import Path
 
-import lancedb
+import lance
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeModel
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions, Target
 from crossgraph.gallery.tables.parts import COLUMNS
 from crossgraph.gallery.tables.store import Item, Store, caption_id, item_id
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
+from tests.gallery.fake_model import FakeModel
 
 A, B, C = "0a" * 16, "0b" * 16, "0c" * 16
 
@@ -41,7 +42,7 @@ def graphs() -> Encoded:
 
 def older_parts(folder: Path) -> None:
     """An empty parts table as it was before nodes were stored."""
-    lancedb.connect(folder).create_table("parts", schema=pa.schema([("key", pa.string()), *COLUMNS]))
+    lance.write_dataset(pa.schema([("key", pa.string()), *COLUMNS]).empty_table(), folder / "parts.lance")
 
 
 def item(name: str, digest: str, *captions: str) -> Item:
@@ -113,8 +114,11 @@ def test_a_gallery_from_before_nodes_is_searched_and_added_to(
     new.manifest.model_copy(update={"roots": ()}).write(tmp_path / "old")
     old = Gallery.open(tmp_path / "old", model)
     assert old.index(captioned, batch=2).added == 6
-    for query, target in (("thing number 3", "images"), (captioned / "002.png", "captions")):
-        found, expected = (one.search(query, k=9, target=target) for one in (Gallery.open(old.folder, model), new))
+    cases: tuple[tuple[str | Path, Target], ...] = (("thing number 3", "images"), (captioned / "002.png", "captions"))
+    for query, target in cases:
+        found, expected = (
+            one.search(query, SearchOptions(k=9, target=target)) for one in (Gallery.open(old.folder, model), new)
+        )
         assert found.stage == "rerank"
         assert found.results == expected.results
 
@@ -169,7 +173,7 @@ def test_captions_and_parts_without_a_picture_are_invisible_and_can_be_dropped(s
     assert store.snapshot().captions["text"].to_pylist() == ["kept"]
     store.drop_orphans()
     assert store.known_captions() == {caption_id("kept")}
-    assert sorted(store._parts.to_arrow()["key"].to_pylist()) == sorted([A, caption_id("kept")])
+    assert sorted(store._parts.read()["key"].to_pylist()) == sorted([A, caption_id("kept")])
 
 
 def test_the_version_changes_with_every_write_of_another_process(store: Store) -> None:

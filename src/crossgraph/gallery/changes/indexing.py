@@ -1,11 +1,15 @@
-"""Pictures into the store, one commit at a time: each batch is encoded, stored, then forgotten."""
+"""Pictures into the store, one commit at a time: each batch is encoded, stored, then forgotten.
+
+Encoding reads files and needs no store, so that it can be done anywhere; storing needs no model.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -15,7 +19,13 @@ from torch import Tensor
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import date_taken, read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
+from crossgraph.gallery.changes.encoded import EncodedEntries, Features
+from crossgraph.gallery.stages.model import (
+    SearchModel,
+    Stages,
+    encode_images_for_stages,
+    encode_texts_for_stages,
+)
 from crossgraph.gallery.tables.folding import look_of
 from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.store import Store
@@ -55,59 +65,98 @@ class Entry:
 def commit(
     store: Store, model: SearchModel, entries: Sequence[Entry], sentences: set[str]
 ) -> tuple[list[Item], list[Skipped]]:
-    """Store one batch: what became of it, and what could not be read.
+    """Encode and store one batch: what became of it, and what could not be read.
 
-    `sentences` are the ids of the captions already stored, and grow by those of this batch. A picture is stored after
-    all that belongs to it, in one commit with the others of the batch.
+    `sentences` are the ids of the captions already stored, and grow by those of this batch.
     """
-    donors = store.images([entry.donor for entry in entries if entry.donor is not None])
+    copies = copies_of(store, entries)
+    others = [entry for entry in entries if entry.id not in copies]
+    captions = [caption for item, _ in copies.values() for caption in item.captions]
+    encoded = encode_entries(model, others, captions=captions, known=sentences)
+    items = commit_entries(store, encoded, copies=list(copies.values()))
+    sentences.update(encoded.captions.keys)
+    return items, list(encoded.skipped)
+
+
+def copies_of(store: Store, entries: Sequence[Entry]) -> dict[str, tuple[Item, Float[Tensor, " d"]]]:
+    """Those of `entries` whose content is stored, by id, with the vector stored for it: they need no encoding."""
+    stored = store.images([entry.donor for entry in entries if entry.donor is not None])
+    found = {}
+    for entry in entries:
+        item, vector = stored.get(entry.donor or "", (None, None))
+        if item is not None and vector is not None and item.look and item.digest == entry.digest:
+            found[entry.id] = _item(entry, item), vector  # else the donor changed meanwhile, or lacks a look
+    return found
+
+
+def encode_entries(
+    model: SearchModel, entries: Sequence[Entry], *, captions: Iterable[str] = (), known: Container[str] = frozenset()
+) -> EncodedEntries:
+    """The pictures of `entries`, encoded, with their captions and others that are given, less those whose id is known.
+
+    Reads the files and nothing else, and writes nowhere. What cannot be read, or changed while it was, is skipped.
+    """
     described: list[tuple[Entry, Item]] = []
-    items: list[Item] = []
-    vectors: list[Float[Tensor, " d"]] = []
     skipped: list[Skipped] = []
     for entry in entries:
-        item, vector = donors.get(entry.donor or "", (None, None))
         try:
-            if item is None or vector is None or item.digest != entry.digest:  # a donor may have changed meanwhile
-                described.append((entry, describe(entry)))
-            else:
-                items.append(_item(entry, item) if item.look else describe(entry))
-                vectors.append(vector)
+            described.append((entry, describe(entry)))
         except ImageError as error:
             skipped.append(Skipped(entry.path, error.reason))
+    items, images = list[Item](), Features.none()
     if described:
-        encoded, kept_rows, broken = encode_images_for_stages(model, [entry.path for entry, _ in described])
+        encoded, kept, broken = encode_images_for_stages(model, [entry.path for entry, _ in described])
         skipped += broken
         steady = []
-        for row, place in enumerate(kept_rows):
+        for row, place in enumerate(kept):
             entry, item = described[place]
-            if FileState.of(entry.path) != entry.state:  # its digest and its features may be of two contents
+            if FileState.of(entry.path) == entry.state:
+                steady.append(row)
+                items.append(item)
+            else:  # its digest and its features may be of two contents
                 skipped.append(Skipped(entry.path, "it changed while it was read; the next run takes it"))
-                continue
-            steady.append(row)
-            items.append(item)
-            vectors.append(encoded.vectors[row])
-        digests = [described[kept_rows[row]][1].digest for row in steady]
-        if model.method.reranks and steady:
-            store.write_parts(digests, encoded.fine[steady])
-        store.write_codes(digests, None if encoded.codes is None else encoded.codes[steady])
+        images = _features(model, encoded, steady, tuple(item.digest for item in items))
+    wanted = {caption_id(text): text for text in chain(captions, *(item.captions for item in items))}
+    texts = {key: text for key, text in wanted.items() if key not in known}
+    sentences = encode_captions(model, texts)
+    return EncodedEntries(tuple(items), images, tuple(texts.values()), sentences, tuple(skipped))
+
+
+def encode_captions(model: SearchModel, texts: Mapping[str, str]) -> Features:
+    """What the stages compare of sentences, given by their ids."""
+    if not texts:
+        return Features.none()
+    return _features(model, encode_texts_for_stages(model, list(texts.values())), None, tuple(texts))
+
+
+def _features(model: SearchModel, encoded: Stages, rows: list[int] | None, keys: tuple[str, ...]) -> Features:
+    """Some rows (None: all) of what the stages compare; parts only if they are re-ranked."""
+    if not keys:
+        return Features.none()
+    vectors, codes, fine = encoded.vectors, encoded.codes, encoded.fine
+    if rows is not None:
+        vectors, codes, fine = vectors[rows], None if codes is None else codes[rows], fine[rows]
+    return Features(keys, vectors, codes, fine if model.method.reranks else None)
+
+
+def commit_entries(
+    store: Store, encoded: EncodedEntries, *, copies: Sequence[tuple[Item, Float[Tensor, " d"]]] = ()
+) -> list[Item]:
+    """Store one batch, and pictures whose content is stored already, with its vector: all pictures stored.
+
+    A picture is stored after all that belongs to it, in one commit with the others of the batch. Storing a batch again
+    changes nothing.
+    """
+    for features in (encoded.images, encoded.captions):
+        if features.parts is not None:
+            store.write_parts(features.keys, features.parts)
+        store.write_codes(features.keys, features.codes)
+    if encoded.texts:
+        store.write_captions(encoded.texts, encoded.captions.vectors)
+    items = [*(item for item, _ in copies), *encoded.items]
     if items:
-        commit_captions(store, model, items, sentences)
-        store.write_items(items, torch.stack(vectors))
-    return items, skipped
-
-
-def commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sentences: set[str]) -> None:
-    """Encode and store the captions of `items` that are not among `sentences` yet, and add them there."""
-    texts = {caption_id(text): text for item in items for text in item.captions}
-    new = {key: text for key, text in texts.items() if key not in sentences}
-    if new:
-        encoded = encode_texts_for_stages(model, list(new.values()))
-        if model.method.reranks:
-            store.write_parts(list(new), encoded.fine)
-        store.write_codes(list(new), encoded.codes)
-        store.write_captions(list(new.values()), encoded.vectors)
-        sentences.update(new)
+        store.write_items(items, torch.stack([*(vector for _, vector in copies), *encoded.images.vectors]))
+    return items
 
 
 def describe(entry: Entry) -> Item:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import lancedb
 import pyarrow as pa
 
 from crossgraph.errors import GalleryError
@@ -31,33 +30,31 @@ class Notes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._table: lancedb.table.Table | None = None
+        self._table: lance.Table | None = None
 
     @property
-    def tables(self) -> dict[str, lancedb.table.Table]:
+    def tables(self) -> dict[str, lance.Table]:
         """The table by its name, or nothing if there are no notes."""
-        if self._table is None and (self._folder / "notes.lance").is_dir():
-            database = lance.connect(self._folder)
-            # A kill while the table was made leaves its folder without a version; the next write makes it anew.
-            if "notes" in database.list_tables().tables:
-                self._table = database.open_table("notes")
+        place = self._folder / "notes.lance"
+        if self._table is None and lance.exists(place):
+            self._table = lance.Table(place)
         return {} if self._table is None else {"notes": self._table}
 
     def version(self) -> int:
         """Changes with every write."""
-        return sum(int(table.version) for table in self.tables.values())
+        return sum(table.version for table in self.tables.values())
 
     def values(self, ids: Sequence[str] | None = None) -> dict[str, dict[str, Value]]:
         """The values by column, by id: of the pictures asked for, or of all."""
         found: dict[str, dict[str, Value]] = {}
         for table in self.tables.values():
             if ids is None:
-                rows = lance.read(table, ["id", "values"]).to_pylist()
+                rows = table.read(["id", "values"]).to_pylist()
             else:
                 rows = []
                 for start in range(0, len(ids), lance.FETCH_LIMIT):
                     chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
-                    rows += table.search().where(chosen).to_list()
+                    rows += table.read(["id", "values"], where=chosen).to_pylist()
             found.update({row["id"]: json.loads(row["values"]) for row in rows})
         return found
 
@@ -65,21 +62,20 @@ class Notes:
         """Set columns of pictures by id; None takes a value away, columns not named stay. One commit."""
         with lance.plain_errors(self._folder):
             if not self.tables:
-                self._table = lance.open_table(lance.connect(self._folder), "notes", SCHEMA)
+                self._table = lance.open_table(self._folder, "notes", SCHEMA)
             before = self.values(list(values))
             rows = []
             for key, changes in values.items():
                 joined = {**before.get(key, {}), **changes}
                 kept = {name: value for name, value in joined.items() if value is not None}
                 rows.append({"id": key, "values": json.dumps(kept, allow_nan=False)})
-            merge = self.tables["notes"].merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-            merge.execute(pa.Table.from_pylist(rows, SCHEMA))
+            self.tables["notes"].replace(pa.Table.from_pylist(rows, SCHEMA), "id")
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget all values of these pictures."""
         with lance.plain_errors(self._folder):
             for table in self.tables.values():
-                lance.delete(table, "id", ids)
+                table.delete_keys("id", ids)
 
     def columns(self, ids: pa.ChunkedArray) -> pa.Table:
         """Every column for the pictures `ids`, in that order."""

@@ -16,14 +16,13 @@ Lance is not fork-safe: open a gallery after forking, never before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
-import lancedb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,7 +40,6 @@ from crossgraph.types import Encoded
 
 __all__ = ["ReplacedError", "Store", "Item", "caption_id", "item_id"]
 
-TABLES = ("items", "captions", "parts", "codes")
 INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
 FRAGMENTS = 32  # more small files than that are merged after a write
 _LATER = (
@@ -71,11 +69,10 @@ class Store:
         if set_name and not self.place.is_dir():
             raise GalleryError(f"{folder}: its tables {set_name} are gone. Open the gallery again.")
         vector = pa.field("vector", pa.list_(pa.float32(), width))
-        database = lance.connect(self.place)
 
-        def table(name: str, *fields: tuple[str, pa.DataType] | pa.Field) -> lancedb.table.Table:
+        def table(name: str, *fields: tuple[str, pa.DataType] | pa.Field) -> lance.Table:
             with lance.plain_errors(folder):
-                return lance.open_table(database, name, pa.schema(fields))
+                return lance.open_table(self.place, name, pa.schema(fields))
 
         self._items = table(
             "items",
@@ -95,7 +92,7 @@ class Store:
         self.notes = Notes(folder)
 
     @property
-    def tables(self) -> dict[str, lancedb.table.Table]:
+    def tables(self) -> dict[str, lance.Table]:
         """The tables by name, for those who look after them."""
         codes = {} if self._codes is None else {"codes": self._codes}
         return {"items": self._items, "captions": self._captions, "parts": self._parts, **codes}
@@ -107,7 +104,7 @@ class Store:
             with lance.plain_errors(self.folder):
                 lacking = [(name, kind) for name, kind in _LATER if name not in self._items.schema.names]
                 if lacking:
-                    self._items.add_columns(pa.schema(lacking))
+                    self._items.dataset.add_columns(pa.schema(lacking))
             yield
 
     def version(self) -> tuple[int, ...]:
@@ -119,7 +116,7 @@ class Store:
         """Every stored picture, by its path."""
         columns = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
         with lance.plain_errors(self.folder):
-            rows = lance.read(self._items, columns).to_pylist()
+            rows = self._items.read(columns).to_pylist()
         for row in rows:
             row |= {"captions": tuple(row["captions"]), "labels": tuple(row["labels"] or ())}
             row |= {"source": row["source"] or ""}
@@ -127,7 +124,7 @@ class Store:
 
     def known_captions(self) -> set[str]:
         """Ids of the stored sentences."""
-        return set(lance.read(self._captions, ["id"])["id"].to_pylist())
+        return set(self._captions.read(["id"])["id"].to_pylist())
 
     def images(self, ids: Sequence[str]) -> dict[str, tuple[Item, Float[Tensor, " d"]]]:
         """The stored pictures with these ids and their shortlist vectors, by id."""
@@ -135,7 +132,7 @@ class Store:
         for start in range(0, len(ids), lance.FETCH_LIMIT):
             with lance.plain_errors(self.folder):
                 chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
-                rows = self._items.search().where(chosen).to_arrow()
+                rows = self._items.read(where=chosen)
             vectors = vectors_of(rows)
             for row, values in enumerate(rows.drop_columns("vector").to_pylist()):
                 found[values["id"]] = as_item(values), vectors[row]
@@ -153,8 +150,8 @@ class Store:
 
     def _read_all(self, version: tuple[int, ...]) -> Snapshot:
         with lance.plain_errors(self.folder):
-            items = lance.read(self._items, [*ITEM_COLUMNS, "vector"]).sort_by("id")
-            captions = lance.read(self._captions, ["id", "text", "vector"]).sort_by("id")
+            items = self._items.read([*ITEM_COLUMNS, "vector"]).sort_by("id")
+            captions = self._captions.read(["id", "text", "vector"]).sort_by("id")
             notes = self.notes.columns(items["id"])
         bearers = bearers_of(items)
         captions = captions.filter(pc.is_in(captions["id"], pa.array(list(bearers), pa.string())))
@@ -175,7 +172,7 @@ class Store:
         if self._codes is None:
             return [None for _ in keys]
         with lance.plain_errors(self.folder):
-            table = lance.read(self._codes, ["key", "code"])
+            table = self._codes.read(["key", "code"])
         width = len(table["code"][0].as_py()) if len(table) else 0
         stored = np.frombuffer(b"".join(table["code"].to_pylist()), np.uint8).reshape(len(table), width)
         found: list[UInt8[Tensor, "n bytes"] | None] = []
@@ -195,7 +192,7 @@ class Store:
         for start in range(0, len(keys), lance.FETCH_LIMIT):
             with lance.plain_errors(self.folder):
                 chosen = lance.one_of("key", keys[start : start + lance.FETCH_LIMIT])
-                found.update(fine_rows(self._parts.search().where(chosen).to_arrow()))
+                found.update(fine_rows(self._parts.read(where=chosen)))
         gone = next((key for key in keys if key not in found), None)
         if gone is not None:
             raise ReplacedError(
@@ -220,8 +217,7 @@ class Store:
             schema=schema,
         )
         with lance.plain_errors(self.folder):
-            merge = self._parts.merge_insert("key").when_not_matched_insert_all()
-            merge.execute(lance.first_of_each(table, "key"))
+            self._parts.insert(table, "key")
 
     def write_codes(self, keys: Sequence[str], codes: UInt8[Tensor, "n bytes"] | None) -> None:
         """Store codes by content key, if there is that stage; keys already there are left alone."""
@@ -229,15 +225,14 @@ class Store:
             return
         table = pa.table({"key": list(keys), "code": [row.tobytes() for row in codes.numpy()]}, self._codes.schema)
         with lance.plain_errors(self.folder):
-            self._codes.merge_insert("key").when_not_matched_insert_all().execute(lance.first_of_each(table, "key"))
+            self._codes.insert(table, "key")
 
     def write_captions(self, texts: Sequence[str], vectors: Float[Tensor, "m d"]) -> None:
         """Store sentences and their shortlist vectors; those already there are left alone."""
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts), "vector": _fixed(vectors)}
         table = pa.table(columns, schema=self._captions.schema)
         with lance.plain_errors(self.folder):
-            merge = self._captions.merge_insert("id").when_not_matched_insert_all()
-            merge.execute(lance.first_of_each(table, "id"))
+            self._captions.insert(table, "id")
 
     def write_items(self, items: Sequence[Item], vectors: Float[Tensor, "n d"]) -> None:
         """Make pictures visible, replacing those of the same id. Their parts and captions must be written before."""
@@ -246,27 +241,37 @@ class Store:
         columns = {name: [row[name] for row in rows] for name in schema.names if name != "vector"}
         table = pa.table(columns | {"vector": _fixed(vectors)}, schema=schema)
         with lance.plain_errors(self.folder):
-            self._items.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(table)
+            self._items.replace(table, "id")
+
+    def relocate_items(self, paths: Mapping[str, str]) -> None:
+        """Give pictures, by id, other paths; all else of them stays, also when they were stored. One commit."""
+        if not paths:
+            return
+        schema = pa.schema([("id", pa.string()), ("path", pa.string())])
+        table = pa.table({"id": list(paths), "path": list(paths.values())}, schema=schema)
+        with lance.plain_errors(self.folder):
+            self._items.update(table, "id")
 
     def remove_items(self, ids: Sequence[str]) -> None:
         """Make pictures invisible; what only they used becomes an orphan."""
         with lance.plain_errors(self.folder):
-            lance.delete(self._items, "id", ids)
+            self._items.delete_keys("id", ids)
 
     def drop_orphans(self) -> None:
         """Remove captions, parts and codes that no picture refers to."""
         with lance.plain_errors(self.folder):
-            rows = lance.read(self._items, ["digest", "captions"])
+            rows = self._items.read(["digest", "captions"])
             captions = {caption_id(text) for texts in rows["captions"].to_pylist() for text in texts or ()}
-            lance.delete(self._captions, "id", self.known_captions() - captions)
+            self._captions.delete_keys("id", self.known_captions() - captions)
             used = captions | set(rows["digest"].to_pylist())
             for table in [self._parts] if self._codes is None else [self._parts, self._codes]:
-                lance.delete(table, "key", set(lance.read(table, ["key"])["key"].to_pylist()) - used)
+                table.delete_keys("key", set(table.read(["key"])["key"].to_pylist()) - used)
 
     def index_parts(self) -> None:
         """Make the index by which features are fetched, if there are enough of them and it is not there."""
-        if len(self._parts.list_indices()) == 0 and self._parts.count_rows() >= INDEXED_FROM:
-            self._parts.create_scalar_index("key")
+        parts = self._parts.dataset
+        if not parts.describe_indices() and parts.count_rows() >= INDEXED_FROM:
+            parts.create_scalar_index("key", "BTREE")
 
     def optimize(self) -> None:
         """Merge all files of each table."""
@@ -280,7 +285,7 @@ class Store:
         with lance.plain_errors(self.folder):
             self.index_parts()
             for table in (*self.tables.values(), *self.notes.tables.values()):
-                if table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS:
+                if table.fragments > FRAGMENTS:
                     table.optimize()
 
 
