@@ -17,7 +17,7 @@ from crossgraph.errors import ConfigError
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes
 from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors
-from crossgraph.training.fine_tuning import stepped
+from crossgraph.training.fine_tuning import groups_of
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import evaluate, load_model, train
@@ -64,7 +64,7 @@ def test_the_network_is_trained_and_kept_with_the_weights_of_the_run(tuned: Trai
 def test_a_run_knows_its_own_encoder_by_the_trained_weights(tuned: TrainedModel, vit: Path) -> None:
     loaded = load_model(tuned.run, cache=tuned.cache)
     own = loaded.image_encoder.fingerprint
-    assert own == tuned.image_encoder.fingerprint == read_manifest(tuned.run)["image_encoder"]
+    assert own == tuned.image_encoder.fingerprint == read_manifest(tuned.run).image_encoder
     assert own != build_image_encoder(str(vit), cells=(2,)).fingerprint
 
 
@@ -100,8 +100,8 @@ def test_a_re_ranker_and_its_shortlist_have_networks_of_their_own(
     assert model.shortlist is not None
     assert model.image_encoder.fingerprint != model.shortlist.image_encoder.fingerprint
     blended = evaluate(model, scenes, two_stage_k=50)
-    rsums = {float(share): rsum for share, rsum in model.manifest["blend"]["validation_rsum"].items()}
-    assert blended.strict.mean["rsum"] == pytest.approx(rsums[model.blend], abs=0.01)
+    assert model.manifest.blend is not None
+    assert blended.strict.mean["rsum"] == pytest.approx(model.manifest.blend.validation_rsum[model.blend], abs=0.01)
 
 
 def test_the_network_is_stepped_at_its_own_rate_and_every_parameter_once(vit: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_network_is_stepped_at_its_own_rate_and_every_parameter_once(vit: Pa
         method = build_method(name, MODELS[name], sizes)
         method.backbone = build_backbone(str(vit))
         network = {id(parameter) for parameter in method.backbone.parameters()}
-        groups = [group for phase in method.phases() for group in stepped(method, phase, backbone_rate=0.1)]
+        groups = [group for phase in method.phases() for group in groups_of(method, phase, backbone_rate=0.1)]
         members = [id(parameter) for group in groups for parameter in group.parameters]
         assert sorted(members) == sorted(id(parameter) for parameter in method.parameters())
         for group in groups:

@@ -39,7 +39,7 @@ def own_encoder(method: Method, images: ImagesConfig, *, device: str) -> Backbon
     return BackboneEncoder(backbone, cells=images.cells, device=device)
 
 
-def stepped(method: Method, phase: str, *, backbone_rate: float) -> list[ParameterGroup]:
+def groups_of(method: Method, phase: str, *, backbone_rate: float) -> list[ParameterGroup]:
     """The parameter groups of a phase, those of the image network at `backbone_rate` times their group's rate."""
     network = set() if method.backbone is None else {id(one) for one in method.backbone.parameters()}
     groups = []
