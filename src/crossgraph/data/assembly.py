@@ -188,7 +188,7 @@ class CorpusBuilder:
             example, one = next(iter(self._skipped.items()))
             return (
                 f"{self._source}: none of the {len(self._skipped)} pictures it names could be used, for example "
-                f"{example!r} ({one.reason}). Put the pictures into {places}."
+                f"{example!r} ({one.reason}). Put the pictures into {places}, or any folder in it."
             )
         if self._skipped_rows:
             first = self._skipped_rows[0]

@@ -73,24 +73,18 @@ _NUMBERED = re.compile(r"^(.*?)_?\d+$")
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of columns by what they hold; `captions` may be several."""
+    """Places of columns by what they hold; `captions` may be several. Without a `header` all `names` are empty."""
 
     names: tuple[str, ...]
     image: int
     captions: tuple[int, ...]
     split: int | None = None
     labels: int | None = None
-
-    @property
-    def least(self) -> int:
-        """How many fields a row must have."""
-        return len(self.names) or 1 + max(self.image, *self.captions)
+    header: bool = True
 
     def told(self) -> tuple[tuple[str, str], ...]:
         """What each column was taken for, by name, or by number where the table has no header."""
-        shown = [name.strip() or f"column {place + 1}" for place, name in enumerate(self.names)] or [
-            f"column {place + 1}" for place in range(self.least)
-        ]
+        shown = [name.strip() or f"column {place}" for place, name in enumerate(self.names, start=1)]
         rows = [("image", shown[self.image]), ("caption", ", ".join(shown[place] for place in self.captions))]
         rows += [(what, shown[at]) for what, at in (("split", self.split), ("labels", self.labels)) if at is not None]
         return tuple(rows)

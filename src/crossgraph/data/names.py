@@ -55,10 +55,9 @@ class NameResolver:
         for name in sorted(self._names):
             written = _Written.of(name)
             self._by_last[written.last].append(written)
-            stem = written.last.rpartition(".")[0]
-            if stem:
-                self._by_stem[stem].append(written)
-        self._sorted: list[tuple[str, str]] | None = None
+            if "." in written.last:
+                self._by_stem[_stem(written.last)].append(written)
+        self._by_numbers: dict[tuple[str, ...], list[tuple[str, str]]] | None = None
 
     def find(self, name: str, *, suggest: bool = True) -> Match | Ambiguous | Missing:
         """The name that `name` means; without `suggest`, the nearest ones are not looked for."""
@@ -83,16 +82,24 @@ class NameResolver:
         return Missing(self._nearest(name) if suggest else ())
 
     def _nearest(self, name: str) -> tuple[str, ...]:
-        """The names most like `name` among those near it in alphabetical order of their last parts."""
-        if self._sorted is None:
-            self._sorted = sorted((written.last, written.name) for same in self._by_last.values() for written in same)
-        last = _Written.of(name).last
-        place = bisect_left(self._sorted, (last, ""))
-        around = self._sorted[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS]
-        # One number in the place of another is another picture, not a slip.
-        alike = dict.fromkeys(one for one, _ in around if _NUMBER.findall(one) == _NUMBER.findall(last))
-        near = difflib.get_close_matches(last, alike, n=3, cutoff=0.6)
-        return tuple(next(full for one, full in around if one == found) for found in near)
+        """The names most like `name`, less endings: of those with the same numbers, the nearest in the alphabet.
+
+        One number in the place of another is another picture, not a slip.
+        """
+        if self._by_numbers is None:
+            self._by_numbers = defaultdict(list)
+            for one in (one for same in self._by_last.values() for one in same):
+                stem = _stem(one.last)
+                self._by_numbers[tuple(_NUMBER.findall(stem))].append((stem, one.name))
+        stem = _stem(_Written.of(name).last)
+        alike = sorted(self._by_numbers.get(tuple(_NUMBER.findall(stem)), ()))
+        place = bisect_left(alike, (stem, ""))
+        around = dict(reversed(alike[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS]))
+        return tuple(around[one] for one in difflib.get_close_matches(stem, around, n=3, cutoff=0.6))
+
+
+def _stem(last: str) -> str:
+    return last.rpartition(".")[0] or last
 
 
 @dataclass(frozen=True)

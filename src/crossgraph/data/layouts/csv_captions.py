@@ -80,7 +80,7 @@ def read_table(
         raise DataError(f"{file}: {_not_understood(decoded)} {_by_hand(file)}")
     separator, columns = form
     rows = table_rows(decoded.text, separator, starts_row=_row_start(separator))
-    if columns.names:
+    if columns.header:
         next(rows)
     for row in rows:
         _add_row(builder, row, columns, decoded, file=file, prefix=prefix, split=split)
@@ -102,11 +102,11 @@ def _add_row(
     where, width = f"line {row.line}", len(row.fields)
     fault = row.fault
     fields = list(row.fields)
-    if fault is None and width > columns.least and max(columns.captions) == columns.least - 1:
+    if fault is None and width > len(columns.names) and max(columns.captions) == len(columns.names) - 1:
         # A separator in a caption that nobody quoted, in the last column: all that is left is the caption.
-        fields = [*fields[: columns.least - 1], row.rest(columns.least - 1)]
-    if fault is None and len(fields) != columns.least:
-        fault = f"{width} fields in the place of {columns.least}"
+        fields = [*fields[: len(columns.names) - 1], row.rest(len(columns.names) - 1)]
+    if fault is None and len(fields) != len(columns.names):
+        fault = f"{width} fields in the place of {len(columns.names)}"
     elif fault is None and (is_undecoded(row.text) or "\0" in row.text):
         fault = f"bytes that are no {decoded.encoding}"
     elif fault is None and not fields[columns.image].strip():
@@ -115,10 +115,9 @@ def _add_row(
         builder.reject(where, f"{fault}: {shortened(row.text.encode('utf-8', 'replace').decode())}", file=file)
         return
     own = split_name(fields[columns.split]) if columns.split is not None else split or NO_SPLIT
-    names = columns.names or ("",) * columns.least
     builder.add(
         prefix + fields[columns.image].strip(),
-        [text for place in columns.captions for text in captions_in(fields[place], names[place])],
+        [text for place in columns.captions for text in captions_in(fields[place], columns.names[place])],
         where=where,
         split=own,
         labels=() if columns.labels is None else labels_in(fields[columns.labels]),
@@ -140,7 +139,8 @@ def _form(text: str, options: TableOptions, names_picture: Callable[[str], bool]
         caption = int(told["caption"] or 2) - 1 if (told["caption"] or "2").isdecimal() else 1
         usable = [row for row in rows if len(row.fields) > max(image, caption, 0)]
         if image >= 0 <= caption != image and any(names_picture(row.fields[image]) for row in usable):
-            return separator, Columns((), image, (caption,))
+            width = len(usable[0].fields) if options.caption else 2
+            return separator, Columns(("",) * max(width, image + 1), image, (caption,), header=False)
     return None
 
 
@@ -202,4 +202,6 @@ def _advice(file: Path, understood: Understood) -> str:
 
 
 def _by_hand(file: Path) -> str:
-    return f"To say it by hand: csv:{file}?separator=tab&encoding=windows-1252&image=COLUMN&caption=COLUMN."
+    return (
+        f"To say it by hand: csv:{file}?separator=tab&encoding=windows-1252&image=COLUMN&caption=COLUMN&images=FOLDER."
+    )

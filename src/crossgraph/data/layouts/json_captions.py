@@ -38,7 +38,7 @@ def open_json(file: Path, *, name: str | None = None, options: EntryOptions = En
         return coco_captions(file, content, name=name)
     builder = CorpusBuilder(file, picture_folders(file.parent, options.images))
     understood = read_entries(builder, file, content, options)
-    tried = f"To say it by hand: json:{file}?image=KEY&caption=KEY."
+    tried = f"To say it by hand: json:{file}?image=KEY&caption=KEY&images=FOLDER."
     return builder.build(name or file.stem, understood=understood, tried=tried)
 
 

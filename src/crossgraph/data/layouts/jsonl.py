@@ -24,7 +24,7 @@ def open_jsonl(file: Path, *, name: str | None = None, options: EntryOptions = E
     """
     builder = CorpusBuilder(file, picture_folders(file.parent, options.images))
     understood = read_lines(builder, file, options)
-    tried = f"To say it by hand: jsonl:{file}?image=KEY&caption=KEY."
+    tried = f"To say it by hand: jsonl:{file}?image=KEY&caption=KEY&images=FOLDER."
     told = replace(understood, layout="jsonl")
     return builder.build(name or file.absolute().parent.name, understood=told, tried=tried)
 
