@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from pydantic import Field
@@ -131,13 +132,13 @@ def _form(text: str, options: TableOptions, names_picture: Callable[[str], bool]
     candidates = [_separator(options.separator)] if options.separator else list(SEPARATORS)
     heads = {separator: _head(text, separator) for separator in candidates}
     for separator, rows in heads.items():
-        columns = columns_of(rows[0].fields, told) if rows else None
+        columns = columns_of(rows[0].fields, told) if rows and rows[0].fault is None else None
         if columns is not None and not names_picture(rows[0].fields[columns.image]):
             return separator, columns
     for separator, rows in heads.items():
         image = int(told["image"] or 1) - 1 if (told["image"] or "1").isdecimal() else 0
         caption = int(told["caption"] or 2) - 1 if (told["caption"] or "2").isdecimal() else 1
-        usable = [row for row in rows if len(row.fields) > max(image, caption, 0)]
+        usable = [row for row in rows if row.fault is None and len(row.fields) > max(image, caption, 0)]
         if image >= 0 <= caption != image and any(names_picture(row.fields[image]) for row in usable):
             width = len(usable[0].fields) if options.caption else 2
             return separator, Columns(("",) * max(width, image + 1), image, (caption,), header=False)
@@ -147,7 +148,7 @@ def _form(text: str, options: TableOptions, names_picture: Callable[[str], bool]
 def _head(text: str, separator: str) -> list[TableRow]:
     """The first rows of a table, as far as they can be told from its first letters."""
     rows = table_rows(text[:_SNIFFED], separator)
-    return [row for row, _ in zip(rows, range(_SEEN), strict=False) if row.fault is None]
+    return list(islice(rows, _SEEN))
 
 
 def _names_picture(folder: Path) -> Callable[[str], bool]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossgraph.data.assembly import CorpusBuilder, json_content, malformed
-from crossgraph.data.columns import caption_key, image_key
+from crossgraph.data.columns import caption_key, image_key, texts_of
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.encodings import decode_text
 from crossgraph.data.images import EXTENSIONS
@@ -77,7 +77,7 @@ def _entries(file: Path, content: Any) -> Iterator[tuple[str, Any]]:
             key, value = next(iter(lists.items()))
             yield from ((f"{key}[{index}]", entry) for index, entry in enumerate(value))
             return
-        if content and all(isinstance(value, str | list) for value in content.values()):
+        if any(content.values()) and all(texts_of(value) is not None for value in content.values()):
             yield from ((f"key {key!r}", {"image": key, "captions": value}) for key, value in content.items())
             return
     if not isinstance(content, list):
