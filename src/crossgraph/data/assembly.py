@@ -7,7 +7,6 @@ empty caption and a row that makes no sense alike.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +46,7 @@ class CorpusBuilder:
         self._folders = folders
         self._images: dict[str, _Image] = {}
         self._ids: dict[str, str] = {}
-        self._id_of_path: dict[Path, str] = {}
+        self._id_of_path: dict[str, str] = {}
         self._skipped: dict[str, Skipped] = {}
         self._rows = 0
         self._skipped_rows: list[SkippedRow] = []
@@ -73,7 +72,7 @@ class CorpusBuilder:
         another split before; `aliases` are other names the picture may have, `path` is where it is, if that is known.
         """
         if path is not None:
-            self._ids[image] = self._id_of_path.setdefault(path, image)
+            self._ids[image] = self._id_of_path.setdefault(str(path), image)
             self._images.setdefault(self._ids[image], _Image(path, split))
         if image not in self._ids and image not in self._skipped:
             self._take_in(image, aliases, split)
@@ -139,7 +138,7 @@ class CorpusBuilder:
         except ImageError as error:
             self._skipped[image] = Skipped(error.path, error.reason)
             return
-        known_as = self._id_of_path.setdefault(path, known_as)
+        known_as = self._id_of_path.setdefault(str(path), known_as)
         self._ids[image] = known_as
         self._images.setdefault(known_as, _Image(path, split))
 
@@ -179,7 +178,7 @@ class CorpusBuilder:
         if self._resolvers is None:
             folders = [folder for folder in dict.fromkeys(self._folders) if folder.is_dir()]
             outer = [one for one in folders if not any(other != one and one.is_relative_to(other) for other in folders)]
-            self._resolvers = [(one, NameResolver(image_names(one))) for one in outer]
+            self._resolvers = [(one, NameResolver(names_below(one, find_images(one)[0]))) for one in outer]
         return self._resolvers
 
     def _nothing_found(self) -> str:
@@ -197,9 +196,10 @@ class CorpusBuilder:
         return f"{self._source}: it names no pictures; give a file with at least one row."
 
 
-def image_names(folder: Path) -> list[str]:
-    """The pictures under `folder`, as paths from there with `/`."""
-    return [os.path.relpath(path, folder) for path in find_images(folder)[0]]
+def names_below(folder: Path, paths: Iterable[Path]) -> list[str]:
+    """Paths under `folder` as names from there."""
+    start = len(str(folder / "x")) - 1
+    return [str(path)[start:] for path in paths]
 
 
 def split_name(written: str) -> str:

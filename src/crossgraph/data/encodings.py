@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from crossgraph.errors import DataError
 
@@ -34,6 +35,16 @@ class Decoded:
     encoding: str
     guessed: bool = False
 
+    @cached_property
+    def has_faults(self) -> bool:
+        """Whether anywhere in it there are bytes that did not fit, or zeros, which no text has."""
+        return "\0" in self.text or is_undecoded(self.text)
+
+    @property
+    def told(self) -> str:
+        """The encoding, as it is shown to people."""
+        return self.encoding + (" (a guess)" if self.guessed else "")
+
 
 def decode_text(raw: bytes, encoding: str | None = None) -> Decoded:
     """`raw` as text, without its byte order mark, in `encoding` or the one it shows.
@@ -47,7 +58,7 @@ def decode_text(raw: bytes, encoding: str | None = None) -> Decoded:
         if raw.startswith(mark):
             text = _decoded(raw[len(mark) :], marked.removesuffix("-sig"))
             return Decoded(text, marked)
-    wide = _wide(raw[:4096])
+    wide = _wide(raw[:4096]) if b"\0" in raw else None
     if wide is not None:
         return Decoded(_decoded(raw, wide), wide)
     try:

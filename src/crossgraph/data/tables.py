@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 """The separators that are tried, and what they are called."""
@@ -17,8 +17,7 @@ _QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
 _SPACES = re.compile(r" *")
 
 
-@dataclass(frozen=True)
-class TableRow:
+class TableRow(NamedTuple):
     """The fields of one row as they stand, or why there are none; `line` is that of its first letter, from 1."""
 
     line: int

@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossgraph.data.corpus import Corpus, Skipped
-from crossgraph.data.images import find_images
 
 TEXT_ENDINGS = frozenset({".txt", ".caption", ".captions", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".token"})
 MATRIX_ENDINGS = frozenset({".mat", ".npz", ".npy", ".h5", ".hdf5"})
 
+_ENDINGS = tuple(TEXT_ENDINGS | MATRIX_ENDINGS)
 _NO_CAPTIONS = re.compile(
     r"(readme|licen[sc]e|copying|notice|changelog|requirements|citation|_?stats|\d+_stats)\b", re.I
 )
 
 
-def text_files(folder: Path) -> list[Path]:
-    """All files under `folder` that could hold captions or features, sorted; hidden ones and links left out."""
+def text_files(folder: Path) -> list[str]:
+    """The paths of all files under `folder` that could hold captions or features; hidden ones and links left out."""
     found: list[str] = []
     folders = [str(folder)]
     while folders:
@@ -34,31 +34,26 @@ def text_files(folder: Path) -> list[Path]:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                elif os.path.splitext(entry.name)[1].lower() in TEXT_ENDINGS | MATRIX_ENDINGS:
+                elif entry.name.lower().endswith(_ENDINGS):
                     found.append(entry.path)
-    return [Path(path) for path in sorted(found)]
+    return sorted(found)
 
 
-def unused_texts(files: Iterable[Path], used: Collection[Path]) -> tuple[Skipped, ...]:
+def unused_texts(files: Iterable[str], used: Collection[str]) -> tuple[Skipped, ...]:
     """Those of `files` that nobody read, less what is there for people to read."""
     return tuple(
-        Skipped(file, "looks like captions, and is not used")
+        Skipped(Path(file), "looks like captions, and is not used")
         for file in files
-        if file not in used and not _NO_CAPTIONS.match(file.name)
+        if file not in used and not _NO_CAPTIONS.match(os.path.basename(file))
     )
 
 
 def with_unused(corpus: Corpus, folder: Path, used: Iterable[Path], failed: Mapping[Path, str] | None = None) -> Corpus:
-    """The corpus with the files of `folder` that look like captions and were not read, and pictures no row names.
+    """The corpus with the files of `folder` that look like captions and were not read.
 
     `failed` are files that were tried, and why they could not be read.
     """
     reasons = failed or {}
-    texts = unused_texts(text_files(folder), frozenset(used))
-    named = {*corpus.image_paths, *(one.path for one in corpus.skipped)}
-    images = (path for path in find_images(folder)[0] if path not in named)
-    unused = (
-        *(Skipped(one.path, reasons.get(one.path, one.reason)) for one in texts),
-        *(Skipped(path, "a picture that no row names") for path in images),
-    )
+    texts = unused_texts(text_files(folder), frozenset(map(str, used)))
+    unused = tuple(Skipped(one.path, reasons.get(one.path, one.reason)) for one in texts)
     return replace(corpus, unused=unused)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -19,14 +18,17 @@ def with_class_folders(corpus: Corpus) -> Corpus:
 
     Names that say nothing (`images`, `2019`, `00000`) are no labels.
     """
-    parts = [PurePosixPath(image).parts[:-1] for image in corpus.image_ids]
-    in_splits = bool(parts) and all(own and own[0].lower() in SPLIT_FOLDERS for own in parts)
+    if any("/" not in image for image in corpus.image_ids):
+        return corpus
+    parts = [image.split("/")[:-1] for image in corpus.image_ids]
+    in_splits = all(own and own[0].lower() in SPLIT_FOLDERS for own in parts)
     own = [folders[in_splits:] for folders in parts]
     names = sorted({folders[0] for folders in own if folders})
     if any(len(folders) != 1 for folders in own) or len(names) < 2 or any(map(_says_nothing, names)):
         return corpus
     labels = np.zeros((len(corpus), len(names)), dtype=np.bool_)
-    labels[np.arange(len(corpus)), [names.index(folders[0]) for folders in own]] = True
+    column = {name: place for place, name in enumerate(names)}
+    labels[np.arange(len(corpus)), [column[folders[0]] for folders in own]] = True
     understood = replace(
         corpus.understood,
         layout="class-folders",

@@ -8,6 +8,7 @@ pictures have neither captions nor instances. A caption file alone is read too. 
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -150,8 +151,8 @@ def _rows(
 
 def _years(folder: Path) -> list[str]:
     place = _annotations(folder)
-    files = place.iterdir() if place.is_dir() else ()
-    return sorted({found[1] for file in files if (found := _FILE.fullmatch(file.name))})
+    names = os.listdir(place) if place.is_dir() else ()
+    return sorted({found[1] for name in names if name.endswith(".json") and (found := _FILE.fullmatch(name))})
 
 
 def _annotations(folder: Path) -> Path:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -64,8 +65,8 @@ def picture_folders(folder: Path, told: str | None = None) -> list[Path]:
     """Where the pictures of a caption file in `folder` are looked for by their exact names."""
     if told is not None:
         return [folder / Path(told).expanduser()]
-    below = sorted(one for one in folder.iterdir() if _is_of_pictures(one.name) and one.is_dir())
-    return [folder, *below]
+    below = sorted(name for name in os.listdir(folder) if _is_of_pictures(name))
+    return [folder, *(folder / name for name in below if (folder / name).is_dir())]
 
 
 def read_table(
@@ -84,46 +85,48 @@ def read_table(
     if columns.header:
         next(rows)
     for row in rows:
-        _add_row(builder, row, columns, decoded, file=file, prefix=prefix, split=split)
-    encoding = decoded.encoding + (" (a guess)" if decoded.guessed else "")
+        _add_row(builder, row, columns, decoded, file=file, prefix=prefix, split=split or NO_SPLIT)
+    encoding = decoded.told
     where = f"column {dict(columns.told())['split']}" if columns.split is not None else "none"
     return Understood("", columns.told(), SEPARATORS.get(separator, separator), encoding, where)
 
 
 def _add_row(
-    builder: CorpusBuilder,
-    row: TableRow,
-    columns: Columns,
-    decoded: Decoded,
-    *,
-    file: Path,
-    prefix: str,
-    split: str | None,
+    builder: CorpusBuilder, row: TableRow, columns: Columns, decoded: Decoded, *, file: Path, prefix: str, split: str
 ) -> None:
-    where, width = f"line {row.line}", len(row.fields)
-    fault = row.fault
-    fields = list(row.fields)
-    if fault is None and width > len(columns.names) and max(columns.captions) == len(columns.names) - 1:
-        # A separator in a caption that nobody quoted, in the last column: all that is left is the caption.
-        fields = [*fields[: len(columns.names) - 1], row.rest(len(columns.names) - 1)]
-    if fault is None and len(fields) != len(columns.names):
-        fault = f"{width} fields in the place of {len(columns.names)}"
-    elif fault is None and (is_undecoded(row.text) or "\0" in row.text):
-        fault = f"bytes that are no {decoded.encoding}"
-    elif fault is None and not fields[columns.image].strip():
-        fault = "it names no picture"
+    fields, fault = _fields(row, columns, decoded)
+    where = f"line {row.line}"
     if fault is not None:
         builder.reject(where, f"{fault}: {shortened(row.text.encode('utf-8', 'replace').decode())}", file=file)
         return
-    own = split_name(fields[columns.split]) if columns.split is not None else split or NO_SPLIT
+    captions = [fields[place] for place in columns.captions]
+    if any(text.startswith("[") for text in captions):
+        names = columns.names
+        captions = [text for place in columns.captions for text in captions_in(fields[place], names[place])]
     builder.add(
         prefix + fields[columns.image].strip(),
-        [text for place in columns.captions for text in captions_in(fields[place], columns.names[place])],
+        captions,
         where=where,
-        split=own,
+        split=split if columns.split is None else split_name(fields[columns.split]),
         labels=() if columns.labels is None else labels_in(fields[columns.labels]),
         file=file,
     )
+
+
+def _fields(row: TableRow, columns: Columns, decoded: Decoded) -> tuple[Sequence[str], str | None]:
+    """The fields of a row, as many as there are columns; or what is wrong with it."""
+    fields: Sequence[str] = row.fields
+    width = len(columns.names)
+    if row.fault is not None:
+        return fields, row.fault
+    if len(fields) > width and columns.captions[-1] == width - 1:
+        # A separator in a caption that nobody quoted, in the last column: all that is left is the caption.
+        fields = [*fields[: width - 1], row.rest(width - 1)]
+    if len(fields) != width:
+        return fields, f"{len(fields)} fields in the place of {width}"
+    if decoded.has_faults and (is_undecoded(row.text) or "\0" in row.text):
+        return fields, f"bytes that are no {decoded.encoding}"
+    return fields, None if fields[columns.image].strip() else "it names no picture"
 
 
 def _form(text: str, options: TableOptions, names_picture: Callable[[str], bool]) -> tuple[str, Columns] | None:

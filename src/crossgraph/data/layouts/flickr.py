@@ -36,7 +36,7 @@ def open_flickr(file: Path, *, images: Path | None = None, name: str | None = No
             builder.skip(image, "in none of the split files", where=where)
             continue
         builder.add(image, [row["caption"] or ""], where=where, split=splits.get(image, NO_SPLIT))
-    encoding = decoded.encoding + (" (a guess)" if decoded.guessed else "")
+    encoding = decoded.told
     columns = (("image", "before #"), ("caption", "behind the tab"))
     understood = Understood("flickr", columns, "tab", encoding, "split files" if splits else "none")
     return builder.build(name or file.absolute().parent.name, understood=understood)

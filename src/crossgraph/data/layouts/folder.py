@@ -1,7 +1,7 @@
 """A folder, whatever it holds: a caption file of any known kind, or pictures with or without sidecar captions.
 
 Files of well-known names come first, then any other whose content is that of a caption file; what looks like captions
-and is not used is listed, and so are pictures that the caption file does not name.
+and is not used is listed.
 """
 
 from __future__ import annotations
@@ -72,13 +72,16 @@ def open_folder(folder: Path, *, name: str | None = None) -> Corpus:
 
 def caption_files(folder: Path) -> list[list[Path]]:
     """The files of a folder whose content is that of a caption file, likely names first; files of splits together."""
-    names = sorted(os.listdir(folder), key=lambda one: (_LIKELY.search(one) is None, one))
-    stems = {os.path.splitext(one)[0] for one in names if os.path.splitext(one)[1].lower() in EXTENSIONS}
-    places = [folder / one for one in names if os.path.splitext(one)[0] not in stems]
-    below = [folder / one for one in _FOLDERS if one in names and (folder / one).is_dir()]
-    places += sorted(file for one in below for file in one.iterdir())
-    endings = frozenset().union(*(kinds for kinds, _, _ in KINDS))
-    known = [file for file in places if file.suffix.lower() in endings and not _is_other(file)][:_MOST]
+    names = os.listdir(folder)
+    endings = tuple(frozenset().union(*(kinds for kinds, _, _ in KINDS)))
+    texts = [name for name in names if name.lower().endswith(endings)]
+    if texts:
+        stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(tuple(EXTENSIONS))}
+        texts = [name for name in texts if os.path.splitext(name)[0] not in stems]
+    places = [folder / name for name in sorted(texts, key=lambda one: (_LIKELY.search(one) is None, one))]
+    below = [folder / name for name in _FOLDERS if (folder / name).is_dir()]
+    places += [file for one in below for file in sorted(one.iterdir()) if file.name.lower().endswith(endings)]
+    known = [file for file in places if not _is_other(file)][:_MOST]
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in known:
         if file.is_file() and opener_of(file) is not None:

@@ -7,6 +7,7 @@ Folders called train, validation, test and so on are the splits.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -57,7 +58,7 @@ def metadata_files(folder: Path) -> list[Path]:
     own = next((folder / name for name in METADATA if (folder / name).is_file()), None)
     if own is not None:
         return [own]
-    below = sorted(one for one in folder.iterdir() if not one.suffix and one.is_dir())
+    below = [folder / name for name in sorted(os.listdir(folder)) if "." not in name and (folder / name).is_dir()]
     found = [next((one / name for name in METADATA if (one / name).is_file()), None) for one in below]
     return [file for file in found if file is not None]
 

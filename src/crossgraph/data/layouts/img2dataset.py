@@ -88,9 +88,11 @@ def _with(corpus: Corpus, place: Path, found: _Found) -> Corpus:
     """The corpus with what was skipped, and with the texts that no picture has."""
     unused: tuple[Skipped, ...] = ()
     if place.is_dir():
-        stems = {path.with_suffix("") for path in corpus.image_paths}
+        stems = {os.path.splitext(path)[0] for path in corpus.image_paths}
         orphans = [
-            file for file in text_files(place) if file.suffix != ".parquet" and file.with_suffix("") not in stems
+            file
+            for file in text_files(place)
+            if not file.endswith(".parquet") and os.path.splitext(file)[0] not in stems
         ]
         unused = unused_texts(orphans, ())
     return replace(corpus, skipped=(*corpus.skipped, *found.skipped), unused=unused)

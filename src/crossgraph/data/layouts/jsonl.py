@@ -63,4 +63,4 @@ def read_lines(
         own = add_entry(builder, row, where=where, file=file, options=options, prefix=prefix, split=split)
         keys = keys or own
         splits = "key split" if own and "split" in row else splits
-    return Understood("", keys, None, decoded.encoding + (" (a guess)" if decoded.guessed else ""), splits)
+    return Understood("", keys, None, decoded.told, splits)

@@ -6,12 +6,13 @@ caption per non-empty line. Pictures without a text file have no captions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from crossgraph.data.assembly import NO_SPLIT, numbered_lines, read_bytes
+from crossgraph.data.assembly import NO_SPLIT, names_below, numbered_lines, read_bytes
 from crossgraph.data.corpus import Corpus, SkippedRow, Understood
 from crossgraph.data.encodings import Decoded, decode_text, is_undecoded
 from crossgraph.data.images import find_images
@@ -19,13 +20,8 @@ from crossgraph.data.layouts.class_folders import with_class_folders
 from crossgraph.data.text_files import text_files, unused_texts
 from crossgraph.errors import DataError
 
-SIDECARS: tuple[Callable[[Path], Path], ...] = (
-    lambda image: image.with_suffix(".txt"),
-    lambda image: image.with_suffix(".caption"),
-    lambda image: image.with_name(f"{image.name}.txt"),
-    lambda image: image.with_name(f"{image.name}.caption"),
-)
-"""Where the captions of a picture may be, in that order."""
+SIDECARS = ("{stem}.txt", "{stem}.caption", "{name}.txt", "{name}.caption")
+"""Where the captions of a picture may be, in that order: by its path without its ending, or with it."""
 
 
 def open_sidecar(folder: Path, *, name: str | None = None) -> Corpus:
@@ -44,18 +40,18 @@ def open_sidecar(folder: Path, *, name: str | None = None) -> Corpus:
     captions: list[list[str]] = []
     rows: list[SkippedRow] = []
     encodings: set[str] = set()
-    read: dict[Path, list[str]] = {}
-    for path in paths:
-        file = next((one for place in SIDECARS if (one := place(path)) in beside), None)
+    read: dict[str, list[str]] = {}
+    for path in map(str, paths):
+        file = _beside(path, beside)
         if file is not None and file not in read:
-            read[file] = _captions(file, rows, encodings)
+            read[file] = _captions(Path(file), rows, encodings)
         captions.append([] if file is None else read[file])
     lines = sum(map(len, read.values()))
-    endings = ", ".join(sorted({file.suffix for file in read}))
+    endings = ", ".join(sorted({Path(file).suffix for file in read}))
     corpus = Corpus(
         name=name or folder.absolute().name,
         image_paths=tuple(paths),
-        image_ids=tuple(path.relative_to(folder).as_posix() for path in paths),
+        image_ids=tuple(names_below(folder, paths)),
         image_splits=(NO_SPLIT,) * len(paths),
         captions=tuple(caption for texts in captions for caption in texts),
         caption_image=np.repeat(np.arange(len(paths)), [len(texts) for texts in captions]).astype(np.int64),
@@ -73,6 +69,14 @@ def open_sidecar(folder: Path, *, name: str | None = None) -> Corpus:
     return corpus if corpus.captions else with_class_folders(corpus)
 
 
+def _beside(path: str, texts: Collection[str]) -> str | None:
+    """The text file of a picture, if it has one."""
+    if not texts:
+        return None
+    stem = os.path.splitext(path)[0]
+    return next((file for form in SIDECARS if (file := form.format(stem=stem, name=path)) in texts), None)
+
+
 def _captions(file: Path, rows: list[SkippedRow], encodings: set[str]) -> list[str]:
     """The captions in a text file; lines that are none go to `rows`, the encoding to `encodings`."""
     try:
@@ -80,7 +84,7 @@ def _captions(file: Path, rows: list[SkippedRow], encodings: set[str]) -> list[s
     except DataError as error:
         rows.append(SkippedRow(file, "the file", str(error).removeprefix(f"{file}: ")))
         return []
-    encodings |= {decoded.encoding + (" (a guess)" if decoded.guessed else "")}
+    encodings |= {decoded.told}
     return list(_good_lines(file, decoded, rows))
 
 
