@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 GPU, INSIDE = torch.device("cuda", 0), torch.device("meta")
 aten = torch.ops.aten
@@ -129,19 +129,21 @@ class TaggedTensor(torch.Tensor):
 
 def run(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What `func` gives, on the device where it would be; `RuntimeError` where CUDA would refuse."""
-    tensors = [one for one in tree_flatten((args, kwargs))[0] if isinstance(one, Tensor)]
-    assert all(isinstance(one, TaggedTensor) or not one.is_meta for one in tensors), f"{func}: a tensor without values"
+    flat, shape = tree_flatten((args, dict(kwargs)))
+    wrappers = {id(one.content): one for one in flat if isinstance(one, TaggedTensor)}
+    target = kwargs.get("device")
+    if not wrappers and target is None:
+        return func(*args, **kwargs)
     require_one_device(func, args, kwargs)
-    wrappers = {id(one.content): one for one in tensors if isinstance(one, TaggedTensor)}
-    kwargs, target = dict(kwargs), kwargs.get("device")
     if target is None:
         on_gpu = isinstance(args[0], TaggedTensor) if func is aten.copy_.default else bool(wrappers)
     else:
         on_gpu = torch.device(target) == INSIDE
-        kwargs["device"] = torch.device("cpu")
+        flat = [torch.device("cpu") if one is target else one for one in flat]
     draws = on_gpu and torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None
     with GENERATOR.drawing() if draws else nullcontext():
-        found = func(*tree_map(_values, args), **tree_map(_values, kwargs))
+        values, named = tree_unflatten([one.content if isinstance(one, TaggedTensor) else one for one in flat], shape)
+        found = func(*values, **named)
     if torch.Tag.inplace_view in func.tags and wrappers:
         with no_dispatch():
             func(*args, **kwargs)  # shapes and strides alone
@@ -178,10 +180,6 @@ def _tagged(one: Any, known: Mapping[int, TaggedTensor]) -> Any:
     if not isinstance(one, Tensor):
         return one
     return known[id(one)] if id(one) in known else TaggedTensor(one)
-
-
-def _values(one: Any) -> Any:
-    return one.content if isinstance(one, TaggedTensor) else one
 
 
 class _Operations(TorchDispatchMode):
