@@ -37,6 +37,7 @@ def test_every_verb_has_help(verb: str) -> None:
     assert call(verb, "--help").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_broken_pipe_is_quiet() -> None:
     process = subprocess.Popen(
         [*COMMAND, "methods", "show", "kidrr"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -49,6 +50,7 @@ def test_a_broken_pipe_is_quiet() -> None:
     process.wait(timeout=60)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_the_training_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = subprocess.Popen(

@@ -197,6 +197,7 @@ for where, when in (("step", 5), ("save", 9)):
 """Two deaths by SIGKILL: after a step that was not saved, and between writing a file and renaming it."""
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_a_step_and_then_in_a_save_equals_an_undisturbed_one(undisturbed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)

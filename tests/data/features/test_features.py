@@ -314,6 +314,7 @@ def extraction_under_way(images: Path, cache: FeatureCache) -> Iterator[subproce
         run.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     paths = draw(tmp_path / "drawn", 60)
     whole, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "whole", shard_size=8), batch=4)
@@ -331,6 +332,7 @@ def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Pat
     assert not list(cache.folder.rglob("*.writing"))
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     paths = draw(tmp_path / "drawn", 60)
     cache = FeatureCache(tmp_path / "cache", shard_size=3)
