@@ -13,6 +13,7 @@ on one device, but that
 Random numbers on the GPU are drawn from a generator of its own. Inference mode counts no versions of tensors, which
 subclasses need: here it is only a mode without gradients. To C++ a tagged tensor is one on the device "meta", which
 needs no driver and no threads of its own; to Python it is on "cuda:0". Names of devices are translated on the way down.
+So what uses "meta" itself, as transformers does while it loads a model, has to be done before.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -130,6 +132,7 @@ class TaggedTensor(torch.Tensor):
 def run(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What `func` gives, on the device where it would be; `RuntimeError` where CUDA would refuse."""
     flat, shape = tree_flatten((args, dict(kwargs)))
+    assert not any(type(one) is Tensor and one.is_meta for one in flat), f"{func}: a tensor without values"
     wrappers = {id(one.content): one for one in flat if isinstance(one, TaggedTensor)}
     target = kwargs.get("device")
     if not wrappers and target is None:
@@ -204,9 +207,20 @@ class _Names(TorchFunctionMode):
         if func is torch.device:
             return func(*args, **(kwargs or {}))
         args, kwargs = tuple(map(_translated, args)), {key: _translated(one) for key, one in (kwargs or {}).items()}
-        if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == INSIDE:
-            return func(*args, **{**kwargs, "device": None}).to(INSIDE)
+        if func in (Tensor.__getitem__, Tensor.__setitem__):
+            args = (args[0], _index(args[1]), *args[2:])
+        if func is Tensor.new_tensor and isinstance(args[0], TaggedTensor) and "device" not in kwargs:
+            kwargs["device"] = INSIDE
+        if func in (torch.tensor, torch.as_tensor, Tensor.new_tensor) and kwargs.get("device") == INSIDE:
+            return func(*args, **{**kwargs, "device": torch.device("cpu")}).to(INSIDE)
         return func(*args, **kwargs)
+
+
+def _index(one: Any) -> Any:
+    """An index with tensors in the place of lists, of which C++ would make tensors on "meta", without values."""
+    if isinstance(one, tuple):
+        return tuple(torch.as_tensor(part) if isinstance(part, (list, tuple, np.ndarray)) else part for part in one)
+    return torch.as_tensor(one) if isinstance(one, (list, np.ndarray)) else one
 
 
 def _translated(one: Any) -> Any:
