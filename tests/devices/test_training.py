@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -58,11 +57,6 @@ def settings(method: str, **training: object) -> RunConfig:
     return RunConfig.model_validate(
         {"method": method, "texts": {"min_count": 1}, "training": training, "model": MODELS[method]}
     )
-
-
-def losses(run: Path) -> list[float]:
-    lines = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
-    return [value for line in lines if "step" in line for key, value in line.items() if key.startswith("loss")]
 
 
 def everything(run: Path) -> dict[str, Any]:
