@@ -34,6 +34,7 @@ from crossgraph.gallery.search.results import SearchResults, Stage
 from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.upkeep.migrate import Migration
 from crossgraph.gallery.upkeep.migrate import migrate as migrate_gallery
 from crossgraph.graphs.caption_parser import CaptionParser
@@ -339,7 +340,7 @@ def open_gallery(
 ) -> Gallery:
     """A gallery with the model it was made with; give `model` when the run has moved."""
     if model is None:
-        run = Gallery.open(gallery).manifest.run
+        run = Manifest.read(Path(gallery)).run
         if run is None or not ((Path(run) / MANIFEST).exists() or is_cascade(Path(run))):
             raise GalleryError(f"the run that made {gallery} ({run}) is gone; say where it is with --model RUN.")
         model = run

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxtyping import Bool
+from PIL import Image
 from torch import Tensor
 
 from crossgraph.data.corpus import Corpus, Skipped
@@ -16,28 +18,28 @@ from crossgraph.errors import GalleryError, unknown_name
 from crossgraph.gallery.changes.sources import open_sources
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
 from crossgraph.gallery.changes.upsert import NewImage, upsert
-from crossgraph.gallery.folder import GalleryFolder, described, require_same_model
+from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade, Request, restricted
 from crossgraph.gallery.search.filters import BUILT_IN
 from crossgraph.gallery.search.query import Feedback, ImageQuery, Query, TextQuery
 from crossgraph.gallery.search.results import SearchResults, Sort, Target
-from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.stages.modes import DEFAULT, choose_mode
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import note_removed, write_skipped
-from crossgraph.gallery.tables.snapshot import find_row
-from crossgraph.gallery.tables.store import TABLES, ReplacedError, Store, writing
+from crossgraph.gallery.tables.snapshot import find_row, find_rows
+from crossgraph.gallery.tables.store import TABLES, Store, writing
 from crossgraph.progress import Progress, Silent
-
-ATTEMPTS = 20  # searches that a writer outran, one after the other, before it is reported
 
 
 class Gallery(GalleryFolder):
     """Pictures made searchable. Make one with `Gallery.create`, come back to it with `Gallery.open`.
 
-    What is hot lives in memory and is read again when the tables change, also by another process.
+    What a search needs lies in memory, is read by the first, and follows what changes, also by another process. Many
+    threads may share one.
     """
 
     @classmethod
@@ -153,7 +155,7 @@ class Gallery(GalleryFolder):
         What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
         """
         with self.changing():
-            return upsert(self._store, self.require_model(), images, batch=batch, progress=progress or Silent())
+            return upsert(self.store, self.require_model(), images, batch=batch, progress=progress or Silent())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
         """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
@@ -163,12 +165,12 @@ class Gallery(GalleryFolder):
         """
         with self.changing():
             snapshot = self.snapshot()
-            items = tuple(snapshot.item(row) for row in dict.fromkeys(find_row(snapshot, name) for name in names))
+            items = tuple(snapshot.item(row) for row in dict.fromkeys(find_rows(snapshot, names)))
             ids = [item.id for item in items]
             note_removed(self.folder, [str(item.path) for item in items])
-            self._store.remove_items(ids)
-            self._store.notes.remove(ids)
-            self._store.drop_orphans()
+            self.store.remove_items(ids)
+            self.store.notes.remove(ids)
+            self.store.drop_orphans()
         return items
 
     def annotate(self, values: Mapping[str | Path, Mapping[str, Value | None]]) -> int:
@@ -178,15 +180,26 @@ class Gallery(GalleryFolder):
         """
         with self.changing():
             snapshot = self.snapshot()
-            rows: dict[str, dict[str, Value | None]] = {}
-            for name, columns in values.items():
+            ids, rows = snapshot.items["id"], dict[str, dict[str, Value | None]]()
+            for row, columns in zip(find_rows(snapshot, list(values)), values.values(), strict=True):
                 named = {checked_name(column): value for column, value in columns.items()}
                 taken = sorted(set(named) & set(BUILT_IN))
                 if taken:
                     raise GalleryError(f"the column {taken[0]!r} is built in. Choose another name for yours.")
-                rows.setdefault(snapshot.item(find_row(snapshot, name)).id, {}).update(named)
-            self._store.notes.write(rows)
+                rows.setdefault(ids[row].as_py(), {}).update(named)
+            self.store.notes.write(rows)
         return len(rows)
+
+    def warm(self) -> None:
+        """Load all that searches need, so that the first is as fast as the others: tables and encoders."""
+        state, opened = self._current()
+        state.exact.prepare()
+        model = self._required(opened)
+        encode_texts_for_stages(model, ["a picture"])
+        with tempfile.TemporaryDirectory() as folder:
+            blank = Path(folder) / "blank.png"
+            Image.new("RGB", (32, 32)).save(blank)
+            encode_images_for_stages(model, [blank])
 
     def search(
         self,
@@ -225,15 +238,16 @@ class Gallery(GalleryFolder):
             query = ImageQuery(query)
         chosen, off = choose_mode(mode, candidates=candidates, shortlist=shortlist, rerank=rerank)
         request = Request(chosen, mode, off, target, k, offset, exact, allowed, fold=fold)
+        failed = None
         for _ in range(ATTEMPTS):
-            snapshot = self.snapshot()
+            state, opened = self._current()
             try:
-                cascade = Cascade(self._store, self._mirror, self.require_model(), bits=self.manifest.bits)
-                wanted = request if where is None else restricted(request, snapshot, where)
-                return cascade.search(query, wanted, feedback=feedback).sorted_by(sort)
+                wanted = request if where is None else restricted(request, state.snapshot, where)
+                return Cascade(state, self._required(opened)).search(query, wanted, feedback=feedback).sorted_by(sort)
             except ReplacedError:
-                if snapshot.version == self._store.version():
+                if failed is state:  # nothing was written since: it is not that a writer was faster
                     raise
+                failed = state
         raise GalleryError(f"{self.folder} changes faster than it can be searched. Search again later.")
 
     def _sync(
@@ -251,12 +265,12 @@ class Gallery(GalleryFolder):
         if batch < 1:
             raise GalleryError(f"batch must be at least 1, got {batch}.")
         if dry_run:
-            run = Sync(self._store, None, images_of(corpora), roots=roots, rehash=rehash, dry_run=True)
+            run = Sync(self.store, None, images_of(corpora), roots=roots, rehash=rehash, dry_run=True)
             return run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
         model = self.require_model()
         with self.changing():
             images = images_of(corpora)
-            run = Sync(self._store, model, images, roots=roots, rehash=rehash)
+            run = Sync(self.store, model, images, roots=roots, rehash=rehash)
             if empty and run.gone:
                 raise GalleryError(
                     f"{empty[0]} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "

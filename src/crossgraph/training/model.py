@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -31,6 +32,16 @@ from crossgraph.training.labels import labels_as_trained
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
 SHORTLIST = "shortlist"
+_LOADING = threading.RLock()
+T = TypeVar("T")
+
+
+class loaded_once(cached_property[T]):
+    """A `cached_property` that one thread makes while the others wait; Python's own locks nothing from 3.12 on."""
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T:  # type: ignore[override]
+        with _LOADING:
+            return super().__get__(instance, owner)
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ class TrainedModel:
         """Kind and widths of the given features this run was trained on; None for pictures and sentences."""
         return self.manifest.get("given")
 
-    @cached_property
+    @loaded_once
     def image_encoder(self) -> ImageEncoder:
         """The picture encoder; refused when it is not the one the run was trained on."""
         if self.lender is not None and self.lender.manifest["image_encoder"] == self.manifest["image_encoder"]:
@@ -121,14 +132,14 @@ class TrainedModel:
             )
         return encoder
 
-    @cached_property
+    @loaded_once
     def text_encoder(self) -> TextEncoder:
         """The sentence encoder, as the manifest describes it."""
         if self.lender is not None and self.lender.manifest["text_encoder"] == self.manifest["text_encoder"]:
             return self.lender.text_encoder
         return build_text_encoder(self.manifest["text_encoder"], device=self.device)
 
-    @cached_property
+    @loaded_once
     def parser(self) -> CaptionParser | None:
         """What gives sentences their scene graphs; None for a method that reads none, refused when its rules differ."""
         if not self.method.reads_graphs:

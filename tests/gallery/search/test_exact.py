@@ -7,7 +7,7 @@ from fake_model import FakeModel
 
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.exact import ExactHits
-from crossgraph.gallery.tables.store import Snapshot
+from crossgraph.gallery.tables.snapshot import Snapshot
 
 PATHS = ("/a/Beach_2.JPG", "/a/b.c.png", "/dog.d/beach 2", "/a/Łódź.jpg")
 CAPTIONS = (["A dog, running!"], [], ["a dog running", "b c"], None)
@@ -17,7 +17,7 @@ LABELS = (["Airport", "old town"], None, [], ["airport"])
 @pytest.fixture
 def snapshot(tmp_path: Path, dense: FakeModel) -> Snapshot:
     """Four pictures with captions and tags."""
-    empty = Gallery.create(tmp_path / "gallery", dense)._mirror.snapshot
+    empty = Gallery.create(tmp_path / "gallery", dense).snapshot()
     columns = {"path": PATHS, "captions": pa.array(CAPTIONS, pa.list_(pa.string()))}
     return replace(empty, items=pa.table(columns | {"labels": pa.array(LABELS, pa.list_(pa.string()))}))
 
@@ -41,9 +41,3 @@ def test_the_very_words_of_a_caption_tag_or_file_name_are_found(
     snapshot: Snapshot, sentence: str, expected: dict[int, str]
 ) -> None:
     assert ExactHits(snapshot).images(sentence) == expected
-
-
-def test_galleries_without_tags_have_captions_and_names(snapshot: Snapshot) -> None:
-    plain = ExactHits(replace(snapshot, items=snapshot.items.drop_columns("labels")))
-    assert plain.images("airport") == {}
-    assert plain.images("b c") == {1: "file name", 2: "caption"}

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import date_taken, read_image
 from crossgraph.errors import ImageError
 from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
-from crossgraph.gallery.tables.folding import look_of
+from crossgraph.gallery.tables.folding import perceptual_hash
 from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.store import Store
 
@@ -40,7 +40,8 @@ class FileState:
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture to be stored. `donor` is a stored picture of the same content, whose features are taken over."""
+    """One picture to be stored. `duplicate_of` is a stored picture of the same content, whose
+    features are taken over."""
 
     id: str
     path: Path
@@ -49,7 +50,7 @@ class Entry:
     captions: tuple[str, ...]
     labels: tuple[str, ...]
     source: str
-    donor: str | None
+    duplicate_of: str | None
 
 
 def commit(
@@ -60,19 +61,21 @@ def commit(
     `sentences` are the ids of the captions already stored, and grow by those of this batch. A picture is stored after
     all that belongs to it, in one commit with the others of the batch.
     """
-    donors = store.images([entry.donor for entry in entries if entry.donor is not None])
+    stored = store.images([entry.duplicate_of for entry in entries if entry.duplicate_of is not None])
     described: list[tuple[Entry, Item]] = []
     items: list[Item] = []
     vectors: list[Float[Tensor, " d"]] = []
+    codes: list[UInt8[Tensor, " bytes"] | None] = []
     skipped: list[Skipped] = []
     for entry in entries:
-        item, vector = donors.get(entry.donor or "", (None, None))
+        same = stored.get(entry.duplicate_of or "")
         try:
-            if item is None or vector is None or item.digest != entry.digest:  # a donor may have changed meanwhile
+            if same is None or same.item.digest != entry.digest:  # the other may have changed meanwhile
                 described.append((entry, describe(entry)))
             else:
-                items.append(_item(entry, item) if item.look else describe(entry))
-                vectors.append(vector)
+                items.append(_item(entry, same.item))
+                vectors.append(same.vector)
+                codes.append(same.code)
         except ImageError as error:
             skipped.append(Skipped(entry.path, error.reason))
     if described:
@@ -87,13 +90,14 @@ def commit(
             steady.append(row)
             items.append(item)
             vectors.append(encoded.vectors[row])
+            codes.append(None if encoded.codes is None else encoded.codes[row])
         digests = [described[kept_rows[row]][1].digest for row in steady]
         if model.method.reranks and steady:
             store.write_parts(digests, encoded.fine[steady])
-        store.write_codes(digests, None if encoded.codes is None else encoded.codes[steady])
     if items:
         commit_captions(store, model, items, sentences)
-        store.write_items(items, torch.stack(vectors))
+        every = [code for code in codes if code is not None]
+        store.write_items(items, torch.stack(vectors), torch.stack(every) if every else None)
     return items, skipped
 
 
@@ -105,8 +109,7 @@ def commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sen
         encoded = encode_texts_for_stages(model, list(new.values()))
         if model.method.reranks:
             store.write_parts(list(new), encoded.fine)
-        store.write_codes(list(new), encoded.codes)
-        store.write_captions(list(new.values()), encoded.vectors)
+        store.write_captions(list(new.values()), encoded.vectors, encoded.codes)
         sentences.update(new)
 
 
@@ -114,11 +117,11 @@ def describe(entry: Entry) -> Item:
     """The picture of `entry` with what its file says. Raises `ImageError` if it cannot be read."""
     image = read_image(entry.path)
     blank = Item(entry.id, entry.path, entry.digest, *image.size, ())
-    return _item(entry, replace(blank, taken=date_taken(entry.path), look=look_of(image)))
+    return _item(entry, replace(blank, taken=date_taken(entry.path), perceptual_hash=perceptual_hash(image)))
 
 
 def _item(entry: Entry, like: Item) -> Item:
-    """`entry` with the size, date and look of a picture of the same content."""
+    """`entry` with the size, date and perceptual hash of a picture of the same content."""
     return replace(
         like,
         id=entry.id,

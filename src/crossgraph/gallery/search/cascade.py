@@ -8,7 +8,8 @@ answered by the stages before, and `SearchResults.stage` and `.why` say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,19 +19,19 @@ from torch import Tensor
 from crossgraph.errors import GalleryError, ScoreError
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.filters import captions_where, rows_where
-from crossgraph.gallery.search.mirror import Mirror
 from crossgraph.gallery.search.query import Feedback, Query, TextQuery, described
 from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, why_not_reranked
 from crossgraph.gallery.search.results import SearchResult, SearchResults, Stage, Target
 from crossgraph.gallery.search.score_calibration import Evidence, judge, sample_rows
+from crossgraph.gallery.search.state import State
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.codes import CodeIndex
 from crossgraph.gallery.stages.model import SearchModel, has_own_vectors
 from crossgraph.gallery.stages.modes import Mode
 from crossgraph.gallery.stages.shortlist import Candidates, nearest
 from crossgraph.gallery.tables.folding import folded
+from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.snapshot import Snapshot
-from crossgraph.gallery.tables.store import Store
 
 BLOCK = 256  # pairs fetched and scored at once
 FOLDED = 100  # candidates of such a search that folds: enough for ten answers of ten pictures each
@@ -42,7 +43,7 @@ class Request:
     """What is wanted besides the query: `k` answers after the first `offset`, by `mode`; `off` says why not re-ranked.
 
     `exact` merges pictures in whose caption, tag or file name is the query. Rows not `allowed` are no answers; where
-    that leaves a caption with other pictures, `bearers` names the first of them. With `fold`, pictures that look alike
+    that leaves a caption with other pictures, `owners` names the first of them. With `fold`, pictures that look alike
     are one answer.
     """
 
@@ -54,7 +55,7 @@ class Request:
     offset: int = 0
     exact: bool = True
     allowed: Bool[Tensor, " n"] | None = None
-    bearers: Mapping[int, int] | None = None
+    owners: Mapping[int, int] | None = None
     fold: bool = False
 
     def __post_init__(self) -> None:
@@ -66,11 +67,11 @@ class Request:
 def restricted(request: Request, snapshot: Snapshot, where: str) -> Request:
     """The request for those pictures alone that the filter `where` keeps, or for their captions."""
     rows = rows_where(snapshot, where)
-    bearers = None if request.target == "images" else captions_where(snapshot, rows)
-    count, kept = (len(snapshot.items), rows.tolist()) if bearers is None else (len(snapshot.captions), list(bearers))
+    owners = None if request.target == "images" else captions_where(snapshot, rows)
+    count, kept = (len(snapshot.items), rows.tolist()) if owners is None else (len(snapshot.captions), list(owners))
     mask = _mask(count, kept)
     allowed = mask if request.allowed is None else mask & request.allowed
-    return replace(request, allowed=allowed, bearers=bearers)
+    return replace(request, allowed=allowed, owners=owners)
 
 
 def _mask(count: int, rows: list[int]) -> Bool[Tensor, " n"]:
@@ -81,12 +82,12 @@ def _mask(count: int, rows: list[int]) -> Bool[Tensor, " n"]:
 
 
 class Cascade:
-    """Answers queries over one snapshot of a gallery; keeps nothing of any query."""
+    """Answers queries over one state of a gallery; keeps nothing of any query. Stages are timed by `clock`."""
 
-    def __init__(self, store: Store, mirror: Mirror, model: SearchModel, *, bits: int = 0) -> None:
-        self._store, self._mirror, self._model = store, mirror, model
-        self._snapshot = mirror.snapshot
-        self._encoder = QueryEncoder(store, mirror.snapshot, model, bits=bits)
+    def __init__(self, state: State, model: SearchModel, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._state, self._model, self._clock = state, model, clock
+        self._snapshot = state.snapshot
+        self._encoder = QueryEncoder(state.store, state.snapshot, model, bits=state.manifest.bits)
 
     @torch.inference_mode()
     def search(self, query: Query, request: Request, *, feedback: Feedback = Feedback()) -> SearchResults:
@@ -94,7 +95,7 @@ class Cascade:
         target = request.target
         self._require_content(target)
         why = request.off or why_not_reranked(self._model, query, feedback, target)
-        trace = Trace()
+        trace = Trace(self._clock)
         with trace.timed("encode"):
             asked = self._encoder.ask(query, feedback, target, fine=not why)
         found = self._first_stages(asked, request, trace, reranks=not why)
@@ -139,17 +140,17 @@ class Cascade:
         )
 
     def _require_content(self, target: Target) -> None:
-        folder = self._store.folder
+        folder = self._state.folder
         if not len(self._snapshot.items):
             raise GalleryError(f"{folder} holds no pictures yet. Run `crossgraph index FOLDER --gallery {folder}`.")
         if target == "captions" and not len(self._snapshot.captions):
             raise GalleryError(f"{folder} holds no captions: the folders indexed had none. Search pictures instead.")
 
-    def _sides(self, target: Target) -> tuple[CodeIndex | None, Float[Tensor, "n d"]]:
+    def _sides(self, target: Target) -> tuple[CodeIndex | None, Matrix]:
         """Codes and vectors of what is searched."""
         if target == "images":
-            return self._mirror.codes, self._snapshot.vectors
-        return self._mirror.caption_codes, self._snapshot.caption_vectors
+            return self._state.codes, self._snapshot.vectors
+        return self._state.caption_codes, self._snapshot.caption_vectors
 
     def _first_stages(self, asked: EncodedQuery, request: Request, trace: Trace, *, reranks: bool) -> Candidates:
         """The candidates of the last stage before re-ranking."""
@@ -176,7 +177,7 @@ class Cascade:
 
     def _hits(self, sentence: str, asked: EncodedQuery, request: Request) -> dict[int, Match]:
         """Rows whose caption, tag or file name is `sentence`, less those that are no answers."""
-        found = self._mirror.exact.images(sentence)
+        found = self._state.exact.images(sentence)
         allowed = request.allowed
         return {
             row: match
@@ -203,7 +204,7 @@ class Cascade:
         codes, vectors = self._sides(target)
         if stage == "codes" and codes is not None and asked.code is not None:
             return codes.scores(rows, asked.code)
-        return vectors[rows] @ asked.vector
+        return vectors.products(asked.vector, rows)
 
     def _rescore(
         self, asked: EncodedQuery, candidates: Candidates, target: Target, trace: Trace
@@ -216,7 +217,7 @@ class Cascade:
         scores = []
         for start in range(0, len(keys), BLOCK):
             with trace.timed("fetch"):
-                block = self._store.fetch(keys[start : start + BLOCK]).to(device)
+                block = self._state.store.fetch(keys[start : start + BLOCK]).to(device)
             with trace.timed("rerank"):
                 total = torch.zeros(len(block))
                 for weight, query in asked.fine:
@@ -266,8 +267,8 @@ class Cascade:
             values = handed_on.scores[places] if places else self._scores_of(torch.tensor([row]), asked, stage, target)
             scores[stage] = float(values[0])
         caption = snapshot.captions["text"][row].as_py() if target == "captions" else None
-        bearers = snapshot.bearers if request.bearers is None else request.bearers
-        item = snapshot.item(row if target == "images" else bearers[row])
+        owners = snapshot.caption_owners if request.owners is None else request.owners
+        item = snapshot.item(row if target == "images" else int(owners[row]))
         last: Stage = list(trace.handed_on)[-1]
         match = hits.get(row, "semantic")
         return SearchResult(rank, item.path, score, item.id, ranks[last], scores[last], caption, ranks, scores, match)

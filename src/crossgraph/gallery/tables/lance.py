@@ -10,6 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("LANCEDB_LOG", "error")  # else creating a table warns on stderr that it was not there
 
+import lance as pylance
 import lancedb
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,10 @@ _REASONS = {
 _NOT_FOUND = ("Not found", "No such file", "NotFound", "was not found")
 
 
+class ReplacedError(GalleryError):
+    """What was about to be read was replaced meanwhile."""
+
+
 def connect(folder: Path) -> lancedb.DBConnection:
     """The tables in `folder`; every read sees what other processes have written."""
     with plain_errors(folder):
@@ -35,11 +40,8 @@ def connect(folder: Path) -> lancedb.DBConnection:
 
 
 def open_table(database: lancedb.DBConnection, name: str, schema: pa.Schema) -> lancedb.table.Table:
-    """The table of that name, made if it is not there; one with another schema, of an older version, as it is."""
-    try:
-        return database.create_table(name, schema=schema, exist_ok=True)
-    except ValueError:
-        return database.open_table(name)
+    """The table of that name, made if it is not there."""
+    return database.create_table(name, schema=schema, exist_ok=True)
 
 
 @contextmanager
@@ -55,18 +57,18 @@ def plain_errors(folder: Path) -> Iterator[None]:
         if reason is not None:
             raise GalleryError(f"{folder} could not be written: {reason}. What was stored before is safe.") from error
         if any(sign in text for sign in _NOT_FOUND):
-            raise GalleryError(f"{folder}: files of a table are gone. Open the gallery again.") from error
+            raise ReplacedError(f"{folder}: files of a table are gone. Open the gallery again.") from error
         raise GalleryError(f"{folder} could not be read or written: {text.splitlines()[0][:300]}") from error
 
 
 def read(table: lancedb.table.Table, columns: Sequence[str]) -> pa.Table:
-    """Some columns of every row; those that an older table lacks are null."""
-    names = table.schema.names
-    found = table.search().select([name for name in columns if name in names]).to_arrow()
-    for name in columns:
-        if name not in names:
-            found = found.append_column(name, pa.nulls(len(found)))
-    return found
+    """Some columns of every row."""
+    return table.search().select(list(columns)).to_arrow()
+
+
+def pinned(table: lancedb.table.Table) -> pylance.LanceDataset:
+    """The table as it is now, for several reads that must agree; it stays so, whoever writes."""
+    return table.to_lance()
 
 
 def one_of(column: str, keys: Sequence[str]) -> str:

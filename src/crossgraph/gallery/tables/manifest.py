@@ -6,11 +6,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import from_json
 
 from crossgraph.errors import GalleryError
 
-FORMAT = 1
+FORMAT = 2
 FILE = "gallery.json"
 
 
@@ -53,19 +54,16 @@ class Manifest(BaseModel):
         """The manifest of the gallery in `folder`. Raises `GalleryError` if there is none, or a damaged one."""
         file = folder / FILE
         try:
-            found = cls.model_validate_json(file.read_bytes())
+            text = file.read_bytes()
+            _require_format(folder, text)
+            return cls.model_validate_json(text)
         except FileNotFoundError:
             raise GalleryError(
                 f"{folder} is not a gallery: it has no {FILE}. "
                 f"Make one with `crossgraph index FOLDER --gallery {folder}`."
             ) from None
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error
-        if found.format != FORMAT:
-            raise GalleryError(
-                f"{folder} has gallery format {found.format}, this version reads {FORMAT}. Index into a new gallery."
-            )
-        return found
 
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once: after a kill there is the old one or the new one."""
@@ -79,3 +77,13 @@ class Manifest(BaseModel):
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error
+
+
+def _require_format(folder: Path, text: bytes) -> None:
+    """Raise `GalleryError` for a manifest of another format, which may have other fields."""
+    found = from_json(text)
+    if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
+        raise GalleryError(
+            f"{folder} has gallery format {found['format']}, this version reads {FORMAT}. Its pictures are untouched: "
+            "index their folders into a new gallery."
+        )
