@@ -12,7 +12,7 @@ from PIL import Image
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.codes import packed
+from crossgraph.gallery.stages.codes import RandomCodes, packed
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch, stack_encoded
@@ -70,7 +70,7 @@ class FakeModel:
         self.shortlist = shortlist
         self.pause, self.spoil = pause, spoil
         self.blend = 0.0
-        self.coder = None
+        self.coder: RandomCodes | None = None
         self.calibration: dict[str, object] = {}
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())
@@ -128,3 +128,10 @@ class FakeHashing(FakeModel):
     def _row(self, parts: torch.Tensor) -> Encoded:
         bits = parts.sum(0, keepdim=True) @ self._planes > 0
         return Encoded((bits.float() * 2 - 1) / bits.shape[1] ** 0.5, code=packed(bits))
+
+
+def coded_model() -> FakeModel:
+    """A model with every stage: codes of vectors, a shortlist, and a method that re-ranks."""
+    model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
+    model.coder = RandomCodes(16, width=WIDTH)
+    return model

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.search.state import State
+from crossgraph.gallery.search.state import State, required
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_texts_for_stages
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import FILE, Manifest
@@ -34,11 +35,12 @@ class _Opened:
 class GalleryFolder:
     """The gallery in `folder`; what a search needs lies in memory, and what changes in the tables is read there.
 
-    May be used by many threads at once.
+    May be used by many threads at once. Stages of searches are timed by `clock`, in seconds.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, model: SearchModel | None) -> None:
         self.folder = folder
+        self.clock: Callable[[], float] = time.perf_counter
         self._refreshing = threading.RLock()
         self._opened = self._open(manifest, model)
 
@@ -67,7 +69,19 @@ class GalleryFolder:
 
         Raises `GalleryError` if the gallery was given to another model meanwhile.
         """
-        return self._current()[0]
+        for _ in range(ATTEMPTS):
+            try:
+                opened = self._followed()
+                if opened.state is not None and opened.state.snapshot.version == opened.store.version():
+                    return opened.state
+                with self._refreshing:
+                    opened = self._followed()  # another thread may have done it meanwhile
+                    state = self._refreshed(opened)
+                    self._opened = replace(opened, state=state)
+                    return state
+            except ReplacedError:
+                continue
+        raise GalleryError(f"{self.folder} changes faster than it can be read. Try again later.")
 
     def snapshot(self) -> Snapshot:
         """Everything visible now, in memory."""
@@ -94,28 +108,12 @@ class GalleryFolder:
 
     def require_model(self) -> SearchModel:
         """The model it was opened with. Raises `GalleryError` if there is none."""
-        return self._required(self._opened)
-
-    def _current(self) -> tuple[State, _Opened]:
-        """The state, and what was open when it was made."""
-        for _ in range(ATTEMPTS):
-            opened = self._followed()
-            if opened.state is not None and opened.state.snapshot.version == opened.store.version():
-                return opened.state, opened
-            try:
-                with self._refreshing:
-                    opened = self._followed()  # another thread may have done it meanwhile
-                    state = self._refreshed(opened)
-                    self._opened = opened = replace(opened, state=state)
-                    return state, opened
-            except ReplacedError:
-                continue
-        raise GalleryError(f"{self.folder} changes faster than it can be read. Try again later.")
+        return required(self._opened.model, self.folder, self._opened.manifest)
 
     @staticmethod
     def _refreshed(opened: _Opened) -> State:
         if opened.state is None:
-            return State.read(opened.manifest, opened.store)
+            return State.read(opened.manifest, opened.store, model=opened.model)
         if opened.state.snapshot.version == opened.store.version():
             return opened.state
         return opened.state.following(opened.manifest)
@@ -138,14 +136,6 @@ class GalleryFolder:
                 state = None if before.state is None else replace(before.state, manifest=found)
                 self._opened = replace(before, stamp=stamp, manifest=found, state=state)
             return self._opened
-
-    def _required(self, opened: _Opened) -> SearchModel:
-        if opened.model is None:
-            named = opened.manifest.run or f"{opened.manifest.method} {opened.manifest.model}"
-            raise GalleryError(
-                f"{self.folder} was opened without a model. Open it with the one that made it ({named})."
-            )
-        return opened.model
 
     def _open(self, manifest: Manifest, model: SearchModel | None) -> _Opened:
         while True:  # a migration may end between reading the manifest and opening the tables it names

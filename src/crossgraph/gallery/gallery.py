@@ -192,9 +192,9 @@ class Gallery(GalleryFolder):
 
     def warm(self) -> None:
         """Load all that searches need, so that the first is as fast as the others: tables and encoders."""
-        state, opened = self._current()
+        state = self.current()
         state.exact.prepare()
-        model = self._required(opened)
+        model = state.require_model()
         encode_texts_for_stages(model, ["a picture"])
         with tempfile.TemporaryDirectory() as folder:
             blank = Path(folder) / "blank.png"
@@ -240,10 +240,11 @@ class Gallery(GalleryFolder):
         request = Request(chosen, mode, off, target, k, offset, exact, allowed, fold=fold)
         failed = None
         for _ in range(ATTEMPTS):
-            state, opened = self._current()
+            state = self.current()
             try:
                 wanted = request if where is None else restricted(request, state.snapshot, where)
-                return Cascade(state, self._required(opened)).search(query, wanted, feedback=feedback).sorted_by(sort)
+                cascade = Cascade(state, state.require_model(), clock=self.clock)
+                return cascade.search(query, wanted, feedback=feedback).sorted_by(sort)
             except ReplacedError:
                 if failed is state:  # nothing was written since: it is not that a writer was faster
                     raise

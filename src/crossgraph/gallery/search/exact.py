@@ -33,12 +33,11 @@ class ExactHits:
                 self._plain = _plain_table(self._items)
             return self._plain
 
-    def following(self, snapshot: Snapshot, pictures: Splice) -> ExactHits:
-        """The same for a later snapshot, whose `pictures` came out of these so; only new texts are made plain."""
+    def following(self, snapshot: Snapshot, moved: Splice, new: pa.Table) -> ExactHits:
+        """The same for a later snapshot, whose pictures `moved` so; only texts of the `new` ones are made plain."""
         found = ExactHits(snapshot)
         if self._plain is not None:
-            new = snapshot.items.take(pa.array(pictures.new_rows()))
-            found._plain = pictures.table(self._plain, _plain_table(new)) if pictures.changed else self._plain
+            found._plain = moved.table(self._plain, _plain_table(new)) if moved.changed else self._plain
         return found
 
     def images(self, sentence: str) -> dict[int, Match]:
@@ -68,7 +67,7 @@ def _lists(column: pa.ChunkedArray) -> list[pa.Array]:
     """Lists of texts as lists of plain texts, piece by piece."""
     found = []
     for piece in column.chunks or [pa.array([], pa.list_(pa.string()))]:
-        lists = pc.fill_null(piece, pa.scalar([], piece.type))
+        lists = pc.fill_null(piece, pa.scalar([], piece.type)) if piece.null_count else piece
         lengths = pc.list_value_length(lists)
         offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
         found.append(pa.ListArray.from_arrays(offsets, _plain(pc.list_flatten(lists))))

@@ -7,9 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from crossgraph.gallery.tables.memory_table import row_of
 from crossgraph.gallery.tables.splice import Splice
 
 NOBODY = -1
+FEW = 4096  # new pictures whose captions are looked up one by one
 
 
 def first_owners(items: pa.Table, captions: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -19,22 +21,25 @@ def first_owners(items: pa.Table, captions: pa.ChunkedArray) -> NDArray[np.int64
 
 
 def owners_following(
-    owners: NDArray[np.int64], items: pa.Table, captions: pa.ChunkedArray, *, moved: Splice, renewed: Splice
+    owners: NDArray[np.int64],
+    items: pa.Table,
+    captions: pa.ChunkedArray,
+    new: pa.Table,
+    *,
+    moved: Splice,
+    renewed: Splice,
 ) -> NDArray[np.int64]:
-    """`first_owners` now, where `moved` says how the pictures changed and `renewed` how the captions did."""
+    """`first_owners` now: `moved` says how pictures changed, of which these are `new`, `renewed` how captions did."""
+    if len(new) > FEW:
+        return first_owners(items, captions)
     now = np.concatenate([moved.now(), [NOBODY]])[owners]
-    found = renewed.array(now, np.full(len(renewed.order), NOBODY)).astype(np.int64)
+    found = renewed.array(now, np.full(renewed.new, NOBODY))
     lacking = np.flatnonzero(found == NOBODY)
-    new = moved.new_rows()
-    if len(new):
-        carried, places = carried_captions(items["caption_ids"].take(pa.array(new)))
-        known = pc.unique(carried)
-        first = _firsts(pc.index_in(carried, known), new[places], len(known))
-        matches = pc.index_in(captions, known)
-        captioned = pc.indices_nonzero(pc.is_valid(matches)).to_numpy()
-        given = first[pc.drop_null(matches).to_numpy()]
-        old = found[captioned]
-        found[captioned] = np.where(old == NOBODY, given, np.minimum(old, given))
+    for row, keys in zip(moved.new_rows().tolist(), new["caption_ids"].to_pylist(), strict=True):
+        for key in keys:
+            place = row_of(captions, key)
+            if place is not None and (found[place] == NOBODY or row < found[place]):
+                found[place] = row
     if _lost(owners, now) or (found[lacking] == NOBODY).any():  # another picture, not a new one, may carry them
         found[lacking] = first_owners(items, captions.take(pa.array(lacking)))
     return found

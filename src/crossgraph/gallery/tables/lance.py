@@ -49,9 +49,9 @@ def plain_errors(folder: Path) -> Iterator[None]:
     """Errors of the disk beneath the tables in `folder` as `GalleryError`s that say what to do."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         text = str(error)
-        if isinstance(error, RuntimeError) and "lance" not in text.lower():
+        if not isinstance(error, OSError) and "lance" not in text.lower():
             raise
         reason = next((plain for sign, plain in _REASONS.items() if sign in text), None)
         if reason is not None:

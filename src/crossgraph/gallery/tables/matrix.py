@@ -100,8 +100,8 @@ class Matrix:
 
     def spliced(self, splice: Splice, new: Shaped[np.ndarray, "k d"]) -> Matrix:
         """The rows as `splice` says, with these new ones."""
-        if len(splice.order) == len(new):  # all are new
-            return Matrix.of(new[splice.order - splice.old])
+        if len(splice) == len(new):  # all are new
+            return Matrix.of(new)
         pool, used = self._pool, self._used
         places = np.arange(used) if self._places is None else self._places
         if pool.filled != used or used + len(new) > len(pool.rows):
@@ -109,4 +109,4 @@ class Matrix:
             pool.add(self.tensor().numpy())
             places = np.arange(used)
         pool.add(new)
-        return Matrix(pool, used + len(new), splice.array(places, used + np.arange(len(new))).astype(np.int64))
+        return Matrix(pool, used + len(new), splice.array(places, used + np.arange(len(new))))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import lance
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossgraph.gallery.tables.caption_owners import NOBODY, first_owners, owners_following
-from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.memory_table import MemoryTable
 from crossgraph.gallery.tables.notes import NotesInMemory
 from crossgraph.gallery.tables.snapshot import Snapshot
@@ -24,7 +23,8 @@ STAMPS = ("indexed_at", "path", "digest")
 class MemoryIndex:
     """Pictures, captions and notes as they were read; `owners` says of every caption, visible or not, who carries it.
 
-    `snapshot` is what of that is visible. `pictures` says how its rows came out of those of the moment before.
+    `snapshot` is what of that is visible. `moved` says how its pictures came out of those of the moment before, and
+    `new` are those that are new.
     """
 
     items: MemoryTable
@@ -32,7 +32,8 @@ class MemoryIndex:
     notes: NotesInMemory
     owners: NDArray[np.int64]
     snapshot: Snapshot
-    pictures: Splice
+    moved: Splice
+    new: pa.Table
 
     @classmethod
     def read(
@@ -41,18 +42,18 @@ class MemoryIndex:
         """All of it, each table as of the version that is opened."""
         read, texts = MemoryTable.read(items, stamps=STAMPS), MemoryTable.read(captions, stamps=("text",))
         owners = first_owners(read.rows, texts.rows["id"])
-        return cls._of(read, texts, NotesInMemory.read(notes), owners, Splice.anew(0, len(read.rows)))
+        return cls._of(read, texts, NotesInMemory.read(notes), owners, Splice.anew(0, len(read.rows)), read.rows)
 
     def following(
         self, items: lance.LanceDataset, captions: lance.LanceDataset, notes: lance.LanceDataset | None
     ) -> MemoryIndex:
         """The same as of these versions; only what changed is read."""
-        read, moved = self.items.following(items)
-        texts, renewed = self.captions.following(captions)
+        read, moved, new = self.items.following(items)
+        texts, renewed, _ = self.captions.following(captions)
         owners = self.owners
         if moved.changed or renewed.changed:
-            owners = owners_following(owners, read.rows, texts.rows["id"], moved=moved, renewed=renewed)
-        return self._of(read, texts, self.notes.following(notes), owners, moved)
+            owners = owners_following(owners, read.rows, texts.rows["id"], new, moved=moved, renewed=renewed)
+        return self._of(read, texts, self.notes.following(notes), owners, moved, new)
 
     @classmethod
     def _of(
@@ -61,13 +62,14 @@ class MemoryIndex:
         captions: MemoryTable,
         notes: NotesInMemory,
         owners: NDArray[np.int64],
-        pictures: Splice,
+        moved: Splice,
+        new: pa.Table,
     ) -> MemoryIndex:
         texts, of_captions, visible = captions.rows, captions.matrices, owners
         if (owners == NOBODY).any():  # stored before a picture that carries them, or left when it went
-            nobody = Splice.of(len(owners), np.flatnonzero(owners == NOBODY), np.empty(0, np.int64))
+            nobody = Splice.of(len(owners), np.flatnonzero(owners == NOBODY).tolist(), ())
             texts, visible = nobody.table(texts, texts.slice(0, 0)), owners[owners != NOBODY]
-            of_captions = _less(of_captions, nobody)
+            of_captions = {name: one.subset(np.flatnonzero(owners != NOBODY)) for name, one in of_captions.items()}
         snapshot = Snapshot(
             (items.version, captions.version, notes.version),
             items.rows.drop_columns("indexed_at"),
@@ -79,8 +81,4 @@ class MemoryIndex:
             items.matrices.get("code"),
             of_captions.get("code"),
         )
-        return cls(items, captions, notes, owners, snapshot, pictures)
-
-
-def _less(matrices: Mapping[str, Matrix], splice: Splice) -> dict[str, Matrix]:
-    return {name: one.subset(splice.order) for name, one in matrices.items()}
+        return cls(items, captions, notes, owners, snapshot, moved, new)

@@ -61,8 +61,8 @@ class MemoryTable:
         kept = rows.drop_columns(ADDRESS).combine_chunks()
         return cls(dataset.version, stamps, fragments_of(dataset), addresses, kept, matrices)
 
-    def following(self, dataset: lance.LanceDataset) -> tuple[MemoryTable, Splice]:
-        """The table as of the version of `dataset`, and how its rows came out of these."""
+    def following(self, dataset: lance.LanceDataset) -> tuple[MemoryTable, Splice, pa.Table]:
+        """The table as of the version of `dataset`, how its rows came out of these, and those that are new."""
         fragments = fragments_of(dataset)
         gone = self._gone(dataset, fragments)
         fresh = [one for one in dataset.get_fragments() if _files(self.fragments, one.fragment_id) != _files_of(one)]
@@ -74,7 +74,7 @@ class MemoryTable:
             wanted, everything = keys.filter(pa.array(~carried)), not carried.any()
         if len(wanted) > max(FETCHED, len(self.rows) // 4) or (not everything and len(wanted) > FETCHED):
             anew = MemoryTable.read(dataset, stamps=self.stamps)
-            return anew, Splice.anew(len(self.rows), len(anew.rows))
+            return anew, Splice.anew(len(self.rows), len(anew.rows)), anew.rows
         plain, fixed = _columns(dataset.schema)
         new = self.rows.slice(0, 0)
         where = np.empty(0, np.uint64)
@@ -84,20 +84,20 @@ class MemoryTable:
             read = _scan(dataset, fresh, [*plain, *fixed], ids=ids).sort_by("id")
             where, new = _addresses(read), read.select(self.rows.column_names).combine_chunks()
             numbers = {name: fixed_rows(read[name]) for name in fixed}
-        before = np.asarray([place_of(self.rows["id"], key) for key in new["id"].to_pylist()], np.int64)
-        splice = Splice.of(len(self.rows), np.flatnonzero(gone), before)
+        before = [place_of(self.rows["id"], key) for key in new["id"].to_pylist()]
+        splice = Splice.of(len(self.rows), np.flatnonzero(gone).tolist(), before)
         found = MemoryTable(
             dataset.version,
             self.stamps,
             fragments,
-            splice.array(addresses, where).astype(np.uint64),
+            splice.array(addresses, where),
             splice.table(self.rows, new) if splice.changed else self.rows,
             {
                 name: one.spliced(splice, numbers[name]) if splice.changed else one
                 for name, one in self.matrices.items()
             },
         )
-        return found, splice
+        return found, splice, new
 
     def _gone(self, dataset: lance.LanceDataset, fragments: Mapping[int, Fragment]) -> NDArray[np.bool_]:
         """Which rows are not where they were."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import lance as pylance
@@ -98,6 +99,8 @@ class NotesInMemory:
         """The notes as of the version of `dataset`; of fragments that stayed nothing is read."""
         if dataset is None:
             return NotesInMemory(0, {})
+        if dataset.version == self.version:
+            return self
         pieces = {}
         for key, fragment in fragments_of(dataset).items():
             before = self.pieces.get(key)
@@ -107,7 +110,7 @@ class NotesInMemory:
                 pieces[key] = fragment, dataset.get_fragment(key).to_table(columns=SCHEMA.names)
         return NotesInMemory(dataset.version, pieces)
 
-    @property
+    @cached_property
     def values(self) -> pa.Table:
         """The values, one a row."""
         every = pa.concat_tables([SCHEMA.empty_table(), *(table for _, table in self.pieces.values())])

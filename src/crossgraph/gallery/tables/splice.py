@@ -2,64 +2,95 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-MOST_RUNS = 4096
+MOST_PIECES = 4096
 """Pieces of a column from which one piece is made: every look at a column costs something per piece."""
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Splice:
-    """For every row as it is now, where it comes from: one of the `old` rows, or, from `old` on, a new one."""
+    """The rows now, as `runs` of the rows before: from, to. From `old` on, they are of the new rows, which follow."""
 
     old: int
-    order: NDArray[np.int64]
+    new: int
+    runs: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, old: int, gone: NDArray[np.int64], before: NDArray[np.int64]) -> Splice:
+    def of(cls, old: int, gone: Iterable[int], before: Iterable[int]) -> Splice:
         """The `old` rows less those `gone`, with new row j put in before old row `before[j]`; both ascend."""
-        kept = np.delete(np.arange(old), gone)
-        return cls(old, np.insert(kept, np.searchsorted(kept, before), old + np.arange(len(before))))
+        places = list(before)
+        events = sorted([(place, 0, row) for row, place in enumerate(places)] + [(row, 1, 0) for row in gone])
+        runs: list[tuple[int, int]] = []
+        at = 0
+        for place, goes, row in events:
+            if place > at:
+                runs.append((at, place))
+            at = place + goes
+            if goes:
+                continue
+            if runs and runs[-1][1] == old + row and runs[-1][0] >= old:
+                runs[-1] = runs[-1][0], old + row + 1
+            else:
+                runs.append((old + row, old + row + 1))
+        if old > at:
+            runs.append((at, old))
+        return cls(old, len(places), tuple(runs))
 
     @classmethod
     def anew(cls, old: int, new: int) -> Splice:
         """All old rows gone, and so many new ones in their place."""
-        return cls(old, old + np.arange(new))
+        return cls(old, new, ((old, old + new),) if new else ())
+
+    def __len__(self) -> int:
+        return sum(stop - start for start, stop in self.runs)
 
     @property
     def changed(self) -> bool:
         """Whether anything is not as it was."""
-        return len(self.order) != self.old or bool((self.order >= self.old).any())
+        return self.new > 0 or len(self) != self.old
 
-    def array(self, old: NDArray[np.generic], new: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The rows now, one value each."""
-        return np.concatenate([old, new])[self.order]
+    def array(self, old: NDArray[Kind], new: NDArray[Kind]) -> NDArray[Kind]:
+        """The rows now, of an array with one for each."""
+        sides = [
+            (old, start, stop) if start < self.old else (new, start - self.old, stop - self.old)
+            for start, stop in self.runs
+        ]
+        return np.concatenate([old[:0], *(side[start:stop] for side, start, stop in sides)])
 
     def table(self, old: pa.Table, new: pa.Table) -> pa.Table:
         """The rows now. What was there before is not copied, unless it would be in too many pieces."""
         both = pa.concat_tables([old, new])
-        starts = np.concatenate([[0], np.flatnonzero(np.diff(self.order) != 1) + 1, [len(self.order)]])
-        if not len(self.order):
-            return both.slice(0, 0)
-        if len(starts) > MOST_RUNS:
-            return both.take(pa.array(self.order)).combine_chunks()
-        runs = [both.slice(int(self.order[a]), int(b - a)) for a, b in itertools.pairwise(starts)]
-        found = pa.concat_tables(runs)
-        pieces = found.column(0).num_chunks if found.num_columns else 0
-        return found.combine_chunks() if pieces > MOST_RUNS else found
+        if len(self.runs) > MOST_PIECES:
+            rows = self.array(np.arange(self.old), self.old + np.arange(self.new))
+            return both.take(pa.array(rows)).combine_chunks()
+        found = pa.concat_tables([both.slice(0, 0), *(both.slice(start, stop - start) for start, stop in self.runs)])
+        return found.combine_chunks() if found.column(0).num_chunks > MOST_PIECES else found
 
     def now(self) -> NDArray[np.int64]:
         """Where each old row is now; -1: it is gone."""
         found = np.full(self.old, -1, np.int64)
-        stayed = np.flatnonzero(self.order < self.old)
-        found[self.order[stayed]] = stayed
+        at = 0
+        for start, stop in self.runs:
+            if start < self.old:
+                found[start:stop] = np.arange(at, at + stop - start)
+            at += stop - start
         return found
 
     def new_rows(self) -> NDArray[np.int64]:
         """Where the new rows are now."""
-        return np.flatnonzero(self.order >= self.old)
+        found = [np.empty(0, np.int64)]
+        at = 0
+        for start, stop in self.runs:
+            if start >= self.old:
+                found.append(np.arange(at, at + stop - start))
+            at += stop - start
+        return np.concatenate(found)
