@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +25,7 @@ from crossgraph import verbs
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.progress import choose_progress
@@ -100,13 +102,13 @@ def main() -> None:
         )
 
 
-def run(gallery: Gallery, sentences: Sequence[str], owners: Sequence[Path], mode: str) -> dict[str, object]:
+def run(gallery: Gallery, sentences: Sequence[str], owners: Sequence[Path], mode: str) -> dict[str, Any]:
     """One mode on all queries; "exhaustive" re-ranks every picture."""
     size = len(gallery)
     found = [
-        gallery.search(sentence, k=max(RANKS), mode="best", candidates=size, shortlist=size, exact=False)
+        gallery.search(sentence, SearchOptions(k=max(RANKS), mode="best", candidates=size, shortlist=size, exact=False))
         if mode == "exhaustive"
-        else gallery.search(sentence, k=max(RANKS), mode=mode, exact=False)
+        else gallery.search(sentence, SearchOptions(k=max(RANKS), mode=mode, exact=False))
         for sentence in sentences
     ]
     scored = statistics.fmean((one.compared or {}).get("rerank", 0) for one in found)

@@ -23,8 +23,8 @@ import torch
 from crossgraph import verbs
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.stages.codes import RandomCodes
-from crossgraph.gallery.stages.model import SearchModel, Stages, encode_images_for_stages
+from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.stages.model import Coder, SearchModel, Stages, encode_images_for_stages
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.store import Store
@@ -36,15 +36,13 @@ NOISE = 1.0  # length of the noise, beside vectors of unit length: a cosine of 0
 PARTS = 1  # of a synthetic picture: a million pictures with all their parts would take 25 GB
 
 
-def synthetic(real: Stages, count: int, coder: RandomCodes | None, generator: torch.Generator) -> Stages:
+def synthetic(real: Stages, count: int, coder: Coder | None, generator: torch.Generator) -> Stages:
     """`count` rows like the real ones: noisy vectors, codes of those (or noisy codes), and few parts."""
     rows = torch.randint(len(real.vectors), (count,), generator=generator)
     noise = torch.randn(count, real.vectors.shape[1], generator=generator)
     vectors = torch.nn.functional.normalize(real.vectors[rows] + NOISE * torch.nn.functional.normalize(noise, dim=1))
-    codes = None
-    if coder is not None:
-        codes = coder.codes(vectors)
-    elif real.codes is not None:
+    codes = None if coder is None else coder.codes_of_vectors(vectors)
+    if codes is None and real.codes is not None:
         flips = torch.randint(256, (count, real.codes.shape[1]), generator=generator, dtype=torch.uint8)
         codes = real.codes[rows] ^ (flips & flips.roll(1, 0))
     return Stages(vectors, _few_parts(real.fine[rows]), codes)
@@ -68,10 +66,9 @@ def fill(gallery: Gallery, model: SearchModel, data: str, split: str, size: int)
     store = gallery.store
     write(store, real, [f"{row:016x}" for row in range(len(paths))], paths)
     generator = torch.Generator().manual_seed(0)
-    coder = model.coder if isinstance(model.coder, RandomCodes) else None
     for start in range(len(paths), size, BLOCK):
         names = [f"{row:016x}" for row in range(start, min(start + BLOCK, size))]
-        made = synthetic(real, len(names), coder, generator)
+        made = synthetic(real, len(names), model.coder, generator)
         write(store, made, names, [Path("/synthetic") / f"{name}.jpg" for name in names])
     store.optimize()
 
@@ -119,9 +116,9 @@ def main() -> None:
         gallery.warm()
         opened = time.perf_counter() - started
         gallery.search(sentences[0])
-        memory = {"open s": opened, "resident MiB": resident_mib(), "before MiB": before}
+        memory: dict[str, float | int | str] = {"open s": opened, "resident MiB": resident_mib(), "before MiB": before}
         for mode in options.modes:
-            found = [gallery.search(sentence, mode=mode, exact=False) for sentence in sentences]
+            found = [gallery.search(sentence, SearchOptions(mode=mode, exact=False)) for sentence in sentences]
             totals = [sum(one.timings_ms.get(stage, 0.0) for stage in STAGES) for one in found]
             row: dict[str, float | int | str] = {"pictures": size, "mode": mode}
             for stage in STAGES:

@@ -103,8 +103,12 @@ def test_bars_show_description_count_and_facts_as_plain_text() -> None:
 def test_bars_can_be_used_again_and_after_an_error() -> None:
     stream = io.StringIO()
     progress = RichProgress(Console(file=stream, force_terminal=True, width=160, color_system=None))
-    with pytest.raises(ValueError, match="broken"), progress.task("first", 2):
+
+    def fail() -> None:
         raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"), progress.task("first", 2):
+        fail()
     stream.truncate(0)
     with progress.task("second", 2) as task:
         task.advance(2)

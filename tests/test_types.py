@@ -1,8 +1,13 @@
 """Rows of an encoding can be picked, stacked and moved without touching the others."""
 
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
+
 import pytest
 import torch
+from jaxtyping import AbstractArray
 
+from crossgraph import types
 from crossgraph.types import Batch, Encoded, ImageBatch, NodeBatch, TextBatch, TextGraphs, stack_encoded
 
 
@@ -16,7 +21,7 @@ def encoded(rows: int, parts: int, *, seed: int = 0) -> Encoded:
 
 
 @pytest.mark.parametrize("rows", [[2, 0], torch.tensor([2, 0]), slice(1, 3), [], range(2)])
-def test_rows_are_picked_in_the_order_given(rows: object) -> None:
+def test_rows_are_picked_in_the_order_given(rows: Any) -> None:
     whole = encoded(4, 3)
     some = whole[list(rows) if isinstance(rows, range) else rows]
     expected = list(range(4))[rows] if isinstance(rows, slice) else [int(row) for row in rows]
@@ -103,3 +108,60 @@ def test_a_batch_moves_with_all_it_holds() -> None:
 def test_shapes_that_disagree_are_refused_while_tests_run() -> None:
     with pytest.raises(Exception, match="mask"):
         Encoded(torch.eye(3), torch.rand(3, 2, 4), torch.ones(2, 2, dtype=torch.bool))
+
+
+RECORDS: list[Any] = [kind for kind in vars(types).values() if is_dataclass(kind) and hasattr(kind, "to")]
+
+
+def filled(kind: Any) -> Any:
+    """A record with something in every field: a tensor of the sizes its annotation names, a record, a plain value."""
+    values: dict[str, object] = {}
+    hints = get_type_hints(kind)
+    for name, annotation in ((field.name, hints[field.name]) for field in fields(kind) if field.init):
+        (wanted, *_) = [one for one in get_args(annotation) if one is not type(None)] or [annotation]
+        wanted = annotation if get_origin(annotation) is tuple else wanted
+        if is_dataclass(wanted):
+            values[name] = filled(wanted)
+        elif isinstance(wanted, type) and issubclass(wanted, AbstractArray):
+            sizes = [int(axis) if axis.isdecimal() else 2 for axis in wanted.dim_str.split()]
+            dtype = {"Bool": torch.bool, "Int": torch.int64, "UInt8": torch.uint8, "Float": torch.float32}
+            values[name] = torch.ones(sizes, dtype=dtype[wanted.dtype.__name__])
+        else:
+            values[name] = {"words": (("a", "b"), ("a", "b")), "hardness": 0.25}[name]
+    return kind(**values)
+
+
+def devices(record: Any) -> list[str]:
+    """The device of every tensor in a record and in those inside it; every field must hold something."""
+    found: list[str] = []
+    for field in (field for field in fields(record) if field.init):
+        value = getattr(record, field.name)
+        assert value is not None, f"{type(record).__name__}.{field.name} was lost"
+        if isinstance(value, torch.Tensor):
+            found.append(value.device.type)
+        elif is_dataclass(value):
+            found += devices(value)
+    return found
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+def test_moving_a_record_forgets_none_of_its_fields(kind: type) -> None:
+    record = filled(kind)
+    assert set(devices(record)) == {"cpu"}
+    there = record.to("meta")
+    assert type(there) is kind
+    assert set(devices(there)) == {"meta"}
+    assert len(devices(there)) == len(devices(record))
+    assert set(devices(record)) == {"cpu"}
+
+
+def test_every_record_of_tensors_can_be_moved() -> None:
+    assert {kind.__name__ for kind in RECORDS} >= {
+        "ImageBatch",
+        "NodeBatch",
+        "TextGraphs",
+        "TextBatch",
+        "NegativeCaptions",
+        "Batch",
+        "Encoded",
+    }

@@ -49,12 +49,6 @@ def test_the_order_of_captions_does_not_matter() -> None:
     assert Vocabulary.build(captions) == Vocabulary.build(captions[::-1])
 
 
-def test_a_vocabulary_survives_json() -> None:
-    vocabulary = Vocabulary.build(["a dog's café", "犬"])
-    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
-
-
-@pytest.mark.parametrize("text", ["not json", "{}", "[1, 2]", '["dog", "dog"]'])
-def test_json_that_is_no_vocabulary_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match="vocabulary"):
-        Vocabulary.from_json(text)
+def test_a_word_listed_twice_is_refused() -> None:
+    with pytest.raises(DataError, match="the vocabulary lists 'dog' twice"):
+        Vocabulary(("dog", "cat", "dog"))

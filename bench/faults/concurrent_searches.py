@@ -20,16 +20,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "gallery"))
-
-from fake_model import coded_model, draw_images
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the tests' model
 
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions, Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, SumQuery, Term, TextQuery
-from crossgraph.gallery.search.results import Target
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.gallery.upkeep.health import optimize
+from tests.gallery.fake_model import coded_model, draw_images
 
 
 def change(folder: Path, coming: Path, stop: Path) -> None:
@@ -73,15 +72,10 @@ def search(gallery: Gallery, staying: list[Path], number: int) -> str:
     )
     feedback = Feedback(liked=(str(path),), disliked=(str(staying[number % 3]),)) if number % 7 == 0 else Feedback()
     target: Target = "captions" if kind == 1 and number % 2 else "images"
-    found = gallery.search(
-        queries[number % 5],
-        k=1 + number % 15,
-        mode=list(MODES)[number // 5 % 3],
-        where=where,
-        feedback=feedback,
-        target=target,
-        fold=number % 13 == 0,
+    options = SearchOptions(
+        k=1 + number % 15, mode=list(MODES)[number // 5 % 3], where=where, target=target, fold=number % 13 == 0
     )
+    found = gallery.search(queries[number % 5], options, feedback=feedback)
     for one in found.results:
         fits = (
             one.path.name == name,

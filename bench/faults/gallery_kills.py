@@ -28,6 +28,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 KINDS = ("sync", "upsert", "remove", "optimize", "migrate")
 SETTINGS = ("images.size=64", "images.cells=[3]", "training.epochs=1", "training.batch_size=16", "model.width=32")
@@ -52,10 +53,11 @@ def train(work: Path, images: int) -> dict[str, Path]:
     return {**runs, "scenes": corpus.image_paths[0].parent}
 
 
-def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
+def child(kind: str, gallery: Path, run: Path, folder: Path, *, seed: int) -> None:
     """Change the gallery until killed or done; every acknowledgement is a line on stdout."""
     from crossgraph import verbs
     from crossgraph.gallery.changes.upsert import NewImage
+    from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.tables.store import Store
     from crossgraph.gallery.upkeep.health import optimize
     from crossgraph.gallery.upkeep.migrate import migrate
@@ -65,10 +67,10 @@ def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
 
     write, remove = Store.write_items, Store.remove_items
 
-    def write_items(self: Store, items: Sequence, vectors: object) -> None:
+    def write_items(self: Store, items: Sequence[Any], vectors: Any, codes: Any = None) -> None:
         if kind != "migrate":
             say(storing=[item.id for item in items])
-        write(self, items, vectors)  # type: ignore[arg-type]
+        write(self, items, vectors, codes)
         if kind != "migrate":  # a commit beside the gallery that serves promises nothing yet
             say(stored={item.id: item.digest for item in items})
 
@@ -82,7 +84,7 @@ def child(kind: str, gallery: Path, run: Path, folder: Path, seed: int) -> None:
     Store.write_items, Store.remove_items = write_items, remove_items  # type: ignore[method-assign]
     chance = random.Random(seed)
     if kind == "migrate":
-        opened = verbs.Gallery.open(gallery)
+        opened = Gallery.open(gallery)
         model = verbs.load_model(run)
         say(ready=True)
         migrate(opened, model, run=str(run), batch=8)
@@ -116,7 +118,7 @@ class Expected:
     removing: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
 
-    def hear(self, line: dict) -> None:
+    def hear(self, line: dict[str, Any]) -> None:
         for key, digest in line.get("stored", {}).items():
             self.older.setdefault(key, set()).add(self.stored.get(key, ""))
             self.stored[key] = digest
@@ -149,6 +151,7 @@ def change_folder(folder: Path, spare: Sequence[Path], chance: random.Random) ->
 def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[str, int]:
     """Open the gallery anew, compare, verify, search; `between` kills, what is there now is what is expected."""
     from crossgraph import verbs
+    from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.gallery.search.query import ItemQuery
     from crossgraph.gallery.upkeep.health import verify
 
@@ -165,10 +168,10 @@ def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[s
     doubled = [problem for problem in problems if "twice" in problem.message]
     files = [problem for problem in problems if "its file" in problem.message]  # the folder is ahead of the gallery
     half = len(problems) - len(doubled) - len(files)
-    searches = opened.search("a red ball", k=len(items), shortlist=len(items))
+    searches = opened.search("a red ball", SearchOptions(k=len(items), shortlist=len(items)))
     half += searches.stage != "rerank" or len(searches.results) != len(items)
     for row in items[:5]:
-        opened.search(ItemQuery(row["id"]), k=3)
+        opened.search(ItemQuery(row["id"]), SearchOptions(k=3))
     began = sum(
         there.get(key) != expected.stored.get(key) for key in expected.storing | expected.removing
     )  # stored, no time to say so
@@ -187,8 +190,8 @@ def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[s
 def main() -> None:
     """Train, then kill again and again, each time on what the last kill left."""
     if sys.argv[1:2] == ["--child"]:
-        kind, gallery, run, folder, seed = sys.argv[2:]
-        return child(kind, Path(gallery), Path(run), Path(folder), int(seed))
+        kind, *places, seed = sys.argv[2:]
+        return child(kind, *map(Path, places), seed=int(seed))
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kills", type=int, default=25)
     options.add_argument("--pictures", type=int, default=120)
@@ -199,8 +202,9 @@ def main() -> None:
     work = asked.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
-    made = train(work, asked.images)
+    made = train(work, asked.pictures)
     from crossgraph import verbs
+    from crossgraph.gallery.tables.manifest import Manifest
 
     spare, chance = sorted(made["scenes"].iterdir()), random.Random(asked.seed)
     gallery, folder = work / "gallery", work / "folder"
@@ -243,7 +247,7 @@ def main() -> None:
         kills += killed
         for line in lines:
             expected.hear(line)
-        serving = Path(verbs.Gallery.open(gallery).manifest.run or "")
+        serving = Path(Manifest.read(gallery).run or "")
         if any("migrated" in line for line in lines) and serving != other:
             raise SystemExit("an acknowledged migration was lost")
         found = check(gallery, expected)

@@ -39,6 +39,10 @@ def draw_hostile(folder: Path, *, seed: int = 0) -> tuple[list[str], list[str]]:
         channels = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4, "LA": 2, "YCbCr": 3}[mode]
         return Image.frombytes(mode, size, random.bytes(size[0] * size[1] * channels))
 
+    def saved(path: Path) -> Path:
+        image().save(path)
+        return path
+
     good: dict[str, Callable[[Path], object]] = {}
     bad: dict[str, Callable[[Path], object]] = {}
 
@@ -79,7 +83,7 @@ def draw_hostile(folder: Path, *, seed: int = 0) -> tuple[list[str], list[str]]:
     good["rotated.jpg"] = lambda path: image().save(path, exif=_exif(0x0112, 6))
     good["odd_date.jpg"] = lambda path: image().save(path, exif=_exif(0x0132, "2024:99:99 77:00:00"))
     good["broken_exif.jpg"] = lambda path: image().save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff\x07\x07")
-    good["trailing_rubbish.png"] = lambda path: (image().save(path), _append(path, b"rubbish" * 99))
+    good["trailing_rubbish.png"] = lambda path: _append(saved(path), b"rubbish" * 99)
     good["link.png"] = lambda path: path.symlink_to("alpha.webp")
 
     # No pictures, or not to be read.
@@ -94,10 +98,10 @@ def draw_hostile(folder: Path, *, seed: int = 0) -> tuple[list[str], list[str]]:
     bad["header_only.png"] = lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n")
     bad["header_only.jpg"] = lambda path: path.write_bytes(b"\xff\xd8\xff\xe0")
     bad["header_only.gif"] = lambda path: path.write_bytes(b"GIF89a")
-    bad["cut.jpg"] = lambda path: (image().save(path), _cut(path, 0.5))
-    bad["cut.png"] = lambda path: (image().save(path), _cut(path, 0.5))
-    bad["cut.webp"] = lambda path: (image().save(path), _cut(path, 0.5))
-    bad["cut.tif"] = lambda path: (image().save(path), _cut(path, 0.3))
+    bad["cut.jpg"] = lambda path: _cut(saved(path), 0.5)
+    bad["cut.png"] = lambda path: _cut(saved(path), 0.5)
+    bad["cut.webp"] = lambda path: _cut(saved(path), 0.5)
+    bad["cut.tif"] = lambda path: _cut(saved(path), 0.3)
     bad["bomb.png"] = lambda path: path.write_bytes(_png_claiming(60_000, 60_000))
     bad["large.png"] = lambda path: path.write_bytes(_png_claiming(12_000, 12_000))
     bad["no_width.png"] = lambda path: path.write_bytes(_png_claiming(0, 100))
@@ -280,7 +284,7 @@ def main() -> None:
     from crossgraph.config import read_config
     from crossgraph.data.sources import open_corpus
 
-    corpus, run = open_corpus(f"scenes:{asked.images}"), work / "run"
+    corpus, run = open_corpus(f"scenes:{asked.pictures}"), work / "run"
     if not run.exists():
         verbs.train(corpus, read_config(None, changes=list(SETTINGS)), work / "dual")
         changes = [*SETTINGS, "method=kidrr", "model.similarity_width=16"]
@@ -291,7 +295,7 @@ def main() -> None:
     folder.mkdir()
     for path in corpus.image_paths:
         shutil.copy(path, folder)
-    wrong = hostile(work, folder, run, asked.images)
+    wrong = hostile(work, folder, run, asked.pictures)
     from crossgraph.gallery.gallery import Gallery
 
     expected = len(Gallery.open(work / "gallery"))

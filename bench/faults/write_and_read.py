@@ -23,8 +23,6 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from gallery_kills import change_folder, train
 
 
@@ -32,6 +30,7 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
     """Search until the time is up."""
     from crossgraph import verbs
     from crossgraph.errors import GalleryError
+    from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.gallery.search.query import ItemQuery, Query, TextQuery
 
     opened, chance = verbs.open_gallery(gallery), random.Random(seed)
@@ -47,7 +46,7 @@ def read(gallery: Path, seed: int, seconds: float) -> dict[str, object]:
             where = chance.choice([None, "width > 10", "even = true or even is null"])
             started = time.perf_counter()
             try:
-                found = opened.search(query, k=10, where=where, fold=chance.random() < 0.5)
+                found = opened.search(query, SearchOptions(k=10, where=where, fold=chance.random() < 0.5))
             except GalleryError as error:
                 if isinstance(query, ItemQuery) and "no picture of the gallery" in str(error):
                     continue  # it was removed after it was chosen
@@ -103,7 +102,7 @@ def main() -> None:
         print(json.dumps(read(Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))))
         return
     if sys.argv[1:2] == ["--writer"]:
-        print(json.dumps(write(*map(Path, sys.argv[2:5]), float(sys.argv[5]))))
+        print(json.dumps(write(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), float(sys.argv[5]))))
         return
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--minutes", type=float, default=20)
@@ -114,7 +113,7 @@ def main() -> None:
     work = asked.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     os.environ["CROSSGRAPH_CACHE"] = str(work / "cache")
-    made = train(work, asked.images)
+    made = train(work, asked.pictures)
     from crossgraph import verbs
     from crossgraph.gallery.upkeep.health import verify
 

@@ -64,22 +64,22 @@ def measured(side: str) -> dict[str, float]:
     lean = rng.normal(size=(LABELS, BITS))
     codes = [some @ lean + rng.normal(size=(len(some), BITS)) > 0 for some in labels]
     if side == "peer":
-        sys.path.insert(0, str(Path(__file__).parent))
         from peer import mean_average_precision
 
         def compute() -> float:
             return mean_average_precision(*codes, *labels)
 
     else:
-        from crossgraph.evaluation.hamming import hamming_groups, packed
+        from crossgraph.bits import pack_words
+        from crossgraph.evaluation.hamming import hamming_groups
         from crossgraph.evaluation.label_metrics import average_precision
 
         def compute() -> float:
             groups = hamming_groups(
-                *(packed(rows) for rows in codes),
+                *(pack_words(rows) for rows in codes),
                 bits=BITS,
-                query_labels=packed(labels[0]),
-                gallery_labels=packed(labels[1]),
+                query_labels=pack_words(labels[0]),
+                gallery_labels=pack_words(labels[1]),
             )
             return float(average_precision(groups).mean())
 

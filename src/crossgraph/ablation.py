@@ -19,15 +19,16 @@ from typing import Any
 from crossgraph.config import RunConfig, merged, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.sources import open_corpus
+from crossgraph.data.sources import given_corpus
 from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
 from crossgraph.evaluation.ablation_table import COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.evaluation.protocols import LabelProtocol
 from crossgraph.evaluation.report import EvaluationProtocol
+from crossgraph.files import write_atomically
 from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST, read_manifest, weights_fingerprint, write_atomically
+from crossgraph.training.checkpoint import MANIFEST, read_manifest, weights_fingerprint
 from crossgraph.training.held_out import selection_of
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
 
@@ -57,7 +58,7 @@ def run_ablation(
     names the variants beside the full method. Runs that `out` holds already are kept. Raises `ConfigError` for a method
     without variants, an unknown variant, or a folder whose runs have other settings.
     """
-    out, corpus = Path(out), open_corpus(data) if isinstance(data, (Path, str)) else data
+    out, corpus = Path(out), given_corpus(data)
     corpus, split = (corpus, split) if protocol is None else (protocol.drawn(corpus), protocol.query_split)
     _refuse(corpus, config, seeds=seeds, split=split, two_stage_k=two_stage_k, protocol=protocol)
     plans, known = plan_variants(config, only=only), method_type(config.method).ablations
@@ -75,6 +76,7 @@ def run_ablation(
             variants.append(Variant(name, {} if name == FULL else dict(known[name]), tuple(runs)))
     left_out = tuple(name for name in only or known if name not in plans)
     result = AblationResult(config.method, text, command, tuple(variants), left_out)
+    out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "ablation.json", json.dumps(result.to_json(), indent=2, ensure_ascii=False).encode())
     write_atomically(out / "ablation.md", result.markdown().encode())
     return result

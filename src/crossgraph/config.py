@@ -29,7 +29,7 @@ class _Section(BaseModel):
 class ImagesConfig(_Section):
     """How pictures become numbers."""
 
-    encoder: str = Field("efficientnet-lite0", description="efficientnet-lite0|1|2, a model folder, or a hub name")
+    encoder: str = Field("efficientnet-lite0", description="efficientnet-lite0|1|2, a model folder, or hf:owner/model")
     size: int | None = Field(None, ge=32, description="pixels a side; none: the encoder's own")
     cells: tuple[int, ...] = Field((5,), description="grid cells a side, one number per scale")
     regions: str | None = Field(
@@ -41,7 +41,7 @@ class ImagesConfig(_Section):
 class TextsConfig(_Section):
     """How sentences become numbers."""
 
-    encoder: str = Field("words", description="words (learned vectors), minilm, a model folder, or a hub name")
+    encoder: str = Field("words", description="words (learned vectors), minilm, a model folder, or hf:owner/model")
     min_count: int = Field(2, ge=1, description="rarer words of the training captions become unknown")
     max_words: int = Field(40, ge=1, description="longer captions are cut")
 

@@ -24,6 +24,7 @@ from crossgraph.data.images import read_image
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.report import EvaluationReport
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.results import SearchResult
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST
@@ -72,7 +73,9 @@ class DemoResult:
         return table
 
 
-def run_demo(out: Path | str, *, scenes: int = 1200, seed: int = 0, progress: Progress = Silent()) -> DemoResult:
+def run_demo(
+    out: Path | str, *, scenes: int = 1200, seed: int = 0, progress: Progress = Silent(), device: str = "cpu"
+) -> DemoResult:
     """Everything the package does, on `scenes` pictures drawn from `seed`, into the folder `out`.
 
     A demo that was stopped goes on where it was; one that is complete is only measured and reported again; one with
@@ -81,8 +84,8 @@ def run_demo(out: Path | str, *, scenes: int = 1200, seed: int = 0, progress: Pr
     out = Path(out)
     _claim(out, scenes=scenes, seed=seed)
     corpus = draw_scenes(out / "scenes", scenes, seed=seed, progress=progress)
-    shortlist = _train(SHORTLIST, corpus, out, shortlist=None, progress=progress)
-    model = _train(RERANKER, corpus, out, shortlist=shortlist.run, progress=progress)
+    shortlist = _train(SHORTLIST, corpus, out, shortlist=None, progress=progress, device=device)
+    model = _train(RERANKER, corpus, out, shortlist=shortlist.run, progress=progress, device=device)
     alone = evaluate(shortlist, corpus, split="test", progress=progress)
     reranked = evaluate(model, corpus, split="test", two_stage_k=CANDIDATES, progress=progress)
 
@@ -126,7 +129,9 @@ def _claim(out: Path, *, scenes: int, seed: int) -> None:
         marker.write_text(json.dumps(wanted), encoding="utf-8")
 
 
-def _train(name: str, corpus: Corpus, out: Path, *, shortlist: Path | None, progress: Progress) -> TrainedModel:
+def _train(
+    name: str, corpus: Corpus, out: Path, *, shortlist: Path | None, progress: Progress, device: str
+) -> TrainedModel:
     run = out / "runs" / name
     return train(
         corpus,
@@ -135,12 +140,13 @@ def _train(name: str, corpus: Corpus, out: Path, *, shortlist: Path | None, prog
         shortlist=shortlist,
         resume=(run / MANIFEST).exists(),
         progress=progress,
+        device=device,
     )
 
 
 def _answer(gallery: Gallery, corpus: Corpus, caption: int) -> Answer:
     """What the gallery answers to one caption of the corpus, whose words it knows: only what is seen may count."""
-    found = gallery.search(corpus.captions[caption], k=ANSWERS, shortlist=CANDIDATES, exact=False)
+    found = gallery.search(corpus.captions[caption], SearchOptions(k=ANSWERS, shortlist=CANDIDATES, exact=False))
     own = int(corpus.caption_image[caption])
     groups = corpus.twin_group
     twins = (

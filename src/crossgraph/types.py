@@ -7,11 +7,24 @@ Score matrices are images x captions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+
+Record = TypeVar("Record")
+
+
+def moved(record: Record, device: torch.device | str) -> Record:
+    """The same record with every tensor on `device`, those of records in it too; what is no tensor stays as it is."""
+    if isinstance(record, Tensor):
+        return cast(Record, record.to(device))
+    if not is_dataclass(record) or isinstance(record, type):
+        return record
+    there: dict[str, Any] = {one.name: moved(getattr(record, one.name), device) for one in fields(record) if one.init}
+    return replace(record, **there)
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class ImageBatch:
 
     def to(self, device: torch.device | str) -> ImageBatch:
         """The same batch on `device`."""
-        return ImageBatch(self.parts.to(device), self.mask.to(device), self.boxes.to(device), self.whole.to(device))
+        return moved(self, device)
 
 
 OBJECT, ATTRIBUTE, RELATION, PLACE = 0, 1, 2, 3
@@ -67,7 +80,7 @@ class NodeBatch:
 
     def to(self, device: torch.device | str) -> NodeBatch:
         """The same graphs on `device`."""
-        return NodeBatch(self.kinds.to(device), self.ends.to(device), self.mask.to(device))
+        return moved(self, device)
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ class TextGraphs:
 
     def to(self, device: torch.device | str) -> TextGraphs:
         """The same graphs on `device`."""
-        return TextGraphs(self.nodes.to(device), self.words.to(device))
+        return moved(self, device)
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class TextBatch:
     """Words of `m` captions, padded to the longest: vocabulary `ids`, or frozen word `states`, never both.
 
     `words` are the words themselves, one per unmasked position, for explanations; `graphs` are there for methods that
-    read scene graphs.
+    read scene graphs; `whole` is one vector for the whole caption, where a text encoder gives one.
     """
 
     mask: Bool[Tensor, "m p"]
@@ -100,19 +113,14 @@ class TextBatch:
     ids: Int[Tensor, "m p"] | None = None
     states: Float[Tensor, "m p d"] | None = None
     graphs: TextGraphs | None = None
+    whole: Float[Tensor, "m w"] | None = None
 
     def __len__(self) -> int:
         return self.mask.shape[0]
 
     def to(self, device: torch.device | str) -> TextBatch:
         """The same batch on `device`."""
-        return TextBatch(
-            self.mask.to(device),
-            self.words,
-            None if self.ids is None else self.ids.to(device),
-            None if self.states is None else self.states.to(device),
-            None if self.graphs is None else self.graphs.to(device),
-        )
+        return moved(self, device)
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ class NegativeCaptions:
 
     def to(self, device: torch.device | str) -> NegativeCaptions:
         """The same sentences on `device`."""
-        return NegativeCaptions(self.texts.to(device), self.caption.to(device))
+        return moved(self, device)
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,8 @@ class Batch:
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
     `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
-    pictures, where the corpus has any; `rows` say which pictures of the training set they are.
+    pictures, where the corpus has any; `rows` say which pictures of the training set they are. `carried` is where one
+    phase of a training step leaves detached tensors for the next; it lives as long as the batch, and copies begin anew.
     """
 
     images: ImageBatch
@@ -144,18 +153,11 @@ class Batch:
     negative_captions: NegativeCaptions | None = None
     labels: Bool[Tensor, "n c"] | None = None
     rows: Int[Tensor, " n"] | None = None
+    carried: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""
-        return Batch(
-            self.images.to(device),
-            self.texts.to(device),
-            self.caption_image.to(device),
-            self.hardness,
-            None if self.negative_captions is None else self.negative_captions.to(device),
-            None if self.labels is None else self.labels.to(device),
-            None if self.rows is None else self.rows.to(device),
-        )
+        return moved(self, device)
 
 
 @dataclass(frozen=True)
@@ -204,13 +206,7 @@ class Encoded:
 
     def to(self, device: torch.device | str) -> Encoded:
         """The same rows on `device`."""
-        return Encoded(
-            self.embedding.to(device),
-            None if self.parts is None else self.parts.to(device),
-            None if self.mask is None else self.mask.to(device),
-            None if self.nodes is None else self.nodes.to(device),
-            None if self.code is None else self.code.to(device),
-        )
+        return moved(self, device)
 
 
 def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:
@@ -304,11 +300,15 @@ class Alignment:
         return sum(match.contribution for match in self.matches) if self.matches else None
 
 
+Status = Literal["documented", "purpose documented", "ours"]
+"""How much of a module is its paper's: what it computes; only what it is for, its formulas being ours; nothing."""
+
+
 @dataclass(frozen=True)
 class Provenance:
-    """Where one module of a method comes from: `status` is "documented" or "reconstructed", `source` says by what."""
+    """Where one module of a method comes from: `source` says what documents it, or why we have it."""
 
     module: str
     implementation: str
-    status: str
+    status: Status
     source: str

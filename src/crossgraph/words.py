@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -67,18 +66,3 @@ class Vocabulary:
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {word: number for number, word in enumerate(self.words, start=UNKNOWN + 1)}
-
-    def to_json(self) -> str:
-        """The vocabulary as a JSON list of its words."""
-        return json.dumps(self.words, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Vocabulary:
-        """The vocabulary `to_json` wrote. Raises `DataError` for anything else."""
-        try:
-            words = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"a vocabulary must be a JSON list of words: {error}.") from error
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise DataError(f"a vocabulary must be a JSON list of words, got {text[:60]!r}.")
-        return cls(tuple(words))

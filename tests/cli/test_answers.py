@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,15 +13,14 @@ from PIL import Image
 
 from crossgraph.methods.kidrr import KidrrConfig
 from crossgraph.types import Alignment, NodeMatch
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
-from .conftest import DATA, TINY, Trained, call, with_settings
 
-
-def answer(*words: object) -> dict[str, object]:
+def answer(*words: object) -> dict[str, Any]:
     """The one JSON object a verb prints."""
     result = call(*words, "--json")
     assert result.exit_code == 0, result.stderr
-    found: dict[str, object] = json.loads(result.stdout)
+    found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 
@@ -74,7 +74,7 @@ def test_several_runs_give_mean_and_deviation(trained: Trained) -> None:
 
 def test_probes_tell_how_often_an_edited_caption_loses(trained: Trained) -> None:
     words = ("evaluate", "--model", trained.dual_encoder, "--data", DATA, "--probes")
-    (probed,) = answer(*words)["probes"]  # type: ignore[misc]
+    (probed,) = answer(*words)["probes"]
     assert 0 <= probed["kinds"]["swap"]["accuracy"] <= 100
     assert "| swap |" in call(*words, "--markdown").stdout
 
@@ -84,7 +84,7 @@ def test_an_ablation_prints_what_it_writes(trained: Trained, tmp_path: Path) -> 
     more = ("--shortlist", trained.dual_encoder, "--two-stage", 2)
     found = answer(*words, *more, *with_settings(TINY))
     assert found == json.loads((tmp_path / "ablation.json").read_text())
-    assert [variant["variant"] for variant in found["variants"]] == ["full", "no-anchor"]  # type: ignore[attr-defined]
+    assert [variant["variant"] for variant in found["variants"]] == ["full", "no-anchor"]
     assert str(found["command"]).startswith(f"crossgraph ablate --method kidrr --data {DATA} --out {tmp_path}")
     printed = call(*words, *more, *with_settings(TINY), "--markdown").stdout
     assert printed.strip() == (tmp_path / "ablation.md").read_text().strip()
@@ -106,7 +106,7 @@ def test_indexing_lists_skipped_files_with_path_and_reason(trained: Trained, tmp
     assert "1 added" in result.stdout
     assert f"{folder / 'broken.jpg'}: " in result.stderr
     found = answer(*words)
-    (skipped,) = found["skipped"]  # type: ignore[misc]
+    (skipped,) = found["skipped"]
     assert skipped["path"] == str(folder / "broken.jpg")
     assert skipped["reason"]
 
@@ -157,7 +157,7 @@ def test_an_explanation_is_drawn_and_told(trained: Trained, tmp_path: Path) -> N
     drawing = tmp_path / "new" / "overlay.png"
     words = ("explain", "a red ball", trained.images / "00000.jpg", "--model", trained.kidrr, "--out", drawing)
     found = answer(*words)
-    assert [word["word"] for word in found["words"]] == ["a", "red", "ball"]  # type: ignore[attr-defined]
+    assert [word["word"] for word in found["words"]] == ["a", "red", "ball"]
     with Image.open(drawing) as image:
         assert image.width > 300
     assert found["matches"] == []
@@ -179,7 +179,7 @@ def test_matched_nodes_are_told_after_the_words(tmp_path: Path, monkeypatch: pyt
     assert lines[2].startswith("relation")
     assert lines[2].endswith("ball · on · box, nowhere in the picture")
     matches = answer(*words)["matches"]
-    assert [match["kind"] for match in matches] == ["object", "relation"]  # type: ignore[attr-defined]
+    assert [match["kind"] for match in matches] == ["object", "relation"]
 
 
 def test_data_check_counts_and_lists(trained: Trained, tmp_path: Path) -> None:
@@ -195,14 +195,14 @@ def test_every_method_is_listed_and_shown_with_its_sources_and_switches() -> Non
     for name in ("dual_encoder", "kidrr"):
         assert name in listed
     shown = call("methods", "show", "kidrr").stdout
-    for words in ("Dissemination", "reconstructed", *KidrrConfig.model_fields, str(KidrrConfig().sharpness)):
+    for words in ("Dissemination", "purpose", *KidrrConfig.model_fields, str(KidrrConfig().sharpness)):
         assert words in shown
 
 
 def test_doctor_tells_versions_threads_cache_and_weights(cache: Path) -> None:
     found = answer("doctor")
-    assert found["cache"]["folder"] == str(cache)  # type: ignore[index]
-    assert found["weights"]["efficientnet-lite0"] == "installed"  # type: ignore[index]
+    assert found["cache"]["folder"] == str(cache)
+    assert found["weights"]["efficientnet-lite0"] == "installed"
     assert "torch" in call("doctor").stdout
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from crossgraph.gallery.stages.cascade_model import CascadeManifest
-
-from .conftest import DATA, Trained, call
+from tests.cli.conftest import DATA, Trained, call
 
 
 @pytest.fixture(scope="session")

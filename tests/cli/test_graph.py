@@ -15,8 +15,7 @@ from crossgraph.data.drawn.scene_graphs import scene_graphs
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.graphs.graph_files import write_graphs
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
-
-from .conftest import call
+from tests.cli.conftest import call
 
 SENTENCE = "two brown dogs chase a cat"
 PARSED = SceneGraph(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DATA, TINY, Trained, call, with_settings
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
 ANY = ("--vary", "selection=any")
 SPLIT_BY_LABELS = ("--protocol", "hash-mir", "--vary", "query_count=6", "--vary", "training_count=24")
@@ -22,15 +22,15 @@ def refused(*words: object) -> str:
 
 def test_both_ways_and_their_mean_are_printed_with_the_protocol(trained: Trained, tmp_path: Path) -> None:
     words = ("evaluate", "--model", trained.dual_encoder, "--model", trained.kidrr, "--data", DATA)
-    words = (*words, "--protocol", "unseen-database", *ANY)
-    found = json.loads(call(*words, "--json", "--curves", tmp_path / "curves.json").stdout)
+    protocol = ("--protocol", "unseen-database", *ANY)
+    found = json.loads(call(*words, *protocol, "--json", "--curves", tmp_path / "curves.json").stdout)
     mean = found["mean"]
     assert mean["mean_main"] == pytest.approx((mean["image_to_text_main"] + mean["text_to_image_main"]) / 2)
     assert 0 < mean["mean_main"] <= 1
     assert found["deviation"]["mean_main"] >= 0
     assert found["protocol"]["own_pair"] is False
     assert len(json.loads((tmp_path / "curves.json").read_text())["curves"]) == 4
-    markdown = call(*words, "--markdown").stdout
+    markdown = call(*words, *protocol, "--markdown").stdout
     assert "| mAP@all |" in markdown
     assert "protocol unseen-database with selection=any: queries: split val" in markdown
     assert "by rsum on val" in markdown

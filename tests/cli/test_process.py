@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DATA, TINY, call, with_settings
+from tests.cli.conftest import DATA, TINY, call, with_settings
 
 COMMAND = (sys.executable, "-c", "from crossgraph.cli import main; main()")
-HEAVY = ("torch", "numpy", "transformers", "lancedb", "pyarrow", "PIL", "pydantic", "jinja2")
+HEAVY = ("torch", "numpy", "transformers", "pyarrow", "PIL", "pydantic", "jinja2")
 
 
 def test_help_imports_nothing_heavy() -> None:

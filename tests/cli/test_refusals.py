@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
-from .conftest import DATA, TINY, Trained, call, with_settings
+from crossgraph.cli import app
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
 
 def refusal(*words: object) -> str:
@@ -51,6 +54,52 @@ def test_resuming_with_other_settings_is_refused(trained: Trained) -> None:
     words = ("train", "--resume", "--data", DATA, "--method", "dual_encoder", "--out", trained.dual_encoder)
     message = refusal(*words, *with_settings(TINY), "--set", "model.heads=2", "--set", "training.epochs=2")
     assert "other settings" in message.splitlines()[-1]
+
+
+COMPUTING = (
+    ("demo",),
+    ("train", "--data", "none", "--method", "kidrr", "--out", "run"),
+    ("evaluate", "--data", "none", "--model", "run"),
+    ("ablate", "--data", "none", "--method", "kidrr", "--out", "runs"),
+    ("cascade", "build", "--out", "cascade"),
+    ("calibrate", "run"),
+    ("index", "folder", "--gallery", "gallery"),
+    ("sync", "gallery"),
+    ("gallery", "migrate", "gallery", "--model", "run"),
+    ("gallery", "add", "gallery", "picture.jpg"),
+    ("search", "query", "--gallery", "gallery"),
+    ("explain", "sentence", "picture.jpg", "--model", "run", "--out", "why.png"),
+)
+
+
+@pytest.mark.parametrize("words", COMPUTING, ids=lambda words: " ".join(words[:2]))
+def test_every_verb_that_computes_refuses_a_device_that_is_not_there_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    message = refusal(*words, "--device", "cuda")
+    assert message.startswith("error: device 'cuda' needs ")
+    assert len(message.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert "Did you mean 'cuda'?" in refusal(*words, "--device", "gpu")
+
+
+def test_every_verb_with_a_device_is_among_those_that_are_tested() -> None:
+    assert {" ".join(path) for path in verbs_with("--device")} == {
+        " ".join(words[: 2 if words[0] in ("cascade", "gallery") else 1]) for words in COMPUTING
+    }
+
+
+def verbs_with(option: str) -> list[tuple[str, ...]]:
+    """Every verb that has this option, as the words that name it."""
+    found: list[tuple[str, ...]] = []
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), get_command(app))]
+    while waiting:
+        path, command = waiting.pop()
+        waiting += [((*path, name), one) for name, one in getattr(command, "commands", {}).items()]
+        found += [path for parameter in command.params if option in parameter.opts]
+    return found
 
 
 def test_resuming_nothing_is_refused(tmp_path: Path) -> None:

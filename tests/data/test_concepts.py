@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_sets import labels_of
 
 from crossgraph.config import LabelsConfig
 from crossgraph.data.concepts import ConceptVocabulary, concept_labels, concepts_of, learn_concepts
 from crossgraph.data.corpus import DERIVED_LABELS, Corpus
 from crossgraph.errors import DataError
 from crossgraph.graphs.caption_parser import CaptionParser
+from tests.data.drawn_sets import labels_of
 
 CAPTIONS = (
     ("a small sheep dog runs on the grass", "a dog is running"),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.errors import DataError
 
 
-def corpus(links: list[int] | None = None, *, images: int = 4, **changes: object) -> Corpus:
+def corpus(links: list[int] | None = None, *, images: int = 4, **changes: Any) -> Corpus:
     """Pictures a, b, c, d in splits train, val, train, val; captions that name their picture."""
     links = [1, 0, 3, 0] if links is None else links
     made = Corpus(
@@ -101,7 +102,7 @@ def test_a_corpus_cannot_be_changed() -> None:
         ({"twin_group": np.zeros(4, dtype=np.int64), "telling": np.zeros(3, dtype=np.bool_)}, "telling"),
     ],
 )
-def test_an_impossible_corpus_is_refused(changes: dict[str, object], message: str) -> None:
+def test_an_impossible_corpus_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         corpus(**changes)
 
@@ -121,7 +122,7 @@ def test_equal_corpora_have_equal_fingerprints_wherever_they_lie() -> None:
         {"labels": np.zeros((4, 1), dtype=np.bool_), "label_names": ("cat",)},
     ],
 )
-def test_any_change_of_content_changes_the_fingerprint(changes: dict[str, object]) -> None:
+def test_any_change_of_content_changes_the_fingerprint(changes: dict[str, Any]) -> None:
     assert corpus(**changes).fingerprint() != corpus().fingerprint()
 
 

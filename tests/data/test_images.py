@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crossgraph.data import images
 from crossgraph.data.images import find_images, image_bytes_digest, read_image
 from crossgraph.errors import DataError, ImageError
 
@@ -44,7 +43,9 @@ def png_claiming(width: int, height: int) -> bytes:
 
 
 def near(image: Image.Image, at: tuple[int, int], colour: tuple[int, int, int], *, within: int = 12) -> bool:
-    return all(abs(a - b) <= within for a, b in zip(image.getpixel(at), colour, strict=True))
+    found = image.getpixel(at)
+    assert isinstance(found, tuple)
+    return all(abs(a - b) <= within for a, b in zip(found, colour, strict=True))
 
 
 def orientated(orientation: int) -> Image.Exif:
@@ -206,7 +207,7 @@ def test_equal_files_have_equal_digests_and_others_do_not(tmp_path: Path) -> Non
     assert len(a) == 32
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"]),
     cut=st.floats(0, 1),
@@ -260,7 +261,7 @@ def test_find_images_lists_a_folder_it_may_not_open(tmp_path: Path, monkeypatch:
             raise PermissionError(13, "Permission denied")
         return listdir(path)
 
-    monkeypatch.setattr(images.os, "listdir", guarded)
+    monkeypatch.setattr(os, "listdir", guarded)
     _, skipped = find_images(tmp_path)
     assert [(one.path.name, one.reason) for one in skipped] == [("locked", "permission denied")]
 

@@ -286,7 +286,7 @@ def test_open_corpus_suggests_what_was_meant(tmp_path: Path) -> None:
 sentences = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=30)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.lists(sentences, max_size=4), min_size=1, max_size=4))
 def test_jsonl_and_csv_of_the_same_captions_are_the_same_corpus(tmp_path: Path, texts: list[list[str]]) -> None:
     put_photos(tmp_path, *(f"{index}.jpg" for index in range(len(texts))))

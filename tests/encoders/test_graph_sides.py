@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.errors import ModelError
+from crossgraph.methods.contract import InputSizes
+from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, ImageBatch, NodeBatch, TextBatch, TextGraphs
 
 ALL_ON = {"relations": True, "attributes": True, "linked": True}
@@ -15,19 +17,11 @@ ALL_ON = {"relations": True, "attributes": True, "linked": True}
 
 def graph_sides(**switches: bool) -> GraphSides:
     torch.manual_seed(0)
-    return GraphSides(
-        8,
-        part_width=5,
-        whole_width=4,
-        vocabulary=9,
-        state_width=0,
-        word_width=6,
-        gru_width=6,
-        heads=2,
-        dropout=0.3,
-        neighbours=2,
-        **{**ALL_ON, **switches},
-    ).eval()
+    asked = {**ALL_ON, **switches}
+    settings = GraphMethodConfig(
+        width=8, heads=2, word_width=6, gru_width=6, neighbours=2, relations=asked.pop("relations")
+    )
+    return GraphSides(settings, InputSizes(part_width=5, whole_width=4, vocabulary=9), **asked).eval()
 
 
 def images() -> ImageBatch:
@@ -64,15 +58,15 @@ def test_a_whole_is_what_is_pooled_what_is_known_and_the_mean_node(linked: bool)
     image, text = both(sides)
     with torch.no_grad():
         for row, count in enumerate((4, 2, 1)):
-            regions = sides.see(images().parts[row, :count])[None]
+            regions = sides.image_proj(images().parts[row, :count])[None]
             real = torch.ones(1, count, dtype=torch.bool)
             vectors, nodes = sides.region_nodes(regions, images().boxes[row : row + 1, :count], real)
             if sides.link_image is not None:
                 vectors = sides.link_image(vectors, nodes)
             mean = torch.stack([vectors[0, i] for i in range(vectors.shape[1]) if nodes.mask[0, i]]).mean(dim=0)
-            known = sides.pool_image(regions, real)[0] + sides.see_whole(images().whole[row])
+            known = sides.pool_image(regions, real)[0] + sides.whole_proj(images().whole[row])
             assert torch.allclose(image.embedding[row], F.normalize(known + mean, dim=-1), atol=1e-5)
-        words = sides.read(captions())
+        words = sides.word_encoder(captions())
         vectors, graphs = sides.word_nodes(words, captions().graphs)
         if sides.link_text is not None:
             vectors = sides.link_text(vectors, graphs.nodes)
@@ -122,7 +116,7 @@ def test_linked_objects_hear_of_a_word_that_only_their_relation_says() -> None:
     # a change of word 2, which says the relation alone: without a GRU no other word hears of it
     for linked in (True, False):
         sides = graph_sides(linked=linked)
-        sides.read.gru = None
+        sides.word_encoder.gru = None
         texts = captions()
         ids = texts.ids.clone()
         ids[0, 2] = 8

@@ -1,5 +1,7 @@
 """The trainable word encoder."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ def state_texts(lengths: list[int], *, width: int = 6, seed: int = 0) -> TextBat
 
 
 def test_padding_and_companions_change_nothing_and_padded_positions_are_zero() -> None:
-    encoder = WordEncoder(5, vocabulary=9, word_width=4, residual=True).eval()
+    encoder = WordEncoder(5, vocabulary=9, word_width=4).eval()
     narrow = encoder(id_texts([[2, 3, 4]], padded=3))
     wide = encoder(id_texts([[5, 6, 7, 8, 2], [2, 3, 4]], padded=7))
     torch.testing.assert_close(wide[1, :3], narrow[0])
@@ -34,7 +36,7 @@ def test_padding_and_companions_change_nothing_and_padded_positions_are_zero() -
 
 
 def test_what_stands_in_padded_states_does_not_matter() -> None:
-    encoder = WordEncoder(5, state_width=6, word_width=4, residual=True).eval()
+    encoder = WordEncoder(5, state_width=6, word_width=4).eval()
     texts = state_texts([2, 4])
     assert texts.states is not None
     littered = TextBatch(texts.mask, texts.words, states=texts.states.masked_fill(~texts.mask[..., None], 99.0))
@@ -42,7 +44,7 @@ def test_what_stands_in_padded_states_does_not_matter() -> None:
 
 
 def test_the_output_is_the_mean_of_one_gru_each_way() -> None:
-    encoder = WordEncoder(3, state_width=6, word_width=4, residual=True).eval()
+    encoder = WordEncoder(3, state_width=6, word_width=4).eval()
     texts = state_texts([4])
     assert texts.states is not None
     assert encoder.shortcut is not None
@@ -66,8 +68,8 @@ def test_the_output_is_the_mean_of_one_gru_each_way() -> None:
 
 def test_every_parameter_gets_a_finite_gradient() -> None:
     for encoder, texts in (
-        (WordEncoder(5, vocabulary=9, word_width=4, residual=True), id_texts([[2, 3], [4]], padded=2)),
-        (WordEncoder(5, state_width=6, word_width=4, residual=True), state_texts([2, 1])),
+        (WordEncoder(5, vocabulary=9, word_width=4), id_texts([[2, 3], [4]], padded=2)),
+        (WordEncoder(5, state_width=6, word_width=4), state_texts([2, 1])),
     ):
         encoder(texts).pow(2).sum().backward()
         for name, parameter in encoder.named_parameters():
@@ -86,7 +88,7 @@ def test_dropout_acts_in_training_only() -> None:
 
 
 @pytest.mark.parametrize("sizes", [{}, {"vocabulary": 5, "state_width": 6}])
-def test_ids_and_states_exclude_each_other(sizes: dict[str, int]) -> None:
+def test_ids_and_states_exclude_each_other(sizes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="either ids or states"):
         WordEncoder(4, **sizes)
 

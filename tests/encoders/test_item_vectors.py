@@ -1,5 +1,7 @@
 """One vector an item: TF-IDF as scikit-learn has it, means over what is real."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +54,9 @@ def test_states_are_averaged_over_real_words_whatever_was_counted() -> None:
 
 
 @pytest.mark.parametrize(("which", "expected"), [("parts", [2.0, 1.0]), ("whole", [7.0]), ("both", [2.0, 1.0, 7.0])])
-def test_a_picture_is_the_mean_of_its_parts_its_whole_or_both(which: str, expected: list[float]) -> None:
+def test_a_picture_is_the_mean_of_its_parts_its_whole_or_both(
+    which: Literal["parts", "whole", "both"], expected: list[float]
+) -> None:
     images = ImageBatch(
         torch.tensor([[[1.0, 2.0], [3.0, 0.0], [9.0, 9.0]]]),
         torch.tensor([[True, True, False]]),

@@ -6,19 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
+    AutoModel,
+    AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
     BertModel,
     CLIPConfig,
+    CLIPImageProcessorPil,
     CLIPModel,
     PreTrainedTokenizerFast,
     T5Config,
     T5Model,
 )
 
-from crossgraph.encoders.catalogue import build_text_encoder
+from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
+from crossgraph.encoders.names import resolve
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.encoders.transformer_text import TransformerTextEncoder
 from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
@@ -206,7 +211,8 @@ def test_a_model_with_other_weights_than_described_is_refused(tmp_path: Path) ->
         ({"kind": "vocabulary", "words": ["a"], "max_words": 0}, ConfigError, "max_words"),
         ({"kind": "transformer"}, ConfigError, "needs 'name'"),
         ({"kind": "transformer", "name": "minlm"}, ConfigError, "Did you mean 'minilm'"),
-        ({"kind": "transformer", "name": "nobody-at-all/no-such-model"}, ModelError, "download it on another machine"),
+        ({"kind": "transformer", "name": "hf:nobody-at-all/none"}, ModelError, "download it on another machine"),
+        ({"kind": "transformer", "name": "nobody-at-all/none"}, ConfigError, "write hf:nobody-at-all/none"),
     ],
 )
 def test_a_description_that_names_no_encoder_is_refused(
@@ -224,3 +230,59 @@ def test_a_vision_model_is_refused_as_text_encoder(tmp_path: Path) -> None:
     save_tokenizer(tmp_path)
     with pytest.raises(ConfigError, match="choose a text model"):
         TransformerTextEncoder(str(tmp_path))
+
+
+def whole_of(text: TextFeatures) -> np.ndarray:
+    assert text.whole is not None
+    return text.whole.astype(np.float32)
+
+
+def test_the_cosine_of_wholes_is_the_score_of_a_clip_model_itself(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    text = {**TINY, "vocab_size": len(PIECES), "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
+    vision = {**TINY, "image_size": 32, "patch_size": 8}
+    clip = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)).eval()
+    with torch.no_grad():  # so that different sentences have different vectors
+        for parameter in clip.text_model.parameters():
+            parameter.mul_(3)
+    clip.save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)) for _ in range(3)]
+    sentences = ["a red dog", "running dogs", "a ball, a dog, a ball"]
+
+    tokenizer, processor = AutoTokenizer.from_pretrained(tmp_path), CLIPImageProcessorPil.from_pretrained(tmp_path)
+    tokens = tokenizer(sentences, padding=True, return_tensors="pt", return_token_type_ids=False)
+    with torch.inference_mode():
+        output = clip(**tokens, **processor(images, return_tensors="pt"))
+        expected = (output.logits_per_image / clip.logit_scale.exp()).numpy()
+    assert np.ptp(expected, axis=1).max() > 0.02
+
+    text_encoder, image_encoder = TransformerTextEncoder(str(tmp_path)), build_image_encoder(str(tmp_path))
+    wholes = [
+        np.stack([whole.astype(np.float32) for whole in side])
+        for side in (
+            [one.whole for one in image_encoder.encode(images)],
+            [whole_of(one) for one in text_encoder.encode(sentences)],
+        )
+    ]
+    left, right = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in wholes)
+    assert text_encoder.whole_width == image_encoder.whole_width == 24
+    assert np.abs(left @ right.T - expected).max() < 1e-3
+
+
+def test_minilms_whole_is_its_own_sentence_vector(minilm: TextEncoder) -> None:
+    sentences = ["A dog runs on the beach", "unbelievably"]
+    folder = resolve("minilm", kind="text encoder").folder
+    network, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    for sentence, text in zip(sentences, minilm.encode(sentences), strict=True):
+        with torch.inference_mode():
+            hidden = network(**tokenizer(sentence, return_tensors="pt")).last_hidden_state[0]
+        assert np.abs(whole_of(text) - hidden.mean(dim=0).numpy()).max() < 2e-3  # [CLS] and [SEP] too
+
+
+def test_a_vocabulary_knows_no_whole() -> None:
+    encoder = VocabularyTextEncoder(Vocabulary(("a", "dog")))
+    assert encoder.whole_width == 0
+    assert encoder.encode(["a dog"])[0].whole is None

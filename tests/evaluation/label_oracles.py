@@ -1,5 +1,6 @@
 """Slow and obvious versions of the metrics of labels, for one ranking of which the order is known."""
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise, permutations
 
@@ -27,7 +28,7 @@ def slow_ndcg(shared: list[int], k: int) -> float:
     """NDCG of a ranking, best first, from how many labels each item shares."""
 
     def dcg(order: list[int]) -> float:
-        return sum((2**s - 1) / np.log2(1 + rank) for rank, s in enumerate(order[:k], start=1))
+        return sum((2.0**s - 1) / math.log2(1 + rank) for rank, s in enumerate(order[:k], start=1))
 
     best = dcg(sorted(shared, reverse=True))
     return dcg(shared) / best if best else 0.0

@@ -20,6 +20,7 @@ from crossgraph.evaluation.compositional_probe import (
 )
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import SceneGraph
+from tests.evaluation.conftest import MakeCorpus
 
 CAPTIONS = ("a dog on a mat", "a cat", "a mat on a cat", "a red box")
 EDITS = {0: [("a mat on a dog", "swap"), ("a cat on a mat", "similar")], 2: [("a cat on a mat", "swap")]}
@@ -32,7 +33,7 @@ def scorer(true: float, false: float) -> Callable[[Sequence[int], Sequence[str]]
 
 @pytest.mark.parametrize(("true", "false", "accuracy"), [(1.0, 0.0, 100.0), (0.0, 1.0, 0.0), (1.0, 1.0, 50.0)])
 def test_a_truth_that_always_never_or_as_often_wins_gives_100_0_or_50(
-    make_corpus: Callable, true: float, false: float, accuracy: float
+    make_corpus: MakeCorpus, true: float, false: float, accuracy: float
 ) -> None:
     corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
     result = swap_accuracy(scorer(true, false), corpus, lambda caption: EDITS.get(caption, []), split="val")
@@ -44,7 +45,7 @@ def test_a_truth_that_always_never_or_as_often_wins_gives_100_0_or_50(
     assert result.values() == {"swap_accuracy": accuracy, "similar_accuracy": accuracy}
 
 
-def test_every_caption_counts_once_with_the_mean_over_its_edits(make_corpus: Callable) -> None:
+def test_every_caption_counts_once_with_the_mean_over_its_edits(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus([0, 1], 2, captions=CAPTIONS[:2])
     edits = {0: [("x", "swap"), ("y", "swap"), ("y !", "swap")], 1: [("z", "swap")]}
     scores = {"a dog on a mat": 1.0, "a cat": 1.0, "x": 0.0, "y": 2.0, "z": 0.0}
@@ -56,7 +57,7 @@ def test_every_caption_counts_once_with_the_mean_over_its_edits(make_corpus: Cal
     assert result.kinds["swap"] == KindAccuracy(75.0, 2, 3, elsewhere=75.0)
 
 
-def test_what_sentences_alone_give_away_is_told_apart_from_what_the_picture_shows(make_corpus: Callable) -> None:
+def test_what_sentences_alone_give_away_is_told_apart_from_what_the_picture_shows(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
 
     def sees(rows: Sequence[int], sentences: Sequence[str]) -> Tensor:
@@ -73,7 +74,7 @@ def test_what_sentences_alone_give_away_is_told_apart_from_what_the_picture_show
     assert swap_accuracy(sees, alone, lambda caption: EDITS.get(caption, [])).kinds["swap"].elsewhere is None
 
 
-def test_a_caption_is_scored_with_its_own_picture_and_with_another(make_corpus: Callable) -> None:
+def test_a_caption_is_scored_with_its_own_picture_and_with_another(make_corpus: MakeCorpus) -> None:
     asked: list[tuple[int, str]] = []
 
     def score(rows: Sequence[int], sentences: Sequence[str]) -> Tensor:
@@ -90,7 +91,7 @@ def test_a_caption_is_scored_with_its_own_picture_and_with_another(make_corpus: 
     }
 
 
-def test_an_edit_that_another_caption_of_the_picture_says_is_dropped(make_corpus: Callable) -> None:
+def test_an_edit_that_another_caption_of_the_picture_says_is_dropped(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus([0, 0, 1], 2, captions=("a dog on a mat", "A mat, on a dog!", "a cat"))
     edits = {0: [("a mat on a dog", "swap")], 2: [("a mat on a dog", "swap"), ("a cat", "swap")]}
     result = swap_accuracy(scorer(1.0, 0.0), corpus, lambda caption: edits.get(caption, []))
@@ -98,7 +99,7 @@ def test_an_edit_that_another_caption_of_the_picture_says_is_dropped(make_corpus
     assert swap_accuracy(scorer(1.0, 0.0), corpus, lambda _: []).kinds == {}
 
 
-def test_scores_that_differ_by_rounding_alone_are_tied(make_corpus: Callable) -> None:
+def test_scores_that_differ_by_rounding_alone_are_tied(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
     result = swap_accuracy(scorer(10.0, 9.99999), corpus, lambda caption: EDITS.get(caption, []))
     assert result.kinds["swap"].accuracy == 50.0
@@ -161,7 +162,7 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[str]]:
     return asked
 
 
-def test_captions_of_photographs_are_edited_by_rule(make_corpus: Callable, rules: list[frozenset[str]]) -> None:
+def test_captions_of_photographs_are_edited_by_rule(make_corpus: MakeCorpus, rules: list[frozenset[str]]) -> None:
     corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
     edits_of = caption_editor(corpus, [SceneGraph()] * 4)
     assert edits_of(0) == [(f"not {CAPTIONS[0]}", kind) for kind in ("attribute", "predicate", "swap")]
@@ -169,7 +170,7 @@ def test_captions_of_photographs_are_edited_by_rule(make_corpus: Callable, rules
 
 
 def test_of_drawn_scenes_only_the_relation_is_swapped(
-    make_corpus: Callable, rules: list[frozenset[str]], parser: CaptionParser
+    make_corpus: MakeCorpus, rules: list[frozenset[str]], parser: CaptionParser
 ) -> None:
     captions = ("a ball above a box", "a box", "a ball above a box", "a ball", "a box below a ball")
     corpus = make_corpus([0] * 5, 1, captions=captions, twin_group=[-1], telling=[False] * 5)
@@ -179,7 +180,7 @@ def test_of_drawn_scenes_only_the_relation_is_swapped(
     assert set(rules) == {frozenset({"attribute"})}
 
 
-def test_several_runs_give_mean_and_deviation(make_corpus: Callable) -> None:
+def test_several_runs_give_mean_and_deviation(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus([0, 0, 1, 1], 2, captions=CAPTIONS)
     results = [
         swap_accuracy(scorer(1.0, false), corpus, lambda caption: EDITS.get(caption, [])) for false in (0.0, 1.0)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from crossgraph.bits import pack_words
 from crossgraph.errors import ScoreError
-from crossgraph.evaluation.hamming import hamming_distances, hamming_groups, packed, unpacked, words_of
+from crossgraph.evaluation.hamming import hamming_groups
 from crossgraph.evaluation.label_metrics import average_precision, ndcg_at
 from crossgraph.evaluation.radius import by_radius
 from crossgraph.evaluation.tie_groups import groups_of_scores
@@ -22,11 +23,11 @@ def test_counts_by_distance_equal_sorted_scores(bits: int, labels: int, graded: 
     codes, gallery, query_labels, gallery_labels = drawn(bits, labels)
     own = [np.array([1, 4]), np.array([], dtype=np.int64), *(np.array([i]) for i in range(3))]
     groups = hamming_groups(
-        packed(codes),
-        packed(gallery),
+        pack_words(codes),
+        pack_words(gallery),
         bits=bits,
-        query_labels=packed(query_labels),
-        gallery_labels=packed(gallery_labels),
+        query_labels=pack_words(query_labels),
+        gallery_labels=pack_words(gallery_labels),
         own=own,
         graded=graded,
     )
@@ -39,29 +40,15 @@ def test_counts_by_distance_equal_sorted_scores(bits: int, labels: int, graded: 
     assert ndcg_at(groups, 10) == pytest.approx(ndcg_at(slow, 10))
 
 
-@pytest.mark.parametrize("bits", [5, 64, 100])
-def test_distances_count_different_bits_whatever_the_padding(bits: int) -> None:
-    codes, gallery, *_ = drawn(bits, 1)
-    slow = (codes[:, None] != gallery[None]).sum(2)
-    assert np.array_equal(hamming_distances(packed(codes), packed(gallery)), slow)
-
-
-def test_packing_bytes_keeps_every_bit() -> None:
-    codes, *_ = drawn(20, 1)
-    code = np.packbits(codes, axis=1)
-    assert np.array_equal(unpacked(code, bits=20), codes)
-    assert np.array_equal(words_of(code), packed(codes))
-
-
 def test_equal_codes_give_about_the_prevalence() -> None:
     _, _, query_labels, gallery_labels = drawn(8, 4, q=200, n=2000)
     codes, gallery = np.ones((200, 8), np.bool_), np.ones((2000, 8), np.bool_)
     groups = hamming_groups(
-        packed(codes),
-        packed(gallery),
+        pack_words(codes),
+        pack_words(gallery),
         bits=8,
-        query_labels=packed(query_labels),
-        gallery_labels=packed(gallery_labels),
+        query_labels=pack_words(query_labels),
+        gallery_labels=pack_words(gallery_labels),
     )
     assert average_precision(groups).mean() == pytest.approx((groups.found / 2000).mean(), abs=0.005)
 
@@ -72,11 +59,11 @@ def test_a_radius_by_hand() -> None:
     gallery = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 1]], dtype=np.bool_)
     right = np.array([[1], [0], [0], [1]], dtype=np.bool_)
     groups = hamming_groups(
-        packed(codes),
-        packed(gallery),
+        pack_words(codes),
+        pack_words(gallery),
         bits=3,
-        query_labels=packed(np.ones((2, 1), np.bool_)),
-        gallery_labels=packed(right),
+        query_labels=pack_words(np.ones((2, 1), np.bool_)),
+        gallery_labels=pack_words(right),
     )
     table = by_radius(groups)
     assert table.nothing_returned == (1, 0, 0, 0)
@@ -87,7 +74,9 @@ def test_a_radius_by_hand() -> None:
     assert table.recall == pytest.approx((1 / 4, 2 / 4, 3 / 4, 1))
 
 
-def test_codes_of_different_length_are_refused() -> None:
-    short, long = packed(np.ones((2, 64), np.bool_)), packed(np.ones((2, 65), np.bool_))
+def test_codes_or_labels_of_different_length_are_refused() -> None:
+    short, long = pack_words(np.ones((2, 64), np.bool_)), pack_words(np.ones((2, 65), np.bool_))
     with pytest.raises(ScoreError, match="rows of 1 and of 2 words"):
-        hamming_distances(short, long)
+        hamming_groups(short, long, bits=64, query_labels=short, gallery_labels=short)
+    with pytest.raises(ScoreError, match="rows of 1 and of 2 words"):
+        hamming_groups(short, short, bits=64, query_labels=short, gallery_labels=long)

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.label_metrics import (
     NORMALISERS,
+    Normaliser,
     average_precision,
     average_precision_at,
     hits_at,
@@ -19,8 +20,7 @@ from crossgraph.evaluation.label_metrics import (
     precision_at,
 )
 from crossgraph.evaluation.tie_groups import TieGroups, groups_of_scores, joined
-
-from .label_oracles import mean_over_orders, orders_of_ties, slow_average_precision, slow_ndcg
+from tests.evaluation.label_oracles import mean_over_orders, orders_of_ties, slow_average_precision, slow_ndcg
 
 
 def ranked(scores: list[float], shared: list[int]) -> TieGroups:
@@ -31,7 +31,7 @@ RANKINGS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1,
 
 
 @given(RANKINGS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_average_precision_is_the_mean_over_all_orders_of_tied_items(items: list[tuple[int, int]]) -> None:
     scores, shared = [float(score) for score, _ in items], [labels for _, labels in items]
     groups, relevant = ranked(scores, shared), [int(labels > 0) for labels in shared]
@@ -43,9 +43,9 @@ def test_average_precision_is_the_mean_over_all_orders_of_tied_items(items: list
 
 @pytest.mark.parametrize("normaliser", NORMALISERS)
 @given(items=RANKINGS, k=st.integers(1, 7))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_average_precision_at_k_is_the_mean_over_all_orders(
-    normaliser: str, items: list[tuple[int, int]], k: int
+    normaliser: Normaliser, items: list[tuple[int, int]], k: int
 ) -> None:
     scores, relevant = [float(score) for score, _ in items], [int(labels > 0) for _, labels in items]
     slow = partial(slow_average_precision, k=k, normaliser=normaliser)
@@ -54,7 +54,7 @@ def test_average_precision_at_k_is_the_mean_over_all_orders(
 
 
 @given(items=RANKINGS, k=st.integers(1, 7))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_ndcg_and_precision_at_k_are_means_over_all_orders(items: list[tuple[int, int]], k: int) -> None:
     scores, shared = [float(score) for score, _ in items], [labels for _, labels in items]
     groups = ranked(scores, shared)
@@ -98,7 +98,7 @@ def test_expected_precision_equals_random_tie_breaking() -> None:
     assert found == pytest.approx(np.mean(shuffled, axis=0), abs=0.004)
 
 
-CUTS = [(200, "r"), (50, "hits"), (50, "first_relevant"), (50, "min_k_r")]
+CUTS: list[tuple[int, Normaliser]] = [(200, "r"), (50, "hits"), (50, "first_relevant"), (50, "min_k_r")]
 
 
 def test_without_ties_average_precision_and_ndcg_equal_scikit_learn() -> None:

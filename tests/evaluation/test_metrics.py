@@ -19,8 +19,6 @@ from crossgraph.errors import ScoreError
 from crossgraph.evaluation import ranking
 from crossgraph.evaluation.metrics import (
     FirstAnswers,
-    RetrievalMetrics,
-    coco_five_fold,
     find_answers,
     first_answers,
     relevance,
@@ -122,7 +120,7 @@ def test_metrics_equal_fico_itr_on_five_captions_a_picture(n: int) -> None:
         assert ours.mean_rank == pytest.approx(peer["MeanR"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=6))
 def test_ties_count_by_the_mean_over_every_order_of_tied_items(items: list[tuple[int, bool]]) -> None:
     scores, relevant = [float(s) for s, _ in items], [r for _, r in items]
@@ -154,7 +152,7 @@ def test_constant_scores_earn_what_chance_earns_and_bounds_tell_the_rest() -> No
     n = 50
     answers = find_answers(torch.zeros(n, n), relevance(np.arange(n), n))
     metrics = answers.metrics()
-    assert (metrics.text_to_image.r1, metrics.text_to_image.r10) == (pytest.approx(2), pytest.approx(20))
+    assert (metrics.text_to_image.r1, metrics.text_to_image.r10) == pytest.approx((2, 20))
     assert metrics.text_to_image.mean_rank == 25.5
     assert (answers.optimistic().metrics().rsum, answers.pessimistic().metrics().rsum) == (600, 0)
 
@@ -165,7 +163,7 @@ def test_scores_that_differ_in_the_last_bit_are_not_ties() -> None:
     assert (int(answers.above), int(answers.tied_wrong)) == (1, 0)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(small_cases(), st.randoms(use_true_random=False))
 def test_metrics_do_not_depend_on_the_order_of_pictures_and_captions(
     case: tuple[Tensor, np.ndarray], rng: random.Random
@@ -178,7 +176,7 @@ def test_metrics_do_not_depend_on_the_order_of_pictures_and_captions(
     assert retrieval_metrics(scores[rows][:, columns], relevance(moved, n)).values() == pytest.approx(before)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(small_cases())
 def test_metrics_do_not_depend_on_the_scale_of_scores(case: tuple[Tensor, np.ndarray]) -> None:
     scores, links = case
@@ -188,7 +186,7 @@ def test_metrics_do_not_depend_on_the_scale_of_scores(case: tuple[Tensor, np.nda
         assert retrieval_metrics(changed, relevant) == before
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(small_cases())
 def test_expectation_lies_between_the_bounds_and_recall_grows_with_k(case: tuple[Tensor, np.ndarray]) -> None:
     scores, links = case
@@ -235,25 +233,3 @@ def test_scores_that_are_not_finite_are_refused_with_their_place(bad: float) -> 
 def test_a_corpus_with_nothing_to_find_is_refused() -> None:
     with pytest.raises(ScoreError, match="no image has anything to find"):
         retrieval_metrics(torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.bool))
-
-
-def test_folds_are_the_mean_of_separate_searches() -> None:
-    generator = np.random.default_rng(4)
-    links = np.repeat(np.arange(10), generator.integers(1, 4, 10))
-    generator.shuffle(links)
-    scores = torch.tensor(generator.permutation(10 * len(links)).reshape(10, -1) / 3)
-    folded = coco_five_fold(scores, relevance(links, 10), caption_image=links)
-    separate: list[RetrievalMetrics] = []
-    for start in range(0, 10, 2):
-        columns = [j for j, image in enumerate(links) if start <= image < start + 2]
-        separate.append(retrieval_metrics(scores[start : start + 2][:, columns], relevance(links[columns] - start, 2)))
-    assert folded.rsum == pytest.approx(np.mean([part.rsum for part in separate]))
-    assert folded.image_to_text.mean_rank == pytest.approx(np.mean([p.image_to_text.mean_rank for p in separate]))
-    assert (folded.image_queries, folded.caption_queries) == (10, len(links))
-    whole = retrieval_metrics(scores, relevance(links, 10))
-    assert coco_five_fold(scores, relevance(links, 10), caption_image=links, folds=1) == whole
-
-
-def test_more_folds_than_pictures_are_refused() -> None:
-    with pytest.raises(ScoreError, match="2 images cannot be cut into 5 folds"):
-        coco_five_fold(torch.zeros(2, 2), relevance(np.arange(2), 2), caption_image=np.arange(2))

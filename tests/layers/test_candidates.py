@@ -54,7 +54,8 @@ def test_scored_pairs_are_the_matches_the_hardest_and_some_at_random(count: int)
     torch.manual_seed(0)
     scores = candidate_scores(pair_scores, images, texts, coarse, OWNER, count=count)
     torch.manual_seed(0)
-    drawn, wanted, hard = torch.rand(4, 6), set(), (count + 1) // 2
+    drawn, hard = torch.rand(4, 6), (count + 1) // 2
+    wanted: set[tuple[int, int]] = set()
     for likely, some in ((coarse, hard), (drawn, count - hard)):
         taken = {(int(OWNER[j]), j) for j in range(6)} | wanted
         for j in range(6):

@@ -42,7 +42,8 @@ def slow_correlations(left: Tensor, right: Tensor, *, ridge: float) -> list[floa
             covariance + ridge * covariance.trace() / len(covariance) * np.eye(len(covariance))
         )
         roots.append(vectors @ np.diag(values**-0.5) @ vectors.T)
-    return np.linalg.svd(roots[0] @ (sides[0].T @ sides[1] / len(left)) @ roots[1], compute_uv=False).tolist()
+    values = np.linalg.svd(roots[0] @ (sides[0].T @ sides[1] / len(left)) @ roots[1], compute_uv=False)
+    return [float(value) for value in values]
 
 
 @pytest.mark.parametrize("ridge", [1e-9, 0.1, 3.0])

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from graph_items import nodes_from, random_rows
 from torch import Tensor
 
 from crossgraph.layers.graph_attention import GatedGraphAttention, adjacency
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION
+from tests.layers.graph_items import nodes_from, random_rows
 
 ROW = [(OBJECT, 0, 0), (OBJECT, 1, 1), (OBJECT, 2, 2), (RELATION, 0, 1), (ATTRIBUTE, 2, 2)]
 """Object 0 is related to object 1 by node 3; object 2 has attribute 4."""

@@ -1,14 +1,16 @@
 """Nodes of graphs as vectors: by hand, by loops over nodes, and whatever the padding."""
 
+from typing import TypeVar
+
 import pytest
 import torch
 import torch.nn.functional as F
-from graph_items import nodes_from
 from torch import Tensor
 
 from crossgraph.graphs.spatial import pair_geometry
 from crossgraph.layers.graph_nodes import RegionNodes, Relate, WordNodes, gather_nodes, real_first, reordered
 from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, TextGraphs
+from tests.layers.graph_items import nodes_from
 
 CHASE = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 0, 0), (ATTRIBUTE, 0, 0)]
 """Two objects, a relation from the second to the first, two attributes of the first."""
@@ -28,7 +30,10 @@ def chase(*, padding: int = 0) -> TextGraphs:
     return TextGraphs(nodes_from([CHASE], padding=padding), said)
 
 
-def loosened(module: torch.nn.Module) -> torch.nn.Module:
+Loose = TypeVar("Loose", bound=torch.nn.Module)
+
+
+def loosened(module: Loose) -> Loose:
     """The module away from its tame beginnings."""
     with torch.no_grad():
         for parameter in module.parameters():
@@ -182,7 +187,7 @@ def test_word_nodes_equal_a_loop_over_nodes(relations: bool, attributes: bool) -
     dog, cat, verb, old, small = (w[0] + w[1]) / 2, w[3], w[2], w[4], (w[1] + w[4]) / 2
     first, second = module.normalise(dog + module.adorn * (old + small) / 2), module.normalise(cat)
     expected, kinds, ends = [first, second], [OBJECT, OBJECT], [[0, 0], [1, 1]]
-    said = [(0, 1) if attributes else (0, 1, 4), (3,)]
+    said: list[tuple[int, ...]] = [(0, 1) if attributes else (0, 1, 4), (3,)]
     if relations:
         pair = module.relate(torch.stack([first, second])[None], torch.tensor([[[1, 0]]]), verb[None, None])
         expected.append(pair[0, 0])

@@ -2,37 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from crossgraph.bits import unpack_bits
 from crossgraph.layers.hash_head import (
     HashHead,
     code_cosines,
     encoded_code,
-    pack_bits,
     paired_code_cosines,
-    unpack_bits,
 )
-
-
-def random_bits(items: int, bits: int) -> torch.Tensor:
-    return torch.rand(items, bits, generator=torch.Generator().manual_seed(bits)) < 0.5
-
-
-def test_eight_bits_make_a_byte_the_first_bit_counting_most() -> None:
-    bits = torch.tensor([[1, 0, 0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0, 1, 0, 0, 0]], dtype=torch.bool)
-    assert pack_bits(bits).tolist() == [[129, 192], [2, 0]]
-
-
-@pytest.mark.parametrize("bits", [3, 8, 16, 64, 100, 128])
-def test_bits_are_packed_as_numpy_packs_them_and_come_back(bits: int) -> None:
-    drawn = random_bits(7, bits)
-    packed = pack_bits(drawn)
-    assert packed.dtype == torch.uint8
-    assert np.array_equal(packed.numpy(), np.packbits(drawn.numpy(), axis=1))
-    assert torch.equal(unpack_bits(packed, bits=bits), drawn)
-
-
-def test_no_items_pack_to_no_items() -> None:
-    assert pack_bits(random_bits(0, 16)).shape == (0, 2)
-    assert unpack_bits(pack_bits(random_bits(0, 16)), bits=16).shape == (0, 16)
 
 
 def test_a_relaxed_value_of_exactly_zero_is_a_one() -> None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from crossgraph.layers.label_contrast import LabelContrast
+from crossgraph.layers.label_queue import LabelQueue
 from crossgraph.losses.parametric_contrastive import parametric_contrastive_loss
 
 
@@ -12,6 +13,12 @@ def drawn() -> tuple[LabelContrast, list[torch.Tensor]]:
     )
     labels = torch.rand(9, 3) < 0.5
     return contrast, [torch.randn(4, 6), torch.randn(4, 4), torch.randn(5, 4), labels[:4], labels[4:]]
+
+
+def filled_rows(contrast: LabelContrast, name: str) -> int:
+    queue = contrast.queues[name]
+    assert isinstance(queue, LabelQueue)
+    return int(queue.filled.sum())
 
 
 def test_the_queue_joins_the_keys_from_the_second_batch_on() -> None:
@@ -34,11 +41,12 @@ def test_the_queue_joins_the_keys_from_the_second_batch_on() -> None:
 def test_every_name_has_a_queue_of_its_own() -> None:
     contrast, items = drawn()
     contrast("across", *items)
-    assert [int(contrast.queues[name].filled.sum()) for name in ("across", "within")] == [5, 0]
+    across, within = (filled_rows(contrast, name) for name in ("across", "within"))
+    assert (across, within) == (5, 0)
 
 
 def test_evaluation_leaves_the_queue_as_it_is() -> None:
     contrast, items = drawn()
     once, twice = (contrast.eval()("across", *items).item() for _ in range(2))
     assert once == twice
-    assert not contrast.queues["across"].filled.any()
+    assert filled_rows(contrast, "across") == 0

@@ -26,7 +26,8 @@ def one_label(truth: Tensor) -> Tensor:
 def standardised(rows: Tensor) -> np.ndarray:
     """Centred, with a mean variance of 1 over all columns."""
     centred = (rows - rows.mean(dim=0)).numpy()
-    return centred / np.sqrt((centred**2).mean())
+    scaled: np.ndarray = centred / np.sqrt((centred**2).mean())
+    return scaled
 
 
 @pytest.mark.parametrize("cost", [0.01, 1.0])

@@ -3,11 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from graph_items import Row, encoded_graphs, nodes_from, random_rows, real_rows
 
 from crossgraph.errors import ModelError
 from crossgraph.layers.node_explanation import best_matches, explain_nodes, region_shares, words_over_regions
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Alignment, Encoded, ImageBatch, TextBatch, TextGraphs
+from tests.layers.graph_items import Row, encoded_graphs, nodes_from, random_rows, real_rows
 
 IMAGE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (OBJECT, 2, 2), (RELATION, 2, 1)]
 CAPTION: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 0, 1), (ATTRIBUTE, 1, 1)]

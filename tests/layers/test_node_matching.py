@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from graph_items import Row, encoded_graphs, nodes_from, random_rows, real_rows
 
 from crossgraph.errors import ModelError
 from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded
+from tests.layers.graph_items import Row, encoded_graphs, nodes_from, random_rows, real_rows
 
 IMAGE: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 0, 1), (RELATION, 1, 0)]
 CAPTION: Row = [(OBJECT, 0, 0), (OBJECT, 1, 1), (RELATION, 1, 0), (ATTRIBUTE, 1, 1)]
@@ -21,8 +21,8 @@ def late_interaction(width: int = 6, *, consistent: bool = True) -> LateInteract
     with torch.no_grad():
         late.importance.weight.mul_(4)
         late.share.copy_(torch.tensor([0.6, 1.7]))
-        if late.trust is not None:
-            late.trust.copy_(torch.tensor(0.8))
+        if late.consistency_weight is not None:
+            late.consistency_weight.copy_(torch.tensor(0.8))
     return late
 
 
@@ -71,9 +71,9 @@ def slow_late(late: LateInteraction, images: Encoded, texts: Encoded, i: int, j:
         for region, other, shown in regions:
             if (other == RELATION) == (kind == RELATION):
                 likeness.append(float(region @ vector))
-                if kind != OBJECT and late.trust is not None:
+                if kind != OBJECT and late.consistency_weight is not None:
                     ends = [float(regions[a][0] @ words[b][0]) for a, b in zip(shown, told, strict=True)]
-                    likeness[-1] += float(late.trust) * sum(ends) / 2
+                    likeness[-1] += float(late.consistency_weight) * sum(ends) / 2
         found += logit / sum(logits) * max(likeness, default=0.0)
     whole = float(images.embedding[i] @ texts.embedding[j])
     return float(late.share[0]) * whole + float(late.share[1]) * found

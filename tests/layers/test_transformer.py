@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -48,11 +50,11 @@ def test_shares_sum_to_one_over_real_parts(layers: int) -> None:
 
 def test_the_attention_of_shares_is_what_the_layer_gathers_with() -> None:
     transformer, parts, mask = drawn(layers=1)
-    layer = transformer.layers[0]
+    layer: Any = transformer.layers[0]
     _, _, values = layer._split(parts)
-    gathered = layer.gather((layer.attention(parts, mask) @ values).transpose(1, 2).flatten(2))
+    gathered = layer.attention_out((layer.attention(parts, mask) @ values).transpose(1, 2).flatten(2))
     seen = parts + gathered
-    assert torch.allclose(layer(parts, mask)[mask], (seen + layer.think(layer.before_think(seen)))[mask], atol=1e-5)
+    assert torch.allclose(layer(parts, mask)[mask], (seen + layer.mlp(layer.mlp_norm(seen)))[mask], atol=1e-5)
 
 
 def test_a_transformer_of_one_part_gives_all_to_itself() -> None:

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -42,14 +43,14 @@ def slowly(
     return sum(losses) / max(len(losses), 1)
 
 
-SETTINGS = {"temperature": 0.7, "pair_weight": 0.3, "class_weight": 0.9, "spread": 0.5}
+SETTINGS: dict[str, Any] = {"temperature": 0.7, "pair_weight": 0.3, "class_weight": 0.9, "spread": 0.5}
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("own", [0, 4])
 def test_it_is_the_formula_term_by_term(seed: int, own: int) -> None:
     items = drawn(seed=seed)
-    loss = parametric_contrastive_loss(*items, **SETTINGS, own=own)
+    loss = parametric_contrastive_loss(*items, own=own, **SETTINGS)
     assert loss.item() == pytest.approx(slowly(*items, **SETTINGS, own=own), rel=1e-5)
 
 

@@ -39,5 +39,7 @@ def test_a_step_against_uniformity_drives_codes_apart_and_a_lone_code_is_left_al
     codes = torch.tensor([[1.0, 0.1], [1.0, -0.1]], requires_grad=True)
     uniformity_loss(codes).backward()
     moved = codes.detach() - codes.grad
-    assert torch.cosine_similarity(moved[0], moved[1], dim=0) < torch.cosine_similarity(*codes.detach(), dim=0)
+    assert torch.cosine_similarity(moved[0], moved[1], dim=0) < torch.cosine_similarity(
+        codes[0].detach(), codes[1].detach(), dim=0
+    )
     assert uniformity_loss(codes[:1]).item() == 0

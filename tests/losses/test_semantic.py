@@ -1,6 +1,7 @@
 """Semantic losses: hand-worked cases, slow twins, what leaves them unmoved."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def test_label_share_loss_by_hand() -> None:
 
 
 @pytest.mark.parametrize("loss", [label_loss, label_share_loss])
-def test_label_losses_equal_slow_ones(loss: object) -> None:
+def test_label_losses_equal_slow_ones(loss: Callable[..., torch.Tensor]) -> None:
     rng = torch.Generator().manual_seed(3)
     items, labels = torch.randn(6, 4, generator=rng), torch.randn(3, 4, generator=rng)
     has = torch.rand(6, 3, generator=rng) < 0.5
@@ -47,7 +48,7 @@ def test_label_losses_equal_slow_ones(loss: object) -> None:
 
 
 @pytest.mark.parametrize("loss", [label_loss, label_share_loss])
-def test_length_says_nothing_about_labels(loss: object) -> None:
+def test_length_says_nothing_about_labels(loss: Callable[..., torch.Tensor]) -> None:
     has = torch.tensor([[True, False], [False, True]])
     one, other = (loss(ITEMS * by, LABELS * by, has, scale=2.0) for by in (1.0, 7.0))
     assert torch.allclose(one, other)

@@ -1,13 +1,9 @@
-"""Makes `synthetic_items` importable, and keeps tiny networks on one thread, where they are quickest."""
+"""Keeps tiny networks on one thread, where they are quickest."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from synthetic_items import Caption, SourceImage, image_batch, text_batch
 from torch import Tensor
 
 from crossgraph.layers.node_matching import LateInteraction
 from crossgraph.methods.contract import Method
 from crossgraph.types import ATTRIBUTE, RELATION, Encoded
+from tests.methods.synthetic_items import Caption, SourceImage, image_batch, text_batch
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ def likenesses(late: LateInteraction, image: Encoded, text: Encoded) -> list[lis
     for i, region in enumerate(regions):
         for j, word in enumerate(words):
             hangs = region.is_relation if word.is_relation else word.is_attribute and not region.is_relation
-            if late.trust is not None and hangs:
+            if late.consistency_weight is not None and hangs:
                 ends = zip(region.ends, word.ends, strict=True)
-                joined[i][j] += float(late.trust) * sum(like[a][b] for a, b in ends) / 2
+                joined[i][j] += float(late.consistency_weight) * sum(like[a][b] for a, b in ends) / 2
     return joined
 
 
@@ -78,7 +79,10 @@ def best_found(late: LateInteraction, image: Encoded, text: Encoded) -> list[flo
     ]
 
 
-def shaken(method: Method) -> Method:
+Shaken = TypeVar("Shaken", bound=Method)
+
+
+def shaken(method: Shaken) -> Shaken:
     """The method away from its tame beginnings: gates, shares and maps."""
     with torch.no_grad():
         for parameter in method.parameters():

@@ -1,17 +1,18 @@
 """What each baseline learns from pairs, from labels, or not at all."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import LABELS, SIZES, small_method, training_batch
 
 from crossgraph.errors import ModelError
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
 from crossgraph.methods.dcmh import alike
 from crossgraph.types import Batch
+from tests.methods.synthetic_items import LABELS, SIZES, small_method, training_batch
 
 CLASSES = 4
 
@@ -49,14 +50,14 @@ def shares_of_right_class(method: Method, inputs: str) -> float:
 @pytest.mark.parametrize("name", ["cca", "semantic_matching", "random_projection"])
 def test_what_is_solved_for_some_items_ranks_new_items_by_class(name: str, inputs: str) -> None:
     settings = {"random_projection": {"bits": 64}}.get(name, {})
-    method = build_method(name, settings, SIZES[inputs])
+    method: Any = build_method(name, settings, SIZES[inputs])
     method.fit([classes_of_items(inputs, seed=seed) for seed in range(3)])
     assert shares_of_right_class(method, inputs) > 0.8
 
 
 @pytest.mark.parametrize("inputs", ["ids", "states"])
 def test_random_codes_rank_by_nothing_and_pictures_are_told_apart(inputs: str) -> None:
-    method = build_method("random_codes", {"bits": 64}, SIZES[inputs])
+    method: Any = build_method("random_codes", {"bits": 64}, SIZES[inputs])
     assert shares_of_right_class(method, inputs) < 0.6
     codes = method.encode_images(classes_of_items(inputs).images).embedding
     agreement = (codes @ codes.T)[~torch.eye(60, dtype=torch.bool)]
@@ -68,8 +69,8 @@ def test_random_codes_rank_by_nothing_and_pictures_are_told_apart(inputs: str) -
 def test_how_a_training_pass_is_cut_into_batches_does_not_matter(name: str) -> None:
     torch.manual_seed(0)
     batches = [classes_of_items("states", seed=seed) for seed in range(2)]
-    one = build_method(name, {}, SIZES["states"])
-    other = build_method(name, {}, SIZES["states"])
+    one: Any = build_method(name, {}, SIZES["states"])
+    other: Any = build_method(name, {}, SIZES["states"])
     other.load_state_dict(one.state_dict())
     one.fit(batches)
     other.fit([half for batch in batches for half in halves(batch)])
@@ -106,8 +107,8 @@ def halves(batch: Batch) -> list[Batch]:
     return found
 
 
-def solved_matching(compare: str = "product", *, several: bool = False) -> Method:
-    method = build_method("semantic_matching", {"compare": compare, "costs": (1.0,)}, SIZES["ids"])
+def solved_matching(compare: str = "product", *, several: bool = False) -> Any:
+    method: Any = build_method("semantic_matching", {"compare": compare, "costs": (1.0,)}, SIZES["ids"])
     batch = classes_of_items("ids")
     if several:
         batch = replace(batch, labels=batch.labels | torch.roll(batch.labels, 1, dims=1))
@@ -118,8 +119,10 @@ def solved_matching(compare: str = "product", *, several: bool = False) -> Metho
 @pytest.mark.parametrize("several", [False, True])
 def test_semantic_matching_scores_are_inner_products_of_probabilities(several: bool) -> None:
     method, new = solved_matching(several=several), classes_of_items("ids", seed=9)
-    seen = method.see_labels(new.images.parts.mul(new.images.mask[..., None]).sum(1) / new.images.mask.sum(1)[:, None])
-    read = method.read_labels(method.read(new.texts))
+    seen = method.image_classifier(
+        new.images.parts.mul(new.images.mask[..., None]).sum(1) / new.images.mask.sum(1)[:, None]
+    )
+    read = method.text_classifier(method.caption_vector(new.texts))
     scores = method.score(method.encode_images(new.images), method.encode_texts(new.texts))
     assert torch.allclose(scores, seen @ read.T / (LABELS if several else 1), atol=1e-5)
     if not several:
@@ -170,7 +173,7 @@ def test_dcmh_codes_of_a_pair_grow_together_and_bits_stay_balanced() -> None:
 
 def test_random_projection_bits_tell_angles() -> None:
     torch.manual_seed(0)
-    method = build_method("random_projection", {"bits": 4096, "components": 6}, SIZES["states"])
+    method: Any = build_method("random_projection", {"bits": 4096, "components": 6}, SIZES["states"])
     method.fit([classes_of_items("states")])
     new = classes_of_items("states", seed=3)
     vectors, codes = method.space.place_images(new.images), method.encode_images(new.images).embedding

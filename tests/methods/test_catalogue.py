@@ -1,8 +1,28 @@
+import inspect
+import pkgutil
+import sys
+
 import pytest
-from synthetic_items import SIZES
 
 from crossgraph.errors import ConfigError
-from crossgraph.methods.catalogue import METHODS, build_method, method_type
+from crossgraph.methods.catalogue import LISTED, METHODS, build_method, method_story, method_type
+from tests.methods.synthetic_items import SIZES
+
+
+@pytest.mark.parametrize("name", list(LISTED))
+def test_what_is_listed_of_a_method_is_true_of_its_class(name: str) -> None:
+    kind = METHODS[name]
+    assert (kind.name, kind.reranks) == (name, LISTED[name].reranks)
+    told = inspect.getdoc(sys.modules[kind.__module__]) or ""
+    assert told.startswith("\n".join(method_story(name)))
+    assert method_story(name)
+
+
+def test_every_file_of_a_method_is_listed() -> None:
+    import crossgraph.methods
+
+    files = {found.name for found in pkgutil.iter_modules(crossgraph.methods.__path__)}
+    assert files - {"contract", "catalogue"} == set(LISTED)
 
 
 def test_an_unknown_method_is_refused_with_the_nearest_name() -> None:

@@ -1,6 +1,14 @@
 import pytest
 import torch
-from synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch, training_batch
+
+from tests.methods.synthetic_items import (
+    draw_captions,
+    draw_images,
+    image_batch,
+    small_method,
+    text_batch,
+    training_batch,
+)
 
 
 @pytest.mark.parametrize("inputs", ["ids", "states"])
@@ -32,8 +40,8 @@ def test_the_score_is_the_product_of_the_embeddings() -> None:
 
 def test_only_info_nce_learns_a_temperature_and_starts_where_it_is_told() -> None:
     warm = small_method("dual_encoder", temperature=0.1)
-    assert warm.scale.exp().item() == pytest.approx(10.0)
-    assert "scale" not in dict(small_method("dual_encoder", loss="triplet").named_parameters())
+    assert warm.rank.scale.exp().item() == pytest.approx(10.0)
+    assert "rank.scale" not in dict(small_method("dual_encoder", loss="triplet").named_parameters())
 
 
 @pytest.mark.parametrize("loss", ["info_nce", "triplet"])

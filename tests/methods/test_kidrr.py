@@ -1,11 +1,19 @@
 """KIDRR against slow versions written from its formulas, and what each of its switches promises."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import (
+from torch import Tensor
+
+from crossgraph.errors import ModelError
+from crossgraph.layers.pooling import HeadPooling
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
+from crossgraph.types import Batch, Encoded
+from tests.methods.synthetic_items import (
     Caption,
     SourceImage,
     draw_captions,
@@ -15,13 +23,6 @@ from synthetic_items import (
     text_batch,
     training_batch,
 )
-from torch import Tensor, nn
-
-from crossgraph.errors import ModelError
-from crossgraph.layers.pooling import HeadPooling
-from crossgraph.losses.contrastive import info_nce
-from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
-from crossgraph.types import Batch, Encoded
 
 
 def softmax(values: list[float]) -> list[float]:
@@ -34,7 +35,8 @@ def weighted(weights: list[float], vectors: list[Tensor]) -> Tensor:
 
 
 def unit(vector: Tensor) -> Tensor:
-    return vector / vector.norm().clamp(min=1e-12)
+    found: Tensor = vector / vector.norm().clamp(min=1e-12)
+    return found
 
 
 def slow_pooling(module: HeadPooling, parts: list[Tensor]) -> Tensor:
@@ -58,7 +60,7 @@ def slow_dissemination(module: Dissemination, parts: list[Tensor], whole: Tensor
         collected = weighted(softmax(interest), linked)
         admit = torch.sigmoid(module.admit(torch.cat([whole, collected])))
         whole = whole + module.collect_gate * admit * module.gather(collected)
-        spread = module.spread(whole)
+        spread = module.broadcast(whole)
         accepted = [torch.sigmoid(module.accept(torch.cat([x, whole]))) for x in linked]
         parts = [
             module.normalise(x + module.broadcast_gate * accept * spread)
@@ -84,8 +86,8 @@ def slow_reasoning(module: RelationReconstruction, nodes: list[Tensor]) -> Tenso
                 alike = [max(0.0, float(state @ unit(module.state[step](other)))) + 1e-6 for other in nodes]
                 kept = sorted(alike, reverse=True)[: module.top]
                 alike = [value if value >= kept[-1] else 0.0 for value in alike]
-                trust = float(torch.sigmoid(module.trust[step]))
-                graph = [trust * a + (1 - trust) * b / sum(alike) for a, b in zip(graph, alike, strict=True)]
+                learned = float(torch.sigmoid(module.learned_share[step]))
+                graph = [learned * a + (1 - learned) * b / sum(alike) for a, b in zip(graph, alike, strict=True)]
             new = torch.relu(module.update[step](weighted(graph, nodes)))
             moved.append(new + node if module.rebuild else new)
         nodes = moved
@@ -94,21 +96,22 @@ def slow_reasoning(module: RelationReconstruction, nodes: list[Tensor]) -> Tenso
 
 def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
     """One picture and one caption, region by region and word by word."""
-    config, compare = method.config, method.compare
-    regions = [method.see(part) for part in image.parts]
+    config, compare = method.config, method.similarities
+    regions = [method.image_proj(part) for part in image.parts]
     if config.boxes:
-        regions = [region + method.place(box) for region, box in zip(regions, image.boxes, strict=True)]
-    words = list(method.read(text_batch([caption]))[0])
-    image_start = slow_pooling(method.pool_image, regions) + method.see_whole(image.whole)
+        regions = [region + method.box_proj(box) for region, box in zip(regions, image.boxes, strict=True)]
+    words = list(method.word_encoder(text_batch([caption]))[0])
+    image_start = slow_pooling(method.pool_image, regions) + method.whole_proj(image.whole)
     text_start = slow_pooling(method.pool_text, words) + sum(words) / len(words)
-    regions, whole_image = slow_dissemination(method.spread_image, regions, image_start)
-    words, whole_text = slow_dissemination(method.spread_text, words, text_start)
+    regions, whole_image = slow_dissemination(method.image_dissemination, regions, image_start)
+    words, whole_text = slow_dissemination(method.text_dissemination, words, text_start)
     whole_image, whole_text = unit(whole_image), unit(whole_text)
     regions, words = [unit(region) for region in regions], [unit(word) for word in words]
 
     def similarity(level: str, left: Tensor, right: Tensor) -> Tensor:
         if config.similarity == "scalar":
-            return compare.maps[level]((left @ right)[None])
+            told: Tensor = compare.maps[level]((left @ right)[None])
+            return told
         return unit(compare.maps[level]((left - right) ** 2))
 
     nodes = [similarity("global", whole_image, whole_text)]
@@ -121,14 +124,16 @@ def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
         if level == "region":
             told = slow_seen(regions, words, config.sharpness)
             nodes += [similarity(level, region, tale) for region, tale in zip(regions, told, strict=True)]
-    pooled = sum(nodes) / len(nodes) if method.reason is None else slow_reasoning(method.reason, nodes)
-    score = math.tanh(float(method.judge(pooled)))
+    pooled = (
+        sum(nodes) / len(nodes) if method.graph_reasoning is None else slow_reasoning(method.graph_reasoning, nodes)
+    )
+    score = math.tanh(float(method.scorer(pooled)))
     if method.anchor is None:
         return score
     importance = softmax([float(method.anchor.importance(word)) for word in words])
     seen = slow_seen(words, regions, config.sharpness)
     found = sum(share * float(word @ sight) for share, word, sight in zip(importance, words, seen, strict=True))
-    shares = method.anchor.share.tolist()
+    shares: list[float] = method.anchor.share.tolist()
     return score + shares[0] * float(whole_image @ whole_text) + shares[1] * found
 
 
@@ -142,7 +147,7 @@ def slow_score(method: Kidrr, image: SourceImage, caption: Caption) -> float:
     ],
     ids=["all switches on", "narrow graph", "plain reasoning on cosines", "everything off"],
 )
-def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
+def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, Any]) -> None:
     method = small_method("kidrr", **changes)
     images, captions = draw_images(3), draw_captions(4)
     with torch.no_grad():
@@ -191,8 +196,9 @@ def test_rows_of_a_rebuilt_graph_sum_to_one_over_real_nodes(rebuild: bool, top: 
 
 def test_the_rebuilt_part_of_a_row_keeps_the_nearest_nodes_only() -> None:
     reason = RelationReconstruction(8, steps=1, top=2, rebuild=True)
-    torch.nn.init.eye_(reason.state[0].weight)
-    torch.nn.init.constant_(reason.trust, -100.0)  # all of the blend is the rebuilt graph
+    first: Any = reason.state[0]
+    torch.nn.init.eye_(first.weight)
+    torch.nn.init.constant_(reason.learned_share, -100.0)  # all of the blend is the rebuilt graph
     nodes = F.normalize(torch.rand(1, 6, 8), dim=-1)
     graph = reason.graph(0, nodes, nodes, torch.ones(1, 6, dtype=torch.bool))[0]
     cosine = nodes[0] @ nodes[0].T
@@ -212,7 +218,9 @@ def test_a_trained_graph_differs_from_the_learned_one() -> None:
 def disseminated(rounds: int, parts: Tensor) -> tuple[Tensor, Tensor]:
     torch.manual_seed(3)
     with torch.no_grad():
-        return Dissemination(8, rounds=rounds)(parts, torch.ones(parts.shape[:2], dtype=torch.bool), parts.mean(dim=1))
+        mask = torch.ones(parts.shape[:2], dtype=torch.bool)
+        changed, whole = Dissemination(8, rounds=rounds)(parts, mask, parts.mean(dim=1))
+        return changed, whole
 
 
 def test_without_rounds_parts_are_untouched_and_no_region_reaches_another() -> None:
@@ -267,7 +275,7 @@ SWITCHES: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("changes", SWITCHES, ids=str)
-def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, object]) -> None:
+def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, Any]) -> None:
     method = small_method("kidrr", **changes).train()
     optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
     loss = torch.stack(list(method.losses(training_batch()).values())).sum()
@@ -315,8 +323,8 @@ def test_the_anchor_of_a_whole_batch_equals_the_anchor_pair_by_pair() -> None:
         images = method.encode_images(image_batch(draw_images(3)))
         texts = method.encode_texts(text_batch(draw_captions(4)))
         everywhere = method.anchor.everywhere(images, texts, sharpness=method.config.sharpness)
-        torch.nn.init.zeros_(method.judge.weight)  # leaves nothing of the graph's score
-        torch.nn.init.zeros_(method.judge.bias)
+        torch.nn.init.zeros_(method.scorer.weight)  # leaves nothing of the graph's score
+        torch.nn.init.zeros_(method.scorer.bias)
         assert torch.allclose(method.score(images, texts), everywhere, atol=1e-5)
 
 
@@ -331,7 +339,13 @@ def trained_on(candidates: int, batch: Batch) -> tuple[float, int]:
     method = small_method("kidrr", candidates=candidates)
     scored: list[int] = []
     score_pairs = method.score_pairs
-    method.score_pairs = lambda images, texts: scored.append(len(images)) or score_pairs(images, texts)
+
+    def counting(images: Encoded, texts: Encoded) -> Tensor:
+        scored.append(len(images))
+        found: Tensor = score_pairs(images, texts)
+        return found
+
+    method.score_pairs = counting
     return method.losses(batch)["fine"].item(), sum(scored)
 
 
@@ -343,7 +357,7 @@ def test_as_many_candidates_as_the_batch_holds_train_as_all_pairs_do() -> None:
 
 
 def test_temperatures_keep_the_names_under_which_runs_have_saved_them() -> None:
-    assert {"scale", "global_scale"} <= set(small_method("kidrr").state_dict())
+    assert {"rank.scale", "rank_global.scale"} <= set(small_method("kidrr").state_dict())
 
 
 def test_few_candidates_are_the_hardest_negatives_of_either_side() -> None:
@@ -382,7 +396,7 @@ def test_an_encoding_without_parts_is_refused() -> None:
 
 
 def test_a_gate_starts_small_and_never_at_one() -> None:
-    module: nn.Module = Dissemination(8, rounds=2)
+    module: Any = Dissemination(8, rounds=2)
     assert module.associate_gate.item() == pytest.approx(0.1)
     assert module.collect_gate.item() == pytest.approx(0.1)
     assert module.broadcast_gate.item() == pytest.approx(0.1)

@@ -1,10 +1,16 @@
 """RACG against slow versions written from its formulas, and what each of its switches promises."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
-from graph_pairs import (
+from torch import Tensor
+
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.methods.racg import CrossGraphEncoder, MultiHeadAlignment, Racg
+from crossgraph.types import Batch, Encoded, NodeBatch
+from tests.methods.graph_pairs import (
     PlainNode,
     best_found,
     combined,
@@ -14,7 +20,7 @@ from graph_pairs import (
     shaken,
     softmax,
 )
-from synthetic_items import (
+from tests.methods.synthetic_items import (
     Caption,
     SourceImage,
     draw_captions,
@@ -24,11 +30,6 @@ from synthetic_items import (
     text_batch,
     training_batch,
 )
-from torch import Tensor
-
-from crossgraph.errors import ConfigError, ModelError
-from crossgraph.methods.racg import CrossGraphEncoder, MultiHeadAlignment, Racg
-from crossgraph.types import Batch, Encoded, NodeBatch
 
 Looks = list[list[float]]
 
@@ -47,8 +48,8 @@ def slow_looks(
             if region.is_relation:
                 ends = zip(region.ends, word.ends, strict=True)
                 joined[i][j] = sum(float(regions[a].vector @ words[b].vector) for a, b in ends) / 2
-            if cross.trust is not None:
-                logits[i][j] += float(cross.trust) * joined[i][j]
+            if cross.consistency_weight is not None:
+                logits[i][j] += float(cross.consistency_weight) * joined[i][j]
             logits[i][j] *= cross.sharpness
     for j, word in enumerate(words):
         like = [i for i, region in enumerate(regions) if region.is_relation == word.is_relation]
@@ -81,14 +82,16 @@ def slow_score(method: Racg, image: Encoded, text: Encoded) -> float:
     found = []
     for j, word in enumerate(words):
         column = [looks[i][j] for i in range(len(regions))]
-        agreed = slow_agreement(method.align, word.vector, method.cross.map_seen(weighted(column, regions)))
-        if method.cross.trust is not None:
-            agreed += float(method.cross.trust) * sum(looks[i][j] * joined[i][j] for i in range(len(regions)))
+        agreed = slow_agreement(method.align, word.vector, method.cross.image_to_text(weighted(column, regions)))
+        if method.cross.consistency_weight is not None:
+            agreed += float(method.cross.consistency_weight) * sum(
+                looks[i][j] * joined[i][j] for i in range(len(regions))
+            )
         found.append(agreed)
     if method.config.both_directions and words:
         coverage = [max(row) for row in looks]
         heard = [
-            slow_agreement(method.align, region.vector, method.cross.map_told(weighted(back[i], words)))
+            slow_agreement(method.align, region.vector, method.cross.text_to_image(weighted(back[i], words)))
             for i, region in enumerate(regions)
         ]
         answer = sum(c * h for c, h in zip(coverage, heard, strict=True)) / sum(coverage)
@@ -107,7 +110,7 @@ def slow_score(method: Racg, image: Encoded, text: Encoded) -> float:
     ],
     ids=["all switches on", "one direction and head", "no consistency", "objects only", "best matches"],
 )
-def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
+def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, Any]) -> None:
     method = shaken(small_method("racg", **changes))
     images, captions = draw_images(3), draw_captions(5)
     with torch.no_grad():
@@ -141,7 +144,7 @@ SWITCHES: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("changes", SWITCHES, ids=str)
-def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, object]) -> None:
+def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, Any]) -> None:
     method = small_method("racg", **changes).train()
     optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
     loss = torch.stack(list(method.losses(training_batch()).values())).sum()
@@ -162,7 +165,7 @@ def test_losses_go_with_their_modules() -> None:
     assert set(small_method("racg").losses(training_batch())) == {"global", "late", "cross", "reconstruction"}
     without = {"cross_graph": {"global", "late"}, "reconstruction": {"global", "late", "cross"}}
     for switch, left in without.items():
-        assert set(small_method("racg", **{switch: False}).losses(training_batch())) == left
+        assert set(small_method("racg", "ids", **{switch: False}).losses(training_batch())) == left
 
 
 def test_an_encoder_for_training_only_leaves_scores_that_decompose() -> None:
@@ -223,7 +226,7 @@ def drawn_pairs() -> list[tuple[SourceImage, Caption]]:
 
 
 @pytest.mark.parametrize("changes", [{}, {"cross_graph": False}], ids=str)
-def test_matches_show_where_each_node_of_the_caption_looked_most(changes: dict[str, object]) -> None:
+def test_matches_show_where_each_node_of_the_caption_looked_most(changes: dict[str, Any]) -> None:
     method = small_method("racg", **changes)
     for picture, caption in drawn_pairs():
         with torch.no_grad():

@@ -1,9 +1,21 @@
+import gc
+import weakref
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from synthetic_items import (
+
+from crossgraph.bits import unpack_bits
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.graphs.label_association import label_association
+from crossgraph.layers.hash_head import CODE_LENGTHS
+from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.contract import Method
+from crossgraph.methods.scahn import Scahn
+from tests.methods.synthetic_items import (
     LABELS,
     SIZES,
     draw_captions,
@@ -15,14 +27,6 @@ from synthetic_items import (
     training_batch,
     training_set,
 )
-
-from crossgraph.errors import ConfigError, ModelError
-from crossgraph.graphs.label_association import label_association
-from crossgraph.layers.hash_head import CODE_LENGTHS, unpack_bits
-from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
-from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.contract import Method
-from crossgraph.methods.scahn import Scahn
 
 
 def gradients(method: Method, names: tuple[str, ...]) -> dict[str, bool]:
@@ -56,7 +60,8 @@ def test_scores_are_hamming_distances_turned_round() -> None:
 def relaxed(method: Method, rows: slice) -> torch.Tensor:
     """The relaxed codes of some pictures when those alone are in the batch."""
     assert isinstance(method, Scahn)
-    return method.media["image"].hash(method._image_features(image_batch(draw_images(8)[rows])))
+    codes: torch.Tensor = method.media["image"].hash(method._image_features(image_batch(draw_images(8)[rows])))
+    return codes
 
 
 @pytest.mark.parametrize("mode", ["repaired", "released"])
@@ -100,7 +105,7 @@ def test_the_released_class_loss_takes_the_sigmoid_twice() -> None:
     for mode in ("repaired", "released"):
         method = small_method("scahn", mode=mode)
         classes = method.graph(method.label_vectors, method.adjacency)
-        expected = 0.0
+        expected = torch.zeros(())
         for medium in ("image", "text"):
             unit = F.normalize(features[medium], dim=1)
             chances = (
@@ -147,7 +152,9 @@ def test_a_key_in_the_queue_changes_the_next_loss() -> None:
 def test_only_the_hash_heads_hear_the_discriminators() -> None:
     method = small_method("scahn").train()
     method.losses(training_batch())["adversary"].backward()
-    heard = gradients(method, ("see", "narrow", "read", "image.transformer", "text.transformer", "contrast"))
+    heard = gradients(
+        method, ("region_mlp", "region_proj", "word_encoder", "image.transformer", "text.transformer", "contrast")
+    )
     assert not any(heard.values())
     assert all(gradients(method, ("image.hash", "text.hash")).values())
 
@@ -166,7 +173,9 @@ def test_the_weight_of_the_adversary_is_that_of_deceiving_and_not_of_judging() -
 def test_the_discriminators_learn_from_detached_codes_of_before_the_step() -> None:
     method, batch = small_method("scahn", dropout=0.0).train(), training_batch()
     method.losses(batch)
-    before = method.judges(*(code for code in method._judged[1].values()))
+    codes = batch.carried
+    assert not any(code.requires_grad for code in codes.values())
+    before = method.discriminators(codes["image"], codes["text"])
     with torch.no_grad():
         for parameter in method.phases()["joint"]:
             parameter.add_(0.1)
@@ -176,8 +185,29 @@ def test_the_discriminators_learn_from_detached_codes_of_before_the_step() -> No
     loss["discriminator"].backward()
     assert all(parameter.grad is None for parameter in method.phases()["joint"])
     assert all(parameter.grad is not None for parameter in method.phases()["discriminator"])
-    afresh = method.losses(batch, "discriminator")["discriminator"]
-    assert afresh.item() != before.item()
+
+
+def test_on_a_batch_that_no_joint_phase_saw_the_discriminators_learn_from_the_codes_of_now() -> None:
+    method, batch = small_method("scahn", dropout=0.0).train(), training_batch()
+    method.losses(batch)
+    other = training_batch(seed=1)
+    found = method.losses(other, "discriminator")["discriminator"]
+    with torch.no_grad():
+        codes = {medium: method.media[medium].hash(one) for medium, one in method._features(other).items()}
+    assert torch.equal(found, method.discriminators(codes["image"], codes["text"]))
+    assert other.carried == {}
+    assert replace(batch, hardness=0.1).carried == {}, "a copy is another batch"
+
+
+def test_what_a_step_carries_is_freed_with_its_batch() -> None:
+    method, batch = small_method("scahn").train(), training_batch()
+    method.losses(batch)
+    code = weakref.ref(batch.carried["image"])
+    method.losses(batch, "discriminator")
+    assert code() is not None
+    del batch
+    gc.collect()
+    assert code() is None
 
 
 def test_the_phases_share_no_parameter_and_leave_none_out() -> None:
@@ -196,9 +226,9 @@ def test_quantisation_balance_and_spread_are_weighed_means_over_media() -> None:
     method, batch = small_method("scahn", dropout=0.0, quantisation=0.7, balance=0.2, spread=3), training_batch()
     codes = [method.media[m].hash(f) for m, f in method._features(batch).items()]
     losses = method.losses(batch)
-    assert losses["quantisation"].item() == pytest.approx(0.35 * sum(map(quantisation_loss, codes)).item())
-    assert losses["balance"].item() == pytest.approx(0.1 * sum(map(bit_balance_loss, codes)).item())
-    assert losses["spread"].item() == pytest.approx(1.5 * sum(map(uniformity_loss, codes)).item())
+    assert losses["quantisation"].item() == pytest.approx(0.35 * float(sum(map(quantisation_loss, codes))))
+    assert losses["balance"].item() == pytest.approx(0.1 * float(sum(map(bit_balance_loss, codes))))
+    assert losses["spread"].item() == pytest.approx(1.5 * float(sum(map(uniformity_loss, codes))))
 
 
 FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance", "spread"}
@@ -219,7 +249,7 @@ FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance", "sp
     ],
 )
 def test_each_variant_loses_what_it_is_called_after_and_still_trains(variant: str, gone: set[str]) -> None:
-    method = small_method("scahn", **Scahn.ablations[variant]).train()
+    method = small_method("scahn", "ids", **Scahn.ablations[variant]).train()
     batch = training_batch()
     reached = set()
     for phase in method.phases():
@@ -261,7 +291,7 @@ def test_captions_of_one_picture_have_its_labels() -> None:
 
 
 def test_label_vectors_and_their_graph_are_learnt_before_the_first_step() -> None:
-    method = build_method("scahn", {"width": 16}, SIZES["ids"])
+    method: Any = build_method("scahn", {"width": 16}, SIZES["ids"])
     assert not method.label_vectors.any()
     method.learn(training_set())
     assert torch.equal(method.adjacency, label_association(training_set().labels))
@@ -304,7 +334,7 @@ def test_training_without_labels_is_refused() -> None:
 @pytest.mark.parametrize(("setting", "value"), [("bits", 12), ("mode", "repared"), ("temperature", 0.0)])
 def test_a_setting_out_of_range_is_refused_by_name(setting: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"model\.{setting}"):
-        small_method("scahn", **{setting: value})
+        small_method("scahn", "ids", **{setting: value})
 
 
 def test_an_item_without_any_label_trains_without_harm() -> None:

@@ -2,15 +2,23 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
-from synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch, training_batch
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.sgfns import Sgfns
 from crossgraph.types import OBJECT, Batch, Encoded, NodeBatch
+from tests.methods.graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
+from tests.methods.synthetic_items import (
+    draw_captions,
+    draw_images,
+    image_batch,
+    small_method,
+    text_batch,
+    training_batch,
+)
 
 
 def slow_edges(method: Sgfns, image: Encoded, text: Encoded) -> list[list[int]]:
@@ -18,13 +26,14 @@ def slow_edges(method: Sgfns, image: Encoded, text: Encoded) -> list[list[int]]:
     regions, found, like = plain_nodes(image), [], likenesses(method.base, image, text)
     for j, word in enumerate(plain_nodes(text)):
         kind = [i for i, region in enumerate(regions) if region.is_relation == word.is_relation]
-        near = sorted(kind, key=lambda i, j=j: -like[i][j])[: method.fuse.top]
+        near = sorted(kind, key=[-row[j] for row in like].__getitem__)[: method.fuse.top]
         found.append([i for i in near if like[i][j] > method.fuse.threshold])
     return found
 
 
 def fused(method: Sgfns, images: Encoded, texts: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-    return method.fuse(images, texts, method.base.likeness(images, texts))
+    added, fired = method.fuse(images, texts, method.base.likeness(images, texts))
+    return added, fired
 
 
 def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:
@@ -37,14 +46,14 @@ def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:
         shares = softmax([float(query @ fuse.key(regions[i].vector)) / math.sqrt(len(query)) for i in near])
         news, answer = torch.zeros_like(word.vector), torch.zeros_like(word.vector)
         for share, i in zip(shares, near, strict=True):
-            news = news + share * fuse.forth(regions[i].vector)
-            answer = answer + share * (regions[i].vector + fuse.gate * share * fuse.back(word.vector))
+            news = news + share * fuse.image_to_text(regions[i].vector)
+            answer = answer + share * (regions[i].vector + fuse.gate * share * fuse.text_to_image(word.vector))
         told.append(word.vector + fuse.gate * news)
         heard.append(answer)
     if not told:
         return 0.0
     one, other = torch.stack(told).mean(dim=0), torch.stack(heard).mean(dim=0)
-    return math.tanh(float(fuse.judge(torch.cat([(other - one) ** 2, other * one]))))
+    return math.tanh(float(fuse.scorer(torch.cat([(other - one) ** 2, other * one]))))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +66,7 @@ def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:
     ],
     ids=["all switches on", "few edges", "objects only", "base score"],
 )
-def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, object]) -> None:
+def test_batched_scores_equal_scoring_each_pair_in_loops(changes: dict[str, Any]) -> None:
     method = shaken(small_method("sgfns", **changes))
     images, captions = draw_images(3), draw_captions(5)
     with torch.no_grad():
@@ -97,7 +106,7 @@ SWITCHES: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("changes", SWITCHES, ids=str)
-def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, object]) -> None:
+def test_every_switch_builds_scores_and_trains_all_it_has(changes: dict[str, Any]) -> None:
     method = small_method("sgfns", **changes).train()
     optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
     loss = torch.stack(list(method.losses(training_batch(edits=3)).values())).sum()
@@ -198,10 +207,10 @@ LINKS = torch.tensor([0, 1, 2, 3, 4])
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
-def test_robbed_pictures_lose_the_announced_share_of_regions_and_every_relation_of_theirs(share: float) -> None:
-    method = shaken(small_method("sgfns", robbed=share))
+def test_visual_negatives_lack_the_announced_share_of_regions_and_every_relation_of_theirs(share: float) -> None:
+    method = shaken(small_method("sgfns", region_dropout=share))
     images, texts = encoded_sides(method)
-    left = method.robbed(images, texts, LINKS)
+    left = method.visual_negatives(images, texts, LINKS)
     assert torch.equal(left.embedding, images.embedding)
     for row in range(5):
         objects = int(images.nodes.of_kind(OBJECT)[row].sum())
@@ -217,28 +226,26 @@ def test_robbed_pictures_lose_the_announced_share_of_regions_and_every_relation_
         assert torch.equal(left.nodes.mask, left.mask)
 
 
-def test_what_is_robbed_is_what_the_caption_says_and_the_look_alike_lacks() -> None:
+def test_what_a_visual_negative_lacks_is_what_the_caption_says_and_the_look_alike_lacks() -> None:
     method = shaken(small_method("sgfns"))
     images, texts = encoded_sides(method)
-    left = method.robbed(images, texts, LINKS)
+    left = method.visual_negatives(images, texts, LINKS)
     for row in range(5):
         alike = max((i for i in range(5) if i != row), key=lambda i: float(images.embedding[row] @ images.embedding[i]))
         regions = [node for node in plain_nodes(images[[row]]) if not node.is_relation]
         words = [node for node in plain_nodes(texts[[row]]) if not node.is_relation]
         others = [node for node in plain_nodes(images[[alike]]) if not node.is_relation]
-
-        def telling(region: int, regions=regions, words=words, others=others) -> float:
-            spoken = max((float(regions[region].vector @ word.vector) for word in words), default=-1.0)
-            return spoken - max(float(regions[region].vector @ other.vector) for other in others)
-
+        spoken = [max((float(region.vector @ word.vector) for word in words), default=-1.0) for region in regions]
+        also = [max(float(region.vector @ other.vector) for other in others) for region in regions]
+        telling = [one - other for one, other in zip(spoken, also, strict=True)]
         count = math.ceil(0.25 * len(regions))
-        expected = set(sorted(range(len(regions)), key=lambda i: -telling(i))[:count])
+        expected = set(sorted(range(len(regions)), key=telling.__getitem__, reverse=True)[:count])
         lost = images.nodes.of_kind(OBJECT)[row] & ~left.mask[row]
         assert set(lost.nonzero()[:, 0].tolist()) == expected
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_padding_of_captions_does_not_change_what_is_robbed(seed: int) -> None:
+def test_padding_of_captions_does_not_change_visual_negatives(seed: int) -> None:
     method = shaken(small_method("sgfns"))
     # all regions turn away from the caption, so that a padded node, of cosine 0, would be nearest
     rng = torch.Generator().manual_seed(seed)
@@ -251,10 +258,12 @@ def test_padding_of_captions_does_not_change_what_is_robbed(seed: int) -> None:
     pad = torch.nn.functional.pad
     wide = Encoded(away.embedding, pad(away.parts, (0, 0, 0, 2)), pad(mask, (0, 2)), away.nodes.resized(6))
     links = torch.tensor([0, 1])
-    assert torch.equal(method.robbed(images, away, links).mask, method.robbed(images, wide, links).mask)
+    assert torch.equal(
+        method.visual_negatives(images, away, links).mask, method.visual_negatives(images, wide, links).mask
+    )
 
 
-def losses_of(batch: Batch, **changes: object) -> dict[str, float]:
+def losses_of(batch: Batch, **changes: Any) -> dict[str, float]:
     torch.manual_seed(0)
     method = small_method("sgfns", **changes)
     with torch.no_grad():
@@ -279,17 +288,17 @@ def test_without_edits_the_loss_of_false_captions_is_zero(neg_loss: str) -> None
 
 @pytest.mark.parametrize("loss", ["info_nce", "triplet"])
 @pytest.mark.parametrize("neg_loss", ["hinge", "ce"])
-def test_the_loss_of_negatives_equals_a_loop_over_edits_and_robbed_pictures(neg_loss: str, loss: str) -> None:
+def test_the_loss_of_negatives_equals_a_loop_over_edits_and_visual_negatives(neg_loss: str, loss: str) -> None:
     batch = training_batch(edits=3)
-    settings = {"neg_loss": neg_loss, "loss": loss, "neg_weight": 0.5, "neg_margin": 0.3}
+    settings: dict[str, Any] = {"neg_loss": neg_loss, "loss": loss, "neg_weight": 0.5, "neg_margin": 0.3}
     torch.manual_seed(0)
-    method = small_method("sgfns", **settings)
+    method = small_method("sgfns", "ids", **settings)
     edits, owner = batch.negative_captions, batch.caption_image.tolist()
     with torch.no_grad():
         images, texts = method.encode_images(batch.images), method.encode_texts(batch.texts)
         false = method.score(images, method.encode_texts(edits.texts)).tolist()
         true = method.score(images, texts).tolist()
-        lacking = method.score_pairs(method.robbed(images, texts, batch.caption_image), texts).tolist()
+        lacking = method.score_pairs(method.visual_negatives(images, texts, batch.caption_image), texts).tolist()
     matched = [true[owner[j]][j] for j in range(8)]
     edited = [(j, false[owner[j]][i]) for i, j in enumerate(edits.caption.tolist())]
     if neg_loss == "hinge":
@@ -298,16 +307,16 @@ def test_the_loss_of_negatives_equals_a_loop_over_edits_and_robbed_pictures(neg_
         captions = {j for j, _ in edited}
         choices = [softmax([20 * matched[j], *(20 * score for k, score in edited if k == j)])[0] for j in captions]
         expected = -sum(map(math.log, choices)) / len(captions)
-    textual = losses_of(batch, **{**settings, "negatives": "swap"})["negatives"]
+    textual = losses_of(batch, **settings, negatives="swap")["negatives"]
     assert textual == pytest.approx(0.5 * expected, rel=1e-3, abs=1e-5)
     pairs = list(zip(lacking, matched, strict=True))
     if neg_loss == "hinge":
-        robbed = sum(max(0.0, 0.3 + score - own) for score, own in pairs) / 8
+        visual = sum(max(0.0, 0.3 + score - own) for score, own in pairs) / 8
     else:
-        robbed = -sum(math.log(softmax([20 * own, 20 * score])[0]) for score, own in pairs) / 8
-    assert robbed > 0
+        visual = -sum(math.log(softmax([20 * own, 20 * score])[0]) for score, own in pairs) / 8
+    assert visual > 0
     both = losses_of(batch, **settings)["negatives"]
-    assert both == pytest.approx(0.5 * (expected + robbed), rel=1e-3, abs=1e-5)
+    assert both == pytest.approx(0.5 * (expected + visual), rel=1e-3, abs=1e-5)
 
 
 def test_the_company_of_a_longer_false_caption_changes_no_loss() -> None:

@@ -1,10 +1,17 @@
 """TSSCL: texts lead in training and are not missed afterwards; every switch is heard in the losses."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from synthetic_items import (
+
+from crossgraph.errors import ConfigError, DataError
+from crossgraph.graphs.neighbours import propagation
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.tsscl import Tsscl
+from crossgraph.types import Batch
+from tests.methods.synthetic_items import (
     LABELS,
     SIZES,
     draw_captions,
@@ -16,16 +23,10 @@ from synthetic_items import (
     training_set,
 )
 
-from crossgraph.errors import ConfigError, DataError
-from crossgraph.graphs.neighbours import propagation
-from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.tsscl import Tsscl
-from crossgraph.types import Batch
-
 LOSSES = ["semantic", "pair", "transfer", "soft", "rows", "labels"]
 
 
-def method(**changes: object) -> Tsscl:
+def method(**changes: Any) -> Tsscl:
     """The same weights whatever the switches, where they leave the modules alone."""
     torch.manual_seed(0)
     built = small_method("tsscl", dropout=0.0, **changes)
@@ -33,7 +34,7 @@ def method(**changes: object) -> Tsscl:
     return built
 
 
-def losses(batch: Batch | None = None, **changes: object) -> dict[str, float]:
+def losses(batch: Batch | None = None, **changes: Any) -> dict[str, float]:
     found = method(**changes).losses(batch or training_batch())
     return {name: value.item() for name, value in found.items()}
 
@@ -46,7 +47,7 @@ def test_all_losses_have_names_and_are_positive() -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_weight_of_nothing_leaves_that_loss_out_and_no_other_changes(name: str) -> None:
-    whole, without, twice = losses(), losses(**{name: 0.0}), losses(**{name: 2.0})
+    whole, without, twice = losses(), losses(None, **{name: 0.0}), losses(None, **{name: 2.0})
     assert without == pytest.approx({key: value for key, value in whole.items() if key != name})
     default = {"rows": 0.1}.get(name, 1.0)
     assert twice[name] == pytest.approx(2.0 / default * whole[name], rel=1e-5)
@@ -72,7 +73,7 @@ def test_labels_judged_in_competition_cost_otherwise() -> None:
 
 
 def test_only_semantic_leaves_one_loss() -> None:
-    assert list(losses(**Tsscl.ablations["only-semantic"])) == ["semantic"]
+    assert list(losses(None, **Tsscl.ablations["only-semantic"])) == ["semantic"]
 
 
 def test_pictures_are_encoded_alike_whatever_texts_there_are_and_without_any() -> None:
@@ -107,7 +108,7 @@ def test_in_the_graph_a_picture_takes_in_its_neighbours_by_text() -> None:
     rows = torch.tensor([0, 7, 14, 1, 8, 3, 22, 5])  # things 0, 0, 0, 1, 1, 3, 1 and 5
     edges = told.structure.edges(rows)
     assert (edges[0, 1:3] > 0).all()
-    seen = told.see(batch.images)
+    seen = told.image_encoder(batch.images)
     changed = seen.clone()
     changed[1] += 1.0
     with torch.no_grad():

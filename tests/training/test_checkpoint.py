@@ -12,12 +12,12 @@ from crossgraph.training.checkpoint import (
     MANIFEST,
     WEIGHTS,
     environment,
+    load_weights,
     optimiser_tensors,
     read_manifest,
     read_tensors,
     restore_optimiser,
     weights_fingerprint,
-    write_atomically,
     write_manifest,
     write_tensors,
 )
@@ -37,13 +37,6 @@ def test_tensors_and_facts_come_back_as_they_were(tmp_path: Path) -> None:
     assert said == facts
     assert back.keys() == tensors.keys()
     assert all(torch.equal(back[name], tensors[name]) and back[name].dtype == tensors[name].dtype for name in tensors)
-
-
-def test_writing_replaces_a_file_and_leaves_nothing_else(tmp_path: Path) -> None:
-    for content in (b"one", b"two"):
-        write_atomically(tmp_path / "file", content)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    assert (tmp_path / "file").read_bytes() == b"two"
 
 
 @pytest.mark.parametrize("damage", [b"", b"not tensors at all", None])
@@ -115,3 +108,15 @@ def test_the_environment_names_versions_and_fits_json() -> None:
     assert facts["torch"] == torch.__version__
     assert {"crossgraph", "threads", "git"} <= facts.keys()
     json.dumps(facts)
+
+
+def test_weights_of_other_names_or_sizes_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    method = torch.nn.Linear(3, 2)
+    weights = {name: torch.full_like(value, 0.5) for name, value in method.state_dict().items()}
+    load_weights(method, weights, run=tmp_path)
+    assert (method.weight == 0.5).all()
+    renamed = {"see." + name: value for name, value in weights.items()}
+    resized = weights | {"weight": torch.zeros(4, 3)}
+    for wrong, says in ((renamed, r"4 of 2 do not fit .* 'bias'"), (resized, r"1 of 2 do not fit .* 'weight'")):
+        with pytest.raises(ModelError, match=rf"another version of this program: {says}\. Train again"):
+            load_weights(method, wrong, run=tmp_path)

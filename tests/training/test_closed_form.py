@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_dataset import MODELS, fake_dataset, fake_trainer
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import RunConfig
 from crossgraph.data.drawn.matrices_demo import draw_matrices
@@ -16,6 +14,8 @@ from crossgraph.methods.cca import Cca
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, read_tensors
 from crossgraph.training.dataset import TrainingPass
 from crossgraph.verbs import evaluate, load_model, train
+from tests.training.fake_dataset import MODELS, fake_dataset, fake_trainer
+from tests.training.fake_encoder import ColourEncoder
 
 
 @pytest.mark.parametrize("method", ["cca", "random_projection"])

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from fake_dataset import fake_dataset, fake_trainer
 
 from crossgraph.data.batches import Step
 from crossgraph.training.validation import Validation
+from tests.training.fake_dataset import fake_dataset, fake_trainer
 
 
 def test_a_step_becomes_its_pictures_and_captions() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_dataset import MODELS, fake_corpus
 from PIL import Image
 
 from crossgraph.config import RunConfig
@@ -23,6 +22,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.training.checkpoint import read_manifest
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import evaluate, load_model, probe, train
+from tests.training.fake_dataset import MODELS, fake_corpus
 
 PAIRS = draw_matrices(0, train=60, test=20)
 

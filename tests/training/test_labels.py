@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_dataset import MODELS
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import LabelsConfig, RunConfig
 from crossgraph.data.concepts import ConceptVocabulary
@@ -20,6 +18,8 @@ from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.training.checkpoint import read_manifest
 from crossgraph.training.labels import derive_labels, describe_labels, labels_as_trained
 from crossgraph.verbs import load_model, train
+from tests.training.fake_dataset import MODELS
+from tests.training.fake_encoder import ColourEncoder
 
 CONCEPTS = {"source": "concepts", "count": 6, "most": 0.9}
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from fake_dataset import fake_dataset, fake_trainer
 
 from crossgraph.config import TrainingConfig
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.training.checkpoint import LAST, LOG, WEIGHTS, read_tensors
 from crossgraph.training.loop import Interrupted, shrunk
+from tests.training.fake_dataset import fake_dataset, fake_trainer
 
 EVERYTHING: dict[str, Any] = {"average": 0.9, "mirror": True, "neighbours": True}
 
@@ -161,14 +161,14 @@ def test_a_log_line_that_a_kill_cut_short_is_dropped(undisturbed: Path, tmp_path
     assert_equal_runs(tmp_path, undisturbed)
 
 
+ROOT = Path(__file__).parents[2]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
-from fake_dataset import fake_trainer
-import crossgraph.data.feature_cache as files
+from tests.training.fake_dataset import fake_trainer
+import crossgraph.files as files
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -189,7 +189,7 @@ def train(run, where, when):
 
 for where, when in (("step", 5), ("save", 9)):
     if os.fork() == 0:
-        train(Path(sys.argv[2]), where, when)
+        train(Path(sys.argv[1]), where, when)
         os._exit(0)
     assert os.WTERMSIG(os.wait()[1]) == signal.SIGKILL, where
 """
@@ -197,8 +197,8 @@ for where, when in (("step", 5), ("save", 9)):
 
 
 def test_a_run_killed_in_a_step_and_then_in_a_save_equals_an_undisturbed_one(undisturbed: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path)]
-    killed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert killed.returncode == 0, killed.stderr
     trainer = fake_trainer(tmp_path, save_seconds=0.0, **EVERYTHING)
     trainer.restore()
@@ -282,13 +282,14 @@ def test_with_an_average_the_averaged_weights_are_kept(tmp_path: Path) -> None:
 def test_the_average_is_a_decaying_mean_that_starts_fast(tmp_path: Path) -> None:
     seen: list[float] = []
     trainer = fake_trainer(tmp_path, average=0.2, epochs=1)
-    average = trainer.method.state_dict()["scale"].item()
-    trainer.progress.at_step = lambda _: seen.append(trainer.method.state_dict()["scale"].item())
+    average = trainer.method.state_dict()["rank.scale"].item()
+    progress: Any = trainer.progress
+    progress.at_step = lambda _: seen.append(trainer.method.state_dict()["rank.scale"].item())
     trainer.train()
     for step, value in enumerate(seen):
         decay = min(0.2, (1 + step) / (10 + step))
         average = decay * average + (1 - decay) * value
-    assert trainer.average["scale"].item() == pytest.approx(average, abs=1e-6)
+    assert trainer.average["rank.scale"].item() == pytest.approx(average, abs=1e-6)
 
 
 def test_queues_and_their_counters_are_copied_not_averaged(tmp_path: Path) -> None:
@@ -334,7 +335,8 @@ def test_each_group_of_parameters_is_stepped_at_its_own_multiple_of_the_rate(tmp
 def test_the_gradient_of_every_group_is_clipped_together(tmp_path: Path) -> None:
     trainer = fake_trainer(tmp_path, method="scahn", clip=1e-3, epochs=1)
     trainer._step(trainer._plan(0)[0])
-    graph = list(trainer.method.graph.parameters())
+    method: Any = trainer.method
+    graph = list(method.graph.parameters())
     norm = torch.stack([p.grad.norm() for p in trainer.method.phases()["joint"] if p.grad is not None]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=0.05)
     assert all(parameter.grad.norm() <= 1e-3 for parameter in graph)
@@ -343,8 +345,10 @@ def test_the_gradient_of_every_group_is_clipped_together(tmp_path: Path) -> None
 def test_collapsed_codes_are_noted_at_the_validation_of_a_hashing_method(tmp_path: Path) -> None:
     notes: list[tuple[str, dict[str, object]]] = []
     trainer = fake_trainer(tmp_path, method="scahn", epochs=1)
-    trainer.progress.note = lambda event, **facts: notes.append((event, facts))
-    for medium in trainer.method.media.values():
+    progress: Any = trainer.progress
+    progress.note = lambda event, **facts: notes.append((event, facts))
+    method: Any = trainer.method
+    for medium in method.media.values():
         torch.nn.init.constant_(medium.hash.map.bias, 1000.0)
     trainer.train()
     collapsed = {facts["side"]: facts["symptoms"] for event, facts in notes if event == "codes collapse"}
@@ -354,7 +358,8 @@ def test_collapsed_codes_are_noted_at_the_validation_of_a_hashing_method(tmp_pat
 
 def test_a_loss_that_is_not_finite_stops_training_with_advice(tmp_path: Path) -> None:
     trainer = fake_trainer(tmp_path)
-    torch.nn.init.constant_(trainer.method.scale, float("nan"))
+    method: Any = trainer.method
+    torch.nn.init.constant_(method.rank.scale, float("nan"))
     with pytest.raises(ScoreError, match=r"the loss is nan at step 1 .*lower training\.learning_rate"):
         trainer.train()
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_dataset import MODELS, Watcher
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import RunConfig
 from crossgraph.data.batches import Step, plan_epoch
@@ -17,6 +15,7 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.errors import ModelError
+from crossgraph.graphs.caption_edits import Kind
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes
@@ -28,6 +27,8 @@ from crossgraph.training.negative_sampler import NegativeSampler
 from crossgraph.training.run import text_encoder_for
 from crossgraph.verbs import load_model, train
 from crossgraph.words import normalise
+from tests.training.fake_dataset import MODELS, Watcher
+from tests.training.fake_encoder import ColourEncoder
 
 CONFIG = RunConfig.model_validate({"method": "sgfns", "texts": {"min_count": 1}, "model": MODELS["sgfns"]})
 
@@ -50,7 +51,7 @@ def dataset(scenes: Corpus, cache: FeatureCache, parser: CaptionParser) -> Datas
 
 
 def negative_sampler(
-    dataset: Dataset, cache: FeatureCache, parser: CaptionParser, *kinds: str, seed: int = 0
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser, *kinds: Kind, seed: int = 0
 ) -> NegativeSampler:
     encoder = text_encoder_for(CONFIG, dataset.corpus.captions)
     tabulate = partial(extract_text_features, encoder=encoder, cache=cache, parser=parser)

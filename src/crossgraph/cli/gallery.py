@@ -9,12 +9,14 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from crossgraph.cli.move import move
 from crossgraph.cli.options import AsJson, Device, OtherRun, RunOrCascade, Where
 from crossgraph.errors import ConfigError, GalleryError
 
 Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
+gallery_commands.command()(move)
 
 
 @gallery_commands.command()
@@ -25,11 +27,10 @@ def stats(
 ) -> None:
     """Rows, bytes, fragments, model, folders, duplicates, last compaction."""
     from crossgraph.cli.output import facts_table, print_json, print_rich, print_skipped, skipped_to_json
-    from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.tables.skipped import read_skipped
-    from crossgraph.gallery.upkeep import health
+    from crossgraph.gallery.upkeep.stats import gallery_stats
 
-    found = health.stats(Gallery.open(gallery))
+    found = gallery_stats(gallery)
     left_out = read_skipped(gallery)
     if as_json:
         at = None if found.optimized_at is None else found.optimized_at.isoformat()

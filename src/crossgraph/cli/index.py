@@ -32,7 +32,7 @@ def index(
     loaded = None if model is None else verbs.load_search_model(model, device=device)
     scenes = folder.split(":")[0] == "scenes"
     source = open_corpus(folder, split=split, progress=progress) if scenes or split is not None else Path(folder)
-    report = verbs.index(source, gallery, model=loaded, progress=progress)
+    report = verbs.index(source, gallery, model=loaded, progress=progress, device=device)
     if as_json:
         kept = {name: value for name, value in asdict(report).items() if name != "changes"}
         print_json({"gallery": str(gallery), **kept, "skipped": skipped_to_json(report.skipped)})

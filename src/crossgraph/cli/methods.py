@@ -2,48 +2,63 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from crossgraph.methods.contract import Method
+
+HEADINGS = ("module", "class", "status", "source")
 
 
 def list_methods() -> None:
     """Print every method with what it does."""
     from crossgraph.cli.output import print_rich
-    from crossgraph.methods.catalogue import METHODS
+    from crossgraph.methods.catalogue import LISTED, method_story
 
-    for name, kind in METHODS.items():
-        stage = "re-ranks a shortlist" if kind.reranks else "finds shortlists"
-        print_rich(f"{name:14} {stage:21} {_story(kind)[0]}")
+    for name, method in LISTED.items():
+        print_rich(f"{name:17} {method.stage:21} {method_story(name)[0]}")
 
 
-def show_method(name: Annotated[str, typer.Argument(help="See: crossgraph methods list.")]) -> None:
+def show_method(
+    name: Annotated[str, typer.Argument(help="See: crossgraph methods list.")],
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of modules alone, as Markdown.")
+    ] = False,
+) -> None:
     """Print what a method is, where each of its modules comes from, and every setting."""
     from rich.table import Table
 
     from crossgraph.cli.output import print_rich
-    from crossgraph.methods.catalogue import method_type
+    from crossgraph.methods.catalogue import method_story, method_type
 
     kind = method_type(name)
+    if markdown:
+        typer.echo(modules_markdown(kind))
+        return
     sources = Table(title="Where each module comes from", title_justify="left")
-    for heading in ("module", "class", "status", "source"):
+    for heading in HEADINGS:
         sources.add_column(heading, overflow="fold")
-    for entry in kind.provenance:
-        sources.add_row(entry.module, entry.implementation, entry.status, entry.source)
+    for line in _modules(kind):
+        sources.add_row(*line)
     switches = Table(title="Settings: --set model.NAME=VALUE", title_justify="left")
     for heading in ("name", "type", "default", "what it does"):
         switches.add_column(heading, overflow="fold")
     for setting, about in kind.config_type.model_fields.items():
         switches.add_row(setting, _type_name(about.annotation), _shown(about.default), about.description or "")
-    print_rich("\n".join(_story(kind)), "", sources, switches)
+    print_rich("\n".join(method_story(name)), "", sources, switches)
 
 
-def _story(kind: type[Any]) -> list[str]:
-    """What the method's file says about it, up to the table of modules, which provenance shows."""
-    story = inspect.getdoc(sys.modules[kind.__module__]) or ""
-    return story.partition("\n|")[0].strip().splitlines()
+def modules_markdown(kind: type[Method]) -> str:
+    """Where each module of a method comes from, as the table that docs/methods.md has of it."""
+    from crossgraph.evaluation.markdown import markdown_table
+
+    return markdown_table(HEADINGS, _modules(kind), words=True)
+
+
+def _modules(kind: type[Method]) -> list[tuple[str, str, str, str]]:
+    return [(entry.module, entry.implementation, entry.status, entry.source) for entry in kind.provenance]
 
 
 def _type_name(annotation: Any) -> str:

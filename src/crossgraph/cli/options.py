@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+CPU = "cpu"
+
 Data: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -15,7 +17,23 @@ Data: TypeAlias = Annotated[
         "scenes[:COUNT[:SEED]], matrices-demo[:SEED].",
     ),
 ]
-Device: TypeAlias = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, mps.")]
+
+
+def _checked(name: str) -> str:
+    """The device that is meant, refused before any work if it cannot be had."""
+    if name == CPU:
+        return name  # torch need not be loaded to know that it is there
+    from crossgraph.device import checked_device
+
+    return str(checked_device(name))
+
+
+Device: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--device", callback=_checked, help="Where to compute: cpu, cuda, cuda:N, mps, or auto for the best there is."
+    ),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Run: TypeAlias = Annotated[Path, typer.Option("--model", help="A trained run: the folder that train --out wrote.")]
 RunOrCascade: TypeAlias = Annotated[

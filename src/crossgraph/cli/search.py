@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,6 @@ from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from crossgraph.gallery.search.query import Query
-    from crossgraph.gallery.search.results import SearchResult, SearchResults
 
 
 def search(
@@ -21,34 +21,33 @@ def search(
         list[str] | None,
         typer.Argument(
             help="What the pictures should show; or a sum of sentences, picture files and item:IDs, joined by + and -, "
-            "as in 2:horse + ./pool.jpg - fruit."
+            "as in 2:horse + ./pool.jpg - fruit. Without one, a terminal is asked for one after the other."
         ),
     ] = None,
     image: Annotated[Path | None, typer.Option("--image", help="Search by this picture file instead.")] = None,
     item: Annotated[
         str | None, typer.Option("--item", help="Search by this picture of the gallery (id or path) instead.")
     ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option("--queries", help="Answer every line of this file instead, or, with -, of what is piped in."),
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many answers.")] = 10,
-    mode: Annotated[str, typer.Option("--mode", help="How much work: fast, balanced or best.")] = "best",
+    mode: Annotated[str, typer.Option(help="How much work: fast, balanced or best.")] = "best",
     candidates: Annotated[
-        int | None, typer.Option("--candidates", help="How many the codes hand on, instead of the mode's number.")
+        int | None,
+        typer.Option(help="How many the codes hand on, instead of the mode's number; 0: they answer alone."),
     ] = None,
-    shortlist: Annotated[
-        int | None, typer.Option("--shortlist", help="How many are re-ranked, instead of the mode's number.")
-    ] = None,
+    shortlist: Annotated[int | None, typer.Option(help="How many are re-ranked, instead of the mode's number.")] = None,
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Order candidates by the fine score.")] = True,
     captions: Annotated[bool, typer.Option("--captions", help="Answer with captions instead of pictures.")] = False,
-    like: Annotated[list[str] | None, typer.Option("--like", help="A picture that was meant; repeatable.")] = None,
-    dislike: Annotated[
-        list[str] | None, typer.Option("--dislike", help="A picture that was not meant; repeatable.")
-    ] = None,
+    like: Annotated[list[str] | None, typer.Option(help="A picture that was meant; repeatable.")] = None,
+    dislike: Annotated[list[str] | None, typer.Option(help="A picture that was not meant; repeatable.")] = None,
     exact: Annotated[
         bool, typer.Option("--exact/--no-exact", help="Put the very caption, tag or file name first.")
     ] = True,
-    offset: Annotated[int, typer.Option("--offset", help="Pass over so many answers.")] = 0,
-    sort: Annotated[
-        Literal["score", "name", "date"], typer.Option("--sort", help="The order of the answers printed.")
-    ] = "score",
+    offset: Annotated[int, typer.Option(help="Pass over so many answers.")] = 0,
+    sort: Annotated[Literal["score", "name", "date"], typer.Option(help="The order of the answers given.")] = "score",
     where: Where = None,
     fold: Annotated[
         bool, typer.Option("--fold/--unfold", help="Show pictures that look alike as one answer, or each by itself.")
@@ -61,66 +60,48 @@ def search(
 ) -> None:
     """Print the best answers with rank, score, place in the shortlist, and path."""
     from crossgraph import verbs
-    from crossgraph.cli.output import print_json
+    from crossgraph.cli.answers import Printer, answer_each
+    from crossgraph.cli.queries import lines_of, prompted
+    from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.gallery.search.query import Feedback
 
-    if as_json + as_csv + paths > 1:
-        raise ConfigError("give one of --json, --csv and --paths.")
-    asked = _query(query or [], image, item)
-    found = verbs.open_gallery(gallery, model=model, device=device).search(
-        asked,
+    asked = _query(query or [], image, item, queries)
+    printer = Printer.of(as_json=as_json, as_csv=as_csv, paths=paths, several=asked is None, headed=queries is not None)
+    options = SearchOptions(
         k=k,
         mode=mode,
         candidates=candidates,
         shortlist=shortlist,
         rerank=rerank,
         target="captions" if captions else "images",
-        feedback=Feedback(tuple(like or ()), tuple(dislike or ())),
         exact=exact,
         offset=offset,
         sort=sort,
         where=where,
         fold=fold,
     )
-    if as_json:
-        print_json(found.to_json())
-    elif as_csv:
-        typer.echo(found.to_csv(), nl=False)
-    elif paths:
-        for path in dict.fromkeys(result.path for result in found.results):
-            typer.echo(path)
-    else:
-        _print(found)
+    feedback = Feedback(tuple(like or ()), tuple(dislike or ()))
+    opened = verbs.open_gallery(gallery, model=model, device=device)
+    if asked is not None:
+        printer.show(opened.search(asked, options, feedback=feedback))
+        return
+    lines = prompted() if queries is None else lines_of(queries)
+    failed = answer_each(lines, lambda query: opened.search(query, options, feedback=feedback), printer)
+    if failed and queries is not None:
+        raise typer.Exit(2)
 
 
-def _query(words: list[str], image: Path | None, item: str | None) -> Query:
+def _query(words: list[str], image: Path | None, item: str | None, queries: Path | None) -> Query | None:
+    """The one query; None where several are to be read. Raises `ConfigError` for more than one, or none at all."""
     from crossgraph.gallery.search.query import ImageQuery, ItemQuery, parse_query
 
-    if sum((bool(words), image is not None, item is not None)) != 1:
-        raise ConfigError("give exactly one query: a sentence, --image FILE, or --item ID_OR_PATH.")
+    given = sum((bool(words), image is not None, item is not None, queries is not None))
+    if given > 1 or (not given and not sys.stdin.isatty()):
+        raise ConfigError(
+            "give exactly one query: a sentence, --image FILE, or --item ID_OR_PATH; or several: --queries FILE."
+        )
     if words:
         return parse_query(words)
-    return ImageQuery(image) if image is not None else ItemQuery(str(item))
-
-
-def _print(found: SearchResults) -> None:
-    if found.kind == "sum":
-        typer.echo(f"searched for: {found.query}", err=True)
-    for result in found.results:
-        caption = "" if result.caption is None else f"  {result.caption}"
-        notes = "" if result.match == "semantic" else f"  [{result.match}]"
-        notes += f"  (+{len(result.similar)} alike)" if result.similar else ""
-        typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {result.path}{caption}{notes}")
-    stage = "re-ranked" if found.stage == "rerank" else f"by the {found.stage} alone: {found.why}"
-    times = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in found.timings_ms.items())
-    typer.echo(f"{found.searched:,} {found.target} searched, {stage} ({times} ms)", err=True)
-    if found.verdict is not None:
-        chance = "" if found.probability is None else f" (a good answer with probability {found.probability:.2f})"
-        typer.echo(f"match: {found.verdict}{chance}", err=True)
-
-
-def _moved(found: SearchResults, result: SearchResult) -> str:
-    """Where each earlier stage had the answer, if there was one."""
-    earlier = [stage for stage in result.ranks if stage != found.stage]
-    said = ", ".join(f"{stage} {'-' if result.ranks[stage] is None else result.ranks[stage]:>3}" for stage in earlier)
-    return f"  ({said})" if said else ""
+    if image is not None:
+        return ImageQuery(image)
+    return None if item is None else ItemQuery(item)

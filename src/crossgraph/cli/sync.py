@@ -25,9 +25,15 @@ def sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")] = False,
     rehash: Annotated[bool, typer.Option("--rehash", help="Read every file, whatever its size and time say.")] = False,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Remove a folder's pictures also when none is left in it.")
+        bool,
+        typer.Option(
+            "--allow-empty",
+            help="Remove a folder's pictures also when none is left in it, or the folder named is gone.",
+        ),
     ] = False,
-    forget: Annotated[str | None, typer.Option("--forget", help="Look at this folder no longer, and stop.")] = None,
+    forget: Annotated[
+        str | None, typer.Option("--forget", help="Look at this folder no longer, keep its pictures, and stop.")
+    ] = None,
     watch: Annotated[float | None, typer.Option("--watch", help="Go on, every so many seconds, until Ctrl-C.")] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -35,7 +41,8 @@ def sync(
     """Add new pictures, encode changed ones again, follow moved ones, drop those whose file is gone.
 
     A second run, also after a kill, does only what is left. Several folders may share one gallery, which remembers
-    them. Skipped files are listed, and again by `crossgraph gallery stats --skipped`.
+    them; one that was moved or renamed is recognised when its new place is given. Skipped files are listed, and again
+    by `crossgraph gallery stats --skipped`.
     """
     from crossgraph import verbs
     from crossgraph.gallery.gallery import Gallery
@@ -103,4 +110,12 @@ def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -
         f"{report.removed:,} removed, {report.unchanged:,} unchanged, {len(report.skipped):,} skipped, "
         f"in {report.seconds:.1f} s"
     )
+    for moved in report.moved_folders:
+        typer.echo(f"  {moved.before} -> {moved.now}")
+        if moved.left:
+            typer.echo(
+                f"  {moved.left:,} pictures of {moved.before} are not in {moved.now} and stay; to remove them: "
+                f"crossgraph sync {gallery} {moved.before} --allow-empty",
+                err=True,
+            )
     print_skipped(report.skipped)

@@ -26,11 +26,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from crossgraph.errors import FeatureError
+from crossgraph.files import TEMPORARY, write_atomically
 
 Array: TypeAlias = NDArray[Any]
 
 SHARD = ".safetensors"
-TEMPORARY = ".writing"
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,11 @@ def cache_root() -> Path:
     """Where this user's features and drawn scenes are kept: $CROSSGRAPH_CACHE, by default ~/.cache/crossgraph."""
     root = os.environ.get("CROSSGRAPH_CACHE")
     return Path(root) if root else Path.home() / ".cache" / "crossgraph"
+
+
+def default_cache() -> FeatureCache:
+    """The feature cache of this user: under $CROSSGRAPH_CACHE, by default ~/.cache/crossgraph."""
+    return FeatureCache(cache_root() / "features")
 
 
 class FeatureCache:
@@ -118,7 +123,7 @@ class RecordStore:
         path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex}{SHARD}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, _pack(self._pending))
+            write_atomically(path, _pack(self._pending))
         except OSError as error:
             raise FeatureError(
                 f"the feature cache cannot be written: {error}. Free some space, or choose a folder that is writable."
@@ -171,27 +176,3 @@ def _pack(records: Mapping[str, Mapping[str, Array]]) -> bytes:
         tensors[name] = np.ascontiguousarray(np.concatenate(pieces))
         tensors[f"{name}.starts"] = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
     return save(tensors, metadata={"keys": json.dumps(list(records)), "fields": json.dumps(fields)})
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is complete or absent, whatever happens meanwhile, power cuts included."""
-    temporary = path.with_name(path.name + TEMPORARY)
-    while True:
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        try:
-            temporary.replace(path)
-        except FileNotFoundError:
-            continue  # a process that opened the cache just now took it for a leftover of a kill
-        break
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

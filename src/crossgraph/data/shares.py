@@ -22,13 +22,6 @@ class Shares(SourceOptions):
     seed: int = Field(0, ge=0, description="which items these are")
 
 
-class ValidationShare(SourceOptions):
-    """How much of a release's training items is kept for validation, where the release keeps none."""
-
-    val_share: float = Field(0.1, ge=0, lt=1, description="share of the training items that is the val split; 0: none")
-    seed: int = Field(0, ge=0, description="which items these are")
-
-
 def share_splits(names: Sequence[str], *, val: float, test: float, seed: int) -> list[str]:
     """A split for each of `names`, which are unique: `test` and `val` of these shares, rounded, the rest `train`."""
     order = sorted(range(len(names)), key=lambda row: _draw(names[row], seed))

@@ -86,6 +86,11 @@ def open_corpus(
     return corpus if split is None else corpus.split(split)
 
 
+def given_corpus(data: Corpus | Path | str) -> Corpus:
+    """The corpus that a verb was given: opened where it lies, or as it is."""
+    return open_corpus(data) if isinstance(data, (Path, str)) else data
+
+
 def source_of(spec: str | Path) -> str:
     """The name in `DATASETS` (or `DRAWN`) under which `spec` is read. Raises `DataError` as `open_corpus` does."""
     word, path, _ = _parsed(spec)

@@ -17,13 +17,13 @@ class AttendedImage(nn.Module):
     def __init__(self, part_width: int, whole_width: int, *, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.width = width
-        self.see = ResidualProjection(part_width, width, dropout=dropout)
-        self.see_whole = ResidualProjection(whole_width, width, dropout=dropout)
+        self.image_proj = ResidualProjection(part_width, width, dropout=dropout)
+        self.whole_proj = ResidualProjection(whole_width, width, dropout=dropout)
         self.pool = HeadPooling(width, heads=heads)
 
     def forward(self, images: ImageBatch) -> Float[Tensor, "n d"]:
         """One vector per picture."""
-        pooled: Tensor = self.pool(self.see(images.parts), images.mask) + self.see_whole(images.whole)
+        pooled: Tensor = self.pool(self.image_proj(images.parts), images.mask) + self.whole_proj(images.whole)
         return pooled
 
 
@@ -35,19 +35,18 @@ class AttendedText(nn.Module):
     ) -> None:
         super().__init__()
         self.width = width
-        self.read = WordEncoder(
+        self.word_encoder = WordEncoder(
             width,
             vocabulary=vocabulary,
             state_width=state_width,
             word_width=word_width,
             dropout=dropout,
-            residual=True,
             gru_width=0,
         )
         self.pool = HeadPooling(width, heads=heads)
 
     def forward(self, texts: TextBatch) -> Float[Tensor, "m d"]:
         """One vector per caption."""
-        words = self.read(texts)
+        words = self.word_encoder(texts)
         pooled: Tensor = self.pool(words, texts.mask) + masked_mean(words, texts.mask)
         return pooled

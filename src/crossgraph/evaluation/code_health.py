@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from crossgraph.layers.hash_head import unpack_bits
+from crossgraph.bits import unpack_bits
 from crossgraph.progress import Progress
 from crossgraph.types import Encoded
 

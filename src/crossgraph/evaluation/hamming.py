@@ -1,7 +1,7 @@
 """Rankings by packed codes: XOR and popcount, query by query, straight into counts by distance, never sorted.
 
-Codes and labels are rows of 64-bit words (`packed`). The common bits of two items' labels say how many labels they
-share, so relevance costs what a distance costs. Memory is that of one row of the gallery, and the counts.
+Codes and labels are rows of 64-bit words (`bits.pack_words`). The common bits of two items' labels say how many labels
+they share, so relevance costs what a distance costs. Memory is that of one row of the gallery, and the counts.
 """
 
 from __future__ import annotations
@@ -9,38 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8, UInt64
+from jaxtyping import Int, UInt64
 
+from crossgraph.bits import WORD
 from crossgraph.errors import ScoreError
 from crossgraph.evaluation.tie_groups import TieGroups, groups_of_counts
-
-WORD = 8
-"""Bytes of a word."""
-
-
-def packed(rows: Bool[np.ndarray, "n b"]) -> UInt64[np.ndarray, "n words"]:
-    """Rows of truth values as rows of 64-bit words, filled up with zeros."""
-    return words_of(np.packbits(rows, axis=1))
-
-
-def words_of(code: UInt8[np.ndarray, "n bytes"]) -> UInt64[np.ndarray, "n words"]:
-    """Rows of bytes as rows of 64-bit words, filled up with zeros."""
-    missing = -code.shape[1] % WORD
-    return np.ascontiguousarray(np.pad(code, ((0, 0), (0, missing)))).view(np.uint64)
-
-
-def unpacked(code: UInt8[np.ndarray, "n bytes"], *, bits: int) -> Bool[np.ndarray, "n b"]:
-    """The bits of packed codes."""
-    return np.unpackbits(code, axis=1, count=bits).view(np.bool_)
-
-
-def hamming_distances(
-    queries: UInt64[np.ndarray, "q words"], gallery: UInt64[np.ndarray, "n gallery_words"]
-) -> Int[np.ndarray, "q n"]:
-    """In how many bits each query differs from each item: the whole table, for blocks that are small enough."""
-    _require_equal_widths(queries, gallery)
-    distances: np.ndarray = np.bitwise_count(queries[:, None] ^ gallery[None]).sum(2, dtype=np.int64)
-    return distances
 
 
 def hamming_groups(

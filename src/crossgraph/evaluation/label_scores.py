@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from crossgraph.bits import unpack_array
 from crossgraph.evaluation.curves import Curve, CurveSums, curve_ranks
-from crossgraph.evaluation.hamming import unpacked
 from crossgraph.evaluation.label_metrics import (
     average_precision,
     average_precision_at,
@@ -84,7 +84,7 @@ def code_facts(encoded: Encoded) -> CodeFacts | None:
     if encoded.code is None:
         return None
     code, bits = encoded.code.cpu().numpy(), encoded.embedding.shape[1]
-    signs = 2.0 * unpacked(code, bits=bits).mean(0) - 1
+    signs = 2.0 * unpack_array(code, bits=bits).mean(0) - 1
     return CodeFacts(bits, len(np.unique(code, axis=0)) / len(code), float(np.abs(signs).mean()))
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int
 
+from crossgraph.bits import pack_words, words_of
 from crossgraph.errors import DataError, ScoreError
-from crossgraph.evaluation.hamming import hamming_groups, packed, words_of
+from crossgraph.evaluation.hamming import hamming_groups
 from crossgraph.evaluation.label_metrics import average_precision
 from crossgraph.evaluation.ranking import refuse_non_finite
 from crossgraph.evaluation.tie_groups import TieGroups, groups_of_scores
@@ -91,8 +92,8 @@ def _by_code(queries: LabelledItems, gallery: LabelledItems, own: list[np.ndarra
         words_of(queries.encoded.code.cpu().numpy()),
         words_of(gallery.encoded.code.cpu().numpy()),
         bits=gallery.encoded.embedding.shape[1],
-        query_labels=packed(queries.labels),
-        gallery_labels=packed(gallery.labels),
+        query_labels=pack_words(queries.labels),
+        gallery_labels=pack_words(gallery.labels),
         own=own,
         graded=graded,
     )

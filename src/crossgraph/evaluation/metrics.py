@@ -8,7 +8,6 @@ orders of the tied items, each equally likely, and does not depend on the order 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 import torch
@@ -84,7 +83,17 @@ class FirstAnswers:
 
 
 def first_answers(scores: Float[Tensor, "q g"], relevant: Bool[Tensor, "q g"]) -> FirstAnswers:
-    """Look up every query (row) in a gallery (columns); equal floats, and only they, are ties."""
+    """Look up every query (row) in a gallery (columns); equal floats, and only they, are ties.
+
+    The first query finds its answer at once; the second finds it level with a wrong one, below another.
+
+    >>> scores = torch.tensor([[0.9, 0.1, 0.3], [0.2, 0.7, 0.2]])
+    >>> found = first_answers(scores, torch.tensor([[True, False, False], [False, False, True]]))
+    >>> found.ranks().tolist()
+    [1.0, 2.5]
+    >>> found.hits(2).tolist()
+    [1.0, 0.5]
+    """
     counts = [torch.empty(0, 3, dtype=torch.long)]
     for rows in row_blocks(scores):
         block, right = scores[rows], relevant[rows].to(scores.device)
@@ -192,31 +201,6 @@ def retrieval_metrics(
     return find_answers(scores, relevant, text_to_image=text_to_image).metrics()
 
 
-def coco_five_fold(
-    scores: Float[Tensor, "n m"],
-    relevant: Bool[Tensor, "n m"],
-    *,
-    caption_image: Int[np.ndarray, " m"],
-    folds: int = 5,
-) -> RetrievalMetrics:
-    """Mean over `folds` equal runs of pictures, each searched alone with its own captions (COCO's "1K" numbers).
-
-    Counts of queries are totals. Raises `ScoreError` unless there is at least one picture to a fold.
-    """
-    n = scores.shape[0]
-    if not 1 <= folds <= n:
-        raise ScoreError(f"{n} images cannot be cut into {folds} folds; choose between 1 and {n}.")
-    links = torch.tensor(caption_image)
-    parts = []
-    for images in torch.arange(n).tensor_split(folds):
-        rows = slice(int(images[0]), int(images[-1]) + 1)
-        captions = ((links >= rows.start) & (links < rows.stop)).nonzero()[:, 0]
-        parts.append(retrieval_metrics(scores[rows, captions], relevant[rows, captions]))
-    return RetrievalMetrics(
-        _mean_direction([part.image_to_text for part in parts]), _mean_direction([part.text_to_image for part in parts])
-    )
-
-
 def _direction_metrics(answers: FirstAnswers, query: str) -> DirectionMetrics:
     kept = answers.answerable
     queries = int(kept.sum())
@@ -225,11 +209,3 @@ def _direction_metrics(answers: FirstAnswers, query: str) -> DirectionMetrics:
     ranks = answers.ranks()[kept]
     r1, r5, r10 = (float(100 * answers.hits(k)[kept].mean()) for k in CUTOFFS)
     return DirectionMetrics(r1, r5, r10, float(ranks.quantile(0.5)), float(ranks.mean()), queries, len(kept) - queries)
-
-
-def _mean_direction(parts: list[DirectionMetrics]) -> DirectionMetrics:
-    return DirectionMetrics(
-        **{measure: fmean(getattr(part, measure) for part in parts) for measure in MEASURES},
-        queries=sum(part.queries for part in parts),
-        queries_without_answer=sum(part.queries_without_answer for part in parts),
-    )

@@ -5,33 +5,33 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from jaxtyping import Bool
 from PIL import Image
-from torch import Tensor
 
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import GalleryError, unknown_name
-from crossgraph.gallery.changes.sources import open_sources
+from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources, without_moved
+from crossgraph.gallery.changes.sources import Source, Sources, open_sources
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
 from crossgraph.gallery.changes.upsert import NewImage, upsert
 from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, described, require_same_model
-from crossgraph.gallery.search.cascade import Cascade, Request, restricted
+from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.filters import BUILT_IN
-from crossgraph.gallery.search.query import Feedback, ImageQuery, Query, TextQuery
-from crossgraph.gallery.search.results import SearchResults, Sort, Target
+from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.search.query import Feedback, Query, as_query
+from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
-from crossgraph.gallery.stages.modes import DEFAULT, choose_mode
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.lance import ReplacedError
-from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
-from crossgraph.gallery.tables.skipped import note_removed, write_skipped
+from crossgraph.gallery.tables.skipped import move_skipped, note_removed, write_skipped
 from crossgraph.gallery.tables.snapshot import find_row, find_rows
-from crossgraph.gallery.tables.store import TABLES, Store, writing
+from crossgraph.gallery.tables.store import Store, writing
 from crossgraph.progress import Progress, Silent
 
 
@@ -51,7 +51,9 @@ class Gallery(GalleryFolder):
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise GalleryError(f"{folder} is a file. A new gallery needs an empty or new folder.")
-        manifest = described(model, run)  # before anything is made: a model that reads no sentences is refused here
+        manifest = described(model, run).with_run(
+            run, folder
+        )  # before anything is made: a model that reads no sentences is refused here
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -84,11 +86,6 @@ class Gallery(GalleryFolder):
     def __len__(self) -> int:
         return len(self.snapshot().items)
 
-    @property
-    def caption_count(self) -> int:
-        """How many distinct captions came with the pictures."""
-        return len(self.snapshot().captions)
-
     def item(self, name: str | Path) -> Item:
         """The picture with this id or path. Raises `GalleryError` if there is none."""
         snapshot = self.snapshot()
@@ -108,8 +105,8 @@ class Gallery(GalleryFolder):
             unread = f" ({len(corpus.skipped)} files could not be read)" if corpus.skipped else ""
             raise GalleryError(f"{corpus.name} has no pictures to index{unread}. Name a folder that holds some.")
         found = not isinstance(source, Corpus) and os.path.exists(source)  # scenes by name are no folder
-        sources = (os.path.abspath(str(source)),) if found else ()
-        return self._sync([corpus], sources, roots=(), batch=batch, progress=progress)
+        place = os.path.abspath(str(source)) if found else ""
+        return self._sync(Sources((Source(place, corpus),)), batch=batch, progress=progress)
 
     def sync(
         self,
@@ -126,26 +123,22 @@ class Gallery(GalleryFolder):
         New pictures are added, changed ones encoded again, moved ones follow their file, and those whose file is gone
         go. Committed batch by batch: after a kill, the next run continues. With `dry_run` nothing is written; with
         `rehash` every file is read, also where size and time did not change. A folder that lost all its pictures,
-        as an unmounted one does, is refused unless `allow_empty`.
+        as an unmounted one does, is refused unless `allow_empty`. One of `sources` that holds most pictures of a
+        remembered folder which is gone takes its place: they moved, and those that are not there stay as they were.
         """
-        opened = open_sources(sources or self.follow().sources, gallery=self.folder)
-        return self._sync(
-            [one.corpus for one in opened],
-            tuple(one.name for one in opened),
-            roots=[root for one in opened for root in one.roots],
-            empty=[one.name for one in opened if not len(one.corpus) and not allow_empty],
-            batch=batch,
-            rehash=rehash,
-            dry_run=dry_run,
-            progress=progress,
-        )
+        found = open_sources(sources, gallery=self.folder, manifest=self.follow(), allow_empty=allow_empty)
+        return self._sync(found, batch=batch, rehash=rehash, dry_run=dry_run, progress=progress)
 
     def forget(self, source: Path | str) -> None:
         """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
         name = os.path.abspath(Path(source).expanduser())
         with self.changing():
             if name not in self.manifest.sources:
-                raise GalleryError(unknown_name("folder", name, self.manifest.sources))
+                raise GalleryError(
+                    unknown_name("folder", name, self.manifest.sources)
+                    if self.manifest.sources
+                    else f"{self.folder} remembers no folders, so there is none to forget."
+                )
             left = tuple(one for one in self.manifest.sources if one != name)
             self.replace_manifest(self.manifest.model_copy(update={"sources": left}))
 
@@ -204,47 +197,45 @@ class Gallery(GalleryFolder):
     def search(
         self,
         query: Query | str | Path,
+        options: SearchOptions | None = None,
         *,
-        k: int = 10,
-        mode: str = DEFAULT,
-        candidates: int | None = None,
-        shortlist: int | None = None,
-        rerank: bool = True,
-        target: Target = "images",
         feedback: Feedback = Feedback(),
-        exact: bool = True,
-        offset: int = 0,
-        sort: Sort = "score",
-        allowed: Bool[Tensor, " n"] | None = None,
-        where: str | None = None,
-        fold: bool = False,
     ) -> SearchResults:
-        """The best `k` pictures (or captions) for a query: a string is a sentence, a path is a picture file.
+        """The best pictures (or captions) for a query: a string is a sentence, a path is a picture file.
 
-        `mode` is "fast" (codes alone, or embeddings where there are none), "balanced" or "best": so many `candidates`
-        by code, of which so many in a `shortlist` by embedding are re-ranked by the trained method, if it re-ranks and
-        the query is of the other kind than the `target`; at least `k` each. Equal scores keep the order of the stage
-        before. `feedback` moves the query. With `exact`, pictures whose caption, tag or file name is the sentence come
-        first, and say so. The first `offset` answers are passed over; `sort` orders those that are given. Rows that
-        are not `allowed` are no answers, nor is what `where` (a filter, see `where.py`) does not keep. With `fold`,
-        pictures that look alike are one answer, which names the others.
+        Codes find candidates, of which a shortlist by embedding is re-ranked by the trained method, if it re-ranks and
+        the query is of the other kind than the target; `options` say how many of each, what may be an answer, and how
+        many are given. Equal scores keep the order of the stage before. `feedback` moves the query.
 
         Raises `GalleryError` for a query that cannot be answered, `ImageError` for a picture that cannot be read,
         `ScoreError` for scores that are not finite.
         """
-        if isinstance(query, str):
-            query = TextQuery(query)
-        elif isinstance(query, Path):
-            query = ImageQuery(query)
-        chosen, off = choose_mode(mode, candidates=candidates, shortlist=shortlist, rerank=rerank)
-        request = Request(chosen, mode, off, target, k, offset, exact, allowed, fold=fold)
+        asked, chosen = as_query(query), options or SearchOptions()
+        return next(self._steadily(lambda cascade: iter([cascade.search(asked, chosen, feedback=feedback)])))
+
+    def stages(
+        self,
+        query: Query | str | Path,
+        options: SearchOptions | None = None,
+        *,
+        feedback: Feedback = Feedback(),
+    ) -> Iterator[SearchResults]:
+        """What `search` answers, as soon as it is known: first without re-ranking, then, if there is any, with it.
+
+        All are of one state of the gallery. Where a writer took away what is to be re-ranked, both are given again, of
+        the state there is then: the last is what counts. Arguments and errors as in `search`.
+        """
+        asked, chosen = as_query(query), options or SearchOptions()
+        yield from self._steadily(lambda cascade: cascade.stages(asked, chosen, feedback=feedback))
+
+    def _steadily(self, answers: Callable[[Cascade], Iterator[SearchResults]]) -> Iterator[SearchResults]:
+        """The answers over the gallery as it is now; from the start if a writer outruns them."""
         failed = None
         for _ in range(ATTEMPTS):
             state = self.current()
             try:
-                wanted = request if where is None else restricted(request, state.snapshot, where)
-                cascade = Cascade(state, state.require_model(), clock=self.clock)
-                return cascade.search(query, wanted, feedback=feedback).sorted_by(sort)
+                yield from answers(Cascade(state, state.require_model(), clock=self.clock))
+                return
             except ReplacedError:
                 if failed is state:  # nothing was written since: it is not that a writer was faster
                     raise
@@ -252,49 +243,54 @@ class Gallery(GalleryFolder):
         raise GalleryError(f"{self.folder} changes faster than it can be searched. Search again later.")
 
     def _sync(
-        self,
-        corpora: Sequence[Corpus],
-        sources: Sequence[str],
-        *,
-        roots: Sequence[Path],
-        batch: int,
-        progress: Progress | None,
-        empty: Sequence[str] = (),
-        rehash: bool = False,
-        dry_run: bool = False,
+        self, sources: Sources, *, batch: int, progress: Progress | None, rehash: bool = False, dry_run: bool = False
     ) -> SyncReport:
         if batch < 1:
             raise GalleryError(f"batch must be at least 1, got {batch}.")
-        if dry_run:
-            run = Sync(self.store, None, images_of(corpora), roots=roots, rehash=rehash, dry_run=True)
-            return run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
-        model = self.require_model()
-        with self.changing():
-            images = images_of(corpora)
-            run = Sync(self.store, model, images, roots=roots, rehash=rehash)
-            if empty and run.gone:
+        images, progress, digests = images_of(sources.corpora), progress or Silent(), Digests()
+        model = None if dry_run else self.require_model()
+        with nullcontext() if dry_run else self.changing():
+            moved = find_moved_sources(sources, self.store, digests, progress=progress)
+            run = Sync(
+                self.store,
+                model,
+                images,
+                roots=sources.roots,
+                moved=moved,
+                digests=digests,
+                rehash=rehash,
+                dry_run=dry_run,
+            )
+            if dry_run:
+                return run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora))
+            if sources.emptied and run.gone:
                 raise GalleryError(
-                    f"{empty[0]} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
+                    f"{sources.emptied} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
                     "disk is not connected, connect it. If they are really gone, sync with --allow-empty."
                 )
-            self._remember(corpora, sources)
-            report = run.run(batch=batch, progress=progress or Silent(), skipped=_skipped(corpora))
+            for one in moved:
+                move_skipped(self.folder, one.moves.place)
+            self._remember(sources)
+            report = run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora))
             looked_at = {str(image.path) for image in images}
-            write_skipped(self.folder, report.skipped, under=roots, looked_at=looked_at)
+            write_skipped(self.folder, report.skipped, under=sources.roots, looked_at=looked_at)
+            left = [one.before for one in report.moved_folders if one.left]
+            self._replace_if_new(without_moved(self.manifest, moved, left, sources))
             return report
 
-    def _remember(self, corpora: Sequence[Corpus], sources: Sequence[str]) -> None:
+    def _remember(self, sources: Sources) -> None:
         """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""
-        filled = [corpus for corpus in corpora if len(corpus)]
+        filled = [corpus for corpus in sources.corpora if len(corpus)]
         roots = [os.path.commonpath([path.absolute().parent for path in corpus.image_paths]) for corpus in filled]
         new = {
             "roots": tuple(dict.fromkeys((*self.manifest.roots, *roots))),
-            "sources": tuple(dict.fromkeys((*self.manifest.sources, *sources))),
+            "sources": tuple(dict.fromkeys((*self.manifest.sources, *sources.names))),
         }
-        changed = self.manifest.model_copy(update=new)
-        if changed != self.manifest:
-            changed.write(self.folder)
-            self.follow()
+        self._replace_if_new(self.manifest.model_copy(update=new))
+
+    def _replace_if_new(self, manifest: Manifest) -> None:
+        if manifest != self.manifest:
+            self.replace_manifest(manifest)
 
 
 def _skipped(corpora: Sequence[Corpus]) -> list[Skipped]:

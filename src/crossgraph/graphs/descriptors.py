@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.sparse as sparse
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 TOKEN = r"(?u)[^\W_]+(?:'[^\W_]+)*"
@@ -27,11 +25,14 @@ Rows: TypeAlias = Any
 
 def tfidf_descriptors(
     captions: Sequence[str], caption_image: Int[Tensor, " m"], *, images: int, min_count: int = 2
-) -> sparse.csr_matrix:
+) -> Rows:
     """Word counts (logarithmic) times the rarity of words, `images` rows of unit length.
 
     A word counts if at least `min_count` pictures have it; where no word is that frequent, every word counts.
     """
+    from scipy import sparse
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     said: list[list[str]] = [[] for _ in range(images)]
     for caption, image in zip(captions, caption_image.tolist(), strict=True):
         said[image].append(caption)
@@ -63,5 +64,7 @@ def state_descriptors(
 
 def dense(rows: Rows) -> NDArray[np.float32]:
     """The same rows as an array."""
+    from scipy import sparse
+
     found: NDArray[np.float32] = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
     return found

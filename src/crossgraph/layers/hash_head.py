@@ -1,11 +1,12 @@
-"""From features to binary codes: a linear map and a tanh in training, signs when it counts, eight bits to a byte."""
+"""From features to binary codes: a linear map and a tanh in training, signs when it counts."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from crossgraph.bits import pack_bits
 from crossgraph.types import Encoded
 
 CODE_LENGTHS = (16, 32, 64, 128)
@@ -52,18 +53,3 @@ def paired_code_cosines(one: Float[Tensor, "n bits"], other: Float[Tensor, "n bi
 
 def _exact(products: Tensor, bits: int) -> Tensor:
     return (products * bits).round() / bits
-
-
-def pack_bits(bits: Bool[Tensor, "n bits"]) -> UInt8[Tensor, "n bytes"]:
-    """Eight bits to a byte, the first bit the highest, as `numpy.packbits` does; a last byte is filled with 0."""
-    missing = -bits.shape[1] % 8
-    filled = torch.nn.functional.pad(bits, (0, missing)).view(len(bits), (bits.shape[1] + missing) // 8, 8)
-    places = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
-    packed: Tensor = (filled * places).sum(dim=2, dtype=torch.uint8)
-    return packed
-
-
-def unpack_bits(code: UInt8[Tensor, "n bytes"], *, bits: int) -> Bool[Tensor, "n bits"]:
-    """The first `bits` bits of each row: what `pack_bits` packed."""
-    places = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=code.device)
-    return ((code[:, :, None] & places) > 0).flatten(1)[:, :bits]

@@ -48,15 +48,15 @@ class LateInteraction(nn.Module):
     """The decomposable score of two graphs: cosine of the wholes, and the best match of every text node by importance.
 
     Products of item vectors and a maximum, so a whole gallery can be scored at once. With `consistent`, relations and
-    attributes match by their own cosine plus `trust` (learned, from 1) times their `consistency`. A node whose kind the
-    picture lacks finds 0; a caption whose graph is empty is scored by the whole alone.
+    attributes match by their own cosine plus `consistency_weight` (learned, from 1) times their `consistency`. A node
+    whose kind the picture lacks finds 0; a caption whose graph is empty is scored by the whole alone.
     """
 
     def __init__(self, width: int, *, consistent: bool) -> None:
         super().__init__()
         self.importance = nn.Linear(width, 1, bias=False)
         self.share = nn.Parameter(torch.ones(2))
-        self.trust = nn.Parameter(torch.tensor(1.0)) if consistent else None
+        self.consistency_weight = nn.Parameter(torch.tensor(1.0)) if consistent else None
 
     def weights(self, texts: Encoded) -> Float[Tensor, "m w"]:
         """How much each text node counts: positive, summing to 1 over real nodes; zeros for an empty graph."""
@@ -86,11 +86,11 @@ class LateInteraction(nn.Module):
             chosen = (~of_kind).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
             real = of_kind.gather(1, chosen)
             likeness = gather_nodes(regions, chosen) @ words[rows, places].T
-            if self.trust is not None and kind != OBJECT:
-                ends, told = image_nodes.ends.gather(1, chosen[..., None].expand(-1, -1, 2)), text_nodes.ends
+            if self.consistency_weight is not None and kind != OBJECT:
+                ends, text_ends = image_nodes.ends.gather(1, chosen[..., None].expand(-1, -1, 2)), text_nodes.ends
                 for end in (0, 1):
-                    cosines = regions[:, : int(ends.max()) + 1] @ words[rows, told[rows, places, end]].T
-                    likeness = likeness + self.trust / 2 * gather_nodes(cosines, ends[..., end])
+                    cosines = regions[:, : int(ends.max()) + 1] @ words[rows, text_ends[rows, places, end]].T
+                    likeness = likeness + self.consistency_weight / 2 * gather_nodes(cosines, ends[..., end])
             best = likeness.masked_fill(~real[..., None], torch.finfo(likeness.dtype).min).amax(dim=1)
             found = found.index_copy(1, rows * w + places, best * real.any(dim=1)[:, None])
         return self.combined(images.embedding @ texts.embedding.T, found.view(n, m, w), self.weights(texts))
@@ -106,7 +106,11 @@ class LateInteraction(nn.Module):
         """How well every node of picture i matches every node of caption i, comparable or not; row by row."""
         (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
         cosines = regions @ words.mT
-        return cosines if self.trust is None else cosines + self.trust * consistency(cosines, image_nodes, text_nodes)
+        return (
+            cosines
+            if self.consistency_weight is None
+            else cosines + self.consistency_weight * consistency(cosines, image_nodes, text_nodes)
+        )
 
 
 def _no_relations(nodes: NodeBatch) -> Bool[Tensor, "n v"]:

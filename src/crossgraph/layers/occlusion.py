@@ -48,7 +48,7 @@ def _without_each_region(images: ImageBatch) -> ImageBatch:
 
 
 def _without_each_word(texts: TextBatch) -> TextBatch:
-    """The caption as it is, then without its first word, without its second, and so on; graphs stay as they are."""
+    """The caption as it is, then without its first word, its second, and so on; graphs and whole stay as they are."""
     mask = _one_less(texts.mask)
     rows, words = len(mask), texts.words[0]
     places = texts.mask[0].nonzero()[:, 0].tolist()
@@ -60,6 +60,7 @@ def _without_each_word(texts: TextBatch) -> TextBatch:
         None if texts.ids is None else texts.ids.expand(rows, -1),
         None if texts.states is None else texts.states.expand(rows, -1, -1),
         None if texts.graphs is None else TextGraphs(texts.graphs.nodes[first], texts.graphs.words[first]),
+        None if texts.whole is None else texts.whole.expand(rows, -1),
     )
 
 

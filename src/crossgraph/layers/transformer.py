@@ -49,19 +49,19 @@ class _Layer(nn.Module):
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.before_look, self.before_think = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.project, self.gather = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.think = nn.Sequential(
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.attention_out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(
             nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width), nn.Dropout(dropout)
         )
 
     def forward(self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"]) -> Float[Tensor, "n p d"]:
         queries, keys, values = self._split(parts)
         drop = self.dropout if self.training else 0.0
-        seen = F.scaled_dot_product_attention(queries, keys, values, attn_mask=_bias(mask, parts), dropout_p=drop)
-        parts = parts + F.dropout(self.gather(seen.transpose(1, 2).flatten(2)), self.dropout, self.training)
-        thought: Tensor = parts + self.think(self.before_think(parts))
-        return thought
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=_bias(mask, parts), dropout_p=drop)
+        parts = parts + F.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)), self.dropout, self.training)
+        updated: Tensor = parts + self.mlp(self.mlp_norm(parts))
+        return updated
 
     def attention(self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"]) -> Float[Tensor, "n heads p p"]:
         """The weights that `forward` gathers with."""
@@ -72,7 +72,7 @@ class _Layer(nn.Module):
 
     def _split(self, parts: Float[Tensor, "n p d"]) -> list[Tensor]:
         n, p, width = parts.shape
-        projected = self.project(self.before_look(parts)).view(n, p, 3, self.heads, width // self.heads)
+        projected = self.qkv(self.attention_norm(parts)).view(n, p, 3, self.heads, width // self.heads)
         return [projected[:, :, which].transpose(1, 2) for which in range(3)]
 
 

@@ -1,45 +1,78 @@
-"""All methods by name, and how one is built from settings."""
+"""All methods by name, and how one is built from settings. A method's file is imported when it is first asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import ast
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crossgraph.config import validated
 from crossgraph.errors import ConfigError, unknown_name
-from crossgraph.methods.cca import Cca
-from crossgraph.methods.contract import InputSizes, Method
-from crossgraph.methods.dcmh import Dcmh
-from crossgraph.methods.dual_encoder import DualEncoder
-from crossgraph.methods.kidrr import Kidrr
-from crossgraph.methods.racg import Racg
-from crossgraph.methods.random_codes import RandomCodes
-from crossgraph.methods.random_projection import RandomProjection
-from crossgraph.methods.scahn import Scahn
-from crossgraph.methods.semantic_matching import SemanticMatching
-from crossgraph.methods.sgfns import Sgfns
-from crossgraph.methods.tsscl import Tsscl
 
-METHODS: dict[str, type[Method]] = {
-    "dual_encoder": DualEncoder,
-    "kidrr": Kidrr,
-    "racg": Racg,
-    "sgfns": Sgfns,
-    "tsscl": Tsscl,
-    "cca": Cca,
-    "semantic_matching": SemanticMatching,
-    "dcmh": Dcmh,
-    "random_projection": RandomProjection,
-    "random_codes": RandomCodes,
-    "scahn": Scahn,
+if TYPE_CHECKING:
+    from crossgraph.methods.contract import InputSizes, Method
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What is known of a method before its file is imported; the file is called as the method is."""
+
+    class_name: str
+    reranks: bool = False
+
+    @property
+    def stage(self) -> str:
+        """What it does in a search."""
+        return "re-ranks a shortlist" if self.reranks else "finds shortlists"
+
+
+LISTED: Mapping[str, Listed] = {
+    "dual_encoder": Listed("DualEncoder"),
+    "kidrr": Listed("Kidrr", reranks=True),
+    "racg": Listed("Racg", reranks=True),
+    "sgfns": Listed("Sgfns", reranks=True),
+    "tsscl": Listed("Tsscl"),
+    "cca": Listed("Cca"),
+    "semantic_matching": Listed("SemanticMatching"),
+    "dcmh": Listed("Dcmh"),
+    "random_projection": Listed("RandomProjection"),
+    "random_codes": Listed("RandomCodes"),
+    "scahn": Listed("Scahn"),
 }
+
+
+class _Methods(Mapping[str, "type[Method]"]):
+    """The classes by name."""
+
+    def __getitem__(self, name: str) -> type[Method]:
+        class_name = LISTED[name].class_name
+        found: type[Method] = getattr(importlib.import_module(f"crossgraph.methods.{name}"), class_name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(LISTED)
+
+    def __len__(self) -> int:
+        return len(LISTED)
+
+
+METHODS: Mapping[str, type[Method]] = _Methods()
 
 
 def method_type(name: str) -> type[Method]:
     """The class of a method; raises `ConfigError` with the nearest known name."""
-    if name not in METHODS:
-        raise ConfigError(unknown_name("method", name, METHODS))
+    if name not in LISTED:
+        raise ConfigError(unknown_name("method", name, LISTED))
     return METHODS[name]
+
+
+def method_story(name: str) -> list[str]:
+    """The lines that a method's file says about it, up to the table of modules; the file is read, not imported."""
+    file = ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(file) or "").partition("\n|")[0].strip().splitlines()
 
 
 def build_method(name: str, settings: Mapping[str, Any], sizes: InputSizes) -> Method:

@@ -7,12 +7,13 @@ time; what is kept are covariances.
     parts -> mean ----------+-> centre -> map -> x correlations -> unit embedding; score = cosine
     words -> TF-IDF, or mean state --^
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| correlation matching         | CanonicalCorrelation | documented (Hotelling 1936; Rasiwasia 2010) |
-| ridge on the covariances     | CanonicalCorrelation | documented (Hardoon 2004)               |
-| directions weighed           | CanonicalCorrelation | documented (Gong 2014)                  |
-| picture and caption vectors  | CanonicalSpace       | reconstructed: ours, not SIFT words and topics |
+| module                   | class                | status     |
+|--------------------------|----------------------|------------|
+| correlation matching     | CanonicalCorrelation | documented |
+| ridge on the covariances | CanonicalCorrelation | documented |
+| directions weighed       | CanonicalCorrelation | documented |
+| picture vector           | image_vectors        | ours       |
+| caption vector           | CaptionVector        | ours       |
 """
 
 from __future__ import annotations
@@ -20,22 +21,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from pydantic import Field
-
 from crossgraph.encoders.canonical_space import CanonicalSpace
-from crossgraph.encoders.item_vectors import ImageVector
 from crossgraph.methods.contract import ClosedForm, InputSizes, MethodConfig
+from crossgraph.methods.settings import CanonicalConfig
 from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
-class CcaConfig(MethodConfig):
+class CcaConfig(CanonicalConfig):
     """What is correlated, and how much the correlations are trusted."""
-
-    components: int = Field(128, gt=0, description="directions of the common space, at most the narrower side's width")
-    regularisation: float = Field(0.1, gt=0, description="of the covariances, in units of their mean variance")
-    power: float = Field(1.0, ge=0, description="directions are scaled by correlation ** power; 0: all alike")
-    image: ImageVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
-    most_words: int = Field(3000, gt=1, description="words of TF-IDF, frequent first; the rest count as unknown")
 
 
 class Cca(ClosedForm):
@@ -52,21 +45,14 @@ class Cca(ClosedForm):
         Provenance(
             "directions weighed", "CanonicalCorrelation", "documented", "Gong et al. 2014, with their power free"
         ),
-        Provenance("picture vector", "picture_vectors", "reconstructed", "ours: frozen features, not SIFT words"),
-        Provenance("caption vector", "CaptionVector", "reconstructed", "ours: TF-IDF or frozen states, not topics"),
+        Provenance("picture vector", "image_vectors", "ours", "frozen features, not SIFT words"),
+        Provenance("caption vector", "CaptionVector", "ours", "TF-IDF or frozen states, not topics"),
     )
 
     def __init__(self, config: CcaConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
-        self.space = CanonicalSpace(
-            **sizes.of_items(),
-            most_words=config.most_words,
-            image=config.image,
-            components=config.components,
-            regularisation=config.regularisation,
-            power=config.power,
-        )
+        self.space = CanonicalSpace(config, sizes)
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Count words, then correlate every caption with its picture."""

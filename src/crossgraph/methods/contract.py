@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from crossgraph.graphs.negatives import Kind
@@ -28,23 +28,11 @@ class MethodConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class HeadedConfig(MethodConfig):
-    """Settings of a method whose channels are split into heads, which must divide them."""
-
-    width: int
-    heads: int
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> HeadedConfig:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}; choose a divisor")
-        return self
-
-
 class InputSizes(BaseModel):
     """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states.
 
-    `labels` counts the labels of the training set (0: none), `label_width` is that of the vectors of their names.
+    `text_whole_width` is that of the vector of a whole caption (0: captions have none). `labels` counts the labels of
+    the training set (0: none), `label_width` is that of the vectors of their names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,12 +41,9 @@ class InputSizes(BaseModel):
     whole_width: int
     vocabulary: int = 0
     state_width: int = 0
+    text_whole_width: int = 0
     labels: int = 0
     label_width: int = 0
-
-    def of_items(self) -> dict[str, int]:
-        """The widths of pictures and captions by name, without those of labels."""
-        return self.model_dump(exclude={"labels", "label_width"})
 
 
 @dataclass(frozen=True)

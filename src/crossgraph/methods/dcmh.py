@@ -8,14 +8,14 @@ set; here both networks read frozen features, and codes and networks move togeth
     parts -> mean -> MLP -> f --+-> signs -> packed code; score = cosine of codes
     words -> bag, or mean state -> MLP -> g
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| picture network              | Tower                | reconstructed: frozen features, not CNN-F fine-tuned |
-| caption network              | Tower                | documented: bag of words, one hidden layer |
-| pairwise likelihood          | pairwise_likelihood  | documented                              |
-| balanced pairs               | pairwise_likelihood  | documented, but in HashNet (Cao 2017)   |
-| quantisation to a code of the pair | Dcmh.losses    | documented; of a batch, not alternating |
-| bit balance                  | Dcmh.losses          | documented; of a batch                  |
+| module                             | class                      | status     |
+|------------------------------------|----------------------------|------------|
+| picture network                    | Tower                      | ours       |
+| caption network                    | Tower                      | documented |
+| pairwise likelihood                | losses.pairwise_likelihood | documented |
+| balanced pairs                     | losses.pairwise_likelihood | documented |
+| quantisation to a code of the pair | Dcmh.losses                | documented |
+| bit balance                        | Dcmh.losses                | documented |
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Dcmh(CosineMethod):
         "no-balance": {"balance": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("picture network", "Tower", "reconstructed", "ours: frozen features in the place of a tuned CNN-F"),
+        Provenance("picture network", "Tower", "ours", "frozen features in the place of a tuned CNN-F"),
         Provenance("caption network", "Tower", "documented", "DCMH (Jiang & Li 2017): bag of words, one hidden layer"),
         Provenance("pairwise likelihood", "losses.pairwise_likelihood", "documented", "DCMH (Jiang & Li 2017)"),
         Provenance("balanced pairs", "losses.pairwise_likelihood", "documented", "HashNet (Cao 2017), not DCMH"),
@@ -89,22 +89,22 @@ class Dcmh(CosineMethod):
     def __init__(self, config: DcmhConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
-        self.read = CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width)
+        self.caption_vector = CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width)
         width = image_width(config.image, part_width=sizes.part_width, whole_width=sizes.whole_width)
-        self.see_code = Tower(width, config, normed=True)
-        self.read_code = Tower(self.read.width, config, normed=not self.read.reads_ids)
+        self.image_network = Tower(width, config, normed=True)
+        self.text_network = Tower(self.caption_vector.width, config, normed=not self.caption_vector.reads_ids)
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One packed code per picture."""
-        return encoded_code(self._see(images))
+        return encoded_code(self._image_values(images))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One packed code per caption."""
-        return encoded_code(self._read(texts))
+        return encoded_code(self._text_values(texts))
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Likelihood of label similarity, distance to the common code of each pair, and bit balance."""
-        images, texts = self._see(batch.images), self._read(batch.texts)
+        images, texts = self._image_values(batch.images), self._text_values(batch.texts)
         own = images[batch.caption_image]
         common = torch.where(own + texts >= 0, 1.0, -1.0).detach()
         return {
@@ -114,12 +114,12 @@ class Dcmh(CosineMethod):
             "balance": self.config.balance * (images.mean(dim=0).square().mean() + texts.mean(dim=0).square().mean()),
         }
 
-    def _see(self, images: ImageBatch) -> Float[Tensor, "n bits"]:
-        values: Tensor = self.see_code(image_vectors(images, which=self.config.image))
+    def _image_values(self, images: ImageBatch) -> Float[Tensor, "n bits"]:
+        values: Tensor = self.image_network(image_vectors(images, which=self.config.image))
         return values
 
-    def _read(self, texts: TextBatch) -> Float[Tensor, "m bits"]:
-        values: Tensor = self.read_code(self.read(texts))
+    def _text_values(self, texts: TextBatch) -> Float[Tensor, "m bits"]:
+        values: Tensor = self.text_network(self.caption_vector(texts))
         return values
 
 

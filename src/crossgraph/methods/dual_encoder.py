@@ -6,45 +6,41 @@ learned weights, and a whole-item vector is added before normalisation. Every la
     parts -> project -> HeadPooling --+
     whole -> project -----------------+-> unit embedding; score = cosine
 
-| module                        | class                            | status        |
-|-------------------------------|----------------------------------|---------------|
-| projection with residual MLP  | ResidualProjection               | documented (VSE-infinity) |
-| BiGRU, directions averaged    | WordEncoder                      | documented (VSE++, SCAN)  |
-| learned pooling               | HeadPooling                      | reconstructed: ours, in the place of GPO |
-| hinge or InfoNCE, same image masked | triplet_loss, info_nce     | documented (Faghri 2018; van den Oord 2018) |
+| module                       | class                  | status     |
+|------------------------------|------------------------|------------|
+| projection with residual MLP | ResidualProjection     | documented |
+| sentence encoder             | WordEncoder            | documented |
+| pooling                      | HeadPooling            | ours       |
+| whole-item vector            | DualEncoder.whole_proj | ours       |
+| hinge loss                   | losses.triplet_loss    | documented |
+| InfoNCE                      | losses.info_nce        | documented |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
-from crossgraph.losses.contrastive import info_nce
-from crossgraph.losses.triplet import triplet_loss
-from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
+from crossgraph.losses.ranking import RankingLoss
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import RankedConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
-class DualEncoderConfig(HeadedConfig):
+class DualEncoderConfig(RankedConfig):
     """Sizes and loss of the baseline."""
 
     width: int = Field(512, gt=0, description="channels of the embedding")
     heads: int = Field(8, gt=0, description="pooling heads; must divide the width")
-    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
-    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
-    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
-    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
     temperature: float = Field(0.05, gt=0, description="where the learned temperature of InfoNCE starts")
-    margin: float = Field(0.2, description="of the hinge")
 
 
 class DualEncoder(Method):
@@ -59,9 +55,14 @@ class DualEncoder(Method):
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("projection with residual MLP", "ResidualProjection", "documented", "VSE-infinity (Chen 2021)"),
-        Provenance("sentence encoder", "WordEncoder", "documented", "VSE++ (Faghri 2018), SCAN (Lee 2018)"),
-        Provenance("pooling", "HeadPooling", "reconstructed", "ours, in the place of GPO (Chen 2021)"),
-        Provenance("whole-item vector", "DualEncoder.see_whole", "reconstructed", "ours"),
+        Provenance(
+            "sentence encoder",
+            "WordEncoder",
+            "documented",
+            "VSE++ (Faghri 2018), SCAN (Lee 2018); a linear map beside it is ours",
+        ),
+        Provenance("pooling", "HeadPooling", "ours", "in the place of GPO (Chen 2021)"),
+        Provenance("whole-item vector", "DualEncoder.whole_proj", "ours", "what the parts leave out"),
         Provenance("hinge loss", "losses.triplet_loss", "documented", "VSE++ (Faghri 2018)"),
         Provenance("InfoNCE", "losses.info_nce", "documented", "CPC (van den Oord 2018), same-image pairs masked"),
     )
@@ -70,29 +71,20 @@ class DualEncoder(Method):
         super().__init__(config, sizes)
         self.config = config
         width = config.width
-        self.see = ResidualProjection(sizes.part_width, width, dropout=config.dropout)
-        self.see_whole = ResidualProjection(sizes.whole_width, width, dropout=config.dropout)
-        self.read = WordEncoder(
-            width,
-            vocabulary=sizes.vocabulary,
-            state_width=sizes.state_width,
-            word_width=config.word_width,
-            dropout=config.dropout,
-            residual=True,
-            gru_width=config.gru_width,
-        )
+        self.image_proj = ResidualProjection(sizes.part_width, width, dropout=config.dropout)
+        self.whole_proj = ResidualProjection(sizes.whole_width, width, dropout=config.dropout)
+        self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
-        learns_scale = config.loss == "info_nce"
-        self.scale = nn.Parameter(torch.tensor(1.0 / config.temperature).log()) if learns_scale else None
+        self.rank = RankingLoss(config.loss, margin=config.margin, scale=1.0 / config.temperature)
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
-        pooled = self.pool_image(self.see(images.parts), images.mask)
-        return Encoded(F.normalize(pooled + self.see_whole(images.whole), dim=-1))
+        pooled = self.pool_image(self.image_proj(images.parts), images.mask)
+        return Encoded(F.normalize(pooled + self.whole_proj(images.whole), dim=-1))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption."""
-        words = self.read(texts)
+        words = self.word_encoder(texts)
         return Encoded(F.normalize(self.pool_text(words, texts.mask) + masked_mean(words, texts.mask), dim=-1))
 
     def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
@@ -106,11 +98,7 @@ class DualEncoder(Method):
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss chosen in the config."""
         scores = self.score(self.encode_images(batch.images), self.encode_texts(batch.texts))
-        if self.scale is None:
-            loss = triplet_loss(scores, batch.caption_image, margin=self.config.margin, hardness=batch.hardness)
-        else:
-            loss = info_nce(scores, batch.caption_image, scale=self.scale.exp().clamp(max=100.0))
-        return {self.config.loss: loss}
+        return {self.config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness)}
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """How much of the cosine each region and word carry: pooling is linear, so the score splits into pairs.
@@ -119,9 +107,9 @@ class DualEncoder(Method):
         the picture the positive part of that share lies.
         """
         image, text = self.encode_images(images), self.encode_texts(texts)
-        words = self.read(texts)
+        words = self.word_encoder(texts)
         from_words = self.pool_text.contributions(words, texts.mask)[0] + words[0] / texts.mask[0].sum()
-        from_regions = self.pool_image.contributions(self.see(images.parts), images.mask)[0]
+        from_regions = self.pool_image.contributions(self.image_proj(images.parts), images.mask)[0]
         pairs = (from_regions @ from_words.T).clamp(min=0)
         weights = pairs / pairs.sum(dim=0, keepdim=True).clamp(min=1e-12)
         length = (self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)).norm()

@@ -6,12 +6,14 @@ at several levels, which become the nodes of a graph that is reasoned over and r
     regions, words -> Dissemination -> parts + global
     pair -> SimilarityVectors (global-global, word-regions, global-word) -> RelationReconstruction -> score
 
-| module of the abstract               | class                  | status        |
-|--------------------------------------|------------------------|---------------|
-| knowledge graph iterative dissemination | Dissemination       | purpose documented, formulas reconstructed |
-| vector similarities, multi-level alignment | SimilarityVectors | purpose documented, formulas reconstructed |
-| relation graph reconstruction        | RelationReconstruction | purpose documented, formulas reconstructed |
-| ranking loss, shortlist embedding    | Kidrr.losses           | reconstructed |
+| module                                  | class                  | status             |
+|-----------------------------------------|------------------------|--------------------|
+| knowledge graph iterative dissemination | Dissemination          | purpose documented |
+| multi-level vector similarities         | SimilarityVectors      | purpose documented |
+| relation graph reconstruction           | RelationReconstruction | purpose documented |
+| cosine anchor                           | CosineAnchor           | ours               |
+| ranking loss                            | RankingLoss            | ours               |
+| shortlist embedding loss                | Kidrr.losses           | ours               |
 """
 
 from __future__ import annotations
@@ -31,20 +33,18 @@ from crossgraph.layers.attention import attend, attended_cosines
 from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
-from crossgraph.losses.contrastive import info_nce
-from crossgraph.losses.triplet import triplet_loss
-from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
+from crossgraph.losses.ranking import RankingLoss
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import RerankerConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 Level = Literal["global", "local", "global_local", "region"]
 
 
-class KidrrConfig(HeadedConfig):
+class KidrrConfig(RerankerConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
 
-    width: int = Field(256, gt=0, description="channels of parts and globals (the paper's family uses 1024)")
     similarity_width: int = Field(64, gt=0, description="channels of a similarity vector (256 in the family)")
-    heads: int = Field(8, gt=0, description="heads that pool parts into the first global node; must divide the width")
     rounds: int = Field(2, ge=0, description="rounds of dissemination; 0 turns it off")
     similarity: Literal["vector", "scalar"] = Field("vector", description="describe a pair by vectors or by cosines")
     levels: tuple[Level, ...] = Field(
@@ -59,18 +59,12 @@ class KidrrConfig(HeadedConfig):
     top: int = Field(8, ge=1, description="neighbours kept in a rebuilt graph row")
     sharpness: float = Field(9.0, gt=0, description="inverse temperature of the word-to-region attention")
     boxes: bool = Field(True, description="add where a region is to what it is")
-    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
-    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
-    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
-    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
     candidates: int = Field(
         8, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
     )
-    margin: float = Field(0.2, description="of the hinge")
     anchor_weight: float = Field(
         1.0, ge=0, description="weight of the anchor's own loss, which sees every pair of the batch"
     )
-    global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
 
 
 class Dissemination(nn.Module):
@@ -91,7 +85,7 @@ class Dissemination(nn.Module):
         self.gather = nn.Linear(width, width, bias=False)
         self.admit = nn.Linear(2 * width, width)
         self.accept = nn.Linear(2 * width, 1)
-        self.spread = nn.Linear(width, width, bias=False)
+        self.broadcast = nn.Linear(width, width, bias=False)
         self.normalise = nn.LayerNorm(width)
         self.associate_gate, self.collect_gate, self.broadcast_gate = (
             nn.Parameter(torch.tensor(0.1)) for _ in range(3)
@@ -112,7 +106,7 @@ class Dissemination(nn.Module):
             admit = torch.sigmoid(self.admit(torch.cat([whole, collected], dim=-1)))
             whole = whole + self.collect_gate * admit * self.gather(collected)
             accept = torch.sigmoid(self.accept(torch.cat([linked, whole[:, None, :].expand_as(linked)], dim=-1)))
-            parts = self.normalise(linked + self.broadcast_gate * accept * self.spread(whole)[:, None, :])
+            parts = self.normalise(linked + self.broadcast_gate * accept * self.broadcast(whole)[:, None, :])
         return parts * mask[..., None], whole
 
 
@@ -131,25 +125,25 @@ class SimilarityVectors(nn.Module):
         return F.normalize(self.maps[level](raw), dim=-1) if self.vector else self.maps[level](raw)
 
     def forward(
-        self, images: Encoded, texts: Encoded, seen: Float[Tensor, "n w d"], *, sharpness: float
+        self, images: Encoded, texts: Encoded, word_context: Float[Tensor, "n w d"], *, sharpness: float
     ) -> tuple[Float[Tensor, "n k s"], Bool[Tensor, "n k"]]:
         """Nodes of each pair's similarity graph, the global node first, and which of them are real.
 
-        `seen` is what each word saw among the regions.
+        `word_context` is what each word saw among the regions.
         """
         regions, region_mask, words, word_mask = _sides(images, texts)
         whole_image, whole_text = images.embedding[:, None, :], texts.embedding[:, None, :]
         present = torch.ones_like(word_mask[:, :1])
         nodes, masks = [self.compare("global", whole_image, whole_text)], [present]
         if "local" in self.levels:
-            nodes.append(self.compare("local", words, seen))
+            nodes.append(self.compare("local", words, word_context))
             masks.append(word_mask)
         if "global_local" in self.levels:
             nodes.append(self.compare("global_local", words, whole_image.expand_as(words)))
             masks.append(word_mask)
         if "region" in self.levels:
-            told, _ = attend(regions, words, region_mask, word_mask, sharpness=sharpness)
-            nodes.append(self.compare("region", regions, told))
+            context, _ = attend(regions, words, region_mask, word_mask, sharpness=sharpness)
+            nodes.append(self.compare("region", regions, context))
             masks.append(region_mask)
         mask = torch.cat(masks, dim=1)
         return torch.cat(nodes, dim=1) * mask[..., None], mask
@@ -168,11 +162,11 @@ class CosineAnchor(nn.Module):
         self.share = nn.Parameter(torch.ones(2))
 
     def forward(
-        self, images: Encoded, texts: Encoded, words: Float[Tensor, "n w d"], seen: Float[Tensor, "n w d"]
+        self, images: Encoded, texts: Encoded, words: Float[Tensor, "n w d"], context: Float[Tensor, "n w d"]
     ) -> Float[Tensor, " n"]:
         """A weighted sum of both cosines, row by row."""
         whole = (images.embedding * texts.embedding).sum(dim=-1)
-        found = (self.weights(words, texts) * (words * seen).sum(dim=-1)).sum(dim=1)
+        found = (self.weights(words, texts) * (words * context).sum(dim=-1)).sum(dim=1)
         scores: Tensor = self.share[0] * whole + self.share[1] * found
         return scores
 
@@ -207,7 +201,7 @@ class RelationReconstruction(nn.Module):
         )
         if rebuild:
             self.state = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(steps))
-            self.trust = nn.Parameter(torch.ones(steps))
+            self.learned_share = nn.Parameter(torch.ones(steps))
 
     def graph(
         self, step: int, rows: Float[Tensor, "n r s"], nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]
@@ -223,8 +217,8 @@ class RelationReconstruction(nn.Module):
         if self.top < nodes.shape[1]:
             alike = alike * (alike >= alike.topk(self.top, dim=-1).values[..., -1:])
         rebuilt: Tensor = alike / alike.sum(dim=-1, keepdim=True)
-        trust = torch.sigmoid(self.trust[step])
-        blended: Tensor = trust * learned + (1 - trust) * rebuilt
+        share = torch.sigmoid(self.learned_share[step])
+        blended: Tensor = share * learned + (1 - share) * rebuilt
         return blended
 
     def forward(self, nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]) -> Float[Tensor, "n s"]:
@@ -256,62 +250,56 @@ class Kidrr(Method):
         Provenance(
             "knowledge graph iterative dissemination",
             "Dissemination",
-            "documented",
+            "purpose documented",
             "abstract: 'iteratively broadcast global semantic knowledge'; the three steps of a round, the gates and "
-            "reading 'knowledge' as the global semantic node are reconstructed",
+            "reading 'knowledge' as the global semantic node are ours",
         ),
         Provenance(
             "multi-level vector similarities",
             "SimilarityVectors",
-            "documented",
+            "purpose documented",
             "abstract: 'vector-based similarity representations ... multi-level alignments'; the levels "
-            "global-global, word-regions, global-word and norm(W (x-y)^2) are reconstructed after SGRAF (Diao 2021)",
+            "global-global, word-regions, global-word and norm(W (x-y)^2) are ours after SGRAF (Diao 2021)",
         ),
         Provenance(
             "relation graph reconstruction",
             "RelationReconstruction",
-            "documented",
+            "purpose documented",
             "abstract: 'constructing similarity relation graphs and adaptively reconstructing them'; the blend of a "
-            "learned and a rebuilt top-k graph is reconstructed",
+            "learned and a rebuilt top-k graph is ours",
         ),
         Provenance(
             "cosine anchor",
             "CosineAnchor",
-            "reconstructed",
-            "ours, not in the paper: the graph's score refines plain cosines (`anchor = false` for the graph alone)",
+            "ours",
+            "not in the paper: the graph's score refines plain cosines (`anchor = false` for the graph alone)",
         ),
-        Provenance("region and word encoders", "ResidualProjection, WordEncoder", "reconstructed", "family default"),
-        Provenance("box embedding", "Kidrr.place", "reconstructed", "ours: cells say where they are"),
-        Provenance("ranking loss", "losses.info_nce / triplet_loss", "reconstructed", "family default is the hinge"),
-        Provenance("shortlist embedding loss", "Kidrr.losses", "reconstructed", "ours: calibrates the global nodes"),
-        Provenance("anchor loss", "Kidrr.losses", "reconstructed", "ours: cosines learn from every pair of a batch"),
+        Provenance("region and word encoders", "ResidualProjection, WordEncoder", "ours", "family default"),
+        Provenance("box embedding", "Kidrr.box_proj", "ours", "cells say where they are"),
+        Provenance("ranking loss", "RankingLoss", "ours", "family default is the hinge"),
+        Provenance("shortlist embedding loss", "Kidrr.losses", "ours", "calibrates the global nodes"),
+        Provenance("anchor loss", "Kidrr.losses", "ours", "cosines learn from every pair of a batch"),
     )
 
     def __init__(self, config: KidrrConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
         width, vector = config.width, config.similarity == "vector"
-        self.see = ResidualProjection(sizes.part_width, width, dropout=config.dropout)
-        self.see_whole = ResidualProjection(sizes.whole_width, width, dropout=config.dropout)
-        self.place = nn.Linear(4, width) if config.boxes else None
-        self.read = WordEncoder(
-            width,
-            vocabulary=sizes.vocabulary,
-            state_width=sizes.state_width,
-            word_width=config.word_width,
-            dropout=config.dropout,
-            residual=True,
-            gru_width=config.gru_width,
-        )
+        self.image_proj = ResidualProjection(sizes.part_width, width, dropout=config.dropout)
+        self.whole_proj = ResidualProjection(sizes.whole_width, width, dropout=config.dropout)
+        self.box_proj = nn.Linear(4, width) if config.boxes else None
+        self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
-        self.spread_image, self.spread_text = (Dissemination(width, rounds=config.rounds) for _ in range(2))
-        self.compare = SimilarityVectors(
+        self.image_dissemination, self.text_dissemination = (
+            Dissemination(width, rounds=config.rounds) for _ in range(2)
+        )
+        self.similarities = SimilarityVectors(
             width,
             vector_width=config.similarity_width,
             levels=("global", *(level for level in config.levels if level != "global")),
             vector=vector,
         )
-        self.reason = (
+        self.graph_reasoning = (
             RelationReconstruction(
                 config.similarity_width,
                 steps=config.steps,
@@ -321,36 +309,35 @@ class Kidrr(Method):
             if config.reasoning != "mean"
             else None
         )
-        self.judge = nn.Linear(config.similarity_width, 1)
+        self.scorer = nn.Linear(config.similarity_width, 1)
         self.anchor = CosineAnchor(width) if config.anchor else None
-        self.scale, self.global_scale = (
-            nn.Parameter(torch.tensor(20.0).log()) if config.loss == "info_nce" else None for _ in range(2)
-        )
+        self.rank = RankingLoss(config.loss, margin=config.margin)
+        self.rank_global = RankingLoss(config.loss, margin=config.margin)
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit region vectors that know the whole picture, and the unit global node as embedding."""
-        parts = self.see(images.parts)
-        if self.place is not None:
-            parts = parts + self.place(images.boxes)
-        start = self.pool_image(parts, images.mask) + self.see_whole(images.whole)
-        parts, whole = self.spread_image(parts * images.mask[..., None], images.mask, start)
+        parts = self.image_proj(images.parts)
+        if self.box_proj is not None:
+            parts = parts + self.box_proj(images.boxes)
+        start = self.pool_image(parts, images.mask) + self.whole_proj(images.whole)
+        parts, whole = self.image_dissemination(parts * images.mask[..., None], images.mask, start)
         return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), images.mask)
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """Unit word vectors that know the whole sentence, and the unit global node as embedding."""
-        words = self.read(texts)
+        words = self.word_encoder(texts)
         start = self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)
-        parts, whole = self.spread_text(words, texts.mask, start)
+        parts, whole = self.text_dissemination(words, texts.mask, start)
         return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), texts.mask)
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """How well each pair matches: in (-1, 1), plus the anchor's cosines if they are on."""
         regions, region_mask, words, word_mask = _sides(images, texts)
-        seen, _ = attend(words, regions, word_mask, region_mask, sharpness=self.config.sharpness)
-        nodes, mask = self.compare(images, texts, seen, sharpness=self.config.sharpness)
-        pooled = masked_mean(nodes, mask) if self.reason is None else self.reason(nodes, mask)
-        scores: Tensor = torch.tanh(self.judge(pooled).squeeze(-1))
-        return scores if self.anchor is None else scores + self.anchor(images, texts, words, seen)
+        context, _ = attend(words, regions, word_mask, region_mask, sharpness=self.config.sharpness)
+        nodes, mask = self.similarities(images, texts, context, sharpness=self.config.sharpness)
+        pooled = masked_mean(nodes, mask) if self.graph_reasoning is None else self.graph_reasoning(nodes, mask)
+        scores: Tensor = torch.tanh(self.scorer(pooled).squeeze(-1))
+        return scores if self.anchor is None else scores + self.anchor(images, texts, words, context)
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss of the pair scores; one of the anchor and one of the global nodes, over the whole batch."""
@@ -358,30 +345,26 @@ class Kidrr(Method):
         coarse = images.embedding @ texts.embedding.T
         count = self.config.candidates
         fine = candidate_scores(self.score_pairs, images, texts, coarse.detach(), batch.caption_image, count=count)
+        links, hardness = batch.caption_image, batch.hardness
         losses = {
-            "fine": self._ranking(fine, batch, self.scale),
-            "global": self.config.global_weight * self._ranking(coarse, batch, self.global_scale),
+            "fine": self.rank(fine, links, hardness=hardness),
+            "global": self.config.global_weight * self.rank_global(coarse, links, hardness=hardness),
         }
         if self.anchor is not None and self.config.anchor_weight:
             anchor = self.anchor.everywhere(images, texts, sharpness=self.config.sharpness)
-            losses["anchor"] = self.config.anchor_weight * self._ranking(anchor, batch, self.scale)
+            losses["anchor"] = self.config.anchor_weight * self.rank(anchor, links, hardness=hardness)
         return losses
-
-    def _ranking(self, scores: Float[Tensor, "n m"], batch: Batch, scale: Tensor | None) -> Float[Tensor, ""]:
-        if scale is None:
-            return triplet_loss(scores, batch.caption_image, margin=self.config.margin, hardness=batch.hardness)
-        return info_nce(scores, batch.caption_image, scale=scale.exp().clamp(max=100.0))
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """The attention of words over regions that the local level scores, and each word's cosine with what it saw."""
         image, text = self.encode_images(images), self.encode_texts(texts)
         regions, region_mask, words, word_mask = _sides(image, text)
-        seen, weights = attend(words, regions, word_mask, region_mask, sharpness=self.config.sharpness)
+        context, weights = attend(words, regions, word_mask, region_mask, sharpness=self.config.sharpness)
         return Alignment(
             words=texts.words[0],
             boxes=images.boxes[0],
             weights=weights[0].T,
-            word_scores=(seen * words).sum(dim=-1)[0],
+            word_scores=(context * words).sum(dim=-1)[0],
             score=float(self.score_pairs(image, text)[0]),
         )
 

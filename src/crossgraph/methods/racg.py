@@ -7,19 +7,19 @@ gathers its counterparts on the other side; a relation looks for one that joins 
     words, parse   -> WordNodes ----+
     pair of graphs -> CrossGraphEncoder -> MultiHeadAlignment -> score
 
-| module of the abstract           | class               | status        |
-|----------------------------------|---------------------|---------------|
-| semantic-embedded graph          | RegionNodes, WordNodes | purpose documented, formulas reconstructed |
-| intramodal relations             | GatedGraphAttention | purpose documented, formulas reconstructed |
-| cross-graph relation encoder     | CrossGraphEncoder   | purpose documented, formulas reconstructed |
-| feature reconstruction           | Reconstruction      | purpose documented, formulas reconstructed |
-| multihead similarity alignment   | MultiHeadAlignment  | purpose documented, formulas reconstructed |
+| module                         | class                  | status             |
+|--------------------------------|------------------------|--------------------|
+| semantic-embedded graph        | RegionNodes, WordNodes | purpose documented |
+| intramodal relations           | GatedGraphAttention    | purpose documented |
+| cross-graph relation encoder   | CrossGraphEncoder      | purpose documented |
+| feature reconstruction         | Reconstruction         | purpose documented |
+| multihead similarity alignment | MultiHeadAlignment     | purpose documented |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -32,37 +32,25 @@ from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 TINY = 1e-12
 """Squared lengths below this count as this much, so that the cosine of a zero vector is 0, with finite gradients."""
 
 
-class RacgConfig(HeadedConfig):
+class RacgConfig(GraphMethodConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
 
-    width: int = Field(256, gt=0, description="channels of nodes (the paper's family uses 1024)")
     heads: int = Field(8, gt=0, description="heads of the alignment, and of pooling; 1: plain cosine")
-    neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
-    relations: bool = Field(True, description="relation nodes on both sides; off: objects only")
     intra_graph: bool = Field(True, description="nodes take in their neighbours")
     cross_graph: bool = Field(True, description="the cross-graph encoder; off: each node's best match alone")
-    consistency: bool = Field(True, description="relations match by the objects they join, too")
     reconstruction: bool = Field(True, description="rebuild a node from its counterparts, for matched pairs")
     cross_at_inference: bool = Field(True, description="off: the encoder acts in training only, scores decompose")
     both_directions: bool = Field(True, description="average text-to-picture and picture-to-text alignment")
     sharpness: float = Field(9.0, gt=0, description="inverse temperature of the cross-graph attention")
-    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
-    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
-    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
-    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
-    margin: float = Field(0.2, description="of the hinge")
-    candidates: int = Field(
-        6, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
-    )
     late_weight: float = Field(1.0, ge=0, description="weight of the loss of decomposable scores, over the whole batch")
-    global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
     reconstruction_weight: float = Field(0.1, ge=0, description="weight of the reconstruction loss")
 
 
@@ -70,17 +58,17 @@ class CrossGraphEncoder(nn.Module):
     """Every node gathers its counterparts in the other graph; relations prefer those that join the same objects.
 
     With cosines E of comparable nodes and the mean cosine C of what two relations join, a node looks with
-    softmax(sharpness * (E + beta C)), and what it sees is M. beta is learned and starts at 1. Where nobody asks what
-    picture nodes are told (`listens` off), no map of it is learned.
+    softmax(sharpness * (E + beta C)), and what it sees is M. beta (`consistency_weight`) is learned
+    and starts at 1. Unless it is `bidirectional`, nobody asks what picture nodes see, and no map of it is learned.
     """
 
-    def __init__(self, width: int, *, sharpness: float, consistent: bool, listens: bool = True) -> None:
+    def __init__(self, width: int, *, sharpness: float, consistent: bool, bidirectional: bool = True) -> None:
         super().__init__()
         self.sharpness = sharpness
-        self.trust = nn.Parameter(torch.tensor(1.0)) if consistent else None
-        self.map_seen = nn.Linear(width, width, bias=False)
-        self.map_told = nn.Linear(width, width, bias=False) if listens else None
-        for linear in (self.map_seen, self.map_told):
+        self.consistency_weight = nn.Parameter(torch.tensor(1.0)) if consistent else None
+        self.image_to_text = nn.Linear(width, width, bias=False)
+        self.text_to_image = nn.Linear(width, width, bias=False) if bidirectional else None
+        for linear in (self.image_to_text, self.text_to_image):
             if linear is not None:
                 nn.init.eye_(linear.weight)
 
@@ -91,7 +79,7 @@ class CrossGraphEncoder(nn.Module):
         (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
         cosines = regions @ words.mT
         joined = consistency(cosines, image_nodes, text_nodes)
-        biased = cosines if self.trust is None else cosines + self.trust * joined
+        biased = cosines if self.consistency_weight is None else cosines + self.consistency_weight * joined
         allowed = comparable(image_nodes, text_nodes)
         logits = (self.sharpness * biased).masked_fill(~allowed, torch.finfo(cosines.dtype).min)
         return logits.softmax(dim=1) * allowed, logits.softmax(dim=2) * allowed, joined
@@ -167,60 +155,47 @@ class Racg(Method):
         Provenance(
             "semantic-embedded graph",
             "RegionNodes, WordNodes",
-            "documented",
+            "purpose documented",
             "abstract: 'semantic-embedded graph to explore both fine-grained objects and their relations of different "
-            "media types'; node formulas, geometric picture relations and the parse are reconstructed",
+            "media types'; node formulas, geometric picture relations and the parse are ours",
         ),
         Provenance(
             "intramodal relations",
             "GatedGraphAttention",
-            "documented",
-            "abstract: 'aggregating both intramodal and intermodal relations'; the gated attention is reconstructed",
+            "purpose documented",
+            "abstract: 'aggregating both intramodal and intermodal relations'; the gated attention is ours",
         ),
         Provenance(
             "cross-graph relation encoder",
             "CrossGraphEncoder",
-            "documented",
+            "purpose documented",
             "abstract: 'explore the intermodal relation across different modalities'; attention and the consistency "
-            "of relations with the objects they join are reconstructed (the consistency is ours)",
+            "of relations with the objects they join are ours",
         ),
         Provenance(
             "feature reconstruction",
             "Reconstruction",
-            "documented",
-            "abstract: named, 'to optimize the node-level semantic correspondence'; the loss is reconstructed",
+            "purpose documented",
+            "abstract: named, 'to optimize the node-level semantic correspondence'; the loss is ours",
         ),
         Provenance(
             "multihead similarity alignment",
             "MultiHeadAlignment",
-            "documented",
-            "abstract: named; slices, gate and weights are reconstructed",
+            "purpose documented",
+            "abstract: named; slices, gate and weights are ours",
         ),
-        Provenance("importance of nodes", "LateInteraction", "reconstructed", "ours: not every node counts alike"),
-        Provenance("region and word encoders", "GraphSides", "reconstructed", "family default"),
-        Provenance(
-            "cosine of wholes in the score", "LateInteraction.share", "reconstructed", "ours: what no node says"
-        ),
-        Provenance("ranking loss", "losses.RankingLoss", "reconstructed", "family default is the hinge"),
-        Provenance("late and shortlist losses", "Racg.losses", "reconstructed", "ours: calibrate what decomposes"),
+        Provenance("importance of nodes", "LateInteraction", "ours", "not every node counts alike"),
+        Provenance("region and word encoders", "GraphSides", "ours", "family default"),
+        Provenance("cosine of wholes in the score", "LateInteraction.share", "ours", "what no node says"),
+        Provenance("ranking loss", "RankingLoss", "ours", "family default is the hinge"),
+        Provenance("late and shortlist losses", "Racg.losses", "ours", "calibrate what decomposes"),
     )
 
     def __init__(self, config: RacgConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
         width = config.width
-        self.graphs = GraphSides(
-            width,
-            **sizes.of_items(),
-            word_width=config.word_width,
-            gru_width=config.gru_width,
-            heads=config.heads,
-            dropout=config.dropout,
-            neighbours=config.neighbours,
-            relations=config.relations,
-            attributes=False,
-            linked=config.intra_graph,
-        )
+        self.graphs = GraphSides(config, sizes, attributes=False, linked=config.intra_graph)
         self.late = LateInteraction(width, consistent=config.consistency and config.relations)
         crosses = config.cross_graph
         rebuilds = crosses and config.reconstruction and config.reconstruction_weight > 0
@@ -229,7 +204,7 @@ class Racg(Method):
                 width,
                 sharpness=config.sharpness,
                 consistent=config.consistency and config.relations,
-                listens=config.both_directions or rebuilds,
+                bidirectional=config.both_directions or rebuilds,
             )
             if crosses
             else None
@@ -266,15 +241,15 @@ class Racg(Method):
         assert self.align is not None
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
         looks, looks_back, joined = self.cross.weights(images, texts)
-        found = self.align(words, self.cross.map_seen(looks.mT @ regions))
-        if self.cross.trust is not None:
-            found = found + self.cross.trust * (looks * joined).sum(dim=1)
+        found = self.align(words, self.cross.image_to_text(looks.mT @ regions))
+        if self.cross.consistency_weight is not None:
+            found = found + self.cross.consistency_weight * (looks * joined).sum(dim=1)
         weights = self.late.weights(texts)
         if self.config.both_directions:
-            assert self.cross.map_told is not None
+            assert self.cross.text_to_image is not None
             coverage = looks.amax(dim=2)
-            heard = self.align(regions, self.cross.map_told(looks_back @ words))
-            back = (heard * coverage).sum(dim=1) / coverage.sum(dim=1).clamp(min=1e-6)
+            alignment = self.align(regions, self.cross.text_to_image(looks_back @ words))
+            back = (alignment * coverage).sum(dim=1) / coverage.sum(dim=1).clamp(min=1e-6)
             # a text node's share of the answer of the other direction, so that both average
             found = (found + back[:, None]) / 2
         whole = (images.embedding * texts.embedding).sum(dim=-1)
@@ -302,14 +277,14 @@ class Racg(Method):
         A picture node counts by how much any word looks at it: what nobody mentions need not be rebuilt.
         """
         assert self.cross is not None
-        assert self.cross.map_told is not None
+        assert self.cross.text_to_image is not None
         assert self.rebuild_text is not None
         assert self.rebuild_image is not None
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
         looks, looks_back, _ = self.cross.weights(images, texts)
-        seen, told = self.cross.map_seen(looks.mT @ regions), self.cross.map_told(looks_back @ words)
-        of_text: Tensor = self.rebuild_text(words, seen, self.late.weights(texts).detach())
-        of_image: Tensor = self.rebuild_image(regions, told, looks.amax(dim=2).detach())
+        for_text, for_image = self.cross.image_to_text(looks.mT @ regions), self.cross.text_to_image(looks_back @ words)
+        of_text: Tensor = self.rebuild_text(words, for_text, self.late.weights(texts).detach())
+        of_image: Tensor = self.rebuild_image(regions, for_image, looks.amax(dim=2).detach())
         return of_text + of_image
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:

@@ -5,10 +5,10 @@ is drawn. Equal items have equal codes whatever batch they are in, any other two
 picture has nothing in common with its captions. An untrained random projection would not do: it keeps what is alike on
 one side together, so that whole classes meet each other by luck and the floor would depend on the seed.
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| hash of an item              | ContentHash          | documented (Carter & Wegman 1979)       |
-| bits of the hash             | RandomCodes          | reconstructed: ours                     |
+| module           | class       | status     |
+|------------------|-------------|------------|
+| hash of an item  | ContentHash | documented |
+| bits of the hash | RandomCodes | ours       |
 """
 
 from __future__ import annotations
@@ -65,15 +65,20 @@ class RandomCodes(ClosedForm):
     name: ClassVar[str] = "random_codes"
     config_type: ClassVar[type[MethodConfig]] = RandomCodesConfig
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("hash of an item", "ContentHash", "documented", "universal hashing (Carter & Wegman 1979)"),
-        Provenance("bits of the hash", "RandomCodes", "reconstructed", "ours"),
+        Provenance(
+            "hash of an item",
+            "ContentHash",
+            "documented",
+            "universal hashing (Carter & Wegman 1979); squares between its sums are ours",
+        ),
+        Provenance("bits of the hash", "RandomCodes", "ours", "the floor of every table"),
     )
 
     def __init__(self, config: RandomCodesConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
-        self.see_hash = ContentHash(sizes.part_width + sizes.whole_width, config.bits)
-        self.read_hash = ContentHash(sizes.state_width or 1, config.bits)
+        self.image_hash = ContentHash(sizes.part_width + sizes.whole_width, config.bits)
+        self.text_hash = ContentHash(sizes.state_width or 1, config.bits)
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Learn nothing."""
@@ -82,15 +87,15 @@ class RandomCodes(ClosedForm):
         """One packed code per picture."""
         whole = images.whole[:, None, :].expand(-1, images.parts.shape[1], -1)
         both = torch.cat([images.parts, whole], dim=2)
-        return encoded_code(self.see_hash(_as_integers(both), images.mask))
+        return encoded_code(self.image_hash(_as_integers(both), images.mask))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One packed code per caption: of the bag of its words."""
         if texts.ids is not None:
-            return encoded_code(self.read_hash(texts.ids[:, :, None], texts.mask))
+            return encoded_code(self.text_hash(texts.ids[:, :, None], texts.mask))
         if texts.states is None:
             raise ModelError("texts have neither ids nor states; encode them as in training.")
-        return encoded_code(self.read_hash(_as_integers(texts.states), texts.mask))
+        return encoded_code(self.text_hash(_as_integers(texts.states), texts.mask))
 
 
 def _as_integers(numbers: Float[Tensor, "n p d"]) -> Int[Tensor, "n p d"]:

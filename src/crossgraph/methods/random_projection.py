@@ -4,10 +4,10 @@ Random hyperplanes turn an angle into a chance of different bits, angle / pi (Ch
 captions to be comparable, both must lie in one space first: that of canonical correlation analysis (`cca`), which needs
 pairs but no labels. The hyperplanes are the same for both sides, drawn once from the run's seed.
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| random hyperplanes           | RandomProjection     | documented (Charikar 2002)              |
-| common space                 | CanonicalCorrelation | documented (Hotelling 1936); the pairing of the two is ours |
+| module             | class                | status     |
+|--------------------|----------------------|------------|
+| random hyperplanes | RandomProjection     | documented |
+| common space       | CanonicalCorrelation | documented |
 """
 
 from __future__ import annotations
@@ -20,21 +20,16 @@ from pydantic import Field
 from torch import Tensor
 
 from crossgraph.encoders.canonical_space import CanonicalSpace
-from crossgraph.encoders.item_vectors import ImageVector
 from crossgraph.layers.hash_head import encoded_code
 from crossgraph.methods.contract import ClosedForm, InputSizes, MethodConfig
+from crossgraph.methods.settings import CanonicalConfig
 from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
-class RandomProjectionConfig(MethodConfig):
+class RandomProjectionConfig(CanonicalConfig):
     """How many bits, and the space they are taken of (as in `cca`)."""
 
     bits: int = Field(64, gt=0, multiple_of=8, description="length of the code; papers report 16, 32, 64 and 128")
-    components: int = Field(128, gt=0, description="directions of the common space, at most the narrower side's width")
-    regularisation: float = Field(0.1, gt=0, description="of the covariances, in units of their mean variance")
-    power: float = Field(1.0, ge=0, description="directions are scaled by correlation ** power; 0: all alike")
-    image: ImageVector = Field("parts", description="mean of the parts, the whole-picture vector, or both")
-    most_words: int = Field(3000, gt=1, description="words of TF-IDF, frequent first; the rest count as unknown")
 
 
 class RandomProjection(ClosedForm):
@@ -50,14 +45,7 @@ class RandomProjection(ClosedForm):
     def __init__(self, config: RandomProjectionConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
-        self.space = CanonicalSpace(
-            **sizes.of_items(),
-            most_words=config.most_words,
-            image=config.image,
-            components=config.components,
-            regularisation=config.regularisation,
-            power=config.power,
-        )
+        self.space = CanonicalSpace(config, sizes)
         self.register_buffer("hyperplanes", torch.randn(self.space.components, config.bits))
         self.hyperplanes: Tensor
 

@@ -4,22 +4,25 @@ Liang et al. 2022, "Semantic Structure Enhanced Contrastive Adversarial Hash Net
 are public; "code" below is what the release does, in words of our own. Two modes: `released` keeps its defects (an
 item's code depends on its batch, sigmoid twice, pads in the mean, random queues), `repaired` has none of them.
 
-    regions, boxes -> see ---+                      +-> hash -> tanh code --> contrast, quantisation, sign -> bits
+    regions, boxes -> MLP ---+                      +-> hash -> tanh code --> contrast, quantisation, sign -> bits
                              +-> transformer, mean -+                    \\-> discriminators
-    words ---------> read ---+                      +-> products with label vectors of the GCN -> classes
+    words --> WordEncoder ---+                      +-> products with label vectors of the GCN -> classes
 
-| module                             | class                           | status                      |
-|------------------------------------|---------------------------------|-----------------------------|
-| attention over regions and words   | PartTransformer                 | documented (abstract, code) |
-| label graph, GCN, class loss       | label_association, LabelNetwork | documented (abstract, code) |
-| contrast across and within media   | LabelContrast                   | documented (abstract, code) |
-| dual-way adversary                 | CodeJudges                      | documented (abstract, code) |
-| repairs, bits that balance, differ | CodeEncoder, losses.quantisation | reconstructed: ours        |
+| module                           | class               | status     |
+|----------------------------------|---------------------|------------|
+| attention over regions and words | PartTransformer     | documented |
+| label association graph          | label_association   | documented |
+| GCN over labels                  | LabelNetwork        | documented |
+| contrast across and within media | LabelContrast       | documented |
+| dual-way adversary               | CodeDiscriminators  | documented |
+| features normalised per item     | CodeEncoder         | ours       |
+| quantisation and bit balance     | losses.quantisation | ours       |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -31,8 +34,8 @@ from torch import Tensor, nn
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
+from crossgraph.layers.code_discriminators import CodeDiscriminators
 from crossgraph.layers.code_encoder import CodeEncoder
-from crossgraph.layers.code_judges import CodeJudges
 from crossgraph.layers.hash_head import CODE_LENGTHS, encoded_code
 from crossgraph.layers.label_contrast import LabelContrast
 from crossgraph.layers.label_network import LabelNetwork
@@ -42,12 +45,12 @@ from crossgraph.losses.label_triplet import label_triplet_loss
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.contract import (
     CosineMethod,
-    HeadedConfig,
     InputSizes,
     MethodConfig,
     ParameterGroup,
     TrainingSet,
 )
+from crossgraph.methods.settings import HeadedConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 MEDIA = ("image", "text")
@@ -129,22 +132,24 @@ class Scahn(CosineMethod):
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("attention over regions and words", "PartTransformer", "documented", "abstract; released code"),
-        Provenance("boxes and areas beside regions", "Scahn.see", "documented", "released code"),
+        Provenance("boxes and areas beside regions", "Scahn.region_mlp", "documented", "released code"),
         Provenance("label association graph", "label_association", "documented", "abstract; released code"),
         Provenance("GCN over labels", "LabelNetwork", "documented", "abstract; released code"),
         Provenance("class loss", "Scahn._class_loss", "documented", "released code; repaired: one sigmoid, scale 5"),
         Provenance("contrast across and within media", "LabelContrast", "documented", "abstract; code"),
         Provenance("queues of keys and labels", "LabelQueue", "documented", "released code; repaired: start empty"),
-        Provenance("contrast of directions", "ScahnConfig.normalised", "reconstructed", "ours, its temperature too"),
+        Provenance("contrast of directions", "ScahnConfig.normalised", "ours", "its temperature too"),
         Provenance("triplet loss (switch)", "label_triplet_loss", "documented", "released code"),
-        Provenance("dual-way adversary", "CodeJudges", "documented", "abstract; code"),
+        Provenance("dual-way adversary", "CodeDiscriminators", "documented", "abstract; code"),
         Provenance("hash heads", "HashHead", "documented", "released code; an exact 0 is a 1"),
-        Provenance("features normalised per item", "CodeEncoder", "reconstructed", "repair: released over the batch"),
-        Provenance("mean over real words only", "CodeEncoder", "reconstructed", "repair: released over pads too"),
-        Provenance("quantisation and bit balance", "losses.quantisation", "reconstructed", "ours; not in the code"),
-        Provenance("codes driven apart", "uniformity_loss", "reconstructed", "ours, after Wang & Isola 2020"),
-        Provenance("several captions a picture", "Scahn.losses", "reconstructed", "ours; the code has pairs"),
-        Provenance("what regions and words say of bits", "Scahn.explain", "reconstructed", "ours"),
+        Provenance("features normalised per item", "CodeEncoder", "ours", "repair: released over the batch"),
+        Provenance("mean over real words only", "CodeEncoder", "ours", "repair: released over pads too"),
+        Provenance("quantisation and bit balance", "losses.quantisation", "ours", "not in the code"),
+        Provenance("codes driven apart", "uniformity_loss", "ours", "after Wang & Isola 2020"),
+        Provenance("several captions a picture", "Scahn.losses", "ours", "the code has pairs"),
+        Provenance(
+            "what regions and words say of bits", "Scahn.explain", "ours", "votes of parts, by attention roll-out"
+        ),
     )
 
     adjacency: Tensor
@@ -156,21 +161,13 @@ class Scahn(CosineMethod):
             raise ConfigError("scahn learns from labels, and the data has none; give a corpus that has.")
         self.config, width, regions = config, config.width, config.region_width
         inputs = sizes.part_width if config.fine_grained else sizes.whole_width
-        self.see = nn.Sequential(
+        self.region_mlp = nn.Sequential(
             nn.Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
         )
         self.normalise = nn.LayerNorm(inputs)
-        self.look = _transformer(config, regions, config.region_layers) if config.region_layers else None
-        self.narrow = nn.Linear(regions, width)
-        self.read = WordEncoder(
-            width,
-            vocabulary=sizes.vocabulary,
-            state_width=sizes.state_width,
-            word_width=config.word_width,
-            dropout=config.dropout,
-            residual=True,
-            gru_width=config.gru_width,
-        )
+        self.region_transformer = _transformer(config, regions, config.region_layers) if config.region_layers else None
+        self.region_proj = nn.Linear(regions, width)
+        self.word_encoder = WordEncoder.of(config, sizes)
         self.image, self.text = (
             CodeEncoder(
                 _transformer(config, width, config.layers),
@@ -185,8 +182,7 @@ class Scahn(CosineMethod):
         self.register_buffer("label_vectors", torch.zeros(sizes.labels, sizes.label_width))
         self.graph = LabelNetwork(sizes.label_width, config.graph_width, width) if config.label_graph else None
         self.contrast = _contrast(config, sizes.labels)
-        self.judges = CodeJudges(config.bits) if config.adversary else None
-        self._judged: tuple[Batch, dict[str, Tensor]] | None = None
+        self.discriminators = CodeDiscriminators(config.bits) if config.adversary else None
 
     @property
     def media(self) -> dict[str, CodeEncoder]:
@@ -208,9 +204,11 @@ class Scahn(CosineMethod):
 
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Everything but the discriminators, then the discriminators."""
-        joint = [parameter for name, parameter in self.named_parameters() if not name.startswith("judges.")]
-        judges = {} if self.judges is None else {"discriminator": list(self.judges.parameters())}
-        return {"joint": joint} | judges
+        joint = [parameter for name, parameter in self.named_parameters() if not name.startswith("discriminators.")]
+        discriminators = (
+            {} if self.discriminators is None else {"discriminator": list(self.discriminators.parameters())}
+        )
+        return {"joint": joint} | discriminators
 
     def groups(self, phase: str) -> list[ParameterGroup]:
         """The GCN at its own rate; the discriminators at 2.5 times the rate and with less momentum, as released."""
@@ -230,15 +228,17 @@ class Scahn(CosineMethod):
             raise ModelError("scahn trains on labels, which the batch lacks; give a corpus that has labels.")
         labels = {"image": batch.labels, "text": batch.labels[batch.caption_image]}
         features = self._features(batch)
-        codes = {medium: self.media[medium].hash(features[medium]) for medium in MEDIA}
+        codes = self._codes(features)
         losses = self._pull_and_push(codes, features, labels)
         if self.graph is not None:
             losses["classes"] = self._class_loss(features, labels)
-        if self.judges is not None:
+        if self.discriminators is not None:
             # features are detached: the hash heads alone hear the discriminators
-            heard = {medium: self.media[medium].hash(features[medium].detach()) for medium in MEDIA}
-            losses["adversary"] = self.config.adversary_weight * self.judges.fooled(heard["image"], heard["text"])
-            self._judged = batch, {medium: codes[medium].detach() for medium in MEDIA}
+            alone = self._codes({medium: features[medium].detach() for medium in MEDIA})
+            losses["adversary"] = self.config.adversary_weight * self.discriminators.generator_loss(
+                alone["image"], alone["text"]
+            )
+            batch.carried.update({medium: codes[medium].detach() for medium in MEDIA})
         for name, weight, loss in (
             ("quantisation", self.config.quantisation, quantisation_loss),
             ("balance", self.config.balance, bit_balance_loss),
@@ -277,13 +277,14 @@ class Scahn(CosineMethod):
         if self.config.normalised or self.contrast is None:
             codes = {medium: F.normalize(code, dim=1) for medium, code in codes.items()}
         losses: dict[str, Tensor] = {}
-        for kind, medium, other in _contrasts(self.config):
-            queries, keys = codes[medium], codes[other].detach()
+        for one in _contrasts(self.config):
+            queries, keys = codes[one.queries], codes[one.keys].detach()
+            query_labels, key_labels = labels[one.queries], labels[one.keys]
             if self.contrast is None:
-                loss = label_triplet_loss(queries, keys, labels[medium], labels[other], margin=self.config.margin)
+                loss = label_triplet_loss(queries, keys, query_labels, key_labels, margin=self.config.margin)
             else:
-                loss = self.contrast(f"{kind}_{medium}", features[medium], queries, keys, labels[medium], labels[other])
-            losses[kind] = losses[kind] + loss if kind in losses else loss
+                loss = self.contrast(one.name, features[one.queries], queries, keys, query_labels, key_labels)
+            losses[one.kind] = losses[one.kind] + loss if one.kind in losses else loss
         return losses
 
     def _class_loss(self, features: dict[str, Tensor], labels: dict[str, Tensor]) -> Float[Tensor, ""]:
@@ -300,13 +301,16 @@ class Scahn(CosineMethod):
         return torch.stack(losses).sum()
 
     def _discriminate(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        assert self.judges is not None, "phases() has no discriminators"
-        if self._judged is None or self._judged[0] is not batch:
+        """On the codes that the joint phase left in the batch, or on those of now where it left none."""
+        assert self.discriminators is not None, "phases() has no discriminators"
+        codes = batch.carried
+        if not codes.keys() >= set(MEDIA):
             with torch.no_grad():
-                features = self._features(batch)
-                self._judged = batch, {medium: self.media[medium].hash(features[medium]) for medium in MEDIA}
-        codes, self._judged = self._judged[1], None
-        return {"discriminator": self.judges(codes["image"], codes["text"])}
+                codes = self._codes(self._features(batch))
+        return {"discriminator": self.discriminators(codes["image"], codes["text"])}
+
+    def _codes(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {medium: self.media[medium].hash(features[medium]) for medium in MEDIA}
 
     def _features(self, batch: Batch) -> dict[str, Tensor]:
         return {"image": self._image_features(batch.images), "text": self._text_features(batch.texts)}
@@ -332,12 +336,14 @@ class Scahn(CosineMethod):
             boxes = boxes.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(images), 1, 4)
         area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1, keepdim=True)
         placed = torch.cat([self.normalise(parts), boxes, area], dim=-1).masked_fill(~mask[..., None], 0.0)
-        seen = self.see(placed)
-        return self.narrow(seen if self.look is None else self.look(seen, mask)), mask
+        regions = self.region_mlp(placed)
+        if self.region_transformer is not None:
+            regions = self.region_transformer(regions, mask)
+        return self.region_proj(regions), mask
 
     def _words(self, texts: TextBatch) -> tuple[Float[Tensor, "m p d"], Bool[Tensor, "m p"]]:
         """Words in the method's channels, or their mean as the only one."""
-        words = self.read(texts)
+        words = self.word_encoder(texts)
         if self.config.fine_grained:
             return words, texts.mask
         return masked_mean(words, texts.mask)[:, None], texts.mask.new_ones(len(texts), 1)
@@ -353,15 +359,29 @@ def _transformer(config: ScahnConfig, width: int, layers: int) -> PartTransforme
     return PartTransformer(width, layers=layers, heads=config.heads, hidden=config.hidden, dropout=config.dropout)
 
 
-def _contrasts(config: ScahnConfig) -> list[tuple[str, str, str]]:
-    """What is contrasted: its kind, the medium of the queries, that of the keys."""
-    kinds = {"inter": (MEDIA, MEDIA[::-1]), "intra": (("image", "image"), ("text", "text"))}
-    return [(kind, *pair) for kind, pairs in kinds.items() if getattr(config, kind) for pair in pairs]
+@dataclass(frozen=True)
+class _Contrast:
+    """Codes of the medium `queries` against those of `keys`; `kind` is the loss that it counts for."""
+
+    kind: str
+    queries: str
+    keys: str
+
+    @property
+    def name(self) -> str:
+        """What its queue is called."""
+        return f"{self.kind}_{self.queries}"
+
+
+def _contrasts(config: ScahnConfig) -> list[_Contrast]:
+    inter = [_Contrast("inter", "image", "text"), _Contrast("inter", "text", "image")] if config.inter else []
+    intra = [_Contrast("intra", "image", "image"), _Contrast("intra", "text", "text")] if config.intra else []
+    return inter + intra
 
 
 def _contrast(config: ScahnConfig, labels: int) -> LabelContrast | None:
     """None where a triplet loss takes its place, or nothing is contrasted."""
-    names = [f"{kind}_{medium}" for kind, medium, _ in _contrasts(config)]
+    names = [one.name for one in _contrasts(config)]
     if not names or config.loss != "paco":
         return None
     return LabelContrast(

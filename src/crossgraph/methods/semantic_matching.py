@@ -10,12 +10,13 @@ learnt across media. It is hard to beat where relevance means "shares a label", 
 One softmax where every picture has exactly one label, one sigmoid for each label otherwise. The strength of the
 regularisation is chosen on pictures held out of the training set.
 
-| module                       | class                | status                                  |
-|------------------------------|----------------------|-----------------------------------------|
-| semantic space               | LinearClassifier     | documented (Rasiwasia 2010)             |
-| several labels               | LinearClassifier     | reconstructed: ours, one-vs-rest        |
-| inner product of unit vectors | SemanticMatching.embed | reconstructed: ours                   |
-| picture and caption vectors  | picture_vectors, CaptionVector | reconstructed: ours, not SIFT words and topics |
+| module                        | class                  | status     |
+|-------------------------------|------------------------|------------|
+| semantic space                | LinearClassifier       | documented |
+| several labels                | LinearClassifier       | ours       |
+| inner product of unit vectors | SemanticMatching.embed | ours       |
+| picture vector                | image_vectors          | ours       |
+| caption vector                | CaptionVector          | ours       |
 """
 
 from __future__ import annotations
@@ -58,37 +59,33 @@ class SemanticMatching(ClosedForm):
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {"cosine": {"compare": "cosine"}}
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("semantic space", "LinearClassifier", "documented", "Rasiwasia et al. 2010 (SM)"),
-        Provenance(
-            "several labels", "LinearClassifier", "reconstructed", "ours: one-vs-rest, all labels solved at once"
-        ),
-        Provenance(
-            "inner product of unit vectors", "SemanticMatching.embed", "reconstructed", "ours: two slack channels"
-        ),
-        Provenance("picture vector", "picture_vectors", "reconstructed", "ours: frozen features, not SIFT words"),
-        Provenance("caption vector", "CaptionVector", "reconstructed", "ours: TF-IDF or frozen states, not topics"),
+        Provenance("several labels", "LinearClassifier", "ours", "one-vs-rest, all labels solved at once"),
+        Provenance("inner product of unit vectors", "SemanticMatching.embed", "ours", "two slack channels"),
+        Provenance("picture vector", "image_vectors", "ours", "frozen features, not SIFT words"),
+        Provenance("caption vector", "CaptionVector", "ours", "TF-IDF or frozen states, not topics"),
     )
 
     def __init__(self, config: SemanticMatchingConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
-        self.read = CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width)
+        self.caption_vector = CaptionVector(vocabulary=sizes.vocabulary, state_width=sizes.state_width)
         width = image_width(config.image, part_width=sizes.part_width, whole_width=sizes.whole_width)
-        self.see_labels = LinearClassifier(width, sizes.labels)
-        self.read_labels = LinearClassifier(self.read.width, sizes.labels)
+        self.image_classifier = LinearClassifier(width, sizes.labels)
+        self.text_classifier = LinearClassifier(self.caption_vector.width, sizes.labels)
         self.register_buffer("chosen_costs", torch.zeros(2))
         self.chosen_costs: Tensor
 
     def fit(self, batches: Iterable[Batch]) -> None:
         """Classify pictures, then captions by the labels of their pictures. One vector an item is held in memory."""
-        self.read.count(batch.texts for batch in batches)
+        self.caption_vector.count(batch.texts for batch in batches)
         images, captions, labels, links = [], [], [], []
         seen = 0
         for batch in batches:
             if batch.labels is None:
                 raise ModelError("semantic matching learns from labels, and the batches have none.")
             images.append(image_vectors(batch.images, which=self.config.image))
-            texts = self.read(batch.texts)
-            captions.append(texts.to_sparse() if self.read.reads_ids else texts)
+            texts = self.caption_vector(batch.texts)
+            captions.append(texts.to_sparse() if self.caption_vector.reads_ids else texts)
             labels.append(batch.labels)
             links.append(batch.caption_image + seen)
             seen += len(batch.images)
@@ -96,16 +93,16 @@ class SemanticMatching(ClosedForm):
         # without an order of its own the slice would be the last class of a corpus sorted by class
         held_out = held_out_rows(torch.arange(seen), share=self.config.held_out, seed=0).to(link.device)
         costs = self.config.costs
-        self.chosen_costs[0] = self.see_labels.fit(torch.cat(images), truth, held_out, costs=costs)
-        self.chosen_costs[1] = self.read_labels.fit(torch.cat(captions), truth[link], held_out[link], costs=costs)
+        self.chosen_costs[0] = self.image_classifier.fit(torch.cat(images), truth, held_out, costs=costs)
+        self.chosen_costs[1] = self.text_classifier.fit(torch.cat(captions), truth[link], held_out[link], costs=costs)
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
-        return Encoded(self.embed(self.see_labels(image_vectors(images, which=self.config.image)), side=0))
+        return Encoded(self.embed(self.image_classifier(image_vectors(images, which=self.config.image)), side=0))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption."""
-        return Encoded(self.embed(self.read_labels(self.read(texts)), side=1))
+        return Encoded(self.embed(self.text_classifier(self.caption_vector(texts)), side=1))
 
     def embed(self, probabilities: Float[Tensor, "n c"], *, side: int) -> Float[Tensor, "n c2"]:
         """Probabilities as unit vectors whose cosines across media order pairs as their inner products do.
@@ -115,7 +112,7 @@ class SemanticMatching(ClosedForm):
         """
         if self.config.compare == "cosine":
             return F.pad(F.normalize(probabilities, dim=1), (0, 2))
-        if not self.see_labels.exclusive:
+        if not self.image_classifier.exclusive:
             probabilities = probabilities / probabilities.shape[1] ** 0.5
         slack = (1 - probabilities.square().sum(dim=1, keepdim=True)).clamp(min=0).sqrt()
         return torch.cat([probabilities, F.pad(slack, (side, 1 - side))], dim=1)

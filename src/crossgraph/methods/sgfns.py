@@ -1,18 +1,18 @@
 """SGFNS: scene graph fusion and negative sample generation strategy (Wang, Yang, Wang, Xu, Dong 2025).
 
 Both sides become scene graphs. A pair's two graphs are joined by explicit edges between nodes that match, and only
-along those do they exchange what they know. Training adds captions edited to be false and pictures robbed of what
-tells them from a look-alike, with a loss of their own.
+along those do they exchange what they know. Training adds captions edited to be false and pictures that lack
+what tells them from a look-alike, with a loss of their own.
 
     regions, boxes -> RegionNodes -> GatedGraphAttention --+-> base score (decomposes) --+
     words, parse   -> WordNodes   -> GatedGraphAttention --+-> FusionGraph (pairwise) ---+-> score
 
-| module of the abstract           | class                  | status        |
-|----------------------------------|------------------------|---------------|
-| scene graphs of both sides       | RegionNodes, WordNodes | purpose documented, formulas reconstructed |
-| explicit scene graph fusion      | FusionGraph            | purpose documented, formulas reconstructed |
-| negative sample generation       | graphs.negatives, Sgfns.robbed | purpose documented, rules reconstructed |
-| extra loss for negatives         | losses.false_caption_hinge | purpose documented, formula reconstructed |
+| module                      | class                                       | status             |
+|-----------------------------|---------------------------------------------|--------------------|
+| scene graphs of both sides  | RegionNodes, WordNodes, GatedGraphAttention | purpose documented |
+| explicit scene graph fusion | FusionGraph                                 | purpose documented |
+| negative sample generation  | graphs.negatives, Sgfns.visual_negatives    | purpose documented |
+| extra loss                  | losses.false_caption_hinge                  | purpose documented |
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
 from crossgraph.losses.generated import false_caption_choice, false_caption_hinge
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import HeadedConfig, InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, NodeBatch, Provenance, TextBatch
 
 Negatives = Literal["none", "swap", "attr", "similar", "all"]
@@ -48,38 +49,26 @@ EDITS: dict[Negatives, frozenset[Kind]] = {
 """What each choice edits in captions (`graphs.negatives`)."""
 
 
-class SgfnsConfig(HeadedConfig):
+class SgfnsConfig(GraphMethodConfig):
     """Sizes and switches. The switches are the abstract's modules, each of which can be turned off."""
 
-    width: int = Field(256, gt=0, description="channels of nodes (the paper's family uses 1024)")
-    heads: int = Field(8, gt=0, description="heads that pool parts into the whole; must divide the width")
-    neighbours: int = Field(4, ge=1, description="relations of a region: to so many nearest others")
-    relations: bool = Field(True, description="relation nodes on both sides; off: objects and attributes only")
     attributes: bool = Field(True, description="attribute nodes of captions; off: attributes inside objects only")
     joined: float = Field(0.1, description="start of the gate by which a relation takes in what it joins")
-    consistency: bool = Field(True, description="relations match by the objects they join, too")
     fusion: bool = Field(True, description="the fusion graph; off: the decomposable base score alone")
     negatives: Negatives = Field(
         "all",
         description="captions edited to be false: subject and object exchanged or a predicate replaced (swap), "
-        "attributes exchanged (attr), a look-alike's phrase, and pictures robbed (similar)",
+        "attributes exchanged (attr), a look-alike's phrase, and pictures that lack regions (similar)",
     )
     neg_loss: Literal["hinge", "ce"] = Field("hinge", description="margin, or softmax over a caption and its edits")
     neg_weight: float = Field(1.0, ge=0, description="weight of the loss of generated negatives")
     neg_margin: float = Field(0.2, description="of its hinge")
     top: int = Field(2, ge=1, description="cross edges of a text node: to so many best matches")
     threshold: float = Field(0.1, ge=-1, description="least likeness of a cross edge: cosine, and what relations join")
-    robbed: float = Field(0.25, gt=0, lt=1, description="share of a picture's regions that a visual negative lacks")
-    word_width: int = Field(300, gt=0, description="width of a word vector: learned, or of what a GRU reads of states")
-    gru_width: int = Field(256, ge=0, description="channels of the GRU; 0: none, for frozen states in context already")
-    dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
-    loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
-    margin: float = Field(0.2, description="of the ranking hinge")
-    candidates: int = Field(
-        6, ge=0, description="negatives a query is trained against, half of them the hardest; 0: all"
+    region_dropout: float = Field(
+        0.25, gt=0, lt=1, description="share of a picture's regions that a visual negative lacks"
     )
     base_weight: float = Field(1.0, ge=0, description="weight of the loss of the base score, over the whole batch")
-    global_weight: float = Field(1.0, ge=0, description="weight of the loss that trains the shortlist embedding")
 
 
 class FusionGraph(nn.Module):
@@ -93,9 +82,11 @@ class FusionGraph(nn.Module):
     def __init__(self, width: int, *, top: int, threshold: float) -> None:
         super().__init__()
         self.top, self.threshold = top, threshold
-        self.query, self.key, self.forth, self.back = (nn.Linear(width, width, bias=False) for _ in range(4))
+        self.query, self.key, self.image_to_text, self.text_to_image = (
+            nn.Linear(width, width, bias=False) for _ in range(4)
+        )
         self.gate = nn.Parameter(torch.tensor(0.1))
-        self.judge = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
+        self.scorer = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
 
     def edges(
         self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]
@@ -116,15 +107,15 @@ class FusionGraph(nn.Module):
         matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, regions.shape[2])
         logits = (self.query(words)[:, :, None] * self.key(matched)).sum(dim=-1) / words.shape[2] ** 0.5
         shares = logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
-        told = words + self.gate * (shares[..., None] * self.forth(matched)).sum(dim=2)
-        heard = matched + self.gate * shares[..., None] * self.back(words)[:, :, None]
+        fused_words = words + self.gate * (shares[..., None] * self.image_to_text(matched)).sum(dim=2)
+        fused_regions = matched + self.gate * shares[..., None] * self.text_to_image(words)[:, :, None]
         touched = kept.any(dim=2)
         count = touched.sum(dim=1, keepdim=True).clamp(min=1)
-        text = (told * touched[..., None]).sum(dim=1) / count
-        image = (heard * shares[..., None]).sum(dim=(1, 2)) / count
-        judged = torch.tanh(self.judge(torch.cat([(image - text).square(), image * text], dim=-1)).squeeze(-1))
+        text = (fused_words * touched[..., None]).sum(dim=1) / count
+        image = (fused_regions * shares[..., None]).sum(dim=(1, 2)) / count
+        scores = torch.tanh(self.scorer(torch.cat([(image - text).square(), image * text], dim=-1)).squeeze(-1))
         fired = torch.zeros(n, w, regions.shape[1], dtype=shares.dtype, device=shares.device)
-        return judged * touched.any(dim=1), fired.scatter_add(2, places, shares).mT
+        return scores * touched.any(dim=1), fired.scatter_add(2, places, shares).mT
 
 
 class Sgfns(Method):
@@ -151,55 +142,43 @@ class Sgfns(Method):
         Provenance(
             "scene graphs of both sides",
             "RegionNodes, WordNodes, GatedGraphAttention",
-            "documented",
+            "purpose documented",
             "abstract: 'scene graph-based approach'; node formulas, geometric picture relations, the parse and the "
-            "gates are reconstructed",
+            "gates are ours",
         ),
         Provenance(
             "explicit scene graph fusion",
             "FusionGraph",
-            "documented",
+            "purpose documented",
             "abstract: 'explicitly model fine-grained semantic information in images and texts'; the edges, one "
-            "attention layer and the read-outs are reconstructed",
+            "attention layer and the read-outs are ours",
         ),
         Provenance(
             "negative sample generation",
-            "graphs.negatives, Sgfns.robbed",
-            "documented",
+            "graphs.negatives, Sgfns.visual_negatives",
+            "purpose documented",
             "abstract: 'negative sample generation strategy' for 'insignificant features of similar images'; that "
-            "captions are edited, pictures robbed, and every rule of it are reconstructed",
+            "captions are edited, pictures lose regions, and every rule of it are ours",
         ),
         Provenance(
             "extra loss",
             "losses.false_caption_hinge",
-            "documented",
-            "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is reconstructed",
+            "purpose documented",
+            "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is ours",
         ),
-        Provenance("base score", "LateInteraction", "reconstructed", "late interaction of nodes, and cosine of wholes"),
-        Provenance("consistency of relations", "LateInteraction.trust", "reconstructed", "ours: by what they join"),
-        Provenance("importance of nodes", "LateInteraction", "reconstructed", "ours: not every node counts alike"),
-        Provenance("region and word encoders", "GraphSides", "reconstructed", "family default"),
-        Provenance("ranking loss", "losses.RankingLoss", "reconstructed", "family default is the hinge"),
-        Provenance("base and shortlist losses", "Sgfns.losses", "reconstructed", "ours: calibrate what decomposes"),
+        Provenance("base score", "LateInteraction", "ours", "late interaction of nodes, and cosine of wholes"),
+        Provenance("consistency of relations", "LateInteraction.consistency_weight", "ours", "by what they join"),
+        Provenance("importance of nodes", "LateInteraction", "ours", "not every node counts alike"),
+        Provenance("region and word encoders", "GraphSides", "ours", "family default"),
+        Provenance("ranking loss", "RankingLoss", "ours", "family default is the hinge"),
+        Provenance("base and shortlist losses", "Sgfns.losses", "ours", "calibrate what decomposes"),
     )
 
     def __init__(self, config: SgfnsConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
         self.config = config
         width = config.width
-        self.graphs = GraphSides(
-            width,
-            **sizes.of_items(),
-            word_width=config.word_width,
-            gru_width=config.gru_width,
-            heads=config.heads,
-            dropout=config.dropout,
-            neighbours=config.neighbours,
-            relations=config.relations,
-            attributes=config.attributes,
-            linked=True,
-            joined=config.joined,
-        )
+        self.graphs = GraphSides(config, sizes, attributes=config.attributes, linked=True, joined=config.joined)
         self.base = LateInteraction(width, consistent=config.consistency and config.relations)
         self.fuse = FusionGraph(width, top=config.top, threshold=config.threshold) if config.fusion else None
         self.rank = RankingLoss(config.loss, margin=config.margin)
@@ -244,19 +223,19 @@ class Sgfns(Method):
         return losses
 
     def _against_negatives(self, batch: Batch, images: Encoded, texts: Encoded) -> Float[Tensor, ""]:
-        """The extra loss: a picture against false captions, and a caption against its picture robbed."""
+        """The extra loss: a picture against false captions, and a caption against its picture without regions."""
         links = batch.caption_image
         true = self.score_pairs(images[links], texts)
         loss = true.sum() * 0.0
         if (edits := batch.negative_captions) is not None and len(edits.texts):
             false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
-            loss = loss + self._lost_to(true, false, edits.caption)
+            loss = loss + self._negative_loss(true, false, edits.caption)
         if self.config.negatives in ("similar", "all") and len(batch.images) > 1:
-            lacking = self.score_pairs(self.robbed(images, texts, links), texts)
-            loss = loss + self._lost_to(true, lacking, torch.arange(len(true), device=true.device))
+            lacking = self.score_pairs(self.visual_negatives(images, texts, links), texts)
+            loss = loss + self._negative_loss(true, lacking, torch.arange(len(true), device=true.device))
         return loss
 
-    def _lost_to(
+    def _negative_loss(
         self, true: Float[Tensor, " m"], false: Float[Tensor, " k"], caption: Int[Tensor, " k"]
     ) -> Float[Tensor, ""]:
         """What true pairs lose to generated negatives of theirs."""
@@ -265,11 +244,11 @@ class Sgfns(Method):
             return false_caption_choice(true, false, caption, scale=scale)
         return false_caption_hinge(true, false, caption, margin=self.config.neg_margin)
 
-    def robbed(self, images: Encoded, texts: Encoded, links: Int[Tensor, " m"]) -> Encoded:
+    def visual_negatives(self, images: Encoded, texts: Encoded, links: Int[Tensor, " m"]) -> Encoded:
         """Each caption's picture without what the caption speaks of and the picture's look-alike lacks.
 
-        The look-alike is the batch's nearest other picture. Of the regions, the share `robbed` goes for which the
-        caption's best cosine is highest less that of the look-alike's best counterpart, with their relations. Only
+        The look-alike is the batch's nearest other picture. Of the regions, the share `region_dropout` goes for which
+        the caption's best cosine is highest less that of the look-alike's best counterpart, with their relations. Only
         nodes change: the whole stays, so the loss cannot be won by it.
         """
         (regions, nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
@@ -280,7 +259,7 @@ class Sgfns(Method):
         shared = (regions @ regions[others].mT).masked_fill(~objects[others][:, None, :], -1.0).amax(dim=2)
         spoken = (regions[links] @ words.mT).masked_fill(~comparable(nodes[links], text_nodes), -1.0).amax(dim=2)
         telling = (spoken - shared[links]).detach().masked_fill(~objects[links], -torch.inf)
-        count = (objects.sum(dim=1) * self.config.robbed).ceil().clamp(min=1).long()[links]
+        count = (objects.sum(dim=1) * self.config.region_dropout).ceil().clamp(min=1).long()[links]
         place = telling.argsort(dim=1, descending=True).argsort(dim=1)
         gone = (place < count[:, None]) & objects[links]
         ends = nodes.ends[links]

@@ -8,13 +8,14 @@ the picture encoder, which afterwards works on pictures alone.
     caption -> vector -> TransferableGraphConvolution (no graph)                         -> z_t; score = cosine
     label names -> LabelGraphConvolution (graph: labels alike by their texts)            -> E, in training only
 
-| module of the abstract                       | class                        | status |
-|----------------------------------------------|------------------------------|--------|
-| text as supervision of picture structure     | TextStructure                | purpose documented, formulas ours |
-| structure transfer GCN                       | TransferableGraphConvolution | purpose documented, formulas ours |
-| text as supervision of label structure       | LabelGraphConvolution        | purpose documented, formulas ours |
-| semantic consistency losses                  | losses.semantic              | purpose documented, formulas ours |
-| structural InfoNCE losses                    | losses.structure             | purpose documented, formulas ours |
+| module                           | class                        | status             |
+|----------------------------------|------------------------------|--------------------|
+| text as supervision of structure | TextStructure                | purpose documented |
+| structure transfer GCN           | TransferableGraphConvolution | purpose documented |
+| text-guided label graph          | graphs.labels                | purpose documented |
+| semantic consistency losses      | losses.semantic              | purpose documented |
+| soft structural InfoNCE          | soft_info_nce                | purpose documented |
+| structural InfoNCE of rows       | row_info_nce                 | purpose documented |
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ from crossgraph.losses.structure import (
     soft_info_nce,
     structure_shares,
 )
-from crossgraph.methods.contract import CosineMethod, HeadedConfig, InputSizes, MethodConfig, TrainingSet
+from crossgraph.methods.contract import CosineMethod, InputSizes, MethodConfig, TrainingSet
+from crossgraph.methods.settings import HeadedConfig
 from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
 
 
@@ -82,7 +84,7 @@ class TssclConfig(HeadedConfig):
     labels: float = Field(1.0, ge=0, description="weight of label embeddings being alike as their texts are")
 
 
-DOCUMENTED = "the abstract names it; formulas, sizes and weights are ours"
+ABSTRACT = "the abstract names it; formulas, sizes and weights are ours"
 
 
 class Tsscl(CosineMethod):
@@ -103,23 +105,23 @@ class Tsscl(CosineMethod):
         "only-semantic": {"pair": 0.0, "transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("text as supervision of structure", "TextStructure", "documented", DOCUMENTED),
-        Provenance("nearest neighbours by TF-IDF", "graphs.neighbours", "reconstructed", "ours"),
+        Provenance("text as supervision of structure", "TextStructure", "purpose documented", ABSTRACT),
+        Provenance("nearest neighbours by TF-IDF", "keep_nearest", "ours", "which pictures the texts call alike"),
+        Provenance("neighbours meet in a batch", "Tsscl.companions", "ours", "after Cluster-GCN (Chiang 2019)"),
+        Provenance("structure transfer GCN", "TransferableGraphConvolution", "purpose documented", ABSTRACT),
+        Provenance("transfer by shared weights", "TransferableGraphConvolution", "ours", "our reading of transfer"),
         Provenance(
-            "neighbours meet in a batch", "Tsscl.companions", "reconstructed", "after Cluster-GCN (Chiang 2019)"
+            "encoders under the GCN", "AttendedImage, AttendedText", "ours", "two layers alone read means of parts"
         ),
-        Provenance("structure transfer GCN", "TransferableGraphConvolution", "documented", DOCUMENTED),
+        Provenance("text-guided label graph", "graphs.labels", "purpose documented", ABSTRACT),
+        Provenance("label convolutions", "LabelGraphConvolution", "ours", "after ML-GCN (Chen 2019)"),
+        Provenance("co-occurrence label graph", "cooccurrence_edges", "ours", "ML-GCN, as an alternative"),
+        Provenance("semantic consistency losses", "losses.semantic", "purpose documented", ABSTRACT),
+        Provenance("soft structural InfoNCE", "soft_info_nce", "purpose documented", ABSTRACT),
+        Provenance("structural InfoNCE of rows", "row_info_nce", "purpose documented", ABSTRACT),
         Provenance(
-            "transfer by shared weights", "TransferableGraphConvolution", "reconstructed", "our reading of transfer"
+            "label structure loss", "label_structure_loss", "ours", "label embeddings are alike as their texts are"
         ),
-        Provenance("encoders under the GCN", "AttendedImage, AttendedText", "reconstructed", "ours"),
-        Provenance("text-guided label graph", "graphs.labels", "documented", DOCUMENTED),
-        Provenance("label convolutions", "LabelGraphConvolution", "reconstructed", "after ML-GCN (Chen 2019)"),
-        Provenance("co-occurrence label graph", "cooccurrence_edges", "reconstructed", "ML-GCN, as an alternative"),
-        Provenance("semantic consistency losses", "losses.semantic", "documented", DOCUMENTED),
-        Provenance("soft structural InfoNCE", "soft_info_nce", "documented", DOCUMENTED),
-        Provenance("structural InfoNCE of rows", "row_info_nce", "documented", DOCUMENTED),
-        Provenance("label structure loss", "label_structure_loss", "reconstructed", "ours"),
     )
 
     def __init__(self, config: TssclConfig, sizes: InputSizes) -> None:
@@ -130,12 +132,12 @@ class Tsscl(CosineMethod):
                 "Give a corpus with labels."
             )
         self.config = config
-        self.see, self.read = _readers(config, sizes)
+        self.image_encoder, self.text_encoder = _encoders(config, sizes)
         self.image_head, self.text_head = (
             TransferableGraphConvolution(
-                reader.width, config.width, hidden=config.hidden, dropout=config.dropout, shortcut=config.shortcut
+                encoder.width, config.width, hidden=config.hidden, dropout=config.dropout, shortcut=config.shortcut
             )
-            for reader in (self.see, self.read)
+            for encoder in (self.image_encoder, self.text_encoder)
         )
         self.embed_labels = LabelGraphConvolution(sizes.label_width, config.width, hidden=config.label_hidden)
         self.scale = nn.Parameter(torch.tensor(config.scale))
@@ -169,11 +171,11 @@ class Tsscl(CosineMethod):
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture, which no text has any part in."""
-        return Encoded(F.normalize(self.image_head(self.see(images)), dim=-1))
+        return Encoded(F.normalize(self.image_head(self.image_encoder(images)), dim=-1))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption."""
-        return Encoded(F.normalize(self.text_head(self.read(texts)), dim=-1))
+        return Encoded(F.normalize(self.text_head(self.text_encoder(texts)), dim=-1))
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Up to six losses: what items say, pairs, transfer, soft and row-wise structure, and labels."""
@@ -181,33 +183,37 @@ class Tsscl(CosineMethod):
         if self.structure is None or batch.labels is None or batch.rows is None:
             raise DataError("tsscl trains on labelled pictures of a training set that it was shown (Method.learn).")
         alike = self.structure.similarity(batch.rows)
-        seen = self.see(batch.images)
-        told = self.text_head(self.read(batch.texts))
+        vectors = self.image_encoder(batch.images)
+        texts = self.text_head(self.text_encoder(batch.texts))
         images = (
-            self.image_head.alone_and_together(seen, self._graph(batch.rows, alike))
+            self.image_head.alone_and_together(vectors, self._graph(batch.rows, alike))
             if config.stgcn
-            else (self.image_head(seen),)
+            else (self.image_head(vectors),)
         )
-        found: dict[str, Tensor] = {}
+        losses: dict[str, Tensor] = {}
         labels = self.label_embeddings()
         if config.semantic:
             say = label_loss if config.loss == "each" else label_share_loss
-            views = [(image, batch.labels) for image in images] + [(told, batch.labels[owner])]
-            found["semantic"] = torch.stack([say(z, labels, has, scale=self.scale) for z, has in views]).sum()
+            views = [(image, batch.labels) for image in images] + [(texts, batch.labels[owner])]
+            said = torch.stack([say(z, labels, has, scale=self.scale) for z, has in views]).sum()
+            losses["semantic"] = config.semantic * said
         if config.pair:
-            found["pair"] = torch.stack([pair_loss(image, told, owner) for image in images]).sum()
+            losses["pair"] = config.pair * torch.stack([pair_loss(image, texts, owner) for image in images]).sum()
         if config.transfer and config.stgcn:
-            found["transfer"] = transfer_loss(*images)
+            losses["transfer"] = config.transfer * transfer_loss(*images)
         if config.soft:
-            found["soft"] = self._soft_structure(images, told, batch.labels, owner, alike)
+            losses["soft"] = config.soft * self._soft_structure(images, texts, batch.labels, owner, alike)
         if config.rows:
-            sides = (images[0], _mean_of_captions(told, owner, images=len(seen)))
-            found["rows"] = torch.stack(
-                [row_info_nce(cosine_matrix(side), alike, temperature=config.row_temperature) for side in sides]
-            ).sum()
+            sides = (images[0], _mean_of_captions(texts, owner, images=len(vectors)))
+            losses["rows"] = (
+                config.rows
+                * torch.stack(
+                    [row_info_nce(cosine_matrix(side), alike, temperature=config.row_temperature) for side in sides]
+                ).sum()
+            )
         if config.labels:
-            found["labels"] = label_structure_loss(labels, self.label_guide)
-        return {name: getattr(config, name) * loss for name, loss in found.items()}
+            losses["labels"] = config.labels * label_structure_loss(labels, self.label_guide)
+        return losses
 
     def label_embeddings(self) -> Float[Tensor, "c d"]:
         """What the label graph makes of the vectors of label names."""
@@ -224,7 +230,7 @@ class Tsscl(CosineMethod):
     def _soft_structure(
         self,
         images: Sequence[Float[Tensor, "n d"]],
-        told: Float[Tensor, "m d"],
+        texts: Float[Tensor, "m d"],
         has: Bool[Tensor, "n c"],
         owner: Tensor,
         alike: Float[Tensor, "n n"],
@@ -233,9 +239,9 @@ class Tsscl(CosineMethod):
         shares = structure_shares(has, has[owner], alike[:, owner])
         back = structure_shares(has[owner], has, alike[owner])
         heat = self.config.temperature
-        total = soft_info_nce(told, images[0], back, temperature=heat)
+        total = soft_info_nce(texts, images[0], back, temperature=heat)
         for image in images:
-            total = total + soft_info_nce(image, told, shares, temperature=heat)
+            total = total + soft_info_nce(image, texts, shares, temperature=heat)
         return total
 
 
@@ -251,7 +257,7 @@ class MeanImage(nn.Module):
         return image_vectors(images, which="both")
 
 
-def _readers(config: TssclConfig, sizes: InputSizes) -> tuple[AttendedImage | MeanImage, AttendedText | CaptionVector]:
+def _encoders(config: TssclConfig, sizes: InputSizes) -> tuple[AttendedImage | MeanImage, AttendedText | CaptionVector]:
     """What makes one vector of a picture, and of a caption."""
     words = {"vocabulary": sizes.vocabulary, "state_width": sizes.state_width}
     if config.encoder == "mean":
@@ -277,6 +283,6 @@ def _descriptors(config: TssclConfig, training_set: TrainingSet) -> Rows:
     return state_descriptors(vectors, owner, images=images)
 
 
-def _mean_of_captions(told: Float[Tensor, "m d"], owner: Tensor, *, images: int) -> Float[Tensor, "n d"]:
+def _mean_of_captions(texts: Float[Tensor, "m d"], owner: Tensor, *, images: int) -> Float[Tensor, "n d"]:
     """The mean direction of each picture's captions; zero for a picture without any."""
-    return told.new_zeros(images, told.shape[1]).index_add(0, owner, F.normalize(told, dim=1))
+    return texts.new_zeros(images, texts.shape[1]).index_add(0, owner, F.normalize(texts, dim=1))

@@ -24,24 +24,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
-from crossgraph.data.feature_cache import write_whole
 from crossgraph.errors import ModelError
+from crossgraph.files import write_atomically
 
 FORMAT = 1
 MANIFEST, WEIGHTS, LAST, LOG = "manifest.json", "weights.safetensors", "last.safetensors", "log.jsonl"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` with `content` in one instant that survives a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content)
-
-
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Tensors and JSON facts as one safetensors file."""
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, save(ready, metadata={"facts": json.dumps(facts)}))
 
 
@@ -55,6 +50,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"{path} is missing; the run was not trained to its first validation. Train it.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it or train the run again.") from error
+
+
+def load_weights(method: nn.Module, tensors: Mapping[str, Tensor], *, run: Path) -> None:
+    """Put `tensors` into `method`; raises `ModelError` where names or sizes are not the method's of today."""
+    wanted = {name: tensor.shape for name, tensor in method.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if found != wanted:
+        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise ModelError(
+            f"the weights in {run} were made by another version of this program: {len(odd)} of {len(wanted)} do not "
+            f"fit the method as it is now, the first is {odd[0]!r}. Train again into another folder."
+        )
+    method.load_state_dict(dict(tensors))
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
@@ -76,6 +84,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
 
 def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:
     """Replace a run's manifest."""
+    run.mkdir(parents=True, exist_ok=True)
     write_atomically(run / MANIFEST, json.dumps({"format": FORMAT, **manifest}, indent=2).encode())
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
+from crossgraph.files import write_atomically
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
@@ -26,10 +27,10 @@ from crossgraph.training.checkpoint import (
     LOG,
     WEIGHTS,
     Position,
+    load_weights,
     optimiser_tensors,
     read_tensors,
     restore_optimiser,
-    write_atomically,
     write_tensors,
 )
 from crossgraph.training.dataset import Dataset, TrainingPass
@@ -230,7 +231,7 @@ class Trainer:
                 f"{self.run} was started with other settings or other data (fingerprint {facts['fingerprint']}, now "
                 f"{self.fingerprint}); resume with the same ones, or train into another folder."
             )
-        self.method.load_state_dict(_under("weights.", tensors))
+        load_weights(self.method, _under("weights.", tensors), run=self.run)
         if self.average is not None:
             self.average = {name: value.to(self.device) for name, value in _under("average.", tensors).items()}
         for phase, optimiser in self.optimisers.items():

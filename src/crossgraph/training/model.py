@@ -27,8 +27,9 @@ from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.labels import labels_as_trained
+from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
 SHORTLIST = "shortlist"
@@ -53,9 +54,14 @@ class EncodedImages:
     skipped: tuple[Skipped, ...]
 
 
-def build_encoder(images: ImagesConfig, device: str) -> ImageEncoder:
-    """The picture encoder that the settings name, with the regions that they supply."""
-    encoder = build_image_encoder(images.encoder, size=images.size, cells=images.cells, device=device)
+def build_encoder(images: ImagesConfig, device: str, download: bool = True) -> ImageEncoder:
+    """The picture encoder that the settings name, with the regions that they supply.
+
+    `download=False` is for settings that stand in a run, which somebody else may have made.
+    """
+    encoder = build_image_encoder(
+        images.encoder, size=images.size, cells=images.cells, device=device, download=download
+    )
     if images.regions is not None:
         encoder.boxes_of = SuppliedRegions(Path(images.regions))
     return encoder
@@ -85,10 +91,7 @@ class TrainedModel:
         sizes = InputSizes.model_validate(self.manifest["sizes"])
         method = build_method(self.config.method, self.config.model, sizes)
         tensors, _ = read_tensors(self.run / WEIGHTS)
-        try:
-            method.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise ModelError(f"the weights in {self.run} do not fit method {self.config.method!r}: {error}") from error
+        load_weights(method, tensors, run=self.run)
         return method.eval().to(self.device)
 
     @property
@@ -123,7 +126,7 @@ class TrainedModel:
             return self.lender.image_encoder
         if self.given is not None:
             return GivenImageEncoder(self.given)
-        encoder = build_encoder(self.config.images, self.device)
+        encoder = build_encoder(located_images(self.run, self.manifest, self.config.images), self.device, False)
         if encoder.fingerprint != self.manifest["image_encoder"]:
             raise ModelError(
                 f"{self.run} was trained on features of {self.config.images.encoder!r} with fingerprint "
@@ -135,9 +138,10 @@ class TrainedModel:
     @loaded_once
     def text_encoder(self) -> TextEncoder:
         """The sentence encoder, as the manifest describes it."""
-        if self.lender is not None and self.lender.manifest["text_encoder"] == self.manifest["text_encoder"]:
+        own = self.manifest["text_encoder"]["fingerprint"]
+        if self.lender is not None and self.lender.manifest["text_encoder"]["fingerprint"] == own:
             return self.lender.text_encoder
-        return build_text_encoder(self.manifest["text_encoder"], device=self.device)
+        return build_text_encoder(located_texts(self.run, self.manifest), device=self.device, download=False)
 
     @loaded_once
     def parser(self) -> CaptionParser | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -44,6 +42,7 @@ from crossgraph.training.loop import Trainer, shrunk
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
 from crossgraph.training.negative_sampler import NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
+from crossgraph.training.places import copy_manifest, places_of, regions_digest, run_identity
 from crossgraph.training.validation import Validation
 from crossgraph.words import Vocabulary
 
@@ -97,6 +96,7 @@ def train_run(
     known = training_set(dataset, text_encoder) if method_type(config.method).reads_labels else None
     manifest = _manifest(config, source, dataset, held_out, image_encoder, text_encoder, helper, known)
     manifest["data"]["validation_split"] = selection
+    manifest |= {"places": places_of(out, config), "regions": regions_digest(config)}
     if vocabulary is not None or method_type(config.method).reads_labels:
         manifest["labels"] = describe_labels(corpus, vocabulary)
     if parser is not None:
@@ -122,7 +122,7 @@ def train_run(
         )
         if method.edits
         else None,
-        fingerprint=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16],
+        fingerprint=run_identity(manifest),
         progress=progress,
         device=device,
     )
@@ -236,6 +236,7 @@ def _manifest(
         whole_width=image_encoder.whole_width,
         vocabulary=text_encoder.vocabulary_size,
         state_width=text_encoder.state_width,
+        text_whole_width=text_encoder.whole_width,
         labels=0 if known is None else len(known.label_names),
         label_width=0 if known is None else known.label_vectors.shape[1],
     )
@@ -272,8 +273,8 @@ def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
     if helper is None or helper.run.resolve() == copy.resolve():
         return
     copy.mkdir(parents=True, exist_ok=True)
-    for name in (WEIGHTS, MANIFEST):
-        shutil.copy2(helper.run / name, copy / name)
+    shutil.copy2(helper.run / WEIGHTS, copy / WEIGHTS)
+    copy_manifest(helper.run, copy)
 
 
 def _first_stage(helper: TrainedModel | None, dataset: Dataset) -> torch.Tensor | None:

@@ -219,7 +219,7 @@ def test_every_twin_has_a_telling_caption_and_nobody_else_has(drawn: tuple[Path,
     assert open_scenes(drawn[0]).split("val").telling is not None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(seed=st.integers(0, 10_000), pair=st.integers(0, 10_000))
 def test_all_captions_of_a_scene_hold_of_it(seed: int, pair: int) -> None:
     first, second, twins = plan_pair(seed, pair)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from crossgraph.data.feature_cache import FeatureCache, RecordStore, write_whole
+from crossgraph.data.feature_cache import FeatureCache, RecordStore
 from crossgraph.data.features.image_features import extract_image_features
 from crossgraph.data.features.text_features import extract_text_features
 from crossgraph.encoders.catalogue import build_image_encoder
@@ -53,7 +53,7 @@ class LetterEncoder(TextEncoder):
     """Not a network: a word's state is the code of its first letter and its length."""
 
     name, fingerprint = "letters", "t0"
-    vocabulary_size, state_width, max_words = 0, 2, 40
+    vocabulary_size, state_width, whole_width, max_words = 0, 2, 3, 40
 
     def __init__(self) -> None:
         self.encoded: list[str] = []
@@ -64,7 +64,8 @@ class LetterEncoder(TextEncoder):
         for caption in captions:
             words = tuple(tokenize(caption))
             states = np.array([[ord(word[0]) % 100, len(word)] for word in words], dtype=np.float16)
-            features.append(TextFeatures(words, states=states))
+            whole = np.array([len(caption), len(words), -1], dtype=np.float16)
+            features.append(TextFeatures(words, states=states, whole=whole))
         return features
 
     def describe(self) -> dict[str, object]:
@@ -229,6 +230,7 @@ def test_a_damaged_shard_is_removed_reported_and_computed_again(
     again, encoder = FeatureCache(tmp_path / "cache", shard_size=3), RowEncoder()
     table, _ = extract_image_features(paths, encoder, again)
     assert encoder.encoded == 6
+    assert isinstance(table.store, RecordStore)
     assert set(table.store.damaged) == {cut, emptied}
     assert not cut.exists()
     assert "damaged" in caplog.text
@@ -244,23 +246,6 @@ def test_leftovers_of_a_kill_are_removed_on_opening(tmp_path: Path) -> None:
     extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
     assert not leftover.exists()
-
-
-def test_a_writer_whose_temporary_file_was_taken_for_a_leftover_writes_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace, tries = Path.replace, []
-
-    def replace_at_second_try(temporary: Path, target: Path) -> Path:
-        tries.append(temporary)
-        if len(tries) == 1:
-            RecordStore(tmp_path)  # another process opens the cache at the worst moment
-        return replace(temporary, target)
-
-    monkeypatch.setattr(Path, "replace", replace_at_second_try)
-    write_whole(tmp_path / "one.safetensors", b"content")
-    assert len(tries) == 2
-    assert (tmp_path / "one.safetensors").read_bytes() == b"content"
 
 
 def test_a_store_keeps_arrays_of_any_memory_order_and_refuses_unknown_keys(tmp_path: Path) -> None:
@@ -303,20 +288,20 @@ def test_what_was_computed_before_an_interruption_is_kept(tmp_path: Path) -> Non
     assert encoder.encoded == 6
 
 
+ROOT = Path(__file__).parents[3]
 EXTRACT = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_features import FeatureCache, RowEncoder, extract_image_features
-paths = sorted(Path(sys.argv[2]).glob("*.png"))
-extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[3], shard_size=8), batch=4)
+from tests.data.features.test_features import FeatureCache, RowEncoder, extract_image_features
+paths = sorted(Path(sys.argv[1]).glob("*.png"))
+extract_image_features(paths, RowEncoder(pause=0.02), FeatureCache(sys.argv[2], shard_size=8), batch=4)
 """
 
 
 @contextmanager
 def extraction_under_way(images: Path, cache: FeatureCache) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that extracts features slowly and has written its first shard."""
-    run = subprocess.Popen([sys.executable, "-c", EXTRACT, str(Path(__file__).parent), str(images), str(cache.folder)])
+    run = subprocess.Popen([sys.executable, "-c", EXTRACT, str(images), str(cache.folder)], cwd=ROOT)
     try:
         deadline = time.monotonic() + 60
         while not shards(cache):
@@ -355,6 +340,7 @@ def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     encoder = RowEncoder()
     table, _ = extract_image_features(paths, encoder, FeatureCache(tmp_path / "cache"))
     assert encoder.encoded == 0
+    assert isinstance(table.store, RecordStore)
     assert table.store.damaged == ()
     expected, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "alone"))
     assert_same(table.rows(range(60)), expected.rows(range(60)))
@@ -390,6 +376,11 @@ def test_states_of_captions_are_computed_once_and_read_back(tmp_path: Path) -> N
     np.testing.assert_array_equal(batch.states[0, :3], short.states)
     assert batch.mask.sum(dim=1).tolist() == [3, 6, 3]
     assert not batch.states[0, 3:].any()
+    assert batch.whole is not None
+    assert batch.whole.tolist() == [[8, 3, -1], [len(captions[3]), 6, -1], [8, 3, -1]]
+    assert table.rows([]).whole.shape == (0, 3)
+    more = table.extended(extract_text_features(["one more"], again, FeatureCache(tmp_path)))
+    assert more.rows([len(more) - 1]).whole.tolist() == [[8, 2, -1]]
 
 
 def test_a_query_is_not_worth_a_shard(tmp_path: Path) -> None:
@@ -406,6 +397,7 @@ def test_vocabulary_ids_are_padded_and_never_cached(tmp_path: Path) -> None:
     assert batch.ids.tolist() == [[2, 3], [1, 0], [2, 0]]
     assert batch.mask.tolist() == [[True, True], [True, False], [True, False]]
     assert batch.states is None
+    assert batch.whole is None
     assert shards(FeatureCache(tmp_path)) == []
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_sets import put_coco, told
 
 from crossgraph.data.layouts.coco import open_coco
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
+from tests.data.drawn_sets import put_coco, told
 
 
 def test_coco_reads_captions_categories_and_splits(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from drawn_sets import labels_of, put_lines
 from numpy.typing import NDArray
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
@@ -19,6 +19,7 @@ from crossgraph.data.given_features import text_names
 from crossgraph.data.layouts.matrix_files import variables_in
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
+from tests.data.drawn_sets import labels_of, put_lines
 
 Matrix = NDArray[np.float64]
 RNG = np.random.default_rng(0)
@@ -53,7 +54,14 @@ def assert_is_the_split_set(corpus: Corpus) -> None:
 
 
 def test_mat_files_of_both_formats_give_the_same_corpus(tmp_path: Path) -> None:
-    split = {"I_tr": I_TR, "T_tr": T_TR, "L_tr": one_hot(C_TR), "I_te": I_TE, "T_te": T_TE, "L_te": one_hot(C_TE)}
+    split: dict[str, Any] = {
+        "I_tr": I_TR,
+        "T_tr": T_TR,
+        "L_tr": one_hot(C_TR),
+        "I_te": I_TE,
+        "T_te": T_TE,
+        "L_te": one_hot(C_TE),
+    }
     savemat(tmp_path / "five.mat", split)
     put_matlab73(tmp_path / "seven.mat", **split)
     np.savez(tmp_path / "archive.npz", **split)
@@ -119,7 +127,7 @@ def test_other_names_are_told_beside_the_file_or_in_the_text(tmp_path: Path) -> 
     told = "train.images=a&train.texts=b&train.labels=c&test.images=d&test.texts=e&test.labels=f&label_names=x,y,z"
     spoken = open_corpus(f"matrices:{file}?{told}")
     sections = {"train": "abc", "test": "def"}
-    lines = [f'[{split}]\nimages = "{i}"\ntexts = "{t}"\nlabels = "{c}"' for split, (i, t, c) in sections.items()]
+    lines = [f'[{split}]\nimages = "{v[0]}"\ntexts = "{v[1]}"\nlabels = "{v[2]}"' for split, v in sections.items()]
     put_lines(tmp_path / "mine.toml", 'label_names = ["x", "y", "z"]', *lines)
     written = open_corpus(file)
     for corpus in (spoken, written):
@@ -154,7 +162,7 @@ def test_columns_links_and_class_names_are_understood(tmp_path: Path) -> None:
         ({"label_names": np.array(["x", "y"])}, "class numbers run from 1 to 3, but there are 2 names"),
     ],
 )
-def test_matrices_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Matrix], complaint: str) -> None:
+def test_matrices_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Any], complaint: str) -> None:
     assert np.isfinite(T_TR).all()
     np.savez(tmp_path / "a.npz", **({"images": I_TR, "texts": T_TR, "labels": C_TR} | arrays))
     with pytest.raises(DataError, match=complaint):
@@ -188,7 +196,7 @@ def test_a_name_that_two_files_have_must_be_said_with_its_file(tmp_path: Path) -
 
 def test_sparse_matrices_of_the_new_format_are_filled(tmp_path: Path) -> None:
     sparse = csc_matrix(np.where(T_TR > 0, T_TR, 0))
-    put_matlab73(tmp_path / "a.mat", XAll=I_TR, LAll=one_hot(C_TR))
+    put_matlab73(tmp_path / "a.mat", XAll=I_TR, LAll=one_hot(C_TR).astype(np.float64))
     with h5py.File(tmp_path / "a.mat", "a") as opened:
         group = opened.create_group("YAll")
         group.attrs["MATLAB_class"], group.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(12)

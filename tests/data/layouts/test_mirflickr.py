@@ -7,11 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from drawn_sets import put_lines, put_mirflickr, told
 
 from crossgraph.data.layouts.mirflickr import MirflickrOptions, open_mirflickr
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
+from tests.data.drawn_sets import put_lines, put_mirflickr, told
 
 
 def test_mirflickr_reads_tags_as_captions_and_lists_as_labels(tmp_path: Path) -> None:

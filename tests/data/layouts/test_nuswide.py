@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from drawn_sets import NUSWIDE_LABELS, put_lines, put_nuswide, told
 
 from crossgraph.data.layouts.nuswide import NuswideOptions, open_nuswide
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
+from tests.data.drawn_sets import NUSWIDE_LABELS, put_lines, put_nuswide, told
 
 WITHOUT_VAL = NuswideOptions(val_share=0.0)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from drawn_sets import put_rsicd, told
 
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
+from tests.data.drawn_sets import put_rsicd, told
 
 CLASSES = {"airport": ["airport_1.jpg", "airport_999.jpg"], "park": ["park_2.jpg", "00001.jpg"], "pond": ["pond_1.jpg"]}
 

@@ -4,18 +4,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 from PIL import Image
 
+from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes import sync
 from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_a_synced_gallery_equals_one_made_anew(
     anew = Gallery.create(tmp_path / "anew", model)
     anew.index(images)
     for query in ("a caption that came later", images / "001.png"):
-        assert gallery.search(query, k=12).results == anew.search(query, k=12).results
+        assert gallery.search(query, SearchOptions(k=12)).results == anew.search(query, SearchOptions(k=12)).results
     for name in ("items", "captions", "parts"):
         assert gallery.store.tables[name].count_rows() == anew.store.tables[name].count_rows()
 
@@ -131,8 +133,12 @@ def test_size_and_time_are_trusted_unless_the_file_is_young_or_all_are_read_agai
     gallery: Gallery, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    digest = sync.image_bytes_digest
-    monkeypatch.setattr(sync, "image_bytes_digest", lambda path: (read.append(path), digest(path))[1])
+
+    def remembered(path: Path) -> str:
+        read.append(path)
+        return image_bytes_digest(path)
+
+    monkeypatch.setattr(sync, "image_bytes_digest", remembered)
     gallery.sync()
     assert read == []
     os.utime(images / "001.png")  # now: its content may change again within the same tick
@@ -146,7 +152,7 @@ def test_size_and_time_are_trusted_unless_the_file_is_young_or_all_are_read_agai
 
 def test_a_folder_that_is_not_there_or_empty_takes_nothing_with_it(gallery: Gallery, images: Path) -> None:
     images.rename(images.with_name("away"))
-    with pytest.raises(GalleryError, match=r"is not there, so nothing was changed.*--forget"):
+    with pytest.raises(GalleryError, match=r"is not there, so nothing was changed.*gallery move .*--forget"):
         gallery.sync()
     images.mkdir()
     with pytest.raises(GalleryError, match="holds no pictures any more; 12 of the gallery"):
@@ -251,15 +257,15 @@ def test_notes_follow_a_moved_picture_and_outlive_one_that_went_and_came_back(ga
     gallery.annotate({images / "002.png": {"stars": 3}})
     (images / "002.png").rename(images / "moved.png")
     gallery.sync()
-    assert [one.path.name for one in gallery.search("red", where="stars = 3").results] == ["moved.png"]
+    assert [one.path.name for one in gallery.search("red", SearchOptions(where="stars = 3")).results] == ["moved.png"]
     (images / "003.png").rename(images.parent / "away.png")
     gallery.annotate({images / "004.png": {"stars": None}, images / "005.png": {"stars": 5}})
     (images / "005.png").rename(images.parent / "also_away.png")
     gallery.sync()
-    assert gallery.search("red", where="stars = 5").results == ()
+    assert gallery.search("red", SearchOptions(where="stars = 5")).results == ()
     (images.parent / "also_away.png").rename(images / "005.png")
     gallery.sync()
-    assert [one.path.name for one in gallery.search("red", where="stars = 5").results] == ["005.png"]
+    assert [one.path.name for one in gallery.search("red", SearchOptions(where="stars = 5")).results] == ["005.png"]
 
 
 @pytest.mark.parametrize("step", ["write_parts", "write_items", "remove_items", "drop_orphans"])
@@ -283,7 +289,7 @@ def test_a_sync_that_was_cut_off_goes_on(
         with pytest.raises(KeyboardInterrupt):
             gallery.sync(batch=1)
     reopened = Gallery.open(gallery.folder, model)
-    found = reopened.search("red", k=99, shortlist=99)
+    found = reopened.search("red", SearchOptions(k=99, shortlist=99))
     assert (found.stage, len(found.results)) == ("rerank", len(reopened))
     assert [one for one in verify(reopened).problems if "file" not in one.message] == []
     reopened.sync()

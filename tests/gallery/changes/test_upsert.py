@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from fake_model import FakeModel, draw_images
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel, draw_images
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_a_picture_is_added_and_replaced_by_its_id(gallery: Gallery, images: Pat
     assert (report.added, report.updated) == (0, 1)
     item = gallery.item("my:1")
     assert (item.path, item.captions, item.labels) == (images / "001.png", ("a blue thing",), ())
-    assert (len(gallery), gallery.caption_count) == (1, 1)
+    assert (len(gallery), len(gallery.snapshot().captions)) == (1, 1)
     assert gallery.store.tables["parts"].count_rows() == 2
     assert verify(gallery).problems == ()
 

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import torch
-from fake_model import FakeHashing, FakeModel
 
+from crossgraph.bits import pack_bits
 from crossgraph.gallery.explanations.code_match import code_match, explain_pair
 from crossgraph.gallery.explanations.explain import alignment_to_json
-from crossgraph.gallery.stages.codes import packed
 from crossgraph.types import Alignment, CodeMatch, LabelMatch, NodeMatch
+from tests.gallery.fake_model import FakeHashing, FakeModel
 
 
 def plain(**more: object) -> Alignment:
@@ -22,8 +22,8 @@ class Explaining(FakeHashing):
 
 def test_bits_and_nearest_labels_of_a_hand_worked_pair() -> None:
     rows = torch.tensor([[1, 1, 0, 0, 1, 1, 0, 0], [1, 0, 0, 0, 1, 1, 1, 0]]).bool()
-    labels = packed(torch.stack([~rows[0], rows[0], rows[1] ^ torch.tensor([1] + 7 * [0]).bool()]))
-    image, sentence = packed(rows)
+    labels = pack_bits(torch.stack([~rows[0], rows[0], rows[1] ^ torch.tensor([1] + 7 * [0]).bool()]))
+    image, sentence = pack_bits(rows)
     found = code_match(image, sentence, 8, names=("far", "near", "between"), labels=labels)
     assert (found.agreeing, found.differing) == ((0, 2, 3, 4, 5, 7), (1, 6))
     assert found.score == 0.5

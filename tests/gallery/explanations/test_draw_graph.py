@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossgraph.gallery.explanations import draw_graph as module
 from crossgraph.gallery.explanations.arrows import Rectangle, common_area, path_between
 from crossgraph.gallery.explanations.draw_graph import COLOURS, IMAGE, draw_graph
+from crossgraph.gallery.explanations.sheet import Sheet
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 
 LEFT, RIGHT = (0.1, 0.4, 0.3, 0.6), (0.7, 0.4, 0.9, 0.6)
@@ -25,7 +25,8 @@ def rgb(colour: str) -> list[int]:
 
 def pixels_of(drawing: Image.Image, colour: str) -> np.ndarray:
     """Where the drawing has exactly this colour."""
-    return (np.asarray(drawing) == rgb(colour)).all(-1)
+    found: np.ndarray = (np.asarray(drawing) == rgb(colour)).all(-1)
+    return found
 
 
 def ring_of(count: int) -> SceneGraph:
@@ -66,14 +67,14 @@ def test_too_many_relations_are_cut_with_a_note_below() -> None:
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 8])
 def test_nothing_written_covers_anything_else(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    sheets: list[module.Sheet] = []
-    made = module.Sheet.__post_init__
+    sheets: list[Sheet] = []
+    made = Sheet.__post_init__
 
-    def remembering(self: module.Sheet) -> None:
+    def remembering(self: Sheet) -> None:
         made(self)
         sheets.append(self)
 
-    monkeypatch.setattr(module.Sheet, "__post_init__", remembering)
+    monkeypatch.setattr(Sheet, "__post_init__", remembering)
     draw_graph(ring_of(count))
     (sheet,) = sheets
     assert len(sheet.taken) == count + count + 2

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from graph_model import GraphModel
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -13,6 +12,7 @@ from crossgraph.data.images import read_image
 from crossgraph.gallery.explanations.draw_matches import COLOURS, draw_matches
 from crossgraph.gallery.explanations.explain import BAR, alignment_to_json, draw_alignment
 from crossgraph.types import Alignment, NodeMatch
+from tests.gallery.graph_model import GraphModel
 
 
 @pytest.fixture
@@ -82,7 +82,8 @@ def pixels(matches: tuple[NodeMatch, ...]) -> NDArray[np.uint8]:
 
 
 def of_colour(area: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
-    return (np.abs(area.astype(int) - np.array(tuple(bytes.fromhex(colour[1:])))) < 12).all(2)
+    near: np.ndarray = (np.abs(area.astype(int) - np.array(tuple(bytes.fromhex(colour[1:])))) < 12).all(2)
+    return near
 
 
 def test_the_json_form_has_every_match(alignment: Alignment) -> None:

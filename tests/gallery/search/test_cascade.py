@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import FakeModel, draw_images
 
 from crossgraph.errors import GalleryError, ImageError, ScoreError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery, TextQuery
 from crossgraph.gallery.search.results import SearchResults
+from tests.gallery.fake_model import FakeModel, draw_images
 
 SENTENCE = "a red thing beside a blue one"
 
@@ -42,15 +43,15 @@ def test_a_shortlist_as_long_as_the_gallery_gives_the_exhaustive_ranking(tmp_pat
     scores = model.method.score(model.encode_image_files(paths).encoded, model.encode_raw_texts([SENTENCE]))[:, 0]
     best = scores.argsort(descending=True, stable=True)
     assert scores.unique().numel() == 300
-    found = gallery.search(SENTENCE, k=300, shortlist=300)
+    found = gallery.search(SENTENCE, SearchOptions(k=300, shortlist=300))
     assert names(found) == [paths[row].name for row in best]
     torch.testing.assert_close(torch.tensor([result.score for result in found.results]), scores[best])
 
 
 def test_a_blend_adds_its_share_of_the_shortlist_score(gallery: Gallery, model: FakeModel) -> None:
-    plain = {result.id: result for result in gallery.search(SENTENCE, k=12).results}
+    plain = {result.id: result for result in gallery.search(SENTENCE, SearchOptions(k=12)).results}
     model.blend = 0.5
-    blended = gallery.search(SENTENCE, k=12).results
+    blended = gallery.search(SENTENCE, SearchOptions(k=12)).results
     for result in blended:
         expected = plain[result.id].score + 0.5 * result.shortlist_score
         assert result.score == pytest.approx(expected, abs=1e-6)
@@ -58,9 +59,9 @@ def test_a_blend_adds_its_share_of_the_shortlist_score(gallery: Gallery, model: 
 
 
 def test_a_short_shortlist_is_re_ranked_and_nothing_else_is(gallery: Gallery) -> None:
-    by_embedding = gallery.search(SENTENCE, k=4, rerank=False)
-    found = gallery.search(SENTENCE, k=4, shortlist=4)
-    exhaustive = names(gallery.search(SENTENCE, k=12, shortlist=12))
+    by_embedding = gallery.search(SENTENCE, SearchOptions(k=4, rerank=False))
+    found = gallery.search(SENTENCE, SearchOptions(k=4, shortlist=4))
+    exhaustive = names(gallery.search(SENTENCE, SearchOptions(k=12, shortlist=12)))
     assert set(names(found)) == set(names(by_embedding))
     assert names(found) == [name for name in exhaustive if name in names(by_embedding)]
     for result in found.results:
@@ -69,27 +70,27 @@ def test_a_short_shortlist_is_re_ranked_and_nothing_else_is(gallery: Gallery) ->
 
 
 def test_a_shortlist_shorter_than_k_grows_to_k(gallery: Gallery) -> None:
-    found = gallery.search(SENTENCE, k=7, shortlist=2)
+    found = gallery.search(SENTENCE, SearchOptions(k=7, shortlist=2))
     assert [result.rank for result in found.results] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_more_answers_than_pictures_gives_them_all(gallery: Gallery) -> None:
-    assert len(gallery.search(SENTENCE, k=50).results) == 12
+    assert len(gallery.search(SENTENCE, SearchOptions(k=50)).results) == 12
 
 
 def test_the_stage_says_whether_and_why_not_re_ranked(gallery: Gallery, tmp_path: Path, images: Path) -> None:
     assert (gallery.search(SENTENCE).stage, gallery.search(SENTENCE).why) == ("rerank", "")
-    off = gallery.search(SENTENCE, rerank=False)
+    off = gallery.search(SENTENCE, SearchOptions(rerank=False))
     assert (off.stage, off.why) == ("shortlist", "re-ranking was turned off")
     plain = Gallery.create(tmp_path / "plain", FakeModel("dense", fine=False))
     plain.index(images)
-    found = plain.search(SENTENCE, k=12)
+    found = plain.search(SENTENCE, SearchOptions(k=12))
     assert (found.stage, found.why) == ("shortlist", "fake_dual_encoder scores by embedding")
-    assert names(found) == names(gallery.search(SENTENCE, k=12, rerank=False))
+    assert names(found) == names(gallery.search(SENTENCE, SearchOptions(k=12, rerank=False)))
 
 
 def test_a_picture_of_the_gallery_finds_itself_first_by_embedding(gallery: Gallery, images: Path) -> None:
-    found = gallery.search(images / "005.png", k=3)
+    found = gallery.search(images / "005.png", SearchOptions(k=3))
     assert found.results[0].path.name == "005.png"
     assert found.results[0].score == pytest.approx(1)
     assert (found.stage, found.why) == ("shortlist", "picture with picture is compared by embedding only")
@@ -97,9 +98,9 @@ def test_a_picture_of_the_gallery_finds_itself_first_by_embedding(gallery: Galle
 
 def test_an_item_finds_what_its_file_finds_but_not_itself(gallery: Gallery, images: Path) -> None:
     path = images / "005.png"
-    by_file = names(gallery.search(ImageQuery(path), k=12))
-    assert names(gallery.search(ItemQuery(path), k=12)) == by_file[1:]
-    assert names(gallery.search(ItemQuery(gallery.item(path).id), k=11)) == by_file[1:]
+    by_file = names(gallery.search(ImageQuery(path), SearchOptions(k=12)))
+    assert names(gallery.search(ItemQuery(path), SearchOptions(k=12))) == by_file[1:]
+    assert names(gallery.search(ItemQuery(gallery.item(path).id), SearchOptions(k=11))) == by_file[1:]
 
 
 def test_a_picture_finds_captions_in_the_order_of_the_exhaustive_score(
@@ -110,7 +111,7 @@ def test_a_picture_finds_captions_in_the_order_of_the_exhaustive_score(
     scores = model.method.score(model.encode_image_files([path]).encoded, model.encode_raw_texts(texts))[0]
     best = [texts[column] for column in scores.argsort(descending=True, stable=True)]
     for query in (ImageQuery(path), ItemQuery(path)):
-        found = with_captions.search(query, k=9, target="captions")
+        found = with_captions.search(query, SearchOptions(k=9, target="captions"))
         assert found.stage == "rerank"
         assert [result.caption for result in found.results] == best
         assert found.searched == 9
@@ -119,13 +120,13 @@ def test_a_picture_finds_captions_in_the_order_of_the_exhaustive_score(
 
 
 def test_a_sentence_finds_itself_among_the_captions(with_captions: Gallery) -> None:
-    found = with_captions.search("thing number 4", k=2, target="captions")
+    found = with_captions.search("thing number 4", SearchOptions(k=2, target="captions"))
     assert (found.results[0].caption, found.results[0].path.name) == ("thing number 4", "004.png")
     assert found.why == "sentence with sentence is compared by embedding only"
 
 
 def test_results_become_json_with_timings_per_stage(gallery: Gallery) -> None:
-    found = json.loads(json.dumps(gallery.search(SENTENCE, k=2).to_json()))
+    found = json.loads(json.dumps(gallery.search(SENTENCE, SearchOptions(k=2)).to_json()))
     assert (found["query"], found["kind"], found["searched"]) == (SENTENCE, "text", 12)
     assert set(found["timings_ms"]) == {"encode", "shortlist", "exact", "fetch", "rerank"}
     assert [row["rank"] for row in found["results"]] == [1, 2]
@@ -134,9 +135,9 @@ def test_results_become_json_with_timings_per_stage(gallery: Gallery) -> None:
 
 
 def test_one_search_leaves_nothing_behind_for_the_next(gallery: Gallery, images: Path) -> None:
-    before = names(gallery.search(SENTENCE, k=12))
-    gallery.search(ItemQuery(images / "001.png"), k=1, shortlist=1)
-    assert names(gallery.search(SENTENCE, k=12)) == before
+    before = names(gallery.search(SENTENCE, SearchOptions(k=12)))
+    gallery.search(ItemQuery(images / "001.png"), SearchOptions(k=1, shortlist=1))
+    assert names(gallery.search(SENTENCE, SearchOptions(k=12))) == before
 
 
 def test_a_picture_goes_by_the_end_of_its_path_where_only_one_ends_so(
@@ -154,16 +155,12 @@ def test_a_picture_goes_by_the_end_of_its_path_where_only_one_ends_so(
 
 
 def test_queries_that_cannot_be_answered_are_refused(gallery: Gallery, tmp_path: Path, model: FakeModel) -> None:
-    with pytest.raises(GalleryError, match="k must be at least 1, got 0"):
-        gallery.search(SENTENCE, k=0)
-    with pytest.raises(GalleryError, match="shortlist must be at least 1, got -3"):
-        gallery.search(SENTENCE, shortlist=-3)
     with pytest.raises(GalleryError, match="query is empty"):
         gallery.search(TextQuery("  "))
     with pytest.raises(GalleryError, match="no picture of the gallery has the id or path 'nobody'"):
         gallery.search(ItemQuery("nobody"))
     with pytest.raises(GalleryError, match="holds no captions"):
-        gallery.search(SENTENCE, target="captions")
+        gallery.search(SENTENCE, SearchOptions(target="captions"))
     with pytest.raises(ImageError, match="no such file"):
         gallery.search(tmp_path / "missing.png")
     with pytest.raises(GalleryError, match="holds no pictures yet"):

@@ -3,15 +3,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from fake_model import FakeModel
 
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.exact import ExactHits
 from crossgraph.gallery.tables.snapshot import Snapshot
+from tests.gallery.fake_model import FakeModel
 
 PATHS = ("/a/Beach_2.JPG", "/a/b.c.png", "/dog.d/beach 2", "/a/Łódź.jpg")
-CAPTIONS = (["A dog, running!"], [], ["a dog running", "b c"], None)
-LABELS = (["Airport", "old town"], None, [], ["airport"])
+CAPTIONS: tuple[list[str] | None, ...] = (["A dog, running!"], [], ["a dog running", "b c"], None)
+LABELS: tuple[list[str] | None, ...] = (["Airport", "old town"], None, [], ["airport"])
 
 
 @pytest.fixture

@@ -5,17 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_model import FakeModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.filters import BUILT_IN, captions_where, rows_where
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ItemQuery
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
+from tests.gallery.fake_model import FakeModel
 
 BLANK = Item("", Path(), "0a" * 16, 10, 10, ())
 
@@ -125,7 +126,7 @@ VALUES = st.text(max_size=8).map(lambda text: "'" + text.replace("'", "''") + "'
 TESTS = st.sampled_from(["=", "!=", "<", ">=", "like", "not like", "contains"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([*BUILT_IN, "year", "good", "who", "when"]), TESTS, VALUES)
 def test_any_value_is_compared_or_refused(snapshot: Snapshot, column: str, test: str, value: str) -> None:
     try:
@@ -146,19 +147,21 @@ def test_a_search_ranks_only_what_the_filter_keeps(tmp_path: Path, model: FakeMo
     gallery = Gallery.create(tmp_path / "gallery", model)
     gallery.index(captioned)
     names = ["001.png", "004.png"]
-    everything = gallery.search("shape of kind 2", k=6, shortlist=6)
+    everything = gallery.search("shape of kind 2", SearchOptions(k=6, shortlist=6))
     for k, shortlist in ((6, 6), (1, 1)):  # also with a shortlist that would hold neither without the filter
-        found = gallery.search("shape of kind 2", k=k, shortlist=shortlist, where="name in ('001.png', '004.png')")
+        found = gallery.search(
+            "shape of kind 2", SearchOptions(k=k, shortlist=shortlist, where="name in ('001.png', '004.png')")
+        )
         expected = [one.path for one in everything.results if one.path.name in names]
         assert found.searched == 2
         assert len(found.results) == min(k, 2)
         if k == 6:
             assert [one.path for one in found.results] == expected
         assert {one.path.name for one in found.results} <= set(names)
-    captions = gallery.search(captioned / "000.png", k=9, target="captions", where="name = '004.png'")
+    captions = gallery.search(captioned / "000.png", SearchOptions(k=9, target="captions", where="name = '004.png'"))
     assert {one.caption for one in captions.results} == {"thing number 4", "shape of kind 2"}
     assert {one.path.name for one in captions.results} == {"004.png"}
     item = gallery.item(captioned / "001.png")
-    like_item = gallery.search(ItemQuery(item.id), where="name in ('001.png', '004.png')")
+    like_item = gallery.search(ItemQuery(item.id), SearchOptions(where="name in ('001.png', '004.png')"))
     assert [one.path.name for one in like_item.results] == ["004.png"]
-    assert gallery.search("a thing", where="width > 9999").results == ()
+    assert gallery.search("a thing", SearchOptions(where="width > 9999")).results == ()

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_model import draw_images
-from graph_model import GraphModel
 
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery
+from tests.gallery.fake_model import draw_images
+from tests.gallery.graph_model import GraphModel
 
 SENTENCES = ("ball", "ball above tree", "tree above ball", "dog chases cat beside house", "two brown", "a b c d e f")
 
@@ -41,7 +42,7 @@ def test_pictures_found_by_graph_are_those_of_exhaustive_scoring(
     paths = sorted(captioned.glob("*.png"))
     with torch.inference_mode():
         scores = model.method.score(model.encode_image_files(paths).encoded, model.encode_raw_texts([sentence]))[:, 0]
-    found = gallery.search(sentence, k=20, shortlist=20, exact=False)
+    found = gallery.search(sentence, SearchOptions(k=20, shortlist=20, exact=False))
     assert found.stage == "rerank"
     best = scores.argsort(descending=True, stable=True)
     assert [result.path for result in found.results] == [paths[row] for row in best]
@@ -56,7 +57,7 @@ def test_captions_found_by_graph_are_those_of_exhaustive_scoring(
         scores = model.method.score(model.encode_image_files([path]).encoded, model.encode_raw_texts(SENTENCES))[0]
     best = scores.argsort(descending=True, stable=True)
     for query in (ImageQuery(path), ItemQuery(path)):
-        found = gallery.search(query, k=6, target="captions")
+        found = gallery.search(query, SearchOptions(k=6, target="captions"))
         assert found.stage == "rerank"
         assert [result.caption for result in found.results] == [SENTENCES[row] for row in best]
         torch.testing.assert_close(torch.tensor([result.score for result in found.results]), scores[best])

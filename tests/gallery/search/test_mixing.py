@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.mixing import DISLIKED, moved, moved_code, sum_of_codes, weighted_sum
-from crossgraph.gallery.stages.codes import packed, unpacked
 
 
 def drawn(count: int, width: int, seed: int) -> torch.Tensor:
@@ -32,8 +32,8 @@ def test_terms_that_cancel_out_are_refused() -> None:
 def test_the_code_of_a_sum_is_the_sign_of_each_bit_and_the_first_plus_term_decides_ties() -> None:
     bits = torch.tensor([[1, 1, 0, 0, 1, 1, 0, 0], [1, 0, 1, 0, 1, 0, 1, 0]]).bool()
     for weights, expected in (([2.0, 1.0], bits[0]), ([1.0, 1.0], bits[0]), ([-1.0, 1.0], bits[1])):
-        code = sum_of_codes(packed(bits), torch.tensor(weights), bits=8)
-        assert torch.equal(unpacked(code[None], 8)[0], expected)
+        code = sum_of_codes(pack_bits(bits), torch.tensor(weights), bits=8)
+        assert torch.equal(unpack_bits(code[None], bits=8)[0], expected)
 
 
 @pytest.mark.parametrize("count", [1, 5, 500])
@@ -58,5 +58,7 @@ def test_likes_draw_a_query_near_and_dislikes_push_it_away() -> None:
 def test_a_code_is_moved_by_what_was_liked_where_the_likes_outweigh_it() -> None:
     own, other = torch.zeros(1, 8).bool(), torch.ones(1, 8).bool()
     none = torch.empty(0, 1, dtype=torch.uint8)
-    assert moved_code(packed(own)[0], packed(other), none, bits=8).tolist() == [0], "one like weighs 0.75"
-    assert moved_code(packed(own)[0], none, packed(own), bits=8).tolist() == [0], "a dislike of itself turns nothing"
+    assert moved_code(pack_bits(own)[0], pack_bits(other), none, bits=8).tolist() == [0], "one like weighs 0.75"
+    assert moved_code(pack_bits(own)[0], none, pack_bits(own), bits=8).tolist() == [0], (
+        "a dislike of itself turns nothing"
+    )

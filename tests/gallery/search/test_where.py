@@ -88,7 +88,7 @@ WORDS = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text() | st.text(string.printable) | st.lists(st.sampled_from(WORDS)).map(" ".join))
 def test_any_text_is_a_filter_or_a_gallery_error(text: str) -> None:
     with contextlib.suppress(GalleryError):

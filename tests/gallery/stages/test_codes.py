@@ -1,13 +1,14 @@
 import pytest
 import torch
 
+from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import ConfigError
-from crossgraph.gallery.stages.codes import CodeIndex, RandomCodes, hamming, packed, unpacked
+from crossgraph.gallery.stages.codes import CodeIndex, RandomPlanes, hamming
 from crossgraph.gallery.tables.matrix import Matrix
 
 
 def drawn_codes(count: int, bits: int, *, seed: int = 0) -> torch.Tensor:
-    return packed(torch.rand(count, bits, generator=torch.Generator().manual_seed(seed)) > 0.5)
+    return pack_bits(torch.rand(count, bits, generator=torch.Generator().manual_seed(seed)) > 0.5)
 
 
 def test_distance_and_score_of_a_hand_worked_case() -> None:
@@ -22,7 +23,8 @@ def test_distance_and_score_of_a_hand_worked_case() -> None:
 @pytest.mark.parametrize("bits", [8, 16, 64, 72])
 def test_distances_equal_counting_bits_one_by_one(bits: int) -> None:
     codes = drawn_codes(50, bits)
-    slow = [sum(a != b for a, b in zip(row, unpacked(codes, bits)[7], strict=True)) for row in unpacked(codes, bits)]
+    rows = unpack_bits(codes, bits=bits)
+    slow = [sum(a != b for a, b in zip(row, rows[7], strict=True)) for row in rows]
     assert hamming(codes, codes[7]).tolist() == [int(value) for value in slow]
 
 
@@ -48,14 +50,9 @@ def test_rows_left_out_or_not_allowed_are_never_found() -> None:
     assert len(CodeIndex(Matrix.of(codes[:0].numpy()), bits=16).nearest(query, k=5).rows) == 0
 
 
-def test_bits_come_back_from_their_bytes() -> None:
-    bits = torch.rand(7, 21, generator=torch.Generator().manual_seed(1)) > 0.5
-    assert torch.equal(unpacked(packed(bits), 21), bits)
-
-
 def test_random_codes_disagree_in_proportion_to_the_angle() -> None:
     vectors = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
-    codes = RandomCodes(2048, width=3).codes(vectors)
+    codes = RandomPlanes(2048, width=3).codes_of_vectors(vectors)
     right_angle, straight, same = (float(hamming(codes[row][None], codes[0])) / 2048 for row in (1, 2, 3))
     assert (straight, same) == (1.0, 0.0)
     assert right_angle == pytest.approx(0.5, abs=0.05)
@@ -63,13 +60,13 @@ def test_random_codes_disagree_in_proportion_to_the_angle() -> None:
 
 def test_random_codes_depend_on_the_seed_and_on_nothing_else() -> None:
     vectors = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
-    one, other = RandomCodes(16, width=6), RandomCodes(16, width=6, seed=1)
-    assert torch.equal(one.codes(vectors), RandomCodes(16, width=6).codes(vectors))
-    assert torch.equal(one.codes(vectors)[1:2], one.codes(vectors[1:2]))
+    one, other = RandomPlanes(16, width=6), RandomPlanes(16, width=6, seed=1)
+    assert torch.equal(one.codes_of_vectors(vectors), RandomPlanes(16, width=6).codes_of_vectors(vectors))
+    assert torch.equal(one.codes_of_vectors(vectors)[1:2], one.codes_of_vectors(vectors[1:2]))
     assert one.fingerprint != other.fingerprint
 
 
 @pytest.mark.parametrize("bits", [0, 12, 4104])
 def test_a_number_of_bits_that_cannot_be_stored_is_refused(bits: int) -> None:
     with pytest.raises(ConfigError, match=f"multiple of 8; got {bits}"):
-        RandomCodes(bits, width=4)
+        RandomPlanes(bits, width=4)

@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from fake_model import FakeModel
 from PIL import Image
 
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables import folding
 from crossgraph.gallery.tables.folding import ALIKE, BYTES, count_alike, folded, perceptual_hash, unlike
+from tests.gallery.fake_model import FakeModel
 
 
 def photo(seed: int) -> Image.Image:
@@ -82,11 +83,11 @@ def test_a_search_folds_copies_and_loses_none_of_them(tmp_path: Path, dense: Fak
     (folder / "2_copy.png").write_bytes((folder / "2.png").read_bytes())
     gallery = Gallery.create(tmp_path / "gallery", dense)
     gallery.index(folder)
-    plain = gallery.search("red", k=7)
-    found = gallery.search("red", k=7, fold=True)
+    plain = gallery.search("red", SearchOptions(k=7))
+    found = gallery.search("red", SearchOptions(k=7, fold=True))
     assert (len(plain.results), len(found.results)) == (7, 5)
     assert [result.rank for result in found.results] == [1, 2, 3, 4, 5]
     group = next(result for result in found.results if result.similar)
     assert {group.path.name, *(path.name for path in group.similar)} == {"2.png", "2.jpg", "2_copy.png"}
-    assert len(gallery.search("red", k=5, fold=True).results) == 5  # the copies take no places away
+    assert len(gallery.search("red", SearchOptions(k=5, fold=True)).results) == 5  # the copies take no places away
     assert found.to_json()["results"][0]["similar"] == [str(path) for path in found.results[0].similar]  # type: ignore[index]

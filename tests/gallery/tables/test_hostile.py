@@ -5,14 +5,15 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_model import FakeModel
-from lancedb.merge import LanceMergeInsertBuilder
+from lance.dataset import MergeInsertBuilder
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables import lance
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.upkeep.health import verify
+from tests.gallery.fake_model import FakeModel
 
 SCRIPT = Path(__file__).parents[3] / "bench" / "faults" / "hostile_files.py"
 
@@ -63,20 +64,20 @@ def test_a_disk_that_fills_up_keeps_what_was_stored_and_the_next_sync_goes_on(
     tmp_path: Path, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)
-    execute, left = LanceMergeInsertBuilder.execute, [5]
+    execute, left = MergeInsertBuilder.execute, [5]
 
-    def until_full(self: LanceMergeInsertBuilder, table: object) -> object:
+    def until_full(self: MergeInsertBuilder, table: object) -> object:
         left[0] -= 1
         if left[0] < 0:
             raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
         return execute(self, table)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LanceMergeInsertBuilder, "execute", until_full)
+        patch.setattr(MergeInsertBuilder, "execute", until_full)
         with pytest.raises(GalleryError, match=r"the disk is full.*same command again.*stored before is safe"):
             Gallery.open(gallery.folder, model).sync([images], batch=4)
     assert len(gallery) == 8
-    assert len(gallery.search("red", k=12, shortlist=12).results) == 8
+    assert len(gallery.search("red", SearchOptions(k=12, shortlist=12)).results) == 8
     report = gallery.sync([images])
     assert (report.added, report.unchanged) == (4, 8)
     assert verify(gallery).problems == ()
@@ -108,7 +109,7 @@ def test_a_read_only_gallery_is_searched_and_refuses_changes(tmp_path: Path, mod
         folder.chmod(0o555)
     try:
         opened = Gallery.open(gallery.folder, model)
-        assert len(opened.search("red", k=3).results) == 3
+        assert len(opened.search("red", SearchOptions(k=3)).results) == 3
         assert verify(opened).problems == ()
         with pytest.raises(GalleryError, match="permission denied"):
             opened.sync()

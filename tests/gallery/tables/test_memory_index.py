@@ -28,10 +28,10 @@ def write(store: Store, numbers: list[int], random: np.random.Generator) -> None
         texts = tuple(random.choice(TEXTS, int(random.integers(0, 3)), replace=False).tolist())
         path = Path(f"/pictures/{number}.jpg")
         items.append(Item(item_id(path), path, f"{random.integers(10**9):032x}", 4, 3, texts, (f"tag{number % 3}",)))
-    texts = sorted({text for item in items for text in item.captions})
-    if texts:
-        place = [TEXTS.index(text) for text in texts]
-        store.write_captions(texts, torch.eye(12)[place][:, :3], torch.tensor(place, dtype=torch.uint8)[:, None])
+    spoken = sorted({text for item in items for text in item.captions})
+    if spoken:
+        place = [TEXTS.index(text) for text in spoken]
+        store.write_captions(spoken, torch.eye(12)[place][:, :3], torch.tensor(place, dtype=torch.uint8)[:, None])
     vectors = torch.from_numpy(random.standard_normal((len(items), 3), np.float32))
     store.write_items(items, vectors, torch.from_numpy(random.integers(0, 256, (len(items), 1), np.uint8)))
 

@@ -6,7 +6,7 @@ from crossgraph.gallery.tables import splice as module
 from crossgraph.gallery.tables.splice import Splice
 
 
-def slow(old: list[object], new: list[object], gone: list[int], before: list[int]) -> list[object]:
+def slow(old: list[int], new: list[int], gone: list[int], before: list[int]) -> list[int]:
     """Row by row."""
     found = []
     for row in range(len(old) + 1):

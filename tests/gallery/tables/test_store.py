@@ -132,7 +132,7 @@ def test_captions_and_parts_without_a_picture_are_invisible_and_can_be_dropped(s
     assert store.snapshot().captions["text"].to_pylist() == ["kept"]
     store.drop_orphans()
     assert store.known_captions() == {caption_id("kept")}
-    assert sorted(store.tables["parts"].to_arrow()["key"].to_pylist()) == sorted([A, caption_id("kept")])
+    assert sorted(store.tables["parts"].read()["key"].to_pylist()) == sorted([A, caption_id("kept")])
 
 
 def test_the_version_changes_with_every_write_of_another_process(store: Store) -> None:

@@ -7,14 +7,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import torch
-from fake_model import FakeHashing, FakeModel, draw_images
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
-from crossgraph.gallery.upkeep.health import optimize, stats, verify
+from crossgraph.gallery.upkeep.health import optimize, verify
 from crossgraph.gallery.upkeep.migrate import migrate
+from crossgraph.gallery.upkeep.stats import gallery_stats
+from tests.gallery.fake_model import FakeHashing, FakeModel, draw_images
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def test_stats_count_what_there_is(gallery: Gallery, captioned: Path) -> None:
     (captioned / "bad.png").touch()
     gallery.sync()
     gallery.annotate({captioned / "000.png": {"year": 3}})
-    found = stats(gallery)
+    found = gallery_stats(gallery.folder)
     assert (found.rows, found.captions, found.annotated, found.skipped, found.equal) == (7, 9, 1, 1, 1)
     assert {table.name: table.rows for table in found.tables} == {"items": 7, "captions": 9, "parts": 15, "notes": 1}
     assert found.fragments == sum(table.fragments for table in found.tables) >= 4
@@ -43,15 +45,15 @@ def test_stats_count_what_there_is(gallery: Gallery, captioned: Path) -> None:
 
 
 def test_optimizing_merges_files_and_is_noted(gallery: Gallery, captioned: Path) -> None:
-    before, results = stats(gallery), gallery.search("thing", k=6).results
+    before, results = gallery_stats(gallery.folder), gallery.search("thing", SearchOptions(k=6)).results
     first, last = optimize(gallery, keep=timedelta(0))
-    after = stats(gallery)
+    after = gallery_stats(gallery.folder)
     assert (before.bytes, after.rows) == (first, 6)
     assert last < first
     assert [table.fragments for table in after.tables] == [1, 1, 1]
     assert after.optimized_at is not None
     assert after.optimized_saved == first - last
-    assert gallery.search("thing", k=6).results == results
+    assert gallery.search("thing", SearchOptions(k=6)).results == results
     assert verify(gallery).problems == ()
 
 
@@ -65,8 +67,10 @@ def test_verify_names_every_kind_of_damage(gallery: Gallery, captioned: Path) ->
     items, parts = gallery.store.tables["items"], gallery.store.tables["parts"]
     digests = {name: gallery.item(captioned / name).digest for name in ("000.png", "001.png", "002.png")}
     parts.delete(f"key = '{digests['000.png']}'")
-    parts.update(f"key = '{digests['001.png']}'", {"count": 99})
-    items.update(f"digest = '{digests['002.png']}'", {"vector": [0.0] * 8})
+    parts.dataset.update({"count": "99"}, f"key = '{digests['001.png']}'")
+    rows = items.read(where=f"digest = '{digests['002.png']}'")
+    zeros = pa.array([[0.0] * 8] * len(rows), rows.schema.field("vector").type)
+    items.replace(rows.set_column(rows.schema.get_field_index("vector"), "vector", zeros), "id")
     (captioned / "003.png").unlink()
     shutil.copy(captioned / "005.png", captioned / "004.png")
     assert sorted(problems(Gallery.open(gallery.folder))) == [
@@ -80,7 +84,7 @@ def test_verify_names_every_kind_of_damage(gallery: Gallery, captioned: Path) ->
 
 def test_verify_sees_rows_that_are_there_twice_and_features_that_nobody_uses(gallery: Gallery) -> None:
     items = gallery.store.tables["items"]
-    items.add(items.search().limit(1).to_arrow())
+    items.dataset.insert(items.read().slice(0, 1))
     gallery.store.write_parts(["0f" * 16], gallery.store.fetch([gallery.snapshot().items["digest"][0].as_py()]))
     found = verify(gallery)
     assert {one.message.split(";")[0] for one in found.problems} == {"is twice in the table items"}
@@ -119,8 +123,11 @@ def test_migrating_keeps_all_but_the_features(gallery: Gallery, captioned: Path,
     assert reopened.manifest.sources == (str(captioned),)
     anew = Gallery.create(tmp_path / "anew", other)
     anew.index(captioned)
-    assert reopened.search("thing number 3", k=6).results == anew.search("thing number 3", k=6).results
-    assert len(reopened.search("thing", where="year = 3").results) == 1
+    assert (
+        reopened.search("thing number 3", SearchOptions(k=6)).results
+        == anew.search("thing number 3", SearchOptions(k=6)).results
+    )
+    assert len(reopened.search("thing", SearchOptions(where="year = 3")).results) == 1
     assert verify(reopened).problems == ()
     assert sorted(path.name for path in gallery.folder.glob("*.lance")) == ["notes.lance"]
     with pytest.raises(GalleryError, match=r"encoded by model newer .*this one is fine.*gallery migrate"):
@@ -133,13 +140,13 @@ def test_migrating_keeps_all_but_the_features(gallery: Gallery, captioned: Path,
 def test_the_old_model_serves_until_the_switch_and_a_migration_that_was_cut_off_goes_on(
     gallery: Gallery, model: FakeModel, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = gallery.search("thing", k=6).results
+    expected = gallery.search("thing", SearchOptions(k=6)).results
     other = FakeModel("newer", fine=True)
     write, seen = Store.write_items, []
 
     def look_meanwhile(self: Store, *words: object) -> None:
         write(self, *words)  # type: ignore[arg-type]
-        seen.append(Gallery.open(gallery.folder, model).search("thing", k=6).results)
+        seen.append(Gallery.open(gallery.folder, model).search("thing", SearchOptions(k=6)).results)
         if len(seen) == 2:
             raise KeyboardInterrupt
 
@@ -148,7 +155,7 @@ def test_the_old_model_serves_until_the_switch_and_a_migration_that_was_cut_off_
         with pytest.raises(KeyboardInterrupt):
             migrate(gallery, other, batch=2)
     assert seen == [expected] * 2
-    assert stats(gallery).migrating
+    assert gallery_stats(gallery.folder).migrating
     (captioned / "000.txt").write_text("said otherwise\n", encoding="utf-8")  # the old model goes on living
     (captioned / "005.png").unlink()
     assert (gallery.sync().updated, len(gallery)) == (1, 5)
@@ -158,7 +165,7 @@ def test_the_old_model_serves_until_the_switch_and_a_migration_that_was_cut_off_
     assert done.found_encoded >= 2
     assert gallery.item(captioned / "000.png").captions == ("said otherwise",)
     assert verify(gallery).problems == ()
-    assert not stats(gallery).migrating
+    assert not gallery_stats(gallery.folder).migrating
 
 
 def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
@@ -172,9 +179,9 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
         patch.setattr("crossgraph.gallery.upkeep.migrate.remove_leftovers", end)
         with pytest.raises(KeyboardInterrupt):
             migrate(gallery, other)
-    (gallery.folder / ".gallery.json.123").touch()
+    (gallery.folder / "gallery.json.123.writing").touch()
     reopened = Gallery.open(gallery.folder, other)
-    assert len(reopened.search("thing", k=6).results) == 6
+    assert len(reopened.search("thing", SearchOptions(k=6)).results) == 6
     optimize(reopened)
     assert sorted(path.name for path in gallery.folder.iterdir()) == [
         ".lock",
@@ -182,7 +189,7 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
         "skipped.json",
         reopened.manifest.tables,
     ]
-    assert len(reopened.search("thing", k=6).results) == 6
+    assert len(reopened.search("thing", SearchOptions(k=6)).results) == 6
 
 
 def test_pictures_that_cannot_be_read_stop_a_migration_before_the_switch(gallery: Gallery, captioned: Path) -> None:
@@ -190,7 +197,7 @@ def test_pictures_that_cannot_be_read_stop_a_migration_before_the_switch(gallery
     other = FakeModel("newer", fine=True)
     with pytest.raises(GalleryError, match=r"1 pictures of .* cannot be read any more.*002.png \(no such file\)"):
         migrate(gallery, other)
-    assert len(gallery.search("thing", k=6).results) == 6
+    assert len(gallery.search("thing", SearchOptions(k=6)).results) == 6
     done = migrate(gallery, other, leave_out=True)
     assert (done.encoded, done.found_encoded, len(done.left_out), len(gallery)) == (0, 5, 1, 5)
 
@@ -198,7 +205,8 @@ def test_pictures_that_cannot_be_read_stop_a_migration_before_the_switch(gallery
 def test_a_search_that_a_writer_outran_is_done_again(
     gallery: Gallery, model: FakeModel, captioned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch, calls = Store.fetch, []
+    fetch = Store.fetch
+    calls: list[list[str]] = []
 
     def replaced_meanwhile(self: Store, keys: list[str]) -> object:
         if not calls:
@@ -210,16 +218,16 @@ def test_a_search_that_a_writer_outran_is_done_again(
         return fetch(self, keys)
 
     monkeypatch.setattr(Store, "fetch", replaced_meanwhile)
-    assert len(gallery.search("thing", k=6).results) == 6
+    assert len(gallery.search("thing", SearchOptions(k=6)).results) == 6
     assert len(calls) == 1
     gallery.store.tables["parts"].delete(f"key = '{gallery.item(captioned / '000.png').digest}'")
     with pytest.raises(GalleryError, match="gallery verify"):  # nothing changed since: searching again cannot help
-        gallery.search("thing", k=6)
+        gallery.search("thing", SearchOptions(k=6))
 
 
 def test_stats_of_an_empty_gallery(tmp_path: Path, dense: FakeModel) -> None:
     empty = Gallery.create(tmp_path / "empty", dense)
-    assert (stats(empty).rows, stats(empty).alike, verify(empty).problems) == (0, 0, ())
+    assert (gallery_stats(empty.folder).rows, gallery_stats(empty.folder).alike, verify(empty).problems) == (0, 0, ())
     optimize(empty)
     assert list(export_lines(empty, format="paths")) == []
     assert torch.equal(empty.snapshot().vectors.tensor(), torch.empty(0, 8))
@@ -238,11 +246,11 @@ def test_codes_are_looked_after_like_everything_else(tmp_path: Path, model: Fake
     assert snapshot.caption_codes is not None
     assert (len(snapshot.codes), len(snapshot.caption_codes)) == (5, len(snapshot.captions))
     assert verify(gallery).problems == ()
-    found = gallery.search("thing", mode="fast", where="name = 'moved.png'")
+    found = gallery.search("thing", SearchOptions(mode="fast", where="name = 'moved.png'"))
     assert [one.path.name for one in found.results] == ["moved.png"]
     migrate(gallery, model)
-    assert len(gallery.search("thing", k=5).results) == 5
-    assert not (gallery.folder / "codes.lance").exists()
+    assert len(gallery.search("thing", SearchOptions(k=5)).results) == 5
+    assert gallery.snapshot().codes is None
     migrate(gallery, FakeHashing("coded", bits=24))
-    assert gallery.search("thing", k=5, mode="fast").stage == "codes"
+    assert gallery.search("thing", SearchOptions(k=5, mode="fast")).stage == "codes"
     assert verify(gallery).problems == ()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from crossgraph.data.drawn.scene_plans import Scene, plan_pair
 from crossgraph.data.feature_cache import cache_root
 from crossgraph.data.layouts.jsonl import open_jsonl
 from crossgraph.errors import DataError
+from crossgraph.files import write_atomically
 from crossgraph.progress import Progress, Silent
 
 MANIFEST = "scenes.manifest.json"
@@ -71,7 +71,7 @@ def draw_scenes(
     _remove_others(folder / "images", {one.caption_row["image"] for one in drawn})
     _write_rows(folder / "captions.jsonl", [one.caption_row for one in drawn])
     _write_rows(folder / "scenes.jsonl", [one.scene_row for one in drawn])
-    _write(folder / MANIFEST, json.dumps(wanted).encode())
+    write_atomically(folder / MANIFEST, json.dumps(wanted).encode())
     return _corpus(folder, "scenes")
 
 
@@ -126,7 +126,8 @@ def _draw_pair(folder: Path, pair: int, count: int, seed: int) -> list[_Drawn]:
         encoded = io.BytesIO()
         # No chroma subsampling: colours are what the captions are about.
         draw_scene(scene).save(encoded, "JPEG", quality=90, subsampling=0)
-        _write(folder / "images" / image, encoded.getvalue())
+        # not synced one by one: a picture that a power cut took can be drawn again
+        write_atomically(folder / "images" / image, encoded.getvalue(), durable=False)
         drawn.append(_rows(image, scene, captions, pair=pair, twin=twin))
     return drawn
 
@@ -193,11 +194,4 @@ def _scene_rows(file: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    _write(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def _write(file: Path, content: bytes) -> None:
-    """All of `content` or nothing, whoever else writes the same file."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(file)
+    write_atomically(file, "".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -42,7 +42,7 @@ def given_image_table(corpus: Corpus) -> ImageTable:
 
 
 def given_text_table(corpus: Corpus) -> TextTable:
-    """The texts of a corpus with given features: each is one word, whose state is its row."""
+    """The texts of a corpus with given features: each is one word, whose state is its row, and so is the whole."""
     features = _features_of(corpus)
     row_of: dict[str, int] = {}
     for row, caption in enumerate(corpus.captions):
@@ -53,9 +53,10 @@ def given_text_table(corpus: Corpus) -> TextTable:
             )
 
     def read(caption: str) -> TextFeatures:
-        return TextFeatures((caption,), states=features.texts[row_of[caption]][None])
+        row = features.texts[row_of[caption]]
+        return TextFeatures((caption,), states=row[None], whole=row)
 
-    return TextTable(corpus.captions, features.text_width, read)
+    return TextTable(corpus.captions, features.text_width, read, whole_width=features.text_width)
 
 
 def _features_of(corpus: Corpus) -> GivenFeatures:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
 from crossgraph.data.features.padding import pad
@@ -29,13 +30,15 @@ TEXT_BATCH = 64
 
 @dataclass(frozen=True)
 class TextTable:
-    """Words of captions with their ids or states; repeated captions share one record."""
+    """Words of captions with their ids or states, and wholes; repeated captions share one record."""
 
     captions: tuple[str, ...]
     state_width: int
     read: Callable[[str], TextFeatures]
     graph: Callable[[str], SceneGraph] | None = None
     """Scene graphs of the captions, for methods that read them."""
+    whole_width: int = 0
+    """How wide the vector of a whole caption is; 0 where captions have none."""
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -53,22 +56,27 @@ class TextTable:
             return source(caption)
 
         captions = (*self.captions, *other.captions)
-        return TextTable(captions, self.state_width, read, None if self.graph is None else graph)
+        return replace(self, captions=captions, read=read, graph=None if self.graph is None else graph)
 
     def rows(self, indices: Sequence[int]) -> TextBatch:
-        """The captions at `indices`, which may repeat, padded to the longest; states in single precision."""
+        """The captions at `indices`, which may repeat, padded to the longest; in single precision."""
         captions = [self.captions[index] for index in indices]
         texts = [self.read(caption) for caption in captions]
         words = tuple(text.words for text in texts)
         graphs = None
         if self.graph is not None:
             graphs = batch_graphs(captions, [self.graph(caption) for caption in captions], lengths=[*map(len, words)])
+        whole = None
+        if self.whole_width:
+            wholes = [text.whole[None] for text in texts if text.whole is not None]
+            empty = np.zeros((0, self.whole_width), np.float16)
+            whole = torch.from_numpy(np.concatenate(wholes or [empty])).float()
         if self.state_width:
             empty = np.zeros((0, self.state_width), np.float16)
             states, mask = pad([text.states for text in texts if text.states is not None], empty)
-            return TextBatch(mask, words, states=states.float(), graphs=graphs)
+            return TextBatch(mask, words, states=states.float(), graphs=graphs, whole=whole)
         ids, mask = pad([text.ids for text in texts if text.ids is not None], np.zeros(0, np.int64))
-        return TextBatch(mask, words, ids=ids, graphs=graphs)
+        return TextBatch(mask, words, ids=ids, graphs=graphs, whole=whole)
 
 
 def extract_text_features(
@@ -100,7 +108,7 @@ def extract_text_features(
     def read(caption: str) -> TextFeatures:
         return fresh[caption] if caption in fresh else _text_of_record(store.read(_caption_key(caption)))
 
-    return TextTable(tuple(captions), encoder.state_width, read, graph)
+    return TextTable(tuple(captions), encoder.state_width, read, graph, encoder.whole_width)
 
 
 def _graphs(
@@ -136,8 +144,11 @@ def _record_of_text(text: TextFeatures) -> dict[str, Array]:
     """Words have no white space in them, so they are kept as one line-separated text."""
     if text.states is None:
         raise ConfigError("only word states are cached; vocabulary ids are quicker to compute than to read.")
-    return {"words": np.frombuffer("\n".join(text.words).encode(), np.uint8), "states": text.states}
+    words = np.frombuffer("\n".join(text.words).encode(), np.uint8)
+    whole = {} if text.whole is None else {"whole": text.whole[None]}
+    return {"words": words, "states": text.states, **whole}
 
 
 def _text_of_record(record: Mapping[str, Array]) -> TextFeatures:
-    return TextFeatures(tuple(record["words"].tobytes().decode().split("\n")), states=record["states"])
+    words = tuple(record["words"].tobytes().decode().split("\n"))
+    return TextFeatures(words, states=record["states"], whole=record["whole"][0] if "whole" in record else None)

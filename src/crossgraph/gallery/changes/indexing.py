@@ -1,24 +1,32 @@
-"""Pictures into the store, one commit at a time: each batch is encoded, stored, then forgotten."""
+"""Pictures into the store, one commit at a time: each batch is encoded, stored, then forgotten.
+
+Encoding reads files and needs no store, so that it can be done anywhere; storing needs no model.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import date_taken, read_image
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
+from crossgraph.gallery.changes.encoded import EncodedEntries, Features
+from crossgraph.gallery.stages.model import (
+    SearchModel,
+    Stages,
+    encode_images_for_stages,
+    encode_texts_for_stages,
+)
 from crossgraph.gallery.tables.folding import perceptual_hash
 from crossgraph.gallery.tables.items import Item, caption_id
-from crossgraph.gallery.tables.store import Store
+from crossgraph.gallery.tables.store import Store, Stored
 
 
 @dataclass(frozen=True)
@@ -56,61 +64,98 @@ class Entry:
 def commit(
     store: Store, model: SearchModel, entries: Sequence[Entry], sentences: set[str]
 ) -> tuple[list[Item], list[Skipped]]:
-    """Store one batch: what became of it, and what could not be read.
+    """Encode and store one batch: what became of it, and what could not be read.
 
-    `sentences` are the ids of the captions already stored, and grow by those of this batch. A picture is stored after
-    all that belongs to it, in one commit with the others of the batch.
+    `sentences` are the ids of the captions already stored, and grow by those of this batch.
     """
+    copies = copies_of(store, entries)
+    others = [entry for entry in entries if entry.id not in copies]
+    captions = [caption for copy in copies.values() for caption in copy.item.captions]
+    encoded = encode_entries(model, others, captions=captions, known=sentences)
+    items = commit_entries(store, encoded, copies=list(copies.values()))
+    sentences.update(encoded.captions.keys)
+    return items, list(encoded.skipped)
+
+
+def copies_of(store: Store, entries: Sequence[Entry]) -> dict[str, Stored]:
+    """Those of `entries` whose content is stored, by id, with the features stored for it: they need no encoding."""
     stored = store.images([entry.duplicate_of for entry in entries if entry.duplicate_of is not None])
-    described: list[tuple[Entry, Item]] = []
-    items: list[Item] = []
-    vectors: list[Float[Tensor, " d"]] = []
-    codes: list[UInt8[Tensor, " bytes"] | None] = []
-    skipped: list[Skipped] = []
+    found = {}
     for entry in entries:
         same = stored.get(entry.duplicate_of or "")
+        if same is not None and same.item.digest == entry.digest:  # else the other changed meanwhile
+            found[entry.id] = replace(same, item=_item(entry, same.item))
+    return found
+
+
+def encode_entries(
+    model: SearchModel, entries: Sequence[Entry], *, captions: Iterable[str] = (), known: Container[str] = frozenset()
+) -> EncodedEntries:
+    """The pictures of `entries`, encoded, with their captions and others that are given, less those whose id is known.
+
+    Reads the files and nothing else, and writes nowhere. What cannot be read, or changed while it was, is skipped.
+    """
+    described: list[tuple[Entry, Item]] = []
+    skipped: list[Skipped] = []
+    for entry in entries:
         try:
-            if same is None or same.item.digest != entry.digest:  # the other may have changed meanwhile
-                described.append((entry, describe(entry)))
-            else:
-                items.append(_item(entry, same.item))
-                vectors.append(same.vector)
-                codes.append(same.code)
+            described.append((entry, describe(entry)))
         except ImageError as error:
             skipped.append(Skipped(entry.path, error.reason))
+    items, images = list[Item](), Features.none()
     if described:
-        encoded, kept_rows, broken = encode_images_for_stages(model, [entry.path for entry, _ in described])
+        encoded, kept, broken = encode_images_for_stages(model, [entry.path for entry, _ in described])
         skipped += broken
         steady = []
-        for row, place in enumerate(kept_rows):
+        for row, place in enumerate(kept):
             entry, item = described[place]
-            if FileState.of(entry.path) != entry.state:  # its digest and its features may be of two contents
+            if FileState.of(entry.path) == entry.state:
+                steady.append(row)
+                items.append(item)
+            else:  # its digest and its features may be of two contents
                 skipped.append(Skipped(entry.path, "it changed while it was read; the next run takes it"))
-                continue
-            steady.append(row)
-            items.append(item)
-            vectors.append(encoded.vectors[row])
-            codes.append(None if encoded.codes is None else encoded.codes[row])
-        digests = [described[kept_rows[row]][1].digest for row in steady]
-        if model.method.reranks and steady:
-            store.write_parts(digests, encoded.fine[steady])
+        images = _features(model, encoded, steady, tuple(item.digest for item in items))
+    wanted = {caption_id(text): text for text in chain(captions, *(item.captions for item in items))}
+    texts = {key: text for key, text in wanted.items() if key not in known}
+    sentences = encode_captions(model, texts)
+    return EncodedEntries(tuple(items), images, tuple(texts.values()), sentences, tuple(skipped))
+
+
+def encode_captions(model: SearchModel, texts: Mapping[str, str]) -> Features:
+    """What the stages compare of sentences, given by their ids."""
+    if not texts:
+        return Features.none()
+    return _features(model, encode_texts_for_stages(model, list(texts.values())), None, tuple(texts))
+
+
+def _features(model: SearchModel, encoded: Stages, rows: list[int] | None, keys: tuple[str, ...]) -> Features:
+    """Some rows (None: all) of what the stages compare; parts only if they are re-ranked."""
+    if not keys:
+        return Features.none()
+    vectors, codes, fine = encoded.vectors, encoded.codes, encoded.fine
+    if rows is not None:
+        vectors, codes, fine = vectors[rows], None if codes is None else codes[rows], fine[rows]
+    return Features(keys, vectors, codes, fine if model.method.reranks else None)
+
+
+def commit_entries(store: Store, encoded: EncodedEntries, *, copies: Sequence[Stored] = ()) -> list[Item]:
+    """Store one batch, and pictures whose content is stored already, with its features: all pictures stored.
+
+    A picture is stored after all that belongs to it, in one commit with the others of the batch. Storing a batch again
+    changes nothing.
+    """
+    for features in (encoded.images, encoded.captions):
+        if features.parts is not None:
+            store.write_parts(features.keys, features.parts)
+    if encoded.texts:
+        store.write_captions(encoded.texts, encoded.captions.vectors, encoded.captions.codes)
+    items = [*(copy.item for copy in copies), *encoded.items]
     if items:
-        commit_captions(store, model, items, sentences)
-        every = [code for code in codes if code is not None]
-        store.write_items(items, torch.stack(vectors), torch.stack(every) if every else None)
-    return items, skipped
-
-
-def commit_captions(store: Store, model: SearchModel, items: Sequence[Item], sentences: set[str]) -> None:
-    """Encode and store the captions of `items` that are not among `sentences` yet, and add them there."""
-    texts = {caption_id(text): text for item in items for text in item.captions}
-    new = {key: text for key, text in texts.items() if key not in sentences}
-    if new:
-        encoded = encode_texts_for_stages(model, list(new.values()))
-        if model.method.reranks:
-            store.write_parts(list(new), encoded.fine)
-        store.write_captions(list(new.values()), encoded.vectors, encoded.codes)
-        sentences.update(new)
+        vectors = [*(copy.vector for copy in copies), *encoded.images.vectors]
+        codes = [copy.code for copy in copies if copy.code is not None]
+        codes += [] if encoded.images.codes is None else [*encoded.images.codes]
+        store.write_items(items, torch.stack(vectors), torch.stack(codes) if codes else None)
+    return items
 
 
 def describe(entry: Entry) -> Item:

@@ -13,30 +13,97 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.images import find_images
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import DataError, GalleryError
+from crossgraph.gallery.changes.moves import absolute, near_paths
+from crossgraph.gallery.tables.manifest import Manifest
 
 
 @dataclass(frozen=True)
 class Source:
-    """One source, opened: its absolute path, its pictures, and the folders in which they can be found gone."""
+    """One source, opened: its absolute path, its pictures, and the folders in which they can be found gone.
+
+    The name is empty for a corpus that is no place, as one that is drawn.
+    """
 
     name: str
     corpus: Corpus
-    roots: tuple[Path, ...]
+    roots: tuple[Path, ...] = ()
 
 
-def open_sources(names: Sequence[Path | str], *, gallery: Path) -> list[Source]:
-    """Every source, opened. Raises `GalleryError` if there is none or one is not there, `DataError` as corpora do."""
-    if not names:
+@dataclass(frozen=True)
+class Sources:
+    """What a sync looks at: the sources it `opened`, and those that are `lost`, of which some were named (`absent`).
+
+    A lost one is not there, or an empty folder: its disk is not connected, or it was moved or removed. With
+    `allow_empty` those that were named have lost their pictures for certain.
+    """
+
+    opened: tuple[Source, ...]
+    lost: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    allow_empty: bool = False
+
+    @property
+    def corpora(self) -> list[Corpus]:
+        """The corpora of those opened."""
+        return [one.corpus for one in self.opened]
+
+    @property
+    def names(self) -> list[str]:
+        """The places of those opened, to be remembered."""
+        return [one.name for one in self.opened if one.name]
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders in which pictures can be found gone."""
+        absent = [Path(name) for name in self.absent if self.allow_empty]
+        return absent + [root for one in self.opened for root in one.roots]
+
+    @property
+    def emptied(self) -> str | None:
+        """One of those opened that has no picture, if that is not allowed."""
+        return next((one.name for one in self.opened if not len(one.corpus) and not self.allow_empty), None)
+
+
+def open_sources(
+    names: Sequence[Path | str], *, gallery: Path, manifest: Manifest, allow_empty: bool = False
+) -> Sources:
+    """The sources of these names, or all that the gallery remembers, opened.
+
+    Raises `GalleryError` if there is none, or one is not there that the gallery does not know, or that is looked at
+    unnamed; `DataError` as corpora do.
+    """
+    if not names and not manifest.sources:
         raise GalleryError(f"{gallery} remembers no folders yet. Name one: crossgraph sync {gallery} FOLDER.")
-    return [_open(Path(os.path.abspath(Path(name).expanduser())), gallery) for name in names]
+    paths = [absolute(name) for name in names or manifest.sources]
+    absent = tuple(path for path in paths if not os.path.exists(path))
+    for path in absent:
+        if path not in (*manifest.sources, *manifest.roots):
+            raise GalleryError(f"{path}: no such folder or file.{near_paths(path, manifest.sources)}")
+        if not names:
+            raise GalleryError(not_there(path, gallery))
+    opened = tuple(_open(Path(path)) for path in paths if path not in absent)
+    lost = tuple(path for path in (*manifest.sources, *absent) if path not in paths or path in absent)
+    return Sources(opened, tuple(dict.fromkeys(path for path in lost if _is_lost(path))), absent, allow_empty)
 
 
-def _open(path: Path, gallery: Path) -> Source:
-    if not path.exists():
-        raise GalleryError(
-            f"{path} is not there, so nothing was changed. Connect its disk, or have the gallery forget it: "
-            f"crossgraph sync {gallery} --forget {path}."
-        )
+def not_there(path: str, gallery: Path) -> str:
+    """What to say of a remembered source that is not there."""
+    return (
+        f"{path} is not there, so nothing was changed. If its disk is not connected, connect it. If it was moved or "
+        f"renamed: crossgraph gallery move {gallery} {path} NEW. To keep its pictures and look at it no longer: "
+        f"crossgraph sync {gallery} --forget {path}. To remove them: crossgraph sync {gallery} {path} --allow-empty."
+    )
+
+
+def _is_lost(path: str) -> bool:
+    """Whether nothing is at `path`, or an empty folder, as where a disk is not connected."""
+    try:
+        return not os.path.exists(path) or (os.path.isdir(path) and not os.listdir(path))
+    except OSError:
+        return False
+
+
+def _open(path: Path) -> Source:
     try:
         corpus = open_corpus(path)
     except DataError:

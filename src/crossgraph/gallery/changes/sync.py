@@ -21,6 +21,7 @@ from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
 from crossgraph.gallery.changes.indexing import Entry, FileState, commit, describe
+from crossgraph.gallery.changes.moved_sources import Digests, MovedSource, is_gone
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.items import BY_HAND, Known, fresh_id
 from crossgraph.gallery.tables.skipped import BY_HAND as REMOVED
@@ -46,8 +47,20 @@ class Change:
 
 
 @dataclass(frozen=True)
+class MovedFolder:
+    """A folder that was found to lie elsewhere `now`; so many of its pictures are `left`, which are not there."""
+
+    before: str
+    now: str
+    left: int
+
+
+@dataclass(frozen=True)
 class SyncReport:
-    """What one run did, or, of a dry run, would do. `changes` names each, `skipped` what was left out and why."""
+    """What one run did, or, of a dry run, would do. `changes` names each, `skipped` what was left out and why.
+
+    `moved_folders` were recognised by the pictures in them.
+    """
 
     added: int
     updated: int
@@ -57,6 +70,7 @@ class SyncReport:
     skipped: tuple[Skipped, ...]
     seconds: float
     changes: tuple[Change, ...] = field(repr=False)
+    moved_folders: tuple[MovedFolder, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,11 @@ def images_of(corpora: Sequence[Corpus]) -> list[SourceImage]:
 
 
 class Sync:
-    """One run over `pictures`. `roots` are the folders in which pictures may be found gone; none: nothing goes."""
+    """One run over `images`. `roots` are the folders in which pictures may be found gone; none: nothing goes.
+
+    Pictures of `moved` sources are gone as well, and may be found at a new place, but do not go; `digests` may have
+    been read while that was found out.
+    """
 
     def __init__(
         self,
@@ -94,6 +112,8 @@ class Sync:
         images: Sequence[SourceImage],
         *,
         roots: Sequence[Path],
+        moved: Sequence[MovedSource] = (),
+        digests: Digests | None = None,
         rehash: bool = False,
         dry_run: bool = False,
     ) -> None:
@@ -106,10 +126,14 @@ class Sync:
         self._ids = {known.id for known in self._known.values()}
         self._sentences = store.known_captions()
         self._excluded = removed_by_hand(store.folder)
+        self._excluded |= {one.moves.place(path) for one in moved for path in self._excluded}
+        self._moved, self._digests = moved, digests or Digests()
         self._by_digest = {known.digest: known.id for known in self._known.values()}
         self._gone = self._find_gone(roots)
+        lost = {path: known for one in moved for path, known in one.images.items()}
+        self._lost = {path: known for path, known in lost.items() if path not in self._gone}
         self._gone_by_digest: dict[str, list[str]] = {}
-        for path, known in self._gone.items():
+        for path, known in (self._gone | self._lost).items():
             if path not in self._excluded:
                 self._gone_by_digest.setdefault(known.digest, []).append(path)
         self._changes: list[Change] = []
@@ -151,6 +175,9 @@ class Sync:
             tuple(self._skipped),
             time.perf_counter() - started,
             tuple(self._changes),
+            tuple(
+                MovedFolder(one.folder, one.now, sum(path in self._lost for path in one.images)) for one in self._moved
+            ),
         )
 
     def _take(self, chunk: Sequence[SourceImage]) -> None:
@@ -192,7 +219,7 @@ class Sync:
         same = known is not None and (known.captions, known.labels) == (image.captions, image.labels)
         if known is not None and state is not None and not self._rehash and same and _trusted(known, state):
             return None
-        digest = image_bytes_digest(image.path)
+        digest = self._digests.of(image.path) or image_bytes_digest(image.path)
         if state is None:
             raise ImageError(image.path, "no such file")
         if known is not None:
@@ -206,17 +233,26 @@ class Sync:
             else:
                 change = None
             return self._entry(known.id, image, digest, state, known.id if digest == known.digest else equal), change
-        moved = self._claim(digest)
+        moved = self._claim(digest, path)
         if moved is not None:
+            if moved.source == BY_HAND:
+                image = SourceImage(image.path, moved.captions, moved.labels, BY_HAND)
             return self._entry(moved.id, image, digest, state, moved.id), Change("move", image.path, Path(moved.path))
         key = fresh_id(image.path, self._ids)
         self._ids.add(key)
         return self._entry(key, image, digest, state, self._by_digest.get(digest)), Change("add", image.path)
 
-    def _claim(self, digest: str) -> Known | None:
-        """A picture of this content whose file is gone, which thereby was not removed but moved."""
+    def _claim(self, digest: str, path: str) -> Known | None:
+        """A picture of this content whose file is gone, which thereby was not removed but moved.
+
+        Of several, that whose path ended most like `path`: equal files of a folder that moved keep their notes.
+        """
         paths = self._gone_by_digest.get(digest)
-        return self._gone.pop(paths.pop(0)) if paths else None
+        if not paths:
+            return None
+        before = max(paths, key=lambda old: _length_of_same_end(old, path))
+        paths.remove(before)
+        return self._gone.pop(before, None) or self._lost.pop(before)
 
     @staticmethod
     def _entry(key: str, image: SourceImage, digest: str, state: FileState, duplicate_of: str | None) -> Entry:
@@ -248,8 +284,7 @@ class Sync:
         return {
             path: known
             for path, known in self._known.items()
-            if starts
-            and (path in self._excluded or (path.startswith(starts) and path not in listed and _is_gone(path)))
+            if starts and (path in self._excluded or (path.startswith(starts) and path not in listed and is_gone(path)))
         }
 
     def _remove_gone(self, batch: int) -> None:
@@ -280,12 +315,5 @@ def _settled(at: datetime, state: FileState) -> bool:
     return at - state.modified > SETTLED
 
 
-def _is_gone(path: str) -> bool:
-    """Whether nothing is at `path` any more; a place that cannot be looked into says nothing."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
+def _length_of_same_end(a: str, b: str) -> int:
+    return next((length for length, (x, y) in enumerate(zip(a[::-1], b[::-1], strict=False)) if x != y), len(b))

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from crossgraph.bits import unpack_bits
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.codes import RandomCodes, agreement, hamming, unpacked
+from crossgraph.gallery.stages.codes import agreement, hamming
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_images_for_stages, encode_texts_for_stages
-from crossgraph.training.model import TrainedModel
 from crossgraph.types import Alignment, CodeMatch, LabelMatch
 
 LABELS = 5
@@ -45,7 +45,7 @@ def code_match(
     labels: UInt8[Tensor, "c bytes"] | None = None,
 ) -> CodeMatch:
     """How two codes agree; `labels` are the codes of the names of labels, of which the nearest are told."""
-    one, other = unpacked(torch.stack([image, sentence]), bits)
+    one, other = unpack_bits(torch.stack([image, sentence]), bits=bits)
     equal = one == other
     near: list[LabelMatch] = []
     if labels is not None:
@@ -58,7 +58,4 @@ def code_match(
 
 def label_names(model: SearchModel) -> tuple[str, ...]:
     """The names of the labels that the model behind the codes learned from; none if it learned from none."""
-    coder = model if model.coder is None else model.coder
-    if isinstance(coder, RandomCodes) or not isinstance(coder, TrainedModel):
-        return ()
-    return coder.label_names
+    return model.label_names if model.coder is None else model.coder.label_names

@@ -11,8 +11,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.stages.codes import packed, unpacked
 
 LIKED, DISLIKED = 0.75, 0.25
 """Shares of liked and of disliked pictures in a moved query whose own share is 1 *(Rocchio 1971)*."""
@@ -65,8 +65,8 @@ def moved_code(
 
 def _values(codes: UInt8[Tensor, "t bytes"], bits: int) -> Float[Tensor, "t bits"]:
     """Codes as vectors of +1 and -1."""
-    return unpacked(codes, bits).float() * 2 - 1
+    return unpack_bits(codes, bits=bits).float() * 2 - 1
 
 
 def _code(total: Float[Tensor, " bits"], ties: Float[Tensor, " bits"]) -> UInt8[Tensor, " bytes"]:
-    return packed((torch.where(total.abs() < 1e-6, ties, total) > 0)[None])[0]
+    return pack_bits((torch.where(total.abs() < 1e-6, ties, total) > 0)[None])[0]

@@ -84,6 +84,13 @@ class Feedback:
         return bool(self.liked or self.disliked)
 
 
+def as_query(query: Query | str | Path) -> Query:
+    """A string as a sentence, whatever it holds, and a path as a picture file; a query as it is."""
+    if isinstance(query, str):
+        return TextQuery(query)
+    return ImageQuery(query) if isinstance(query, Path) else query
+
+
 def parse_query(words: Sequence[str]) -> Query:
     """The query that the words of a command line say: one word is read as an expression, several are its tokens.
 

@@ -11,9 +11,8 @@ from torch import Tensor
 from crossgraph.data.images import read_image
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.search import mixing
+from crossgraph.gallery.search.options import Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
-from crossgraph.gallery.search.results import Target
-from crossgraph.gallery.stages.codes import RandomCodes
 from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.tables.snapshot import Snapshot, find_row
 from crossgraph.gallery.tables.store import Store
@@ -110,8 +109,9 @@ class QueryEncoder:
         self, vector: Float[Tensor, " d"], codes: list[UInt8[Tensor, " bytes"] | None], weights: Float[Tensor, " t"]
     ) -> UInt8[Tensor, " bytes"] | None:
         """The code of a sum: that of its vector where codes are made of vectors, else the signs of the sum of codes."""
-        if isinstance(self._model.coder, RandomCodes):
-            return self._model.coder.codes(vector[None])[0]
+        made = self._made(vector)
+        if made is not None:
+            return made
         given = [code for code in codes if code is not None]
         return mixing.sum_of_codes(torch.stack(given), weights, bits=self._bits) if given else None
 
@@ -123,8 +123,14 @@ class QueryEncoder:
         disliked = [find_row(self._snapshot, name) for name in feedback.disliked]
         vectors, codes = self._snapshot.vectors, self._snapshot.codes
         vector = mixing.moved(vector, vectors[liked], vectors[disliked])
-        if isinstance(self._model.coder, RandomCodes):
-            code = self._model.coder.codes(vector[None])[0]
+        made = self._made(vector)
+        if made is not None:
+            code = made
         elif code is not None and codes is not None:
             code = mixing.moved_code(code, codes[liked], codes[disliked], bits=self._bits)
         return vector, code, disliked
+
+    def _made(self, vector: Float[Tensor, " d"]) -> UInt8[Tensor, " bytes"] | None:
+        """The code of a vector, where codes are made of vectors."""
+        codes = None if self._model.coder is None else self._model.coder.codes_of_vectors(vector[None])
+        return None if codes is None else codes[0]

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from crossgraph.gallery.search.exact import Match
+from crossgraph.gallery.search.options import Sort, Target
 
-Target: TypeAlias = Literal["images", "captions"]
 Stage: TypeAlias = Literal["codes", "shortlist", "rerank"]
 Verdict: TypeAlias = Literal["strong", "weak", "nothing good found"]
-Sort: TypeAlias = Literal["score", "name", "date"]
 COLUMNS = ("rank", "score", "match", "path", "id", "shortlist_rank", "shortlist_score", "caption")
 
 
@@ -69,14 +68,16 @@ class SearchResults:
         rows = [asdict(result) | path for result, path in zip(self.results, paths, strict=True)]
         return {name: value for name, value in vars(self).items() if name != "results"} | {"results": rows}
 
-    def to_csv(self) -> str:
-        """One line per answer under a line of names."""
+    def to_csv(self, *, header: bool = True, query: bool = False) -> str:
+        """One line per answer under a line of names, if wanted; with `query`, the first column says what was asked."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        columns = ("query", *COLUMNS) if query else COLUMNS
+        if header:
+            writer.writerow(columns)
         for result in self.results:
-            values = asdict(result)
-            writer.writerow(["" if values[name] is None else values[name] for name in COLUMNS])
+            values = {"query": self.query, **asdict(result)}
+            writer.writerow(["" if values[name] is None else values[name] for name in columns])
         return text.getvalue()
 
     def sorted_by(self, sort: Sort) -> SearchResults:

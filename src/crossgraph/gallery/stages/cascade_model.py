@@ -23,12 +23,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.gallery.stages.codes import RandomCodes
-from crossgraph.gallery.stages.model import ImageEncodings, SearchModel
+from crossgraph.files import write_atomically
+from crossgraph.gallery.stages.coders import ModelCoder
+from crossgraph.gallery.stages.codes import RandomPlanes
+from crossgraph.gallery.stages.model import Coder, ImageEncodings
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
-from crossgraph.training.checkpoint import MANIFEST, WEIGHTS, write_atomically
+from crossgraph.training.checkpoint import WEIGHTS
 from crossgraph.training.model import SHORTLIST, TrainedModel
+from crossgraph.training.places import copy_manifest
 from crossgraph.types import Alignment, Encoded
 
 FILE = "cascade.json"
@@ -49,7 +52,7 @@ class Part(BaseModel):
 
 
 class Planes(BaseModel):
-    """Random planes in the role of codes (`gallery.codes.RandomCodes`)."""
+    """Random planes in the role of codes (`gallery.stages.codes.RandomPlanes`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,6 +101,7 @@ class CascadeManifest(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once."""
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
 
 
@@ -114,6 +118,7 @@ def build_cascade(
     dense: Path | None = None,
     rerank: Path | None = None,
     blend: float | None = None,
+    device: str = "cpu",
 ) -> CascadeManifest:
     """Copy trained runs into the new folder `out` as one cascade; `codes` is a run or `random:BITS`.
 
@@ -130,7 +135,7 @@ def build_cascade(
         runs["codes"] = Path(codes)
     runs |= {"dense": dense} if dense is not None else {}
     runs |= {"rerank": rerank} if rerank is not None else {}
-    models = {role: TrainedModel(run, cache=cache) for role, run in runs.items()}
+    models = {role: TrainedModel(run, cache=cache, device=device) for role, run in runs.items()}
     _require_roles(models)
     parts: dict[Role, Part | Planes] = {
         role: Part(method=model.method.name, fingerprint=model.fingerprint, source=str(model.run.resolve()))
@@ -165,18 +170,23 @@ class CascadeModel:
         self.shortlist: TrainedModel | None = None
         if first == "rerank":
             self.shortlist = models.get("dense") or self._main.shortlist
-        self.coder: SearchModel | RandomCodes | None = None
+        self.coder: Coder | None = None
         planes = self.manifest.codes
         if isinstance(planes, Planes):
-            self.coder = RandomCodes(planes.bits, planes.width, planes.seed)
-        elif first != "codes":
-            self.coder = models.get("codes")
+            self.coder = RandomPlanes(planes.bits, planes.width, planes.seed)
+        elif first != "codes" and "codes" in models:
+            self.coder = ModelCoder(models["codes"])
         self.fingerprint = self.manifest.fingerprint
 
     @property
     def method(self) -> Method:
         """The method of the last stage."""
         return self._main.method
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the labels that the model of the last stage learned from, if it learned from any."""
+        return self._main.label_names
 
     @property
     def blend(self) -> float:
@@ -247,7 +257,7 @@ def _planes(bits: int, models: Mapping[Role, TrainedModel]) -> Planes:
     dense = models.get("dense") or (None if rerank is None else rerank.shortlist or rerank)
     if dense is None:
         raise ConfigError("random codes are made of dense vectors; give --dense or --rerank too.")
-    made = RandomCodes(bits, dense.encode_raw_texts(["a picture"]).embedding.shape[1])
+    made = RandomPlanes(bits, dense.encode_raw_texts(["a picture"]).embedding.shape[1])
     return Planes(bits=made.bits, width=made.width, seed=made.seed, fingerprint=made.fingerprint)
 
 
@@ -263,7 +273,7 @@ def _chosen_blend(models: Mapping[Role, TrainedModel]) -> float:
 def _copy_run(run: Path, to: Path, *, with_shortlist: bool) -> None:
     """What of a run is needed to encode: manifest, weights and, if no other makes the shortlist, its own."""
     to.mkdir(parents=True)
-    for name in (MANIFEST, WEIGHTS):
-        shutil.copyfile(run / name, to / name)
+    shutil.copyfile(run / WEIGHTS, to / WEIGHTS)
+    copy_manifest(run, to)
     if with_shortlist and (run / SHORTLIST).is_dir():
         _copy_run(run / SHORTLIST, to / SHORTLIST, with_shortlist=False)

@@ -6,7 +6,9 @@ Distances are whole numbers, so ties are the rule: equal distances keep the orde
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crossgraph.bits import pack_bits
+from crossgraph.data.corpus import Skipped
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.stages.shortlist import Candidates
 from crossgraph.gallery.tables.matrix import Matrix
@@ -27,7 +31,7 @@ BLOCK = 16_384  # codes compared at once: they stay in the cache of the processo
 
 
 @dataclass(frozen=True)
-class RandomCodes:
+class RandomPlanes:
     """Codes of dense vectors: bit i says on which side of the i-th random plane a vector lies *(Charikar 2002)*.
 
     Two vectors disagree in a bit with probability angle / pi, so more bits rank more like the vectors themselves.
@@ -46,21 +50,26 @@ class RandomCodes:
         """Changes with the planes."""
         return hashlib.sha256(f"random planes {self.bits} {self.width} {self.seed}".encode()).hexdigest()[:16]
 
-    def codes(self, vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"]:
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """None: no labels had part in them."""
+        return ()
+
+    def codes_of_texts(self, sentences: Sequence[str], vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"]:
+        """The codes of the vectors of `sentences`."""
+        return self.codes_of_vectors(vectors)
+
+    def codes_of_images(
+        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"]
+    ) -> tuple[UInt8[Tensor, "n bytes"], tuple[int, ...], tuple[Skipped, ...]]:
+        """The codes of the vectors of the pictures at `paths`, all of them: no file is read."""
+        return self.codes_of_vectors(vectors), tuple(range(len(vectors))), ()
+
+    def codes_of_vectors(self, vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"]:
         """The codes of `vectors`, eight bits to a byte."""
         generator = torch.Generator().manual_seed(self.seed)
         planes = torch.randn(self.width, self.bits, generator=generator)
-        return packed(vectors.float().cpu() @ planes > 0)
-
-
-def packed(bits: Bool[Tensor, "n bits"]) -> UInt8[Tensor, "n bytes"]:
-    """Eight bits to a byte, the first bit highest; the last byte is filled with zeros."""
-    return torch.from_numpy(np.packbits(bits.cpu().numpy(), axis=1))
-
-
-def unpacked(codes: UInt8[Tensor, "n bytes"], bits: int) -> Bool[Tensor, "n bits"]:
-    """The first `bits` bits of each code."""
-    return torch.from_numpy(np.unpackbits(codes.cpu().numpy(), axis=1, count=bits)).bool()
+        return pack_bits(vectors.float().cpu() @ planes > 0)
 
 
 def agreement(distances: Int[Tensor, " k"], bits: int) -> Float[Tensor, " k"]:

@@ -12,8 +12,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
-from crossgraph.errors import ModelError
-from crossgraph.gallery.stages.codes import RandomCodes
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Encoded
@@ -34,6 +32,30 @@ class ImageEncodings(Protocol):
 
 
 @runtime_checkable
+class Coder(Protocol):
+    """Gives pictures and sentences binary codes, of their files and words or of their shortlist vectors."""
+
+    @property
+    def bits(self) -> int:
+        """How many bits its codes have."""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the labels that the codes were learned from, if they were learned from any."""
+
+    def codes_of_texts(self, sentences: Sequence[str], vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"]:
+        """One code per sentence."""
+
+    def codes_of_images(
+        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"]
+    ) -> tuple[UInt8[Tensor, "k bytes"], tuple[int, ...], tuple[Skipped, ...]]:
+        """The codes of the pictures at `paths` that could be read, which those are, and the others."""
+
+    def codes_of_vectors(self, vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"] | None:
+        """The codes of any vectors, sums of queries too; None where codes are made of something else."""
+
+
+@runtime_checkable
 class SearchModel(Protocol):
     """A trained method with its encoders. `fingerprint` changes whenever any encoding could."""
 
@@ -48,8 +70,12 @@ class SearchModel(Protocol):
         """The dual encoder whose embedding finds candidates for this model; None: its own embedding does."""
 
     @property
-    def coder(self) -> SearchModel | RandomCodes | None:
+    def coder(self) -> Coder | None:
         """What gives binary codes, for a stage before the shortlist; None: the model's own encodings, if they do."""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the labels that its own codes were learned from, if they were learned from any."""
 
     @property
     def blend(self) -> float:
@@ -84,13 +110,7 @@ def code_bits(model: SearchModel, encoded: Stages) -> int:
     """How many bits the codes of `model` have, of which `encoded` are some encodings; 0 if it gives none."""
     if encoded.codes is None:
         return 0
-    match model.coder:
-        case None:
-            return encoded.fine.embedding.shape[1]
-        case RandomCodes() as planes:
-            return planes.bits
-        case coder:
-            return coder.encode_raw_texts(["a picture"]).embedding.shape[1]
+    return encoded.fine.embedding.shape[1] if model.coder is None else model.coder.bits
 
 
 @torch.inference_mode()
@@ -99,13 +119,7 @@ def encode_texts_for_stages(model: SearchModel, sentences: Sequence[str]) -> Sta
     fine = model.encode_raw_texts(sentences)
     dense = fine if model.shortlist is None else model.shortlist.encode_raw_texts(sentences)
     vectors = dense.embedding.float().cpu()
-    match model.coder:
-        case None:
-            codes = fine.code
-        case RandomCodes() as planes:
-            codes = planes.codes(vectors)
-        case coder:
-            codes = _code(coder.encode_raw_texts(sentences))
+    codes = fine.code if model.coder is None else model.coder.codes_of_texts(sentences, vectors)
     return Stages(vectors, fine, None if codes is None else codes.cpu())
 
 
@@ -116,18 +130,16 @@ def encode_images_for_stages(
     """All encodings of the pictures at `paths` that every model could read, which those are, and the others."""
     fine = model.encode_image_files(paths)
     dense = fine if model.shortlist is None else model.shortlist.encode_image_files(paths)
-    coder = model.coder
-    coded = None if coder is None or isinstance(coder, RandomCodes) else coder.encode_image_files(paths)
-    sides = [fine, dense] if coded is None else [fine, dense, coded]
-    kept = tuple(sorted(set.intersection(*(set(side.kept) for side in sides))))
-    skipped = tuple({entry.path: entry for side in sides for entry in side.skipped}.values())
-    vectors = _rows(dense, kept).embedding.float().cpu()
-    own = _rows(fine, kept)
+    kept = tuple(sorted(set(fine.kept) & set(dense.kept)))
+    skipped = (*fine.skipped, *dense.skipped)
+    own, vectors = _rows(fine, kept), _rows(dense, kept).embedding.float().cpu()
     codes = own.code
-    if isinstance(coder, RandomCodes):
-        codes = coder.codes(vectors)
-    elif coded is not None:
-        codes = _code(_rows(coded, kept))
+    if model.coder is not None and kept:
+        codes, coded, unread = model.coder.codes_of_images([paths[image] for image in kept], vectors)
+        if unread:
+            own, vectors = own[list(coded)], vectors[list(coded)]
+            kept, skipped = tuple(kept[row] for row in coded), (*skipped, *unread)
+    skipped = tuple({entry.path: entry for entry in skipped}.values())
     return Stages(vectors, own, None if codes is None else codes.cpu()), kept, skipped
 
 
@@ -137,10 +149,3 @@ def _rows(images: ImageEncodings, kept: tuple[int, ...]) -> Encoded:
         return images.encoded
     place = {image: row for row, image in enumerate(images.kept)}
     return images.encoded[[place[image] for image in kept]]
-
-
-def _code(encoded: Encoded) -> UInt8[Tensor, "n bytes"]:
-    """The codes of a hashing method's encodings. Raises `ModelError` where there are none."""
-    if encoded.code is None:
-        raise ModelError("the model for codes gives none: it is no hashing method. Give a run of one, or random:64.")
-    return encoded.code

@@ -1,17 +1,13 @@
-"""What the stores share about Lance tables: opening, reading some columns, deleting by key, errors in plain words."""
+"""What the stores share about Lance tables: opening, reading, merging and deleting by key, errors in plain words."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-os.environ.setdefault("LANCEDB_LOG", "error")  # else creating a table warns on stderr that it was not there
-
-import lance as pylance
-import lancedb
+import lance
 import numpy as np
 import pyarrow as pa
 
@@ -33,15 +29,94 @@ class ReplacedError(GalleryError):
     """What was about to be read was replaced meanwhile."""
 
 
-def connect(folder: Path) -> lancedb.DBConnection:
-    """The tables in `folder`; every read sees what other processes have written."""
-    with plain_errors(folder):
-        return lancedb.connect(folder, read_consistency_interval=timedelta(0))
+class Table:
+    """The Lance table in a folder; every read sees what other processes have written until then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._dataset = lance.dataset(folder)
+
+    @property
+    def dataset(self) -> lance.LanceDataset:
+        """The table as of now; it stays as it is, whatever is written later."""
+        found, latest = self._dataset, self._dataset.latest_version
+        if found.version != latest:
+            self._dataset = found = found.checkout_version(latest)
+        return found
+
+    @property
+    def version(self) -> int:
+        """Changes with every write."""
+        version: int = self._dataset.latest_version
+        return version
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns."""
+        return self.dataset.schema
+
+    def count_rows(self) -> int:
+        """How many rows there are."""
+        rows: int = self.dataset.count_rows()
+        return rows
+
+    @property
+    def fragments(self) -> int:
+        """How many files its rows lie in."""
+        return len(self.dataset.get_fragments())
+
+    def read(self, columns: Sequence[str] | None = None, *, where: str | None = None) -> pa.Table:
+        """Some columns of every row, or of those that fit `where`."""
+        return self.dataset.to_table(columns=None if columns is None else list(columns), filter=where)
+
+    def insert(self, rows: pa.Table, key: str) -> None:
+        """Add the first row of each key that is not there yet, in one commit."""
+        self.dataset.merge_insert(key).when_not_matched_insert_all().execute(first_of_each(rows, key))
+
+    def replace(self, rows: pa.Table, *keys: str) -> None:
+        """Add rows, in the place of those with the same keys, in one commit. No keys may come twice."""
+        self.dataset.merge_insert(list(keys)).when_matched_update_all().when_not_matched_insert_all().execute(rows)
+
+    def update(self, rows: pa.Table, key: str) -> None:
+        """Write the columns of `rows` into the rows with the same keys, in one commit; all else stays as it is."""
+        self.dataset.merge_insert(key).when_matched_update_all().execute(rows)
+
+    def delete(self, where: str) -> None:
+        """Delete the rows that fit, in one commit."""
+        self.dataset.delete(where)
+
+    def delete_keys(self, column: str, keys: Collection[str]) -> None:
+        """Delete the rows with these keys."""
+        ordered = sorted(keys)
+        for start in range(0, len(ordered), FETCH_LIMIT):
+            self.delete(one_of(column, ordered[start : start + FETCH_LIMIT]))
+
+    def optimize(self, *, keep: timedelta = timedelta(days=7), delete_unverified: bool = False) -> None:
+        """Merge small files, bring the index up to date, and remove versions older than `keep`.
+
+        With `delete_unverified` also files that no version names, whatever their age: only while nobody else writes.
+        """
+        dataset = self.dataset
+        dataset.optimize.compact_files()
+        dataset.optimize.optimize_indices()
+        self.dataset.cleanup_old_versions(keep, delete_unverified=delete_unverified)
 
 
-def open_table(database: lancedb.DBConnection, name: str, schema: pa.Schema) -> lancedb.table.Table:
+def open_table(folder: Path, name: str, schema: pa.Schema) -> Table:
     """The table of that name, made if it is not there."""
-    return database.create_table(name, schema=schema, exist_ok=True)
+    place = folder / f"{name}.lance"
+    if not exists(place):
+        try:
+            lance.write_dataset(schema.empty_table(), place, mode="create")
+        except OSError as error:
+            if "already exists" not in str(error):  # another process was faster
+                raise
+    return Table(place)
+
+
+def exists(place: Path) -> bool:
+    """Whether a table is there: a kill while one was made leaves its folder without a version."""
+    return any((place / "_versions").glob("*.manifest"))
 
 
 @contextmanager
@@ -61,16 +136,6 @@ def plain_errors(folder: Path) -> Iterator[None]:
         raise GalleryError(f"{folder} could not be read or written: {text.splitlines()[0][:300]}") from error
 
 
-def read(table: lancedb.table.Table, columns: Sequence[str]) -> pa.Table:
-    """Some columns of every row."""
-    return table.search().select(list(columns)).to_arrow()
-
-
-def pinned(table: lancedb.table.Table) -> pylance.LanceDataset:
-    """The table as it is now, for several reads that must agree; it stays so, whoever writes."""
-    return table.to_lance()
-
-
 def one_of(column: str, keys: Sequence[str]) -> str:
     """A filter for the rows whose key is one of `keys`, which hold no quotes: content keys, or checked ids."""
     return f"{column} IN ({', '.join(repr(key) for key in keys)})"
@@ -80,10 +145,3 @@ def first_of_each(table: pa.Table, column: str) -> pa.Table:
     """The first row of each key: a merge would write a key that comes twice twice."""
     _, first = np.unique(table[column].to_numpy(zero_copy_only=False), return_index=True)
     return table.take(np.sort(first))
-
-
-def delete(table: lancedb.table.Table, column: str, keys: Collection[str]) -> None:
-    """Delete the rows with these keys."""
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), FETCH_LIMIT):
-        table.delete(one_of(column, ordered[start : start + FETCH_LIMIT]))

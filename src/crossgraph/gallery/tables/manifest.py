@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import from_json
 
 from crossgraph.errors import GalleryError
+from crossgraph.files import write_atomically
 
 FORMAT = 2
 FILE = "gallery.json"
+TABLES = ("items", "captions", "parts")
+"""The tables of a model, in the folder that the manifest names."""
 
 
 class Optimized(BaseModel):
@@ -27,11 +30,12 @@ class Optimized(BaseModel):
 class Manifest(BaseModel):
     """What must be known before a gallery is read or written; replaced as a whole, never edited in place.
 
-    `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, as given; `width` is that of
-    the shortlist vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures
-    indexed so far, `sources` the folders and caption files that a sync looks at. `tables` is the subfolder with the
-    model's tables, `migrating` the one that is being made for another model. `optimized` says when the tables were
-    last compacted and how many bytes that saved.
+    `model` and `shortlist` are fingerprints, `run` is where the model was loaded from and `run_from_here` the same as
+    seen from the gallery's folder, for a gallery that moved together with it; `width` is that of the shortlist
+    vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures indexed so far,
+    `sources` the folders and caption files that a sync looks at. `tables` is the subfolder with the model's tables,
+    `migrating` the one that is being made for another model. `optimized` says when the tables were last compacted and
+    how many bytes that saved.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +45,7 @@ class Manifest(BaseModel):
     shortlist: str | None
     method: str
     run: str | None
+    run_from_here: str | None = None
     width: int
     bits: int = 0
     roots: tuple[str, ...] = ()
@@ -65,17 +70,16 @@ class Manifest(BaseModel):
         except (OSError, ValueError) as error:
             raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error
 
+    def with_run(self, run: Path | str | None, folder: Path) -> Manifest:
+        """The manifest of the gallery in `folder`, whose model was loaded from `run`."""
+        seen = None if run is None else os.path.relpath(run, os.path.realpath(folder))
+        return self.model_copy(update={"run": None if run is None else str(run), "run_from_here": seen})
+
     def write(self, folder: Path) -> None:
         """Replace the manifest in `folder` at once: after a kill there is the old one or the new one."""
-        draft = folder / f".{FILE}.{os.getpid()}"
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(self.model_dump_json(indent=2))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(folder / FILE)
+            write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error
 
 

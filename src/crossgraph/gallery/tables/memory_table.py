@@ -17,20 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from crossgraph.gallery.tables.fragments import Fragment, fragments_of
 from crossgraph.gallery.tables.lance import one_of
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.splice import Splice
 
 ADDRESS = "_rowaddr"  # Lance's: the number of a fragment in the upper 32 bits, of a row in it in the lower
 FETCHED = 4096  # new rows among carried ones that are fetched by id; more, and the table is read anew
-
-
-@dataclass(frozen=True)
-class Fragment:
-    """What tells whether a fragment is still the one that was read: its files, and how many rows of it were deleted."""
-
-    files: tuple[str, ...]
-    deleted: int
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,9 @@ class MemoryTable:
         """The table as of the version of `dataset`, how its rows came out of these, and those that are new."""
         fragments = fragments_of(dataset)
         gone = self._gone(dataset, fragments)
-        fresh = [one for one in dataset.get_fragments() if _files(self.fragments, one.fragment_id) != _files_of(one)]
+        fresh = [
+            dataset.get_fragment(key) for key in fragments if _files(fragments, key) != _files(self.fragments, key)
+        ]
         addresses, wanted = self.addresses, pa.table({"id": pa.array([], pa.string())})
         everything = True
         if fresh:
@@ -193,14 +188,6 @@ def _columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
 
 def _kind(schema: pa.Schema, name: str) -> np.dtype[np.generic]:
     return np.dtype(np.uint8 if pa.types.is_fixed_size_binary(schema.field(name).type) else np.float32)
-
-
-def fragments_of(dataset: lance.LanceDataset) -> dict[int, Fragment]:
-    return {one.fragment_id: Fragment(_files_of(one), one.num_deletions) for one in dataset.get_fragments()}
-
-
-def _files_of(fragment: lance.LanceFragment) -> tuple[str, ...]:
-    return tuple(file.path for file in fragment.metadata.files)
 
 
 def _files(fragments: Mapping[int, Fragment], key: int) -> tuple[str, ...] | None:

@@ -16,13 +16,12 @@ from functools import cached_property
 from pathlib import Path
 
 import lance as pylance
-import lancedb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
-from crossgraph.gallery.tables.memory_table import Fragment, fragments_of
+from crossgraph.gallery.tables.fragments import Fragment, fragments_of
 
 Value = str | float | int | bool
 KINDS = ("flag", "number", "text")
@@ -41,40 +40,48 @@ class Notes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._table: lancedb.table.Table | None = None
+        self._table: lance.Table | None = None
 
     @property
-    def tables(self) -> dict[str, lancedb.table.Table]:
+    def tables(self) -> dict[str, lance.Table]:
         """The table by its name, or nothing if there are no notes."""
-        if self._table is None and (self._folder / "notes.lance").is_dir():
-            database = lance.connect(self._folder)
-            # A kill while the table was made leaves its folder without a version; the next write makes it anew.
-            if "notes" in database.list_tables().tables:
-                self._table = database.open_table("notes")
+        place = self._folder / "notes.lance"
+        if self._table is None and lance.exists(place):
+            self._table = lance.Table(place)
         return {} if self._table is None else {"notes": self._table}
 
     def version(self) -> int:
         """Changes with every write; 0 before the first."""
-        return sum(int(table.version) for table in self.tables.values())
+        return sum(table.version for table in self.tables.values())
 
     def dataset(self) -> pylance.LanceDataset | None:
         """The table as of now, or None."""
-        return next((lance.pinned(table) for table in self.tables.values()), None)
+        return next((table.dataset for table in self.tables.values()), None)
+
+    def values(self, ids: Sequence[str]) -> dict[str, dict[str, Value]]:
+        """The values by column, by id, of these pictures."""
+        found: dict[str, dict[str, Value]] = {}
+        for table in self.tables.values():
+            for start in range(0, len(ids), lance.FETCH_LIMIT):
+                chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
+                for row in table.read(where=f"({chosen}) AND NOT ({TAKEN_AWAY})").to_pylist():
+                    value = next(row[kind] for kind in KINDS if row[kind] is not None)
+                    found.setdefault(row["id"], {})[row["name"]] = value
+        return found
 
     def write(self, values: Mapping[str, Mapping[str, Value | None]]) -> None:
         """Set columns of pictures by id; None takes a value away, columns not named stay. One commit."""
         rows = [_row(key, name, value) for key, columns in values.items() for name, value in columns.items()]
         with lance.plain_errors(self._folder):
             if not self.tables:
-                self._table = lance.open_table(lance.connect(self._folder), "notes", SCHEMA)
-            merge = self.tables["notes"].merge_insert(["id", "name"])
-            merge.when_matched_update_all().when_not_matched_insert_all().execute(pa.Table.from_pylist(rows, SCHEMA))
+                self._table = lance.open_table(self._folder, "notes", SCHEMA)
+            self.tables["notes"].replace(pa.Table.from_pylist(rows, SCHEMA), "id", "name")
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget all values of these pictures."""
         with lance.plain_errors(self._folder):
             for table in self.tables.values():
-                lance.delete(table, "id", ids)
+                table.delete_keys("id", ids)
 
     def drop_taken_away(self) -> None:
         """Remove the rows of values that were taken away."""

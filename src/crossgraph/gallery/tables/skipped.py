@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.errors import GalleryError
+from crossgraph.files import write_atomically
 
 FILE = "skipped.json"
 BY_HAND = "removed from the gallery by hand; `crossgraph gallery add` brings it back"
@@ -56,12 +57,18 @@ def forgive(folder: Path, paths: Collection[str]) -> None:
         _replace(folder, {path: reason for path, reason in rows.items() if path not in paths})
 
 
+def move_skipped(folder: Path, place: Callable[[str], str]) -> None:
+    """Note each path as where `place` says it lies now."""
+    rows = {str(entry.path): entry.reason for entry in read_skipped(folder)}
+    last = sorted(rows.items(), key=lambda row: row[1] == BY_HAND)  # where two come together, what was removed counts
+    moved = {place(path): reason for path, reason in last}
+    if moved != rows:
+        _replace(folder, moved)
+
+
 def _replace(folder: Path, rows: Mapping[str, str]) -> None:
     """At once: after a kill there is the old list or the new one. Names that are not Unicode survive as escapes."""
-    draft = folder / f".{FILE}.{os.getpid()}"
     try:
-        draft.write_text(json.dumps(dict(sorted(rows.items())), indent=1), encoding="utf-8")
-        draft.replace(folder / FILE)
+        write_atomically(folder / FILE, json.dumps(dict(sorted(rows.items())), indent=1).encode())
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error

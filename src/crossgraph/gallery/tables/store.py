@@ -15,14 +15,13 @@ Lance is not fork-safe: open a gallery after forking, never before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import filelock
-import lancedb
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -40,7 +39,6 @@ from crossgraph.gallery.tables.parts import COLUMNS, NODE_COLUMNS, Fine, fine_co
 from crossgraph.gallery.tables.snapshot import Snapshot, as_item
 from crossgraph.types import Encoded
 
-TABLES = ("items", "captions", "parts")
 INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
 FRAGMENTS = 32  # more small files than that are merged after a write
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,11 +67,10 @@ class Store:
             raise GalleryError(f"{folder}: its tables {set_name} are gone. Open the gallery again.")
         features = [pa.field("vector", pa.list_(pa.float32(), width))]
         features += [pa.field("code", pa.binary((bits + 7) // 8))] if bits else []
-        database = lance.connect(self.place)
 
-        def table(name: str, *fields: tuple[str, pa.DataType] | pa.Field) -> lancedb.table.Table:
+        def table(name: str, *fields: tuple[str, pa.DataType] | pa.Field) -> lance.Table:
             with lance.plain_errors(folder):
-                return lance.open_table(database, name, pa.schema(fields))
+                return lance.open_table(self.place, name, pa.schema(fields))
 
         self._items = table(
             "items",
@@ -98,7 +95,7 @@ class Store:
         self.notes = Notes(folder)
 
     @property
-    def tables(self) -> dict[str, lancedb.table.Table]:
+    def tables(self) -> dict[str, lance.Table]:
         """The tables by name, for those who look after them."""
         return {"items": self._items, "captions": self._captions, "parts": self._parts}
 
@@ -117,7 +114,7 @@ class Store:
         """Every stored picture, by its path."""
         columns = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
         with lance.plain_errors(self.folder):
-            table = lance.read(self._items, columns)
+            table = self._items.read(columns)
         values = {name: table[name].to_pylist() for name in columns if name not in ("modified", "indexed_at")}
         values |= {name: _moments(table[name]) for name in ("modified", "indexed_at")}
         for name in ("captions", "labels"):
@@ -127,7 +124,7 @@ class Store:
 
     def known_captions(self) -> set[str]:
         """Ids of the stored sentences."""
-        return set(lance.read(self._captions, ["id"])["id"].to_pylist())
+        return set(self._captions.read(["id"])["id"].to_pylist())
 
     def images(self, ids: Sequence[str]) -> dict[str, Stored]:
         """The stored pictures with these ids, by id."""
@@ -135,7 +132,7 @@ class Store:
         for start in range(0, len(ids), lance.FETCH_LIMIT):
             with lance.plain_errors(self.folder):
                 chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
-                rows = self._items.search().where(chosen).to_arrow()
+                rows = self._items.read(where=chosen)
             vectors = torch.from_numpy(fixed_rows(rows["vector"]))
             codes = torch.from_numpy(fixed_rows(rows["code"])) if "code" in rows.column_names else None
             for row, values in enumerate(
@@ -151,7 +148,7 @@ class Store:
         Raises `ReplacedError` if old files were removed meanwhile: read again.
         """
         with lance.plain_errors(self.folder):
-            tables = lance.pinned(self._items), lance.pinned(self._captions), self.notes.dataset()
+            tables = self._items.dataset, self._captions.dataset, self.notes.dataset()
             return MemoryIndex.read(*tables) if before is None else before.following(*tables)
 
     def snapshot(self) -> Snapshot:
@@ -167,7 +164,7 @@ class Store:
         for start in range(0, len(keys), lance.FETCH_LIMIT):
             with lance.plain_errors(self.folder):
                 chosen = lance.one_of("key", keys[start : start + lance.FETCH_LIMIT])
-                found.update(fine_rows(self._parts.search().where(chosen).to_arrow()))
+                found.update(fine_rows(self._parts.read(where=chosen)))
         gone = next((key for key in keys if key not in found), None)
         if gone is not None:
             raise ReplacedError(
@@ -187,8 +184,7 @@ class Store:
             schema=schema,
         )
         with lance.plain_errors(self.folder):
-            merge = self._parts.merge_insert("key").when_not_matched_insert_all()
-            merge.execute(lance.first_of_each(table, "key"))
+            self._parts.insert(table, "key")
 
     def write_captions(
         self, texts: Sequence[str], vectors: Float[Tensor, "m d"], codes: UInt8[Tensor, "m bytes"] | None = None
@@ -197,8 +193,7 @@ class Store:
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts)}
         table = pa.table(columns | _features(vectors, codes), schema=self._captions.schema)
         with lance.plain_errors(self.folder):
-            merge = self._captions.merge_insert("id").when_not_matched_insert_all()
-            merge.execute(lance.first_of_each(table, "id"))
+            self._captions.insert(table, "id")
 
     def write_items(
         self, items: Sequence[Item], vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None = None
@@ -213,27 +208,37 @@ class Store:
         columns = {name: [row[name] for row in rows] for name in schema.names if name not in features}
         table = pa.table(columns | features, schema=schema)
         with lance.plain_errors(self.folder):
-            self._items.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(table)
+            self._items.replace(table, "id")
+
+    def relocate_items(self, paths: Mapping[str, str]) -> None:
+        """Give pictures, by id, other paths; all else of them stays, also when they were stored. One commit."""
+        if not paths:
+            return
+        schema = pa.schema([("id", pa.string()), ("path", pa.string())])
+        table = pa.table({"id": list(paths), "path": list(paths.values())}, schema=schema)
+        with lance.plain_errors(self.folder):
+            self._items.update(table, "id")
 
     def remove_items(self, ids: Sequence[str]) -> None:
         """Make pictures invisible; what only they used becomes an orphan."""
         with lance.plain_errors(self.folder):
-            lance.delete(self._items, "id", ids)
+            self._items.delete_keys("id", ids)
 
     def drop_orphans(self) -> None:
         """Remove captions, parts and codes that no picture refers to."""
         with lance.plain_errors(self.folder):
-            rows = lance.read(self._items, ["digest", "caption_ids"])
+            rows = self._items.read(["digest", "caption_ids"])
             captions = pc.unique(pc.list_flatten(rows["caption_ids"]))
             used = pa.concat_arrays([captions, pc.unique(rows["digest"])])
             for table, column, kept in ((self._captions, "id", captions), (self._parts, "key", used)):
-                stored = lance.read(table, [column])[column]
-                lance.delete(table, column, stored.filter(pc.invert(pc.is_in(stored, kept))).to_pylist())
+                stored = table.read([column])[column]
+                table.delete_keys(column, stored.filter(pc.invert(pc.is_in(stored, kept))).to_pylist())
 
     def index_parts(self) -> None:
         """Make the index by which features are fetched, if there are enough of them and it is not there."""
-        if len(self._parts.list_indices()) == 0 and self._parts.count_rows() >= INDEXED_FROM:
-            self._parts.create_scalar_index("key")
+        parts = self._parts.dataset
+        if not parts.describe_indices() and parts.count_rows() >= INDEXED_FROM:
+            parts.create_scalar_index("key", "BTREE")
 
     def optimize(self) -> None:
         """Merge all files of each table."""
@@ -247,7 +252,7 @@ class Store:
         with lance.plain_errors(self.folder):
             self.index_parts()
             for table in (*self.tables.values(), *self.notes.tables.values()):
-                if table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS:
+                if table.fragments > FRAGMENTS:
                     table.optimize()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from crossgraph.errors import GalleryError, unknown_name
+from crossgraph.files import replacing
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.filters import column_kinds, read_column, rows_where
 
@@ -53,18 +53,14 @@ def export_lines(gallery: Gallery, *, format: Format, where: str | None = None) 
 
 def export_file(gallery: Gallery, file: Path, *, format: Format, where: str | None = None) -> int:
     """Write an export into `file`, at once; returns how many pictures it names."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
     count = -1 if format == "csv" else 0
     try:
-        with draft.open("w", encoding="utf-8", newline="") as stream:
+        with replacing(file) as stream:
             for line in export_lines(gallery, format=format, where=where):
-                stream.write(line + "\n")
+                stream.write(f"{line}\n".encode())
                 count += 1
-        draft.replace(file)
     except OSError as error:
         raise GalleryError(f"{file} could not be written: {error.strerror}.") from error
-    finally:
-        draft.unlink(missing_ok=True)
     return count
 
 

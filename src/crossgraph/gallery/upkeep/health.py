@@ -1,4 +1,4 @@
-"""Looking after a gallery: what it holds, whether all of it is whole and can be found, and compaction."""
+"""Looking after a gallery: whether all of it is whole and can be found, and compaction."""
 
 from __future__ import annotations
 
@@ -11,63 +11,23 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
+from crossgraph.files import TEMPORARY
 from crossgraph.gallery.changes.indexing import FileState
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables import lance, skipped
-from crossgraph.gallery.tables.folding import count_alike
-from crossgraph.gallery.tables.manifest import FILE, Manifest, Optimized
+from crossgraph.gallery.tables.manifest import FILE, TABLES, Manifest, Optimized
 from crossgraph.gallery.tables.snapshot import Snapshot
-from crossgraph.gallery.tables.store import TABLES
+from crossgraph.gallery.upkeep.stats import bytes_under
 from crossgraph.progress import Progress, Silent
 
 KEEP = timedelta(minutes=10)
 """Older versions of the tables than this are removed by compaction: a search that began before may need younger."""
 
 BLOCK = 1024
-
-
-@dataclass(frozen=True)
-class TableStats:
-    """One table: rows, data files, bytes on disk with all old versions."""
-
-    name: str
-    rows: int
-    fragments: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class GalleryStats:
-    """What a gallery holds.
-
-    `equal` pictures have the content of another before them, `alike` ones only look like one (None: too many to
-    compare).
-    """
-
-    folder: str
-    rows: int
-    captions: int
-    annotated: int
-    bytes: int
-    fragments: int
-    tables: tuple[TableStats, ...]
-    method: str
-    model: str
-    shortlist: str | None
-    run: str | None
-    sources: tuple[str, ...]
-    skipped: int
-    equal: int
-    alike: int | None
-    columns: tuple[str, ...]
-    optimized_at: datetime | None
-    optimized_saved: int | None
-    migrating: bool
 
 
 @dataclass(frozen=True)
@@ -90,34 +50,6 @@ class Verification:
     problems: tuple[Problem, ...]
 
 
-def stats(gallery: Gallery) -> GalleryStats:
-    """Rows, bytes, fragments, model and the like."""
-    snapshot, manifest = gallery.snapshot(), gallery.manifest
-    every = tuple(_table_stats(gallery, name) for name in (*gallery.store.tables, *gallery.store.notes.tables))
-    equal, alike = count_alike(snapshot.items)
-    return GalleryStats(
-        str(gallery.folder),
-        len(snapshot.items),
-        len(snapshot.captions),
-        _annotated(snapshot),
-        _bytes_of(gallery.folder),
-        sum(table.fragments for table in every),
-        every,
-        manifest.method,
-        manifest.model,
-        manifest.shortlist,
-        manifest.run,
-        manifest.sources,
-        len(skipped.read_skipped(gallery.folder)),
-        equal,
-        alike,
-        tuple(snapshot.notes.column_names),
-        None if manifest.optimized is None else manifest.optimized.at,
-        None if manifest.optimized is None else manifest.optimized.saved,
-        manifest.migrating is not None,
-    )
-
-
 def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
     """Compact the tables: bytes before and after. The manifest notes when it was done and what it saved.
 
@@ -125,7 +57,7 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
     migrations. A kill at any moment costs nothing; the next run goes on.
     """
     with gallery.changing():
-        before = _bytes_of(gallery.folder)
+        before = bytes_under(gallery.folder)
         gallery.store.drop_orphans()
         gallery.store.notes.drop_taken_away()
         gallery.store.index_parts()
@@ -133,18 +65,12 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
             warnings.simplefilter("ignore")  # that a search which began before `keep` may fail is why it is not 0
             for table in (*gallery.store.tables.values(), *gallery.store.notes.tables.values()):
                 # Nobody else writes, so files that no version names are rests of a write that was cut off.
-                table.optimize(cleanup_older_than=keep, delete_unverified=True)
+                table.optimize(keep=keep, delete_unverified=True)
         remove_leftovers(gallery.folder, gallery.manifest)
-        after = _bytes_of(gallery.folder)
+        after = bytes_under(gallery.folder)
         noted = Optimized(at=datetime.now(UTC), saved=before - after)
         gallery.replace_manifest(gallery.manifest.model_copy(update={"optimized": noted}))
     return before, after
-
-
-def _annotated(snapshot: Snapshot) -> int:
-    """How many ids, also of pictures that went, have values in columns that users added."""
-    count: int = pc.count_distinct(snapshot.values["id"]).as_py()
-    return count
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:
@@ -153,7 +79,8 @@ def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     old |= {path.name for path in folder.glob("tables-*")} - {manifest.tables, manifest.migrating}
     for name in old:
         shutil.rmtree(folder / name, ignore_errors=True)
-    for draft in (*folder.glob(f".{FILE}.*"), *folder.glob(f".{skipped.FILE}.*")):  # a kill before it was put in place
+    for draft in (*folder.glob(f"{FILE}.*{TEMPORARY}"), *folder.glob(f"{skipped.FILE}.*{TEMPORARY}")):
+        # a kill before it was put in place: nobody else writes now
         draft.unlink(missing_ok=True)
 
 
@@ -174,7 +101,7 @@ def verify(gallery: Gallery, *, rehash: bool = False, progress: Progress | None 
 def _doubled(gallery: Gallery, snapshot: Snapshot) -> Iterator[Problem]:
     keyed = [("items", "id"), ("items", "path"), ("captions", "id"), ("parts", "key")]
     for table, column in keyed:
-        keys = lance.read(gallery.store.tables[table], [column])[column].to_pylist()
+        keys = gallery.store.tables[table].read([column])[column].to_pylist()
         seen: set[str] = set()
         for key in keys:
             if key in seen:
@@ -229,7 +156,7 @@ def _features(gallery: Gallery, snapshot: Snapshot, progress: Progress) -> tuple
     problems: list[Problem] = []
     total = parts.count_rows()
     with lance.plain_errors(gallery.folder), progress.task("reading features", total) as task:
-        for batch in parts.search().select(["key", "embedding", "count", "width", "values"]).to_batches(256):
+        for batch in parts.dataset.to_batches(columns=["key", "embedding", "count", "width", "values"], batch_size=256):
             for key, whole in zip(batch["key"].to_pylist(), _whole(batch), strict=True):
                 if key not in needed:
                     orphans += 1
@@ -265,7 +192,12 @@ def _files(snapshot: Snapshot, rehash: bool, progress: Progress) -> tuple[int, l
             state = FileState.of(item.path)
             try:
                 if state is None:
-                    problems.append(Problem(str(item.path), "its file is gone; sync its folder, or remove it"))
+                    problems.append(
+                        Problem(
+                            str(item.path),
+                            "its file is gone; sync its folder, or name its new place with gallery move, or remove it",
+                        )
+                    )
                 elif rehash or item.modified is None:
                     if image_bytes_digest(item.path) != item.digest:
                         problems.append(Problem(str(item.path), "its file changed; sync its folder"))
@@ -275,24 +207,3 @@ def _files(snapshot: Snapshot, rehash: bool, progress: Progress) -> tuple[int, l
                 problems.append(Problem(str(item.path), f"its file cannot be read: {error.reason}"))
             task.advance()
     return len(snapshot.items) - len(problems), problems
-
-
-def _table_stats(gallery: Gallery, name: str) -> TableStats:
-    table = {**gallery.store.tables, **gallery.store.notes.tables}[name]
-    with lance.plain_errors(gallery.folder):
-        numbers = table.stats()
-    place = gallery.folder if name == "notes" else gallery.store.place
-    return TableStats(
-        name, numbers["num_rows"], numbers["fragment_stats"]["num_fragments"], _bytes_of(place / f"{name}.lance")
-    )
-
-
-def _bytes_of(folder: Path) -> int:
-    """Bytes of all files under `folder`; one that goes meanwhile counts nothing."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += 0 if path.is_dir() else path.stat().st_size
-        except OSError:
-            continue
-    return total

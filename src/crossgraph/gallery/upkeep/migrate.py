@@ -23,6 +23,7 @@ from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.items import Known
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import remove_leftovers
+from crossgraph.gallery.upkeep.run_place import is_run
 from crossgraph.progress import Progress, Silent
 
 
@@ -47,13 +48,17 @@ def migrate(
 ) -> Migration:
     """Encode every picture of `gallery` with `model` and switch to it; searches by the old model go on meanwhile.
 
-    Ids, captions, labels and notes stay. Raises `GalleryError`, before the switch, if pictures cannot be read any more
+    Ids, captions, labels and notes stay. The same model from another place, if it is not where it was, is only noted
+    there. Raises `GalleryError`, before the switch, if pictures cannot be read any more
     and `leave_out` is not set, or if another process is writing.
     """
     started = time.perf_counter()
     with gallery.changing() as manifest:
-        new = described(model, run)
+        new = described(model, run).with_run(run, gallery.folder)
         if (new.model, new.shortlist) == (manifest.model, manifest.shortlist):
+            if run is not None and not (manifest.run is not None and is_run(Path(manifest.run))):  # it moved, no more
+                gallery.replace_manifest(manifest.with_run(run, gallery.folder))
+                return Migration(0, len(gallery), (), time.perf_counter() - started)
             raise GalleryError(f"{gallery.folder} is encoded by {new.method} {new.model} already.")
         fingerprint = hashlib.sha256(f"{new.model} {new.shortlist}".encode()).hexdigest()[:12]
         name = f"tables-{fingerprint}"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from crossgraph.losses.adversarial import discriminator_loss, generator_loss
 
 
-class CodeJudges(nn.Module):
+class CodeDiscriminators(nn.Module):
     """Two perceptrons over relaxed codes, for a dual-way adversary of pictures and captions."""
 
     def __init__(self, bits: int, *, hidden: int = 512) -> None:
@@ -17,11 +17,11 @@ class CodeJudges(nn.Module):
             nn.Sequential(nn.Linear(bits, hidden), nn.ReLU(), nn.Linear(hidden, 1)) for _ in range(2)
         )
 
-    def fooled(self, images: Float[Tensor, "n bits"], texts: Float[Tensor, "m bits"]) -> Float[Tensor, ""]:
+    def generator_loss(self, images: Float[Tensor, "n bits"], texts: Float[Tensor, "m bits"]) -> Float[Tensor, ""]:
         """Low where the codes of captions pass for pictures' and those of pictures for captions'."""
         return generator_loss(self.image(texts)[:, 0]) + generator_loss(self.text(images)[:, 0])
 
     def forward(self, images: Float[Tensor, "n bits"], texts: Float[Tensor, "m bits"]) -> Float[Tensor, ""]:
         """Low where each discriminator knows its own medium. Codes should be detached."""
-        pictures = discriminator_loss(self.image(images)[:, 0], self.image(texts)[:, 0])
-        return pictures + discriminator_loss(self.text(texts)[:, 0], self.text(images)[:, 0])
+        of_images = discriminator_loss(self.image(images)[:, 0], self.image(texts)[:, 0])
+        return of_images + discriminator_loss(self.text(texts)[:, 0], self.text(images)[:, 0])

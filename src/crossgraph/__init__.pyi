@@ -1,0 +1,31 @@
+from crossgraph.ablation import run_ablation as run_ablation
+from crossgraph.config import RunConfig as RunConfig
+from crossgraph.config import read_config as read_config
+from crossgraph.data.check import check_corpus as check_corpus
+from crossgraph.data.corpus import Corpus as Corpus
+from crossgraph.data.sources import open_corpus as open_corpus
+from crossgraph.demo import run_demo as run_demo
+from crossgraph.errors import CrossgraphError as CrossgraphError
+from crossgraph.gallery.gallery import Gallery as Gallery
+from crossgraph.gallery.search.options import SearchOptions as SearchOptions
+from crossgraph.gallery.stages.cascade_model import CascadeModel as CascadeModel
+from crossgraph.methods.catalogue import METHODS as METHODS
+from crossgraph.training.model import TrainedModel as TrainedModel
+from crossgraph.verbs.calibrating import calibrate as calibrate
+from crossgraph.verbs.cascades import build_cascade as build_cascade
+from crossgraph.verbs.evaluating import evaluate as evaluate
+from crossgraph.verbs.evaluating import evaluate_by_labels as evaluate_by_labels
+from crossgraph.verbs.evaluating import evaluate_seeds as evaluate_seeds
+from crossgraph.verbs.explaining import explain as explain
+from crossgraph.verbs.galleries import index as index
+from crossgraph.verbs.galleries import migrate as migrate
+from crossgraph.verbs.galleries import move_gallery as move_gallery
+from crossgraph.verbs.galleries import open_gallery as open_gallery
+from crossgraph.verbs.galleries import sync as sync
+from crossgraph.verbs.models import load_model as load_model
+from crossgraph.verbs.models import load_search_model as load_search_model
+from crossgraph.verbs.probing import probe as probe
+from crossgraph.verbs.searching import search as search
+from crossgraph.verbs.training import train as train
+
+__all__: list[str]

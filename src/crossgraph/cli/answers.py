@@ -1,0 +1,91 @@
+"""How the answers of searches are printed: for people, as JSON, as CSV, or as bare paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import typer
+
+from crossgraph.cli.output import print_json
+from crossgraph.errors import ConfigError, CrossgraphError
+from crossgraph.gallery.search.query import Query, parse_query
+from crossgraph.gallery.search.results import SearchResult, SearchResults
+
+Form: TypeAlias = Literal["people", "json", "csv", "paths"]
+
+
+@dataclass
+class Printer:
+    """Prints answers in one form; with `several` queries programs are told which it answers, `headed` people too."""
+
+    form: Form
+    several: bool = False
+    headed: bool = False
+    shown: int = 0
+
+    @classmethod
+    def of(cls, *, as_json: bool, as_csv: bool, paths: bool, several: bool, headed: bool) -> Printer:
+        """The printer of the form asked for. Raises `ConfigError` for two forms at once."""
+        if as_json + as_csv + paths > 1:
+            raise ConfigError("give one of --json, --csv and --paths.")
+        return cls("json" if as_json else "csv" if as_csv else "paths" if paths else "people", several, headed)
+
+    def show(self, found: SearchResults) -> None:
+        """Print the answer to one query."""
+        match self.form:
+            case "json" if self.several:
+                typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+            case "json":
+                print_json(found.to_json())
+            case "csv":
+                typer.echo(found.to_csv(header=not self.shown, query=self.several), nl=False)
+            case "paths":
+                for path in dict.fromkeys(result.path for result in found.results):
+                    typer.echo(path)
+            case "people":
+                if self.headed:
+                    typer.echo(("\n" if self.shown else "") + found.query)
+                _print(found)
+        self.shown += 1
+
+
+def answer_each(lines: Iterable[tuple[str, str]], search: Callable[[Query], SearchResults], printer: Printer) -> int:
+    """Answer one line after the other; how many could not be, each of which is told on stderr with its place."""
+    failed = 0
+    for place, line in lines:
+        try:
+            if "\ufffd" in line:
+                raise ConfigError("it is not UTF-8 text.")
+            printer.show(search(parse_query([line])))
+        except BrokenPipeError:
+            raise
+        except (CrossgraphError, OSError) as error:
+            failed += 1
+            typer.echo(f"error: {f'{place}, {line!r}: ' if place else ''}{error}", err=True)
+    return failed
+
+
+def _print(found: SearchResults) -> None:
+    if found.kind == "sum":
+        typer.echo(f"searched for: {found.query}", err=True)
+    for result in found.results:
+        caption = "" if result.caption is None else f"  {result.caption}"
+        notes = "" if result.match == "semantic" else f"  [{result.match}]"
+        notes += f"  (+{len(result.similar)} alike)" if result.similar else ""
+        typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {result.path}{caption}{notes}")
+    stage = "re-ranked" if found.stage == "rerank" else f"by the {found.stage} alone: {found.why}"
+    times = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in found.timings_ms.items())
+    typer.echo(f"{found.searched:,} {found.target} searched, {stage} ({times} ms)", err=True)
+    if found.verdict is not None:
+        chance = "" if found.probability is None else f" (a good answer with probability {found.probability:.2f})"
+        typer.echo(f"match: {found.verdict}{chance}", err=True)
+
+
+def _moved(found: SearchResults, result: SearchResult) -> str:
+    """Where each earlier stage had the answer, if there was one."""
+    earlier = [stage for stage in result.ranks if stage != found.stage]
+    said = ", ".join(f"{stage} {'-' if result.ranks[stage] is None else result.ranks[stage]:>3}" for stage in earlier)
+    return f"  ({said})" if said else ""

@@ -1,0 +1,50 @@
+"""A backbone that is trained no more, as the image encoder whose features are computed once and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
+from crossgraph.encoders.grid import grid_features, region_features
+from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures
+
+
+class BackboneEncoder(ImageEncoder):
+    """Features of `backbone`, which it takes over: frozen and fused, so give a copy of one that trains on."""
+
+    def __init__(self, backbone: Backbone, *, cells: Sequence[int] = (5,), device: str = "cpu") -> None:
+        self.name, self.cells, self.device = backbone.name, tuple(cells), torch.device(device)
+        self.part_width, self.whole_width = backbone.part_width, backbone.whole_width
+        self.fingerprint = backbone_fingerprint(backbone, cells=cells)
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.backbone.fuse()
+        self.backbone.to(self.device)
+
+    def prepare(self, image: Image.Image) -> Image.Image:
+        """The picture squashed to the network's square."""
+        return self.backbone.preparation.square(image)
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
+        """Features of each picture: cells of the pooled grids row by row, and the network's vector for the whole."""
+        return grid_features(*self._tokens(images), cells=self.cells) if images else []
+
+    @torch.inference_mode()
+    def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
+        """Features of each picture: the mean of the grid under each of its boxes."""
+        return region_features(*self._tokens(images), boxes) if images else []
+
+    def _tokens(self, images: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
+        return self.backbone.tokens(self.backbone.preparation.pixels(images).to(self.device))
+
+
+def backbone_fingerprint(backbone: Backbone, *, cells: Sequence[int]) -> str:
+    """What manifests and the feature cache know the features of a backbone by; to be asked before it is fused."""
+    settings = {**backbone.identity(), "cells": list(cells), "pixels": backbone.preparation.describe()}
+    return encoder_fingerprint("image", settings, weights_of(backbone))

@@ -1,0 +1,82 @@
+"""Files that are complete or absent, whatever happens while they are written: a kill, a full disk, a power cut."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import escape
+from pathlib import Path
+from typing import BinaryIO
+
+TEMPORARY = ".writing"
+"""How the names of files end that are not complete yet."""
+
+ABANDONED = 3600.0
+"""Seconds without a change after which an incomplete file is what a killed process left."""
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace `path` by `content` in one instant: before it there is the old file or none, after it the new one.
+
+    Any number of processes and threads may write one path at once; the last wins. `durable` waits until the disk has
+    the file and its name, so that a power cut cannot take it back. The folder must exist. Raises `OSError`, and
+    leaves nothing behind then.
+    """
+    while True:
+        try:
+            with replacing(path, durable=durable) as file:
+                file.write(content)
+            return
+        except _TakenAway:
+            continue  # a process that opened a cache just now took the temporary file for a leftover of a kill
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A stream that becomes `path` when the block ends without an error, as `write_atomically` does it at once."""
+    for leftover in leftovers(path):
+        leftover.unlink(missing_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        try:
+            temporary.replace(path)
+        except FileNotFoundError as error:
+            raise _TakenAway(*error.args) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    if durable:
+        _sync_folder(path.parent)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Incomplete files that killed processes left of `path`."""
+    now = time.time()
+    found = path.parent.glob(f"{escape(path.name)}.*{TEMPORARY}")
+    return [file for file in found if now - _changed(file, now) > ABANDONED]
+
+
+class _TakenAway(FileNotFoundError):
+    """The temporary file was gone when it should have got its name."""
+
+
+def _changed(file: Path, now: float) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # another writer just finished with it
+        return now
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,114 @@
+"""The order that one stage gives the candidates, and the answers made of it: folded, cut to a page, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from crossgraph.gallery.search.exact import Match
+from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.search.query import Query, described
+from crossgraph.gallery.search.query_encoder import EncodedQuery
+from crossgraph.gallery.search.results import SearchResult, SearchResults, Stage
+from crossgraph.gallery.search.scope import Scope
+from crossgraph.gallery.search.score_calibration import Evidence, judge, sample_rows
+from crossgraph.gallery.search.trace import Trace
+from crossgraph.gallery.stages.shortlist import Candidates
+from crossgraph.gallery.tables.folding import folded
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The candidates of one search, scored by `stage`; `first` is the stage that found them, `why` says why this
+    is not re-ranked. `hits` are exact hits, which come before all others, by row.
+    """
+
+    query: Query
+    options: SearchOptions
+    asked: EncodedQuery
+    scope: Scope
+    candidates: Candidates
+    hits: Mapping[int, Match]
+    trace: Trace
+    first: Stage
+    stage: Stage
+    scores: Float[Tensor, " k"]
+    why: str
+
+
+@torch.inference_mode()
+def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
+    """The answers of one stage, complete: what a stage after it finds out changes nothing in them."""
+    options, scope, trace = ranking.options, ranking.scope, ranking.trace
+    probability, verdict = judge(calibration, ranking.stage, _evidence(ranking, calibration))
+    kind, text = described(ranking.query)
+    found = SearchResults(
+        kind,
+        text,
+        options.target,
+        ranking.stage,
+        ranking.why,
+        tuple(
+            _result(ranking, rank, place, alike)
+            for rank, (place, alike) in enumerate(_page(ranking), start=options.offset + 1)
+        ),
+        len(scope),
+        dict(trace.timings),
+        mode=options.mode,
+        offset=options.offset,
+        compared=dict(trace.compared),
+        verdict="strong" if ranking.hits else verdict,
+        probability=probability,
+    )
+    return found.sorted_by(options.sort)
+
+
+def _page(ranking: Ranking) -> list[tuple[int, list[int]]]:
+    """Places among the candidates of the answers asked for, best first, each with those that look like it."""
+    options, rows = ranking.options, ranking.candidates.rows.tolist()
+    semantic = ranking.scores.argsort(descending=True, stable=True).tolist()
+    order = sorted(semantic, key=lambda place: rows[place] not in ranking.hits)
+    places: list[tuple[int, list[int]]] = [(place, []) for place in order]
+    if options.fold and options.target == "images":
+        places = folded(ranking.scope.snapshot.items, rows, order, k=options.offset + options.k)
+    return places[options.offset : options.offset + options.k]
+
+
+def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | None:
+    """What calibration looks at, if the model was calibrated for this stage."""
+    scope = ranking.scope
+    if ranking.stage not in calibration or scope.target != "images" or not len(ranking.scores):
+        return None
+    background = scope.scores(sample_rows(len(scope.vectors), scope.allowed), ranking.asked, ranking.first)
+    scores = ranking.scores.sort(descending=True, stable=True).values
+    return Evidence(scores, ranking.candidates.scores, background, len(scope))
+
+
+def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> SearchResult:
+    """The candidate at `place` as the answer at `rank`."""
+    scope, row = ranking.scope, int(ranking.candidates.rows[place])
+    ranks, scores = dict[str, int | None](), dict[str, float]()
+    for stage, handed_on in ranking.trace.handed_on.items():
+        places = (handed_on.rows == row).nonzero()[:, 0].tolist()
+        ranks[stage] = places[0] + 1 if places else None
+        known = handed_on.scores[places] if places else scope.scores(torch.tensor([row]), ranking.asked, stage)
+        scores[stage] = float(known[0])
+    item = scope.item(row)
+    return SearchResult(
+        rank,
+        item.path,
+        float(ranking.scores[place]),
+        item.id,
+        ranks[ranking.first],
+        scores[ranking.first],
+        scope.caption(row),
+        ranks,
+        scores,
+        ranking.hits.get(row, "semantic"),
+        tuple(scope.item(int(ranking.candidates.rows[other])).path for other in alike),
+    )

@@ -1,0 +1,54 @@
+"""Tell a run where its encoders are, after their folders were moved or renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
+from crossgraph.training.places import HINTS, PLACES, place
+
+
+def relocate_run(run: Path, moves: Mapping[Path, Path]) -> tuple[Path, ...]:
+    """The manifests that named something under an old folder of `moves` and now name it under the new one.
+
+    `run` is a run or a cascade; the shortlist and the parts in it are told too. Weights stay as they are, and with
+    them every fingerprint. The longest old folder that fits counts. Raises `ModelError` for a manifest that is none.
+    """
+    changed = []
+    for file in sorted(run.rglob(MANIFEST)):
+        manifest = read_manifest(file.parent)
+        if _relocated(manifest, file.parent, moves):
+            write_manifest(file.parent, manifest)
+            changed.append(file)
+    return tuple(changed)
+
+
+def _relocated(manifest: dict[str, Any], run: Path, moves: Mapping[Path, Path]) -> bool:
+    """Rewrite the places and hints of a manifest; whether any was concerned."""
+    concerned = False
+    for what, known in manifest.get(PLACES, {}).items():
+        if (new := _moved(known["path"], moves)) is not None:
+            manifest[PLACES][what] = place(run, new)
+            concerned = True
+    for *sections, name in HINTS:
+        section: Any = manifest
+        for part in sections:
+            section = section.get(part, {})
+        if section.get(name) is not None and (new := _moved(section[name], moves)) is not None:
+            section[name] = str(new)
+            concerned = True
+    return concerned
+
+
+def _moved(path: str, moves: Mapping[Path, Path]) -> Path | None:
+    """Where `path` is after the moves; None for what is no whole path or stayed."""
+    if not Path(path).is_absolute():
+        return None
+    for old, new in sorted(moves.items(), key=lambda move: -len(move[0].parts)):
+        for start in (Path(os.path.abspath(old.expanduser())), old.expanduser().resolve()):
+            if Path(path).is_relative_to(start):
+                return new.expanduser().resolve() / Path(path).relative_to(start)
+    return None

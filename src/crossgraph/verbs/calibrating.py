@@ -1,0 +1,39 @@
+"""Fitting when the best answer of a search is a good one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.feature_cache import default_cache
+from crossgraph.data.sources import given_corpus
+from crossgraph.gallery.calibration.fit import calibrate_model
+from crossgraph.gallery.search.results import Stage
+from crossgraph.gallery.search.score_calibration import Calibration
+from crossgraph.gallery.stages.cascade_model import CascadeModel
+from crossgraph.progress import Progress, Silent
+from crossgraph.training.checkpoint import read_manifest, write_manifest
+from crossgraph.verbs.models import load_search_model
+
+
+def calibrate(
+    model: Path | str,
+    data: Corpus | Path | str,
+    *,
+    split: str = "val",
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> dict[Stage, Calibration]:
+    """Fit when a search of `model`, a run or a cascade, found something good, and write that into its manifest.
+
+    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration.fit`.
+    """
+    corpus = given_corpus(data).split(split)
+    loaded = load_search_model(model, device=device)
+    fitted = calibrate_model(loaded, corpus, cache=default_cache(), progress=progress)
+    stored = {stage: found.model_dump() for stage, found in fitted.items()}
+    if isinstance(loaded, CascadeModel):
+        loaded.manifest.model_copy(update={"calibration": stored}).write(loaded.run)
+    else:
+        write_manifest(loaded.run, {**read_manifest(loaded.run), "calibration": stored})
+    return fitted

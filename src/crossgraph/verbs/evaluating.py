@@ -1,0 +1,177 @@
+"""Retrieval metrics of trained runs: by captions or by labels, of one run or of several seeds of one recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.sources import given_corpus
+from crossgraph.errors import ConfigError
+from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
+from crossgraph.evaluation.label_scores import code_facts, score_direction
+from crossgraph.evaluation.label_search import LabelledItems
+from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
+from crossgraph.evaluation.ranking import score_corpus
+from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
+from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.progress import Progress, Silent
+from crossgraph.training.model import TrainedModel
+from crossgraph.types import Encoded
+from crossgraph.verbs.models import given_model
+
+
+def evaluate(
+    model: TrainedModel | Path | str,
+    data: Corpus | Path | str,
+    *,
+    split: str = "val",
+    two_stage_k: int | None = None,
+    blend: float | None = None,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> EvaluationReport:
+    """Retrieval metrics of a model on one split: every pair scored, or only shortlists of `two_stage_k` candidates.
+
+    A shortlist is ordered by fine score + `blend` x shortlist score, by default the blend that the run chose.
+    Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
+    """
+    model = given_model(model, device=device)
+    corpus = given_corpus(data).split(split)
+    images, corpus = encode_corpus_images(model, corpus, progress=progress)
+    texts = model.encode_corpus_texts(corpus, progress=progress)
+    seed = model.config.training.seed
+    if two_stage_k is None:
+        scores = score_corpus(model.method, images, texts, progress=progress)
+        return evaluate_scores(scores, corpus, split=split, seed=seed)
+    if not model.method.reranks:
+        raise ConfigError(
+            f"{model.config.method} has one score for every pair and nothing to re-rank with; evaluate it without "
+            "--two-stage, or give a run of a re-ranking method."
+        )
+    first = shortlist_scores(model, corpus, images, texts, progress=progress)
+    ranked = two_stage(
+        model.method,
+        images,
+        texts,
+        shortlist_scores=first,
+        k=two_stage_k,
+        blend=model.blend if blend is None else blend,
+        progress=progress,
+    )
+    return evaluate_scores(ranked, corpus, split=split, seed=seed)
+
+
+def evaluate_seeds(
+    runs: Sequence[TrainedModel | Path | str],
+    data: Corpus | Path | str,
+    *,
+    split: str = "val",
+    two_stage_k: int | None = None,
+    blend: float | None = None,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> EvaluationReport:
+    """One report of several runs of one recipe: mean and deviation over their seeds.
+
+    Raises `ConfigError` when two of them have the same weights: that deviation would mean nothing.
+    """
+    corpus = given_corpus(data)
+    return over_seeds(
+        [
+            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress)
+            for model in _distinct(runs, device=device)
+        ]
+    )
+
+
+def evaluate_by_labels(
+    runs: Sequence[TrainedModel | Path | str],
+    data: Corpus | Path | str,
+    protocol: LabelProtocol | str = "train-database",
+    *,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> LabelReport:
+    """Label retrieval of one or more runs of one recipe, both ways, under one protocol.
+
+    Raises `ConfigError` for a run whose epoch was selected on the queries, unless the protocol allows it, or that was
+    trained on another drawing of the corpus; `DataError` for a corpus without labels or without the splits asked for.
+    """
+    chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    corpus = chosen.drawn(given_corpus(data))
+    models = _distinct(runs, device=device)
+    for model in models:
+        _refuse_tainted(model, corpus, chosen)
+    found = tuple(
+        _label_run(model, chosen.needed(model.with_labels(corpus, progress=progress)), chosen, progress)
+        for model in models
+    )
+    require_same_task(found)
+    return LabelReport(corpus.name, chosen, found)
+
+
+def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> LabelRun:
+    images, corpus = encode_corpus_images(model, corpus, progress=progress)
+    items = protocol.text_items(corpus)
+    texts, image = model.encode_corpus_texts(items, progress=progress), items.caption_image
+    assert corpus.labels is not None  # the protocol refuses a corpus without
+    pictures = LabelledItems(images, corpus.labels, np.arange(len(corpus)))
+    captions = LabelledItems(texts, corpus.labels[image], image)
+    asks, searched = protocol.asks(corpus), protocol.searched(corpus)
+    facts = (code_facts(images), code_facts(texts))
+    return LabelRun(
+        model.config.method,
+        model.config.training.seed,
+        score_direction(pictures.where(asks), captions.where(searched[image]), protocol),
+        score_direction(captions.where(asks[image]), pictures.where(searched), protocol),
+        None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
+        f"{len(corpus.label_names)} {corpus.label_kind}",
+        f"by {model.config.training.select_by} on {model.manifest['data']['validation_split']}",
+    )
+
+
+def _refuse_tainted(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol) -> None:
+    """Raise `ConfigError` when a run knows the queries: by selection, or because it was trained on another drawing."""
+    data = model.manifest["data"]
+    if protocol.selection == "apart" and data["validation_split"] == protocol.query_split:
+        raise ConfigError(
+            f"the epoch of {model.run} was selected on split {data['validation_split']!r}, which asks the queries of "
+            f"protocol {protocol.name}; train with training.validation_slice=0.1, or vary selection=any and say so."
+        )
+    if protocol.queries == "drawn" and data["fingerprint"] != corpus.fingerprint():
+        raise ConfigError(
+            f"{model.run} was trained on other data than protocol {protocol.name} draws from {corpus.name!r}, so its "
+            "queries may have been trained on; train on the same corpus with --protocol, and the same seed."
+        )
+
+
+def _distinct(runs: Sequence[TrainedModel | Path | str], *, device: str) -> list[TrainedModel]:
+    """The runs, loaded. Raises `ConfigError` when two have the same weights: their deviation would mean nothing."""
+    models = [given_model(run, device=device) for run in runs]
+    if len({model.fingerprint for model in models}) < len(models):
+        raise ConfigError(
+            f"two of {', '.join(str(model.run) for model in models)} have the same weights; give every run once."
+        )
+    return models
+
+
+def encode_corpus_images(
+    model: TrainedModel, corpus: Corpus, *, progress: Progress = Silent()
+) -> tuple[Encoded, Corpus]:
+    """Encoded pictures, and the corpus less those that could not be read."""
+    images = model.encode_corpus_images(corpus, progress=progress)
+    return images.encoded, corpus.without(list(images.skipped)) if images.skipped else corpus
+
+
+def shortlist_scores(
+    model: TrainedModel, corpus: Corpus, images: Encoded, texts: Encoded, *, progress: Progress = Silent()
+) -> torch.Tensor:
+    """What the first stage of `model` scores: its shortlist's cosine, or its own embedding's."""
+    if model.shortlist is not None:
+        images = model.shortlist.encode_corpus_images(corpus, progress=progress).encoded
+        texts = model.shortlist.encode_corpus_texts(corpus, progress=progress)
+    return images.embedding @ texts.embedding.T

@@ -1,0 +1,117 @@
+"""Galleries: opened with the model that made them, filled, kept up with folders, moved, given to another model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from crossgraph.data.corpus import Corpus
+from crossgraph.errors import GalleryError
+from crossgraph.gallery.changes.moves import Moves
+from crossgraph.gallery.changes.sync import SyncReport
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.stages.cascade_model import CascadeModel
+from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.upkeep.migrate import Migration
+from crossgraph.gallery.upkeep.migrate import migrate as migrate_gallery
+from crossgraph.gallery.upkeep.relocation import Relocation, relocate
+from crossgraph.gallery.upkeep.run_place import find_run, remember_run
+from crossgraph.progress import Progress, Silent
+from crossgraph.training.model import TrainedModel
+from crossgraph.verbs.models import given_search_model
+
+
+def index(
+    source: Corpus | Path | str,
+    gallery: Path | str,
+    *,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> SyncReport:
+    """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
+
+    A new gallery needs a `model`; an existing one remembers its own.
+    """
+    if Gallery.exists(gallery):
+        return open_gallery(gallery, model=model, device=device).index(source, progress=progress)
+    if model is None:
+        raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
+    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
+
+
+def sync(
+    gallery: Path | str,
+    folders: Sequence[Path | str] = (),
+    *,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
+    dry_run: bool = False,
+    rehash: bool = False,
+    allow_empty: bool = False,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> SyncReport:
+    """Make a gallery hold what `folders` hold, by default all it was given before; it is made if need be.
+
+    Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none, and one of a
+    gallery that is not there yet leaves nothing behind.
+    """
+    if Gallery.exists(gallery) and dry_run:
+        opened = Gallery.open(gallery, None if model is None else given_search_model(model, device=device))
+    elif Gallery.exists(gallery):
+        opened = open_gallery(gallery, model=model, device=device)
+    elif model is None:
+        raise GalleryError(f"{gallery} is not a gallery yet. Name the run to encode with (--model RUN).")
+    else:
+        loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+        if dry_run:
+            with tempfile.TemporaryDirectory() as nowhere:
+                return Gallery.create(Path(nowhere) / "gallery", loaded).sync(folders, dry_run=True, progress=progress)
+        opened = Gallery.create(gallery, loaded, run=str(loaded.run.resolve()))
+    return opened.sync(folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, progress=progress)
+
+
+def migrate(
+    gallery: Path | str,
+    model: TrainedModel | CascadeModel | Path | str,
+    *,
+    leave_out: bool = False,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> Migration:
+    """Encode a gallery with another trained run beside the old tables, then switch to it at once."""
+    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    opened = Gallery.open(gallery)
+    return migrate_gallery(opened, loaded, run=str(loaded.run.resolve()), leave_out=leave_out, progress=progress)
+
+
+def open_gallery(
+    gallery: Path | str, *, model: TrainedModel | CascadeModel | Path | str | None = None, device: str = "cpu"
+) -> Gallery:
+    """A gallery with the model it was made with; give `model` when the run has moved: its place is remembered."""
+    if model is None:
+        run = find_run(Path(gallery), Manifest.read(Path(gallery)))
+        return Gallery.open(gallery, given_search_model(run, device=device))
+    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    opened = Gallery.open(gallery, loaded)
+    remember_run(opened, loaded.run)
+    return opened
+
+
+def move_gallery(
+    gallery: Path | str,
+    places: Sequence[tuple[Path | str, Path | str]],
+    *,
+    trust: bool = False,
+    allow_missing: bool = False,
+    dry_run: bool = False,
+    progress: Progress = Silent(),
+) -> Relocation:
+    """Have a gallery know what lay in each old place in its new one: pictures, folders, the run and its encoders.
+
+    Arguments as in `gallery.upkeep.relocation.relocate`.
+    """
+    opened, moves = Gallery.open(gallery), Moves.of(places)
+    return relocate(opened, moves, trust=trust, allow_missing=allow_missing, dry_run=dry_run, progress=progress)

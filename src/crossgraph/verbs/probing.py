@@ -1,0 +1,48 @@
+"""The compositional probe: does a model prefer a picture's caption to the same caption made false?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.graphs.caption_graphs import parse_captions
+from crossgraph.data.sources import given_corpus
+from crossgraph.errors import ConfigError
+from crossgraph.evaluation.compositional_probe import ProbeResult, caption_editor, swap_accuracy
+from crossgraph.evaluation.ranking import score_matched
+from crossgraph.graphs.caption_parser import CaptionParser
+from crossgraph.progress import Progress, Silent
+from crossgraph.training.model import TrainedModel
+from crossgraph.verbs.evaluating import encode_corpus_images
+from crossgraph.verbs.models import given_model
+
+
+def probe(
+    model: TrainedModel | Path | str,
+    data: Corpus | Path | str,
+    *,
+    split: str = "val",
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> ProbeResult:
+    """How often a model scores a picture's caption above the same caption edited to be false, by kind of edit.
+
+    Pairs are scored by the method alone: no shortlist, no blend. Raises `MissingExtraError` without the caption parser.
+    """
+    model = given_model(model, device=device)
+    corpus = given_corpus(data).split(split)
+    if corpus.features is not None:
+        raise ConfigError(f"corpus {corpus.name!r} has given features and no sentences that could be made false.")
+    images, corpus = encode_corpus_images(model, corpus, progress=progress)
+    graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
+
+    def score(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
+        places = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
+        texts = model.encode_raw_texts(list(places), progress=progress)
+        spoken = texts[torch.tensor([places[sentence] for sentence in sentences])]
+        return score_matched(model.method, images, spoken, torch.tensor(rows), progress=progress).cpu()
+
+    return swap_accuracy(score, corpus, caption_editor(corpus, graphs), split=split)

@@ -1,0 +1,19 @@
+"""Searching a gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.search.query import Query
+from crossgraph.gallery.search.results import SearchResults
+from crossgraph.verbs.galleries import open_gallery
+
+
+def search(
+    query: Query | str | Path, gallery: Gallery | Path | str, options: SearchOptions | None = None
+) -> SearchResults:
+    """The best pictures for a sentence, or for a picture given as a path; see `Gallery.search`."""
+    opened = gallery if isinstance(gallery, Gallery) else open_gallery(gallery)
+    return opened.search(query, options)

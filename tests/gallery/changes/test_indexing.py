@@ -1,0 +1,136 @@
+"""Encoding a batch of pictures apart from storing it."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossgraph.data.images import image_bytes_digest
+from crossgraph.gallery.changes.encoded import EncodedEntries
+from crossgraph.gallery.changes.indexing import Entry, FileState, commit, commit_entries, encode_entries
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.stages.codes import RandomPlanes
+from crossgraph.gallery.tables.items import caption_id
+from crossgraph.gallery.tables.store import Store
+from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel
+
+
+@pytest.fixture(params=["re-ranked", "coded", "by embedding", "codes alone"])
+def any_model(request: pytest.FixtureRequest) -> FakeModel:
+    """Models with every set of stages."""
+    if request.param == "codes alone":
+        return FakeHashing("codes")
+    if request.param == "by embedding":
+        return FakeModel("dense", fine=False)
+    model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
+    if request.param == "coded":
+        model.coder = RandomPlanes(16, width=WIDTH)
+    return model
+
+
+def entries(folder: Path) -> list[Entry]:
+    """The pictures of a folder with two captions each, one of them shared by all."""
+    found = []
+    for place, path in enumerate(sorted(folder.glob("*.png"))):
+        state = FileState.of(path)
+        assert state is not None
+        captions = (f"thing number {place}", "shared")
+        found.append(
+            Entry(f"id{place}", path, image_bytes_digest(path), state, captions, ("label",), folder.name, None)
+        )
+    return found
+
+
+def everything(gallery: Gallery) -> dict[str, object]:
+    """What the tables of a gallery hold, but for when it was written."""
+    tables = {name: table.read() for name, table in gallery.store.tables.items()}
+    plain = {
+        name: table.drop_columns([c for c in table.column_names if c == "indexed_at"]) for name, table in tables.items()
+    }
+    return {name: sorted(map(str, table.to_pylist())) for name, table in plain.items()}
+
+
+def test_encoding_touches_no_store(any_model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name, value in vars(Store).items() if callable(value)]:
+        monkeypatch.setattr(Store, name, lambda *_, **__: pytest.fail("encoding used a store"))
+    before = sorted(images.parent.rglob("*"))
+    encoded = encode_entries(any_model, entries(images))
+    assert [item.id for item in encoded.items] == [f"id{place}" for place in range(12)]
+    assert len(encoded.images.vectors) == 12
+    assert set(encoded.texts) == {"shared", *(f"thing number {place}" for place in range(12))}
+    assert sorted(images.parent.rglob("*")) == before
+
+
+def test_encoding_and_storing_apart_gives_what_indexing_gives(
+    any_model: FakeModel, images: Path, tmp_path: Path
+) -> None:
+    at_once, apart = (Gallery.create(tmp_path / name, any_model) for name in ("at once", "apart"))
+    commit(at_once.store, any_model, entries(images), set())
+    for batch in (entries(images)[:7], entries(images)[7:]):
+        commit_entries(apart.store, encode_entries(any_model, batch))
+    assert everything(apart) == everything(at_once)
+    options = SearchOptions(k=12)
+    assert apart.search("a red thing", options).results == at_once.search("a red thing", options).results
+
+
+def test_storing_a_batch_twice_gives_the_same_gallery(any_model: FakeModel, images: Path, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", any_model)
+    encoded = encode_entries(any_model, entries(images))
+    commit_entries(gallery.store, encoded)
+    once = everything(gallery)
+    commit_entries(gallery.store, encoded)
+    assert everything(gallery) == once
+
+
+@pytest.mark.parametrize("way", ["pickle", "arrow"])
+def test_an_encoded_batch_stores_the_same_after_a_journey(
+    any_model: FakeModel, images: Path, tmp_path: Path, way: str
+) -> None:
+    (images / "003.png").write_bytes(b"no picture")
+    encoded = encode_entries(any_model, entries(images))
+    assert [entry.path.name for entry in encoded.skipped] == ["003.png"]
+    sent = pickle.loads(pickle.dumps(encoded)) if way == "pickle" else EncodedEntries.from_arrow(encoded.to_arrow())
+    assert (sent.items, sent.texts, sent.skipped) == (encoded.items, encoded.texts, encoded.skipped)
+    here, there = (Gallery.create(tmp_path / name, any_model) for name in ("here", "there"))
+    commit_entries(here.store, encoded)
+    commit_entries(there.store, sent)
+    assert everything(there) == everything(here)
+
+
+def test_a_batch_of_nothing_travels_and_stores_nothing(any_model: FakeModel, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", any_model)
+    encoded = encode_entries(any_model, [])
+    assert commit_entries(gallery.store, EncodedEntries.from_arrow(encoded.to_arrow())) == []
+    assert len(gallery) == 0
+
+
+def test_scene_graphs_travel_as_arrow(images: Path, tmp_path: Path) -> None:
+    from tests.gallery.graph_model import GraphModel
+
+    model = GraphModel("racg")
+    encoded = encode_entries(model, entries(images))
+    sent = EncodedEntries.from_arrow(encoded.to_arrow())
+    here, there = (Gallery.create(tmp_path / name, model) for name in ("here", "there"))
+    commit_entries(here.store, encoded)
+    commit_entries(there.store, sent)
+    assert everything(there) == everything(here)
+
+
+def test_only_captions_that_are_not_known_are_encoded(any_model: FakeModel, images: Path) -> None:
+    batch = entries(images)[:2]
+    encoded = encode_entries(any_model, batch, captions=["another"], known={caption_id("shared")})
+    assert encoded.texts == ("another", "thing number 0", "thing number 1")
+    assert encoded.captions.keys == tuple(map(caption_id, encoded.texts))
+
+
+def test_a_copy_of_a_stored_picture_is_not_encoded_again(any_model: FakeModel, images: Path, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", any_model)
+    first, *_ = entries(images)
+    commit(gallery.store, any_model, [first], set())
+    any_model.encoded_paths.clear()
+    items, skipped = commit(gallery.store, any_model, [replace(first, id="copy", duplicate_of="id0")], set())
+    assert ([item.id for item in items], skipped, any_model.encoded_paths) == (["copy"], [], [])
+    assert torch.equal(*gallery.snapshot().vectors.tensor())

@@ -1,0 +1,91 @@
+"""Whatever gives the codes, every row has its own, and what cannot be read has none."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossgraph.errors import ModelError
+from crossgraph.gallery.stages.coders import ModelCoder
+from crossgraph.gallery.stages.codes import RandomPlanes
+from crossgraph.gallery.stages.model import Coder, code_bits, encode_images_for_stages, encode_texts_for_stages
+from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel
+
+SENTENCES = ["a red thing", "two blue ones", "green"]
+
+
+@pytest.fixture(params=["planes", "model"])
+def coder(request: pytest.FixtureRequest) -> Coder:
+    return RandomPlanes(16, width=WIDTH) if request.param == "planes" else ModelCoder(FakeHashing("codes"))
+
+
+@pytest.fixture
+def coded(coder: Coder) -> FakeModel:
+    model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
+    model.coder = coder
+    return model
+
+
+def test_codes_of_many_are_those_of_each_alone(coded: FakeModel, images: Path) -> None:
+    texts = encode_texts_for_stages(coded, SENTENCES)
+    paths = sorted(images.glob("*.png"))
+    pictures, kept, skipped = encode_images_for_stages(coded, paths)
+    assert texts.codes is not None
+    assert pictures.codes is not None
+    assert (kept, skipped) == (tuple(range(len(paths))), ())
+    assert code_bits(coded, texts) == 16
+    for row, sentence in enumerate(SENTENCES):
+        assert torch.equal(texts.codes[row : row + 1], encode_texts_for_stages(coded, [sentence]).codes)
+    for row, path in enumerate(paths):
+        assert torch.equal(pictures.codes[row : row + 1], encode_images_for_stages(coded, [path])[0].codes)
+
+
+def test_a_picture_that_any_part_cannot_read_is_left_out_of_all(coded: FakeModel, images: Path) -> None:
+    paths = sorted(images.glob("*.png"))[:4]
+    paths[1].write_bytes(b"no picture")
+    encoded, kept, skipped = encode_images_for_stages(coded, paths)
+    assert kept == (0, 2, 3)
+    assert [entry.path for entry in skipped] == [paths[1]]
+    assert len(encoded.vectors) == len(encoded.fine) == len(encoded.codes) == 3
+
+
+def test_a_picture_that_only_the_coder_cannot_read_is_left_out_of_all(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = sorted(images.glob("*.png"))[:4]
+    hashing, model = FakeHashing("codes"), FakeModel("fine", fine=True)
+    model.coder = ModelCoder(hashing)
+    whole, _, _ = encode_images_for_stages(model, paths)
+    encode = hashing.encode_image_files
+
+    def gone_meanwhile(asked: list[Path]) -> object:
+        paths[2].unlink()
+        return encode(asked)
+
+    monkeypatch.setattr(hashing, "encode_image_files", gone_meanwhile)
+    encoded, kept, skipped = encode_images_for_stages(model, paths)
+    assert (kept, [entry.path for entry in skipped]) == ((0, 1, 3), [paths[2]])
+    assert torch.equal(encoded.vectors, whole.vectors[[0, 1, 3]])
+    assert torch.equal(encoded.codes, whole.codes[[0, 1, 3]])
+    assert torch.equal(encoded.fine.embedding, whole.fine.embedding[[0, 1, 3]])
+
+
+def test_only_planes_give_codes_of_any_vector() -> None:
+    vectors = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(0))
+    planes = RandomPlanes(16, width=WIDTH)
+    assert torch.equal(planes.codes_of_vectors(vectors), planes.codes_of_texts(SENTENCES, vectors))
+    coder: Coder = ModelCoder(FakeHashing("codes"))
+    assert coder.codes_of_vectors(vectors) is None
+
+
+def test_a_model_without_codes_is_no_coder() -> None:
+    coder = ModelCoder(FakeModel("dense", fine=False))
+    with pytest.raises(ModelError, match="gives none: it is no hashing method"):
+        coder.codes_of_texts(SENTENCES, torch.zeros(3, WIDTH))
+
+
+def test_labels_are_those_the_codes_were_learned_from() -> None:
+    hashing = FakeHashing("codes")
+    hashing.label_names = ("dog", "cat")
+    assert ModelCoder(hashing).label_names == ("dog", "cat")
+    assert RandomPlanes(16, width=WIDTH).label_names == ()
