@@ -5,7 +5,8 @@
 "default" is torch as it comes, imported before crossgraph with no setting in the environment; "passive" is what
 crossgraph sets when it is imported first. The method is a small dual encoder, threads are as many as torch takes by
 itself. Each measurement is a `crossgraph train` of its own, stopped after so many seconds of steps; the rounds
-alternate, and medians are printed. Other work on the machine counts as busy too: the load is printed beside.
+alternate, and medians are printed. For the ratio, a default that takes no step at all counts as one that takes one.
+Other work on the machine counts as busy too: the load is printed beside.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def main() -> None:
     for name, rate in medians.items():
         print(f"{name:16} {rate:7.2f} steps/s   {', '.join(f'{one:.2f}' for one in found[name])}")
     ratios = {
-        f"{others} busy": medians[f"passive, {others} busy"] / max(medians[f"default, {others} busy"], 1e-9)
+        f"{others} busy": medians[f"passive, {others} busy"]
+        / max(medians[f"default, {others} busy"], 1 / asked.seconds)
         for others in (0, asked.busy)
     }
     for name, ratio in ratios.items():

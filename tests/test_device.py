@@ -77,6 +77,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(monkeypatch: pyt
         checked_device("cuda:2")
 
 
+@pytest.mark.slow
 def test_naming_devices_does_not_load_torch() -> None:
     script = "import sys; import crossgraph.device; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -119,6 +119,7 @@ with replacing(Path(sys.argv[1])) as stream:
 """
 
 
+@pytest.mark.slow
 def test_what_a_kill_leaves_is_removed_by_a_later_writer_once_it_is_old(tmp_path: Path) -> None:
     file = tmp_path / "a [b] file"
     write_atomically(file, b"old")

@@ -155,6 +155,13 @@ def test_moving_a_record_forgets_none_of_its_fields(kind: type) -> None:
     assert set(devices(record)) == {"cpu"}
 
 
+def test_what_a_batch_carries_between_phases_is_not_moved() -> None:
+    batch = filled(Batch)
+    batch.carried["codes"] = torch.ones(2)
+    assert batch.to("meta").carried == {}
+    assert list(batch.carried) == ["codes"]
+
+
 def test_every_record_of_tensors_can_be_moved() -> None:
     assert {kind.__name__ for kind in RECORDS} >= {
         "ImageBatch",

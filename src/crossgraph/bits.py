@@ -16,7 +16,12 @@ WORD = 8
 
 
 def pack_bits(bits: Bool[Tensor, "n bits"]) -> UInt8[Tensor, "n bytes"]:
-    """Each row of truth values as bytes."""
+    """Each row of truth values as bytes.
+
+    >>> code = pack_bits(torch.tensor([[True, False, True], [False, False, False]]))
+    >>> code.tolist(), unpack_bits(code, bits=3).int().tolist()
+    ([[160], [0]], [[1, 0, 1], [0, 0, 0]])
+    """
     missing = -bits.shape[1] % 8
     filled = F.pad(bits, (0, missing)).view(len(bits), (bits.shape[1] + missing) // 8, 8)
     packed: Tensor = (filled * _places(bits.device)).sum(dim=2, dtype=torch.uint8)

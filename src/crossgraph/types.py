@@ -18,7 +18,10 @@ Record = TypeVar("Record")
 
 
 def moved(record: Record, device: torch.device | str) -> Record:
-    """The same record with every tensor on `device`, those of records in it too; what is no tensor stays as it is."""
+    """The same record with every tensor on `device`, those of records in it too; what is no tensor stays as it is.
+
+    What a record does not begin with (`Batch.carried`) is not moved: the new record begins without it.
+    """
     if isinstance(record, Tensor):
         return cast(Record, record.to(device))
     if not is_dataclass(record) or isinstance(record, type):

@@ -13,7 +13,8 @@ from PIL import Image
 
 from crossgraph.data.drawn.scene_graphs import scene_graphs
 from crossgraph.data.drawn.scenes import draw_scenes
-from crossgraph.data.graphs.graph_files import write_graphs
+from crossgraph.data.features.regions import SuppliedRegions
+from crossgraph.data.graphs.graph_files import graph_schema, read_graphs, write_graphs
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 from tests.cli.conftest import call
 
@@ -167,3 +168,79 @@ def test_mistakes_are_one_message(image: Path, scenes: Path, tmp_path: Path) -> 
     assert "--cells" in refusal(image, "--cells", 0)
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff but no more")
     assert "broken.jpg: " in refusal(tmp_path / "broken.jpg")
+
+
+DETECTIONS = [
+    {
+        "image": "grey.png",
+        "boxes": [[0, 0, 30, 40], [30, 0, 60, 40], [0, 0, 6, 4]],
+        "labels": ["Dog", "cat", "ball"],
+        "scores": [0.9, 0.8, 0.2],
+        "relations": [[0, "left of", 1, 0.7], [1, "holds", 2, 0.9]],
+    }
+]
+
+
+@pytest.fixture
+def detections(tmp_path: Path) -> Path:
+    file = tmp_path / "detections.json"
+    file.write_text(json.dumps(DETECTIONS), encoding="utf-8")
+    return file
+
+
+def test_what_a_detector_found_becomes_a_file_of_graphs_that_is_shown(
+    image: Path, detections: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "graphs.jsonl"
+    words = ("import", detections, "--images", image.parent, "--object-threshold", 0.5, "--out", out)
+    assert call("graph", *words).stdout == f"1 graphs, 2 objects, 1 relations in {out}\n"
+    found = answer(image, "--graphs", out)
+    assert found["source"] == f"'grey.png' in {out}"
+    assert found["objects"] == [
+        {"name": "dog", "box": [0.0, 0.0, 0.5, 1.0]},
+        {"name": "cat", "box": [0.5, 0.0, 1.0, 1.0]},
+    ]
+    assert found["relations"] == [[0, "left of", 1]]
+
+
+def test_imported_boxes_are_the_regions_of_pictures(image: Path, detections: Path, tmp_path: Path) -> None:
+    out = tmp_path / "graphs.jsonl"
+    assert answer("import", detections, "--images", image.parent, "--out", out)["objects"] == 3
+    boxes = SuppliedRegions(out)(image)
+    assert boxes is not None
+    assert boxes[:2].tolist() == [[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]]
+
+
+def test_visual_genome_is_imported_with_its_list_of_sizes(tmp_path: Path) -> None:
+    objects = [
+        {"object_id": 9, "names": ["Man"], "x": 0, "y": 0, "w": 50, "h": 100, "attributes": ["tall"]},
+        {"object_id": 4, "names": ["horse"], "x": 50, "y": 50, "w": 50, "h": 50},
+    ]
+    relations = [{"subject_id": 9, "predicate": "rides", "object_id": 4}]
+    genome = tmp_path / "scene_graphs.json"
+    genome.write_text(json.dumps([{"image_id": 3, "objects": objects, "relationships": relations}]), encoding="utf-8")
+    sizes = tmp_path / "image_data.json"
+    sizes.write_text(json.dumps([{"image_id": 3, "width": 100, "height": 100}]), encoding="utf-8")
+    out = tmp_path / "graphs.jsonl"
+    words = ("import", genome, "--format", "visual-genome", "--out", out)
+    assert "the size of '3.jpg' is not known" in refusal(*words)
+    assert not out.exists()
+    assert "has no scores" in refusal(*words, "--sizes", sizes, "--object-threshold", 0.5)
+    assert answer(*words, "--sizes", sizes) == {"graphs": 1, "objects": 2, "relations": 1, "file": str(out)}
+    assert read_graphs(out)["3.jpg"].triples() == (("man", "rides", "horse"),)
+
+
+def test_detections_without_a_size_are_refused_with_the_options_that_give_one(detections: Path, tmp_path: Path) -> None:
+    message = refusal("import", detections, "--out", tmp_path / "graphs.jsonl")
+    assert "entry 0: the size of 'grey.png' is not known" in message
+    assert "--sizes" in message
+    assert "--images" in message
+
+
+def test_the_schema_that_is_printed_is_that_of_the_lines(parser: None) -> None:
+    assert json.loads(call("graph", "schema").stdout) == graph_schema()
+
+
+def test_a_target_that_is_called_like_a_command_is_shown_by_name(parser: None) -> None:
+    assert answer("show", "import")["key"] == "import"
+    assert call("graph", "--json", SENTENCE).stdout == call("graph", "show", SENTENCE, "--json").stdout

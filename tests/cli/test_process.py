@@ -14,20 +14,6 @@ import pytest
 from tests.cli.conftest import DATA, TINY, call, with_settings
 
 COMMAND = (sys.executable, "-c", "from crossgraph.cli import main; main()")
-HEAVY = ("torch", "numpy", "transformers", "pyarrow", "PIL", "pydantic", "jinja2")
-
-
-def test_help_imports_nothing_heavy() -> None:
-    program = (
-        "import atexit, sys\n"
-        "from crossgraph.cli import main\n"
-        f"atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr))\n"
-        "main()"
-    )
-    done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0
-    assert "evaluate" in done.stdout
-    assert done.stderr.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +37,7 @@ def test_every_verb_has_help(verb: str) -> None:
     assert call(verb, "--help").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_broken_pipe_is_quiet() -> None:
     process = subprocess.Popen(
         [*COMMAND, "methods", "show", "kidrr"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -63,6 +50,7 @@ def test_a_broken_pipe_is_quiet() -> None:
     process.wait(timeout=60)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_the_training_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = subprocess.Popen(

@@ -215,6 +215,7 @@ Gallery.create(sys.argv[1], FakeModel("fine", fine=True, shortlist=dense)).index
 """
 
 
+@pytest.mark.slow
 def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     tmp_path: Path, model: FakeModel
 ) -> None:

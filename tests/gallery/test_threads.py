@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from lance import LanceDataset
 
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
@@ -130,9 +131,11 @@ def test_threads_that_find_a_commit_at_once_read_it_once(
     Gallery.open(gallery.folder, coded_model()).index(images)
     following, calls = MemoryIndex.following, []
 
-    def counted(self: MemoryIndex, *arguments: object) -> MemoryIndex:
+    def counted(
+        self: MemoryIndex, items: LanceDataset, captions: LanceDataset, notes: LanceDataset | None
+    ) -> MemoryIndex:
         calls.append(threading.get_ident())
-        return following(self, *arguments)
+        return following(self, items, captions, notes)
 
     monkeypatch.setattr(MemoryIndex, "following", counted)
     ready = threading.Barrier(8)

@@ -115,6 +115,15 @@ def test_scoring_a_block_equals_the_block_of_the_scores(method: Method, inputs: 
     assert torch.allclose(block, method.score(images, texts)[rows][:, columns], atol=1e-6)
 
 
+def test_scoring_in_blocks_of_one_picture_gives_the_same_scores(
+    method: Method, inputs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, texts = both_sides(method, inputs)
+    whole = method.score(images, texts)
+    monkeypatch.setattr("crossgraph.methods.contract.PAIR_BYTES", 1)
+    assert torch.allclose(method.score(images, texts), whole, atol=1e-6)
+
+
 def test_scoring_pairs_equals_those_elements_of_the_scores(method: Method, inputs: str) -> None:
     images, texts = both_sides(method, inputs)
     rows, columns = torch.tensor([0, 5, 5, 2]), torch.tensor([6, 0, 1, 2])

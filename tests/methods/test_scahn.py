@@ -224,7 +224,8 @@ def test_the_phases_share_no_parameter_and_leave_none_out() -> None:
 
 def test_quantisation_balance_and_spread_are_weighed_means_over_media() -> None:
     method, batch = small_method("scahn", dropout=0.0, quantisation=0.7, balance=0.2, spread=3), training_batch()
-    codes = [method.media[m].hash(f) for m, f in method._features(batch).items()]
+    with torch.no_grad():
+        codes = [method.media[m].hash(f) for m, f in method._features(batch).items()]
     losses = method.losses(batch)
     assert losses["quantisation"].item() == pytest.approx(0.35 * float(sum(map(quantisation_loss, codes))))
     assert losses["balance"].item() == pytest.approx(0.1 * float(sum(map(bit_balance_loss, codes))))

@@ -16,7 +16,8 @@ import torch
 from crossgraph.config import TrainingConfig
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.training.checkpoint import LAST, LOG, WEIGHTS, read_tensors
-from crossgraph.training.loop import Interrupted, shrunk
+from crossgraph.training.loop import Interrupted
+from crossgraph.training.schedule import shrunk
 from tests.training.fake_dataset import fake_dataset, fake_trainer
 
 EVERYTHING: dict[str, Any] = {"average": 0.9, "mirror": True, "neighbours": True}
@@ -196,6 +197,7 @@ for where, when in (("step", 5), ("save", 9)):
 """Two deaths by SIGKILL: after a step that was not saved, and between writing a file and renaming it."""
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_a_step_and_then_in_a_save_equals_an_undisturbed_one(undisturbed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)

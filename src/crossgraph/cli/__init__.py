@@ -23,7 +23,7 @@ from crossgraph.cli.doctor import doctor
 from crossgraph.cli.evaluate import evaluate
 from crossgraph.cli.explain import explain
 from crossgraph.cli.gallery import gallery_commands
-from crossgraph.cli.graph import graph
+from crossgraph.cli.graph import graph_commands
 from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.search import search
@@ -93,7 +93,7 @@ app.command()(sync)
 app.add_typer(gallery_commands, name="gallery")
 app.command()(search)
 app.command()(explain)
-app.command()(graph)
+app.add_typer(graph_commands, name="graph")
 app.add_typer(methods_commands, name="methods")
 app.command()(doctor)
 

@@ -1,12 +1,13 @@
-"""`crossgraph graph`: the scene graph of a sentence or of a picture."""
+"""`crossgraph graph`: the scene graph of a sentence or of a picture, and files of graphs made of others' output."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from crossgraph.cli.explain import ENDINGS
 from crossgraph.cli.options import AsJson
@@ -20,7 +21,27 @@ if TYPE_CHECKING:
 RELATIONS_SHOWN = 20
 
 
-def graph(
+Format = Literal["detections", "visual-genome"]
+
+
+class GraphGroup(TyperGroup):
+    """A group whose `show` need not be named: what is no command is a sentence or a picture to show."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with `show` before them where they name no command."""
+        shown = args and args[0] not in (*self.commands, "--help")
+        return super().parse_args(ctx, ["show", *args] if shown else args)
+
+
+graph_commands = typer.Typer(
+    cls=GraphGroup,
+    help="Scene graphs of sentences and pictures: `crossgraph graph TARGET` is `crossgraph graph show TARGET`.",
+    no_args_is_help=True,
+)
+
+
+@graph_commands.command("show")
+def show(
     target: Annotated[str, typer.Argument(help="A sentence, a picture's file, or, with --data, a picture's id.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to draw the graph.")] = None,
     data: Annotated[
@@ -58,6 +79,68 @@ def graph(
         print_json({**plain, "source": source, **drawing})
     else:
         _print(found, source, out)
+
+
+@graph_commands.command("import")
+def import_graphs(
+    source: Annotated[Path, typer.Argument(help="A JSON list or JSON lines, one picture an entry.")],
+    out: Annotated[Path, typer.Option("--out", help="The file of graphs to write.")],
+    format: Annotated[
+        Format, typer.Option("--format", help="What wrote SOURCE: a detector, or Visual Genome's scene_graphs.json.")
+    ] = "detections",
+    sizes: Annotated[
+        Path | None,
+        typer.Option("--sizes", help="Pixels of pictures: a JSON list, as Visual Genome's image_data.json."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="The folder of the pictures, to take their pixels from.")
+    ] = None,
+    object_threshold: Annotated[
+        float, typer.Option("--object-threshold", help="Leave out objects of a lower score, and their relations.")
+    ] = 0.0,
+    relation_threshold: Annotated[
+        float, typer.Option("--relation-threshold", help="Leave out relations of a lower score.")
+    ] = 0.0,
+    ending: Annotated[
+        str, typer.Option("--ending", help="Of the file names of pictures that are known by number.")
+    ] = ".jpg",
+    as_json: AsJson = False,
+) -> None:
+    """Make a file of graphs (--graphs, images.regions) of what a detector found, or of Visual Genome."""
+    from crossgraph.cli.output import print_json
+    from crossgraph.data.graphs.detections import import_detections, import_visual_genome
+    from crossgraph.data.graphs.graph_files import write_graphs
+    from crossgraph.data.graphs.image_sizes import listed_sizes, sizes_in
+
+    pixels = {} if images is None else sizes_in(images)
+    pixels |= {} if sizes is None else listed_sizes(sizes, ending=ending)
+    if format == "visual-genome":
+        if object_threshold or relation_threshold:
+            raise ConfigError("Visual Genome has no scores: leave out --object-threshold and --relation-threshold.")
+        found = import_visual_genome(source, image_sizes=pixels, ending=ending)
+    else:
+        found = import_detections(
+            source, image_sizes=pixels, object_threshold=object_threshold, relation_threshold=relation_threshold
+        )
+    write_graphs(out, found, kind="image")
+    counts = {
+        "graphs": len(found),
+        "objects": sum(len(one.objects) for one in found.values()),
+        "relations": sum(len(one.relations) for one in found.values()),
+    }
+    if as_json:
+        print_json({**counts, "file": str(out)})
+    else:
+        typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()) + f" in {out}")
+
+
+@graph_commands.command("schema")
+def schema() -> None:
+    """Print the JSON schema that every line of a file of graphs fits."""
+    from crossgraph.cli.output import print_json
+    from crossgraph.data.graphs.graph_files import graph_schema
+
+    print_json(graph_schema())
 
 
 def _image_file(target: str, data: str | None) -> Path | None:

@@ -74,6 +74,14 @@ def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Image.Image
             raise ImageError(path, _decoding_reason(error)) from error
 
 
+def image_size(path: Path | str) -> tuple[int, int]:
+    """Width and height of the upright picture, from its header alone. Raises `ImageError` for a file that is none."""
+    with _opened(Path(path)) as file:
+        image = _header(Path(path), file)
+        width, height = image.size
+        return (height, width) if _orientation(image) >= 5 else (width, height)  # from 5 on it lies on its side
+
+
 def date_taken(path: Path | str) -> datetime | None:
     """When the camera took the picture, by its EXIF block, or None where that says nothing that can be read.
 
@@ -186,13 +194,18 @@ def _refuse_size(path: Path, size: tuple[int, int], *, max_pixels: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    turn = _UPRIGHT.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, by EXIF's numbers; 1, upright, where that says nothing that can be read."""
     try:
         with _warnings_ignored():
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            written = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DAMAGED_EXIF:
-        return image  # a damaged EXIF block says nothing about the pixels, which are good
-    turn = _UPRIGHT.get(orientation)
-    return image if turn is None else image.transpose(turn)
+        return 1  # a damaged EXIF block says nothing about the pixels, which are good
+    return written if written in _UPRIGHT else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -104,11 +104,11 @@ def two_stage_blends(
         )
     refuse_non_finite(shortlist_scores)
     captions, image_to_text = _first_stage(shortlist_scores, k)
-    pictures, text_to_image = _first_stage(shortlist_scores.T, k)
+    image_order, text_to_image = _first_stage(shortlist_scores.T, k)
 
     device = shortlist_scores.device
     pairs_of_images = torch.arange(n, device=device)[:, None] * m + captions
-    pairs_of_captions = pictures * m + torch.arange(m, device=device)[:, None]
+    pairs_of_captions = image_order * m + torch.arange(m, device=device)[:, None]
     listed = torch.cat([pairs_of_images.flatten(), pairs_of_captions.flatten()])
     pairs, position = torch.unique(listed, return_inverse=True)
     rows, columns = pairs // m, pairs % m
@@ -118,8 +118,8 @@ def two_stage_blends(
     for blend in blends:
         scores = fine + blend * shortlist_scores[rows, columns] if blend else fine
         by_image = _second_stage(image_to_text, captions, scores[of_images].view_as(captions))
-        by_caption = _second_stage(text_to_image, pictures, scores[of_captions].view_as(pictures))
-        results.append(TwoStageResult(by_image, by_caption.T, captions, pictures, k, blend, len(pairs)))
+        by_caption = _second_stage(text_to_image, image_order, scores[of_captions].view_as(image_order))
+        results.append(TwoStageResult(by_image, by_caption.T, captions, image_order, k, blend, len(pairs)))
     return results
 
 

@@ -30,7 +30,7 @@ def tfidf_descriptors(
 
     A word counts if at least `min_count` pictures have it; where no word is that frequent, every word counts.
     """
-    from scipy import sparse
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     said: list[list[str]] = [[] for _ in range(images)]
@@ -40,10 +40,10 @@ def tfidf_descriptors(
     for least in dict.fromkeys((min_count, 1)):
         vectorizer = TfidfVectorizer(token_pattern=TOKEN, min_df=least, sublinear_tf=True, dtype=np.float32)
         try:
-            return sparse.csr_matrix(vectorizer.fit_transform(documents))
+            return csr_matrix(vectorizer.fit_transform(documents))
         except ValueError:  # no word is left
             continue
-    return sparse.csr_matrix((images, 1), dtype=np.float32)
+    return csr_matrix((images, 1), dtype=np.float32)
 
 
 def state_descriptors(
@@ -64,7 +64,5 @@ def state_descriptors(
 
 def dense(rows: Rows) -> NDArray[np.float32]:
     """The same rows as an array."""
-    from scipy import sparse
-
-    found: NDArray[np.float32] = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+    found: NDArray[np.float32] = rows if isinstance(rows, np.ndarray) else rows.toarray()
     return found

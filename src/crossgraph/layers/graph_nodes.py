@@ -121,23 +121,23 @@ class WordNodes(nn.Module):
         """
         graphs = self._without_places(graphs.resized(max(1, graphs.words.shape[1])))
         said = graphs.words.to(words.dtype)
-        told = (said @ words) / said.sum(dim=-1, keepdim=True).clamp(min=1)
+        means = (said @ words) / said.sum(dim=-1, keepdim=True).clamp(min=1)
         nodes, ends = graphs.nodes, graphs.nodes.ends
         is_attribute = nodes.of_kind(ATTRIBUTE)
-        owned = torch.zeros_like(told).scatter_add(
-            1, ends[..., :1].expand(-1, -1, told.shape[2]), told * is_attribute[..., None]
+        owned = torch.zeros_like(means).scatter_add(
+            1, ends[..., :1].expand(-1, -1, means.shape[2]), means * is_attribute[..., None]
         )
-        counts = torch.zeros_like(told[..., 0]).scatter_add(1, ends[..., 0], is_attribute.to(told.dtype))
-        adorned = told + self.adorn * owned / counts.clamp(min=1)[..., None]
+        counts = torch.zeros_like(means[..., 0]).scatter_add(1, ends[..., 0], is_attribute.to(means.dtype))
+        adorned = means + self.adorn * owned / counts.clamp(min=1)[..., None]
         objects = self.normalise(adorned)
         kept = nodes.of_kind(OBJECT)
         vectors = objects
         if self.attributes:
-            vectors = torch.where(is_attribute[..., None], self.normalise(told), vectors)
+            vectors = torch.where(is_attribute[..., None], self.normalise(means), vectors)
             kept = kept | is_attribute
         if self.relate is not None:
             is_relation = nodes.of_kind(RELATION)
-            vectors = torch.where(is_relation[..., None], self.relate(objects, ends, told), vectors)
+            vectors = torch.where(is_relation[..., None], self.relate(objects, ends, means), vectors)
             kept = kept | is_relation
         by_word = said
         if not self.attributes:

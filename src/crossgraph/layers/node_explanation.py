@@ -43,9 +43,9 @@ def best_matches(images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w
 
 
 def explain_nodes(
-    pictures: ImageBatch,
-    captions: TextBatch,
-    images: NodeBatch,
+    images: ImageBatch,
+    texts: TextBatch,
+    image_nodes: NodeBatch,
     graph: TextGraphs,
     looks: Float[Tensor, "1 v w"],
     *,
@@ -59,14 +59,14 @@ def explain_nodes(
     """
     seen = looks[0]
     found = (seen * likeness[0]).sum(dim=0)
-    spread, word_scores = words_over_regions(seen, found, graph, images, regions=pictures.boxes.shape[1])
+    spread, word_scores = words_over_regions(seen, found, graph, image_nodes, regions=images.boxes.shape[1])
     return Alignment(
-        words=captions.words[0],
-        boxes=pictures.boxes[0],
+        words=texts.words[0],
+        boxes=images.boxes[0],
         weights=spread,
         word_scores=word_scores,
         score=float(score[0]),
-        matches=_matches(seen, found, weights[0] * found, captions.words[0], graph, images, pictures.boxes[0]),
+        matches=_matches(seen, found, weights[0] * found, texts.words[0], graph, image_nodes, images.boxes[0]),
     )
 
 

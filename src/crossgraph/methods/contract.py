@@ -21,6 +21,9 @@ from crossgraph.layers.hash_head import code_cosines, paired_code_cosines
 from crossgraph.layers.occlusion import explain_by_occlusion
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
+PAIR_BYTES = 2**28
+"""What the pairs of one block may take while a method scores every picture with every caption."""
+
 
 class MethodConfig(BaseModel):
     """Base of every method's settings: frozen, and unknown keys are errors."""
@@ -134,11 +137,16 @@ class Method(nn.Module, ABC):
         """Which region matched which word, for one picture and one caption (both batches have one row)."""
 
     def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """Scores of all pictures with all captions; by default every pair through `score_pairs`."""
+        """Scores of all pictures with all captions; by default every pair through `score_pairs`, in blocks of pictures
+        whose pairs, copied side by side, take at most `PAIR_BYTES`."""
         n, m = len(images), len(texts)
-        left = torch.arange(n, device=images.embedding.device).repeat_interleave(m)
-        right = torch.arange(m, device=images.embedding.device).repeat(n)
-        return self.score_pairs(images[left], texts[right]).view(n, m)
+        device, numbers = images.embedding.device, _numbers_of_a_row(images) + _numbers_of_a_row(texts)
+        rows = max(1, PAIR_BYTES // max(1, m * numbers * images.embedding.element_size()))
+        blocks = [images.embedding.new_zeros(0, m)]
+        for left in torch.split(torch.arange(n, device=device), rows):
+            right = torch.arange(m, device=device).repeat(len(left))
+            blocks.append(self.score_pairs(images[left.repeat_interleave(m)], texts[right]).view(len(left), m))
+        return torch.cat(blocks)
 
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""
@@ -147,6 +155,11 @@ class Method(nn.Module, ABC):
     def groups(self, phase: str) -> list[ParameterGroup]:
         """How the parameters of a phase are stepped; by default all alike, at the run's learning rate."""
         return [ParameterGroup(self.phases()[phase])]
+
+
+def _numbers_of_a_row(encoded: Encoded) -> int:
+    parts = 0 if encoded.parts is None else encoded.parts.shape[1] * encoded.parts.shape[2]
+    return encoded.embedding.shape[1] + parts
 
 
 class CosineMethod(Method):

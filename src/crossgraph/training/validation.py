@@ -86,10 +86,10 @@ class Validation:
         images = encode_images(method, self.dataset.images, device=self.device)
         texts = encode_texts(method, self.dataset.texts, device=self.device)
         self._watch_codes(images, texts, progress)
-        pictures = LabelledItems(images, corpus.labels, rows)
+        image_items = LabelledItems(images, corpus.labels, rows)
         captions = LabelledItems(texts, corpus.labels[links], links)
-        there = mean_average_precision(pictures, captions, own_pair=False)
-        back = mean_average_precision(captions, pictures, own_pair=False)
+        there = mean_average_precision(image_items, captions, own_pair=False)
+        back = mean_average_precision(captions, image_items, own_pair=False)
         return {"map": (there + back) / 2, "image_to_text_map": there, "text_to_image_map": back}
 
     def blends(self, method: Method, *, progress: Progress) -> dict[float, float]:

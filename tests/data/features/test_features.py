@@ -314,6 +314,7 @@ def extraction_under_way(images: Path, cache: FeatureCache) -> Iterator[subproce
         run.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     paths = draw(tmp_path / "drawn", 60)
     whole, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "whole", shard_size=8), batch=4)
@@ -331,6 +332,7 @@ def test_a_killed_run_is_continued_and_equals_an_uninterrupted_one(tmp_path: Pat
     assert not list(cache.folder.rglob("*.writing"))
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     paths = draw(tmp_path / "drawn", 60)
     cache = FeatureCache(tmp_path / "cache", shard_size=3)
@@ -387,6 +389,15 @@ def test_a_query_is_not_worth_a_shard(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)
     assert extract_text_features(["a dog"], LetterEncoder(), cache).rows([0]).words == (("a", "dog"),)
     assert shards(cache) == []
+
+
+def test_a_query_is_encoded_without_a_look_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = [f"caption number {number}" for number in range(100)]
+    extract_text_features(stored, LetterEncoder(), FeatureCache(tmp_path))
+    read = extract_text_features(stored, LetterEncoder(), FeatureCache(tmp_path)).rows([3]).states
+    monkeypatch.setattr(FeatureCache, "records", lambda *_, **__: pytest.fail("the cache was opened"))
+    asked = extract_text_features([stored[3]], LetterEncoder(), FeatureCache(tmp_path)).rows([0]).states
+    torch.testing.assert_close(asked, read, rtol=0, atol=0)
 
 
 def test_vocabulary_ids_are_padded_and_never_cached(tmp_path: Path) -> None:

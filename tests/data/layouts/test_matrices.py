@@ -194,6 +194,28 @@ def test_a_name_that_two_files_have_must_be_said_with_its_file(tmp_path: Path) -
         open_corpus(f"matrices:{tmp_path}?images=XAl&texts=YAll")
 
 
+def test_the_shapes_in_an_archive_are_known_without_reading_its_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "plain.npz", images=I_TR, number=np.float64(3.0))
+    np.savez_compressed(tmp_path / "packed.npz", texts=T_TR)
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", None)
+        found = variables_in(tmp_path)
+    assert {name: one.shape for name, one in found.items() if ":" not in name} == {
+        "images": (12, 4),
+        "number": (),
+        "texts": (12, 3),
+    }
+    assert np.array_equal(found["texts"].read(), T_TR)
+
+
+def test_an_archive_of_python_objects_is_never_loaded(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=np.array([{}], dtype=object))
+    with pytest.raises(DataError, match="Python objects, which are never loaded"):
+        variables_in(tmp_path / "a.npz")
+
+
 def test_sparse_matrices_of_the_new_format_are_filled(tmp_path: Path) -> None:
     sparse = csc_matrix(np.where(T_TR > 0, T_TR, 0))
     put_matlab73(tmp_path / "a.mat", XAll=I_TR, LAll=one_hot(C_TR).astype(np.float64))

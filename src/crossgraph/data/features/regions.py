@@ -1,6 +1,6 @@
 """Regions that a detector supplied for pictures: boxes from a graph file, found by the name of a picture file.
 
-The file is one of `graph_files` with graphs of kind "image" (as `crossgraph graph import` writes them). Its keys are
+The file is one of `graph_files` with graphs of kind "image" (`crossgraph graph import` writes one). Its keys are
 picture ids; a picture file has the boxes of the key that is its path, or the longest end of its path.
 """
 

@@ -89,14 +89,14 @@ def extract_text_features(
 ) -> TextTable:
     """The words of `captions` as a table, with their scene graphs if a `parser` is given; equal captions once.
 
-    Vocabulary ids, and a handful of new captions (a query, not a corpus), stay in memory: reading and writing them
-    would cost more than encoding them.
+    Vocabulary ids, and a handful of captions (queries, not a corpus), stay in memory: for those it costs more to look
+    into the cache than to encode them. So does a handful of new ones among many.
     """
     distinct = list(dict.fromkeys(captions))
     graph = None if parser is None else _graphs(distinct, parser, cache, progress=progress).__getitem__
-    if encoder.vocabulary_size:
+    if encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
         features = dict(zip(distinct, encoder.encode(distinct), strict=True))
-        return TextTable(tuple(captions), 0, features.__getitem__, graph)
+        return TextTable(tuple(captions), encoder.state_width, features.__getitem__, graph, encoder.whole_width)
     store = cache.records(encoder.name, encoder.fingerprint, view="text")
     missing = [caption for caption in distinct if _caption_key(caption) not in store]
     fresh: dict[str, TextFeatures] = {}

@@ -171,7 +171,7 @@ def _size(image: str, sizes: Mapping[str, Size] | None, path: Path, where: str) 
     if found is None or min(found) <= 0:
         raise DataError(
             f"{path}, {where}: the size of {image!r} is not known. Boxes are in pixels: give width and height in the "
-            f"row, or in image_sizes."
+            "row, a list of sizes (--sizes), or the pictures (--images)."
         )
     return found
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -83,9 +83,21 @@ def _variables_of(file: Path) -> Iterator[Variable]:
 
 
 def _of_npz(file: Path) -> Iterator[Variable]:
-    with np.load(file, allow_pickle=False) as archive:
-        for name in archive.files:
-            yield Variable(name, file, archive[name].shape, partial(_read_npz, file, name))
+    with ZipFile(file) as archive:
+        for member in archive.namelist():
+            name = member.removesuffix(".npy")
+            yield Variable(name, file, _packed_shape(archive, member), partial(_read_npz, file, name))
+
+
+def _packed_shape(archive: ZipFile, member: str) -> tuple[int, ...]:
+    """The shape that an array's header says; raises `ValueError` where it holds objects, or is no array."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(stream)
+    if kind.hasobject:
+        raise ValueError("it holds Python objects, which are never loaded")
+    return tuple(shape)
 
 
 def _of_mat(file: Path) -> Iterator[Variable]:

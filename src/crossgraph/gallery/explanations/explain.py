@@ -6,9 +6,10 @@ from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
 from crossgraph.gallery.explanations.draw_matches import draw_matches
+from crossgraph.gallery.explanations.sheet import font_of, shortened
 from crossgraph.types import Alignment
 
 IMAGE = 384  # longer side of the whole picture, in pixels
@@ -80,7 +81,7 @@ def _draw_words(image: Image.Image, alignment: Alignment, *, panels: int) -> Ima
     for place, word in enumerate(best):
         x = 2 * GAP + IMAGE + (place % COLUMNS) * (PANEL + GAP)
         y = GAP + (place // COLUMNS) * row_height
-        pen.text((x, y), _shortened(alignment.words[word], 18), fill=INK, font=_font(16))
+        pen.text((x, y), shortened(alignment.words[word], 18), fill=INK, font=font_of(16, fine=1))
         _right_text(pen, (x + PANEL, y + 2), f"{scores[word]:.2f}", FAINT)
         weights = alignment.weights[:, word].float().cpu().numpy()
         sheet.paste(_spotlight(small, alignment.boxes.float().cpu().numpy(), weights), (x, y + LINE))
@@ -111,12 +112,12 @@ def _word_bars(words: tuple[str, ...], scores: NDArray[np.float32], *, total: fl
     """Every word of the sentence in order with its score as a bar from zero; the score of the pair on top."""
     strip = Image.new("RGB", (IMAGE, LINE * (len(words) + 1)), PAPER)
     pen = ImageDraw.Draw(strip)
-    pen.text((0, 0), "score of the pair", fill=INK, font=_font(16))
+    pen.text((0, 0), "score of the pair", fill=INK, font=font_of(16, fine=1))
     _right_text(pen, (IMAGE, 2), f"{total:.3f}", INK)
     longest = float(np.abs(scores).max(initial=1e-12))
     start, end = 138, IMAGE - 52
     for row, (word, score) in enumerate(zip(words, scores.tolist(), strict=True), start=1):
-        pen.text((0, row * LINE), _shortened(word, 14), fill=INK, font=_font(15))
+        pen.text((0, row * LINE), shortened(word, 14), fill=INK, font=font_of(15, fine=1))
         length = (end - start) * abs(score) / longest
         colour = BAR if score > 0 else FAINT
         pen.rectangle((start, row * LINE + 4, start + length, row * LINE + LINE - 8), fill=colour)
@@ -131,14 +132,6 @@ def _fit(image: Image.Image, longer: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _shortened(word: str, letters: int) -> str:
-    return word if len(word) <= letters else f"{word[: letters - 1]}…"
-
-
 def _right_text(pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, colour: str) -> None:
     """Write `text` so that it ends at `corner`."""
-    pen.text(corner, text, fill=colour, font=_font(14), anchor="ra")
+    pen.text(corner, text, fill=colour, font=font_of(14, fine=1), anchor="ra")

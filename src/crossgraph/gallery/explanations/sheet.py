@@ -48,9 +48,9 @@ def words_size(predicate: str) -> Point:
     return text_width(shortened(predicate), 15) + 10 * FINE, 22.0 * FINE
 
 
-def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font whose letters are `size` final pixels high."""
-    return ImageFont.load_default(size * FINE)
+def font_of(size: int, *, fine: int = FINE) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font whose letters are `size` final pixels high, on a canvas of `fine` times those pixels."""
+    return ImageFont.load_default(size * fine)
 
 
 def shortened(text: str, letters: int = 26) -> str:

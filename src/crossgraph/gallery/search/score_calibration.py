@@ -32,7 +32,7 @@ SIGNS = ("top", "lead", "first", "excess")
 SAMPLE = 1024
 NEXT = 9
 RIDGE = 1e-3
-STEPS = 50
+"""How strongly weights are kept small, per query."""
 MISSED = 0.06
 """The share of queries with a good answer that may be told that there is none, where the line is drawn."""
 SURE = 0.95
@@ -130,35 +130,24 @@ def fit(signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"]) -> Calibration:
     The lines are drawn on the same queries: `nothing_below` where `MISSED` of those with a good answer fall under it.
     Raises `GalleryError` unless there are some of both.
     """
+    from sklearn.linear_model import LogisticRegression
+
     if not bool(good.any()) or bool(good.all()):
         raise GalleryError("calibration needs queries with a good answer and queries without; got only one kind.")
     signs = signs.double()
     mean, scale = signs.mean(0), signs.std(0).clamp(min=1e-9)
-    columns = torch.cat([(signs - mean) / scale, torch.ones(len(signs), 1)], dim=1)
-    weights = _logistic(columns, good.double())
-    said = (columns @ weights).sigmoid()
+    columns = ((signs - mean) / scale).numpy()
+    regression = LogisticRegression(C=1 / (RIDGE * len(signs)), solver="newton-cholesky", tol=1e-10)
+    said = torch.from_numpy(regression.fit(columns, good.numpy()).predict_proba(columns)[:, 1])
     nothing_below = float(said[good].quantile(MISSED))
     return Calibration(
         mean=tuple(mean.tolist()),
         scale=tuple(scale.tolist()),
-        weights=tuple(weights[:-1].tolist()),
-        bias=float(weights[-1]),
+        weights=tuple(regression.coef_[0].tolist()),
+        bias=float(regression.intercept_[0]),
         nothing_below=nothing_below,
         strong_from=max(SURE, nothing_below),
     )
-
-
-def _logistic(columns: Float[Tensor, "q d"], good: Float[Tensor, " q"]) -> Float[Tensor, " d"]:
-    """The weights that make the answers most likely, by Newton's method; all but the last are kept small."""
-    penalty = torch.full((columns.shape[1],), RIDGE * len(columns), dtype=columns.dtype)
-    penalty[-1] = 0
-    weights = torch.zeros(columns.shape[1], dtype=columns.dtype)
-    for _ in range(STEPS):
-        said = (columns @ weights).sigmoid()
-        slope = columns.T @ (said - good) + penalty * weights
-        curvature = (columns * (said * (1 - said))[:, None]).T @ columns + torch.diag(penalty)
-        weights = weights - torch.linalg.lstsq(curvature, slope).solution
-    return weights
 
 
 def with_reliability(

@@ -15,9 +15,14 @@ class Fragment:
     deleted: int
 
 
+def readable(dataset: lance.LanceDataset) -> dict[int, lance.LanceFragment]:
+    """The fragments of a table by their numbers, to be read."""
+    return {one.fragment_id: one for one in dataset.get_fragments()}
+
+
 def fragments_of(dataset: lance.LanceDataset) -> dict[int, Fragment]:
-    """The fragments of a table by their numbers."""
+    """What tells the fragments of a table from those of another version, by their numbers."""
     return {
-        one.fragment_id: Fragment(tuple(file.path for file in one.metadata.files), one.num_deletions)
-        for one in dataset.get_fragments()
+        key: Fragment(tuple(file.path for file in one.metadata.files), one.num_deletions)
+        for key, one in readable(dataset).items()
     }

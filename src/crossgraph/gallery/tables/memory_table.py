@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crossgraph.gallery.tables.fragments import Fragment, fragments_of
+from crossgraph.gallery.tables.fragments import Fragment, fragments_of, readable
 from crossgraph.gallery.tables.lance import one_of
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.splice import Splice
@@ -56,11 +56,9 @@ class MemoryTable:
 
     def following(self, dataset: lance.LanceDataset) -> tuple[MemoryTable, Splice, pa.Table]:
         """The table as of the version of `dataset`, how its rows came out of these, and those that are new."""
-        fragments = fragments_of(dataset)
+        fragments, files = fragments_of(dataset), readable(dataset)
         gone = self._gone(dataset, fragments)
-        fresh = [
-            dataset.get_fragment(key) for key in fragments if _files(fragments, key) != _files(self.fragments, key)
-        ]
+        fresh = [files[key] for key in fragments if _files(fragments, key) != _files(self.fragments, key)]
         addresses, wanted = self.addresses, pa.table({"id": pa.array([], pa.string())})
         everything = True
         if fresh:
@@ -106,7 +104,7 @@ class MemoryTable:
             if _files(fragments, key) != self.fragments[key].files:
                 gone |= here
                 continue
-            fragment = dataset.get_fragment(key)
+            fragment = readable(dataset)[key]
             left = np.zeros(fragment.physical_rows, np.bool_)
             left[_offsets(_addresses(_scan(dataset, [fragment], [])))] = True
             rows = np.flatnonzero(here)

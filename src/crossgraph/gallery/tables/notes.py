@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
-from crossgraph.gallery.tables.fragments import Fragment, fragments_of
+from crossgraph.gallery.tables.fragments import Fragment, fragments_of, readable
 
 Value = str | float | int | bool
 KINDS = ("flag", "number", "text")
@@ -108,13 +108,13 @@ class NotesInMemory:
             return NotesInMemory(0, {})
         if dataset.version == self.version:
             return self
-        pieces = {}
+        pieces, files = {}, readable(dataset)
         for key, fragment in fragments_of(dataset).items():
             before = self.pieces.get(key)
             if before is not None and before[0] == fragment:
                 pieces[key] = before
             else:
-                pieces[key] = fragment, dataset.get_fragment(key).to_table(columns=SCHEMA.names)
+                pieces[key] = fragment, files[key].to_table(columns=SCHEMA.names)
         return NotesInMemory(dataset.version, pieces)
 
     @cached_property
