@@ -69,7 +69,7 @@ def test_what_follows_is_what_is_read_anew(seed: int, store: Store, monkeypatch:
     exact.prepare()
     for _ in range(12):
         for _ in range(int(random.integers(1, 4))):
-            step = random.choice(["add", "replace", "remove", "orphans", "optimize", "note", "forget"])
+            step = random.choice(["add", "replace", "relocate", "remove", "orphans", "optimize", "note", "forget"])
             ids = index.snapshot.items["id"].to_pylist()
             chosen = random.choice(ids, min(3, len(ids)), replace=False).tolist() if ids else []
             match step:
@@ -77,6 +77,8 @@ def test_what_follows_is_what_is_read_anew(seed: int, store: Store, monkeypatch:
                     write(other, sorted({*random.integers(20, 400, 4).tolist()}), random)
                 case "replace":
                     write(other, sorted({*random.integers(0, 20, 4).tolist()}), random)
+                case "relocate":
+                    other.relocate_items({key: f"/moved/{random.integers(1000)}.jpg" for key in chosen})
                 case "remove":
                     other.remove_items(chosen)
                 case "orphans":

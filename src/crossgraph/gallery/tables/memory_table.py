@@ -68,15 +68,7 @@ class MemoryTable:
         if len(wanted) > max(FETCHED, len(self.rows) // 4) or (not everything and len(wanted) > FETCHED):
             anew = MemoryTable.read(dataset, stamps=self.stamps)
             return anew, Splice.anew(len(self.rows), len(anew.rows)), anew.rows
-        plain, fixed = _columns(dataset.schema)
-        new = self.rows.slice(0, 0)
-        where = np.empty(0, np.uint64)
-        numbers = {name: np.empty((0, self.matrices[name].width), _kind(dataset.schema, name)) for name in fixed}
-        if len(wanted):
-            ids = None if everything else wanted["id"].to_pylist()
-            read = _scan(dataset, fresh, [*plain, *fixed], ids=ids).sort_by("id")
-            where, new = _addresses(read), read.select(self.rows.column_names).combine_chunks()
-            numbers = {name: fixed_rows(read[name]) for name in fixed}
+        where, new, numbers = self._read_new(dataset, fresh if len(wanted) else [], wanted["id"], everything=everything)
         before = [place_of(self.rows["id"], key) for key in new["id"].to_pylist()]
         splice = Splice.of(len(self.rows), np.flatnonzero(gone).tolist(), before)
         found = MemoryTable(
@@ -91,6 +83,24 @@ class MemoryTable:
             },
         )
         return found, splice, new
+
+    def _read_new(
+        self,
+        dataset: lance.LanceDataset,
+        fresh: Sequence[lance.LanceFragment],
+        ids: pa.ChunkedArray,
+        *,
+        everything: bool,
+    ) -> tuple[NDArray[np.uint64], pa.Table, dict[str, NDArray[np.generic]]]:
+        """Addresses, plain columns and numbers of everything in these fragments, or of these ids, in order of id."""
+        plain, fixed = _columns(dataset.schema)
+        if not fresh:
+            empty = {name: np.empty((0, self.matrices[name].width), _kind(dataset.schema, name)) for name in fixed}
+            return np.empty(0, np.uint64), self.rows.slice(0, 0), empty
+        wanted = None if everything else ids.to_pylist()
+        read = _scan(dataset, fresh, [*plain, *fixed], ids=wanted).sort_by("id")
+        numbers = {name: fixed_rows(read[name]) for name in fixed}
+        return _addresses(read), read.select(self.rows.column_names).combine_chunks(), numbers
 
     def _gone(self, dataset: lance.LanceDataset, fragments: Mapping[int, Fragment]) -> NDArray[np.bool_]:
         """Which rows are not where they were."""
