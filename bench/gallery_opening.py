@@ -4,8 +4,8 @@
 
 Rows are synthetic and written straight into the tables; fine features are not, for nothing reads them before a search
 re-ranks. Opened means ready to search: pictures, captions, vectors, codes, and the plain texts for exact hits are in
-memory. A commit adds new pictures with their captions; with `--change` it replaces pictures, and with `--remove` it
-takes them away, of which the gallery learns by what was deleted from older files.
+memory. A commit adds new pictures with their captions; with `--kind change` it replaces pictures, and with
+`--kind remove` it takes them away, of which the gallery learns by what was deleted from older files.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def commit_here(folder: Path, options: argparse.Namespace) -> None:
     store = store_of(folder, options)
     with store.writing():
         if options.kind == "remove":
-            names = [hashlib.sha256(b"%d" % number).hexdigest()[:16] for number in range(COMMIT)]
-            store.remove_items([name for name in names if int(name, 16) % 5 == options.rows % 5])
+            first = options.rows % 10_000  # others with every commit
+            store.remove_items([hashlib.sha256(b"%d" % (first + row)).hexdigest()[:16] for row in range(COMMIT)])
         else:
             write(store, 0 if options.kind == "change" else options.rows, COMMIT, options)
 

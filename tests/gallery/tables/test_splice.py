@@ -2,7 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossgraph.gallery.tables import splice as module
+from crossgraph.gallery.tables import memory_table
+from crossgraph.gallery.tables.memory_table import spliced_table
 from crossgraph.gallery.tables.splice import Splice
 
 
@@ -20,7 +21,7 @@ def slow(old: list[int], new: list[int], gone: list[int], before: list[int]) -> 
 def test_rows_come_and_go_as_one_by_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(seed)
     if seed % 3 == 0:
-        monkeypatch.setattr(module, "MOST_PIECES", 2)
+        monkeypatch.setattr(memory_table, "MOST_PIECES", 2)
     count, added = int(random.integers(0, 12)), int(random.integers(0, 6))
     gone = sorted(random.choice(count, int(random.integers(0, count + 1)), replace=False).tolist()) if count else []
     before = sorted(random.integers(0, count + 1, added).tolist())
@@ -28,7 +29,7 @@ def test_rows_come_and_go_as_one_by_one(seed: int, monkeypatch: pytest.MonkeyPat
     spliced = Splice.of(count, gone, before)
     expected = slow(old.tolist(), new.tolist(), gone, before)
     assert spliced.array(old, new).tolist() == expected
-    table = spliced.table(pa.table({"x": pa.array(old)}), pa.table({"x": pa.array(new)}))
+    table = spliced_table(spliced, pa.table({"x": pa.array(old)}), pa.table({"x": pa.array(new)}))
     assert table["x"].to_pylist() == expected
     assert len(spliced) == len(expected)
     assert spliced.new_rows().tolist() == [row for row, value in enumerate(expected) if value in new]

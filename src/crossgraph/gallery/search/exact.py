@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossgraph.gallery.tables.memory_table import spliced_table
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.splice import Splice
 
@@ -37,7 +38,7 @@ class ExactHits:
         """The same for a later snapshot, whose pictures `moved` so; only texts of the `new` ones are made plain."""
         found = ExactHits(snapshot)
         if self._plain is not None:
-            found._plain = moved.table(self._plain, _plain_table(new)) if moved.changed else self._plain
+            found._plain = spliced_table(moved, self._plain, _plain_table(new)) if moved.changed else self._plain
         return found
 
     def images(self, sentence: str) -> dict[int, Match]:

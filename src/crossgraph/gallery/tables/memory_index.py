@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossgraph.gallery.tables.caption_owners import NOBODY, first_owners, owners_following
-from crossgraph.gallery.tables.memory_table import MemoryTable
+from crossgraph.gallery.tables.memory_table import MemoryTable, spliced_table
 from crossgraph.gallery.tables.notes import NotesInMemory
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.splice import Splice
@@ -68,7 +68,7 @@ class MemoryIndex:
         texts, of_captions, visible = captions.rows, captions.matrices, owners
         if (owners == NOBODY).any():  # stored before a picture that carries them, or left when it went
             nobody = Splice.of(len(owners), np.flatnonzero(owners == NOBODY).tolist(), ())
-            texts, visible = nobody.table(texts, texts.slice(0, 0)), owners[owners != NOBODY]
+            texts, visible = spliced_table(nobody, texts, texts.slice(0, 0)), owners[owners != NOBODY]
             of_captions = {name: one.subset(np.flatnonzero(owners != NOBODY)) for name, one in of_captions.items()}
         snapshot = Snapshot(
             (items.version, captions.version, notes.version),

@@ -23,6 +23,9 @@ from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.splice import Splice
 
 ADDRESS = "_rowaddr"  # Lance's: the number of a fragment in the upper 32 bits, of a row in it in the lower
+MOST_PIECES = 4096
+"""Pieces of a column from which one piece is made: every look at a column costs something per piece."""
+
 FETCHED = 4096  # new rows among carried ones that are fetched by id; more, and the table is read anew
 
 
@@ -76,7 +79,7 @@ class MemoryTable:
             self.stamps,
             fragments,
             splice.array(addresses, where),
-            splice.table(self.rows, new) if splice.changed else self.rows,
+            spliced_table(splice, self.rows, new) if splice.changed else self.rows,
             {
                 name: one.spliced(splice, numbers[name]) if splice.changed else one
                 for name, one in self.matrices.items()
@@ -139,6 +142,16 @@ class MemoryTable:
         addresses[rows] = _addresses(keys)[carried]
         gone[rows] = False
         return addresses, gone, carried
+
+
+def spliced_table(splice: Splice, old: pa.Table, new: pa.Table) -> pa.Table:
+    """The rows now. What was there before is not copied, unless it would be in too many pieces."""
+    both = pa.concat_tables([old, new])
+    if len(splice.runs) > MOST_PIECES:
+        rows = splice.array(np.arange(splice.old), splice.old + np.arange(splice.new))
+        return both.take(pa.array(rows)).combine_chunks()
+    found = pa.concat_tables([both.slice(0, 0), *(both.slice(start, stop - start) for start, stop in splice.runs)])
+    return found.combine_chunks() if found.column(0).num_chunks > MOST_PIECES else found
 
 
 def place_of(ids: pa.ChunkedArray, key: str) -> int:

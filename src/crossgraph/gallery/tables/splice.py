@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-
-MOST_PIECES = 4096
-"""Pieces of a column from which one piece is made: every look at a column costs something per piece."""
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -65,15 +61,6 @@ class Splice:
             for start, stop in self.runs
         ]
         return np.concatenate([old[:0], *(side[start:stop] for side, start, stop in sides)])
-
-    def table(self, old: pa.Table, new: pa.Table) -> pa.Table:
-        """The rows now. What was there before is not copied, unless it would be in too many pieces."""
-        both = pa.concat_tables([old, new])
-        if len(self.runs) > MOST_PIECES:
-            rows = self.array(np.arange(self.old), self.old + np.arange(self.new))
-            return both.take(pa.array(rows)).combine_chunks()
-        found = pa.concat_tables([both.slice(0, 0), *(both.slice(start, stop - start) for start, stop in self.runs)])
-        return found.combine_chunks() if found.column(0).num_chunks > MOST_PIECES else found
 
     def now(self) -> NDArray[np.int64]:
         """Where each old row is now; -1: it is gone."""
