@@ -13,6 +13,7 @@ from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.methods.cca import Cca
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, read_tensors
 from crossgraph.training.dataset import TrainingPass
+from crossgraph.training.run_lock import LOCK
 from crossgraph.verbs import evaluate, load_model, train
 from tests.training.fake_dataset import MODELS, fake_dataset, fake_trainer
 from tests.training.fake_encoder import ColourEncoder
@@ -80,7 +81,7 @@ def test_the_verbs_train_and_evaluate_it_like_any_method(
     scenes, cache = draw_scenes(tmp_path / "scenes", 24), FeatureCache(tmp_path / "cache")
     config = RunConfig.model_validate({"method": name, "texts": {"min_count": 1}, "model": MODELS[name]})
     model = train(scenes, config, tmp_path / "run", cache=cache)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted([LAST, LOG, MANIFEST, WEIGHTS])
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted([LAST, LOCK, LOG, MANIFEST, WEIGHTS])
     manifest = read_manifest(tmp_path / "run")
     assert manifest.parameters == 0
     assert manifest.selected["epoch"] == 1

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -12,11 +14,12 @@ from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.encoders import names
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.cascade_model import CascadeModel, build_cascade
 from crossgraph.training.checkpoint import Place, read_manifest
 from crossgraph.training.relocate import relocate_run
-from crossgraph.verbs import load_model, train
+from crossgraph.verbs import load_model, load_search_model, train
 from tests.training.fake_dataset import MODELS
 from tests.training.tiny_models import save_bert, save_vit
 
@@ -202,3 +205,13 @@ def test_training_goes_on_after_its_encoders_moved(home: Path, scenes: Corpus, t
     resumed = train(scenes, RunConfig.model_validate(told), home / "again", cache=cache, resume=True)
     assert resumed.fingerprint == weights
     assert read_manifest(home / "again").places["image encoder"].path == str(home / "kept" / "vit")
+
+
+def test_a_model_that_comes_with_a_package_is_loaded_by_its_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("models_of_ours")
+    package.__file__ = str(home / "work" / "__init__.py")
+    monkeypatch.setitem(sys.modules, "models_of_ours", package)
+    monkeypatch.setattr(names, "MODELS", {"default": "models_of_ours:run"})
+    monkeypatch.setattr(names, "BUILT_IN", {"model": ("default",)})
+    expected = load_model(home / "work" / "run").fingerprint
+    assert load_search_model("default").fingerprint == load_model("default").fingerprint == expected

@@ -35,6 +35,7 @@ from crossgraph.training.checkpoint import (
     write_tensors,
 )
 from crossgraph.training.dataset import Dataset, TrainingPass
+from crossgraph.training.fine_tuning import groups_of
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.negative_sampler import LOOK_ALIKES, NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
@@ -75,7 +76,10 @@ class Trainer:
         self.negative_sampler, self.look_alikes = negative_sampler, torch.empty(0, 0, dtype=torch.long)
         self.mirror, self.random = config.images.mirror, random
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
-        self.optimisers = {phase: _optimiser(method.groups(phase), config.training) for phase in method.phases()}
+        self.optimisers = {
+            phase: _optimiser(groups_of(method, phase, backbone_rate=config.images.rate), config.training)
+            for phase in method.phases()
+        }
         self.average = (
             {name: value.detach().clone() for name, value in method.named_parameters()}
             if config.training.average and self.optimisers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.given_tables import given_image_table, given_text_table
 from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
 from crossgraph.device import checked_device
@@ -28,6 +30,7 @@ from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.encoder_pool import EncoderPool
+from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
@@ -79,6 +82,9 @@ class TrainedModel:
 
     def _load_method(self) -> Method:
         method = build_method(self.config.method, self.config.model, self.manifest.sizes)
+        if self.config.images.trainable:
+            images = located_images(self.run, self.manifest, self.config.images)
+            method.backbone = trainable_backbone(self.config.model_copy(update={"images": images}), download=False)
         tensors, _ = read_tensors(self.run / WEIGHTS)
         load_weights(method, tensors, run=self.run)
         return method.eval().to(self.device)
@@ -110,7 +116,10 @@ class TrainedModel:
 
     @property
     def image_encoder(self) -> ImageEncoder:
-        """The picture encoder; refused when it is not the one the run was trained on."""
+        """The picture encoder: the run's own, or else refused when it is not the one the run was trained on."""
+        if self.config.images.trainable:
+            own = partial(own_encoder, self.method, self.config.images, device=self.device)
+            return self.encoders.image_encoder(f"of run {self.fingerprint}", regions=None, load=own)
         return self.encoders.image_encoder(
             self.manifest.image_encoder, regions=self.manifest.regions, load=self._load_image_encoder
         )
@@ -235,7 +244,7 @@ def _inputs(given: dict[str, Any] | None) -> str:
 
 
 @torch.inference_mode()
-def encode_images(method: Method, table: ImageTable, *, device: str = "cpu", block: int = 256) -> Encoded:
+def encode_images(method: Method, table: ImageTable | PixelTable, *, device: str = "cpu", block: int = 256) -> Encoded:
     """All pictures of a table, block by block."""
     blocks = [range(i, min(i + block, len(table))) for i in range(0, len(table), block)]
     if not blocks:

@@ -15,6 +15,7 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
@@ -27,6 +28,7 @@ from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import DataFacts, RunManifest, environment
 from crossgraph.training.dataset import Dataset, gather_dataset
 from crossgraph.training.encoder_pool import EncoderPool
+from crossgraph.training.fine_tuning import trainable_backbone
 from crossgraph.training.held_out import training_parts, training_split
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.model import TrainedModel, build_encoder
@@ -49,6 +51,9 @@ class Readers:
     parser: CaptionParser | None
     cache: FeatureCache
     progress: Progress
+    backbone: Backbone | None = None
+    """The image network, where the run trains it: pictures are then pixels that it reads in cells of `cells`."""
+    cells: tuple[int, ...] = ()
 
     def dataset(self, corpus: Corpus, *, mirror: bool) -> Dataset:
         """One split as features."""
@@ -59,6 +64,8 @@ class Readers:
             cache=self.cache,
             mirror=mirror,
             parser=self.parser,
+            backbone=self.backbone,
+            cells=self.cells,
             progress=self.progress,
         )
 
@@ -110,8 +117,10 @@ def prepare(
     source = corpus
     corpus, labels = _labelled(corpus, config, cache=cache, progress=progress)
     trained_on, selected_on, selection = training_parts(corpus, config)
+    backbone = trainable_backbone(config, download=True)
     texts, images = encoders_for(config, corpus, trained_on.captions, device=device)
-    readers = Readers(images, texts, CaptionParser() if kind.reads_graphs else None, cache, progress)
+    parser = CaptionParser() if kind.reads_graphs else None
+    readers = Readers(images, texts, parser, cache, progress, backbone, config.images.cells)
     encoders = readers.shared(config)
     helper = None if shortlist is None else TrainedModel(shortlist, cache=cache, device=device, encoders=encoders)
     dataset = readers.dataset(trained_on, mirror=config.images.mirror)
@@ -121,6 +130,7 @@ def prepare(
     sizes, random = _sizes(readers, known), RandomState(config.training.seed, device=device)
     with random.drawing():
         method = build_method(config.method, config.model, sizes)
+        method.backbone = backbone
         if known is not None:
             method.learn(known)
     data = _data_facts(source, dataset, held_out, selection=selection)
@@ -151,6 +161,11 @@ def encoders_for(
     if config.images.mirror:
         raise ConfigError(
             f"corpus {corpus.name!r} has given features, which cannot be mirrored; set images.mirror=false."
+        )
+    if config.images.trainable:
+        raise ConfigError(
+            f"corpus {corpus.name!r} has given features and no pictures to train a network on; set "
+            "images.trainable=false."
         )
     given = corpus.features.describe()
     text_encoder = build_text_encoder({"kind": "given", "of": given["kind"], "width": given["text_width"]})

@@ -11,6 +11,8 @@ from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.device import checked_device
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.backbone_encoder import backbone_fingerprint
 from crossgraph.errors import ModelError
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
@@ -19,7 +21,9 @@ from crossgraph.training.checkpoint import (
     WEIGHTS,
     Blend,
     RunManifest,
+    load_weights,
     read_manifest,
+    read_tensors,
     weights_fingerprint,
     write_manifest,
 )
@@ -105,6 +109,11 @@ def finish(
 ) -> TrainedModel:
     """The trained run, loaded: with its selected weights and, if it re-ranks, the blend that validates best."""
     manifest = manifest.model_copy(update={"selected": selected, "weights": weights_fingerprint(out)})
+    if isinstance(backbone := prepared.method.backbone, Backbone):
+        # the held-out pictures are seen through this network, which stands where training ended
+        load_weights(prepared.method, read_tensors(out / WEIGHTS)[0], run=out)
+        own = backbone_fingerprint(backbone, cells=manifest.config.images.cells)
+        manifest = manifest.model_copy(update={"image_encoder": own})
     write_manifest(out, manifest)
     model = TrainedModel(out, cache=cache, device=device, encoders=prepared.encoders)
     rsums = prepared.validation.blends(model.method, progress=progress)
