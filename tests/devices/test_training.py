@@ -35,9 +35,17 @@ def _fake_encoder() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Eight scenes to train on, two to validate with."""
+    """Eight scenes to train on, two to validate with; two captions each, since every step takes its time."""
     drawn = draw_scenes(tmp_path_factory.mktemp("scenes") / "scenes", 12).take(list(range(10)))
-    return replace(drawn, image_splits=("train",) * 8 + ("val",) * 2)
+    kept = [caption for captions in drawn.captions_of_images() for caption in captions[:2]]
+    return replace(
+        drawn,
+        image_splits=("train",) * 8 + ("val",) * 2,
+        captions=tuple(drawn.captions[caption] for caption in kept),
+        caption_image=drawn.caption_image[kept],
+        twin_group=None,
+        telling=None,
+    )
 
 
 @pytest.fixture(scope="module")
