@@ -34,7 +34,7 @@ def find_neighbours(
     rows = []
     for start in range(0, n, block):
         near = left[start : start + block] @ right.T
-        own = torch.arange(start, min(start + block, n))
+        own = torch.arange(start, min(start + block, n), device=near.device)
         near[own - start, own] = float("-inf")
         rows.append(near.topk(min(count, n - 1), dim=1).indices)
     return torch.cat(rows)
