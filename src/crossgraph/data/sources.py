@@ -114,6 +114,11 @@ def open_corpus(
     `DataError` saying what to give instead.
     """
     corpus = _open(spec, name, progress)
+    if corpus.skipped_rows:
+        first = corpus.skipped_rows[0]
+        progress.note(
+            "rows skipped", count=len(corpus.skipped_rows), first=f"{first.path}, {first.where}: {first.reason}"
+        )
     return corpus if split is None else corpus.split(split)
 
 

@@ -66,6 +66,15 @@ def test_a_caption_file_that_fails_is_named_with_its_reason(tmp_path: Path) -> N
     assert unused["annotations.csv"].startswith("none of the 1 pictures it names could be used")
 
 
+def test_a_list_of_notes_on_a_few_pictures_does_not_hide_the_others(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    notes = put_lines(tmp_path / "notes.csv", "path,comment", "a.jpg,dull")
+    corpus = open_corpus(tmp_path)
+    assert captions_of(corpus) == {"a.jpg": [], "b.jpg": [], "c.jpg": []}
+    assert unused_of(corpus) == {"notes.csv": "it names 1 of the 3 pictures here; to use it, give the file"}
+    assert captions_of(open_corpus(notes)) == {"a.jpg": ["dull"]}
+
+
 def test_names_of_folders_are_labels_where_nothing_else_is_said(tmp_path: Path) -> None:
     put_photos(tmp_path, "dog/1.jpg", "cat/1.jpg", "cat/2.jpg")
     corpus = open_corpus(tmp_path)

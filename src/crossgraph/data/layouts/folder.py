@@ -1,7 +1,7 @@
 """A folder, whatever it holds: a caption file of any known kind, or pictures with or without sidecar captions.
 
-Files of well-known names come first, then any other whose content is that of a caption file; what looks like captions
-and is not used is listed.
+Files of well-known names come first, then any other whose content is that of a caption file, if it names half of the
+pictures or more: a list of notes on a few must not hide the others. What looks like captions and is not used is listed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crossgraph.data.assembly import CorpusBuilder, json_content, split_name
 from crossgraph.data.corpus import Corpus, Skipped, Understood
-from crossgraph.data.images import EXTENSIONS
+from crossgraph.data.images import EXTENSIONS, find_images
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, open_csv, picture_folders, read_table
 from crossgraph.data.layouts.flickr import SPLIT_FILES, is_flickr, open_flickr
 from crossgraph.data.layouts.json_captions import is_json, open_json, read_entries
@@ -62,9 +62,15 @@ def open_folder(folder: Path, *, name: str | None = None) -> Corpus:
     failed: dict[Path, str] = {}
     for files in caption_files(folder):
         try:
-            return with_unused(_open(files, folder, name), folder, [*files, *_companions(folder)], failed)
+            corpus = _open(files, folder, name)
         except DataError as error:
             failed |= {file: str(error).removeprefix(f"{file}: ") for file in files}
+            continue
+        there = len(find_images(folder)[0])
+        if 2 * len(corpus) >= there:
+            return with_unused(corpus, folder, [*files, *_companions(folder)], failed)
+        reason = f"it names {len(corpus):,} of the {there:,} pictures here; to use it, give the file"
+        failed |= dict.fromkeys(files, reason)
     corpus = open_sidecar(folder, name=name)
     reasons = tuple(Skipped(one.path, failed.get(one.path, one.reason)) for one in corpus.unused)
     return replace(corpus, unused=reasons)
