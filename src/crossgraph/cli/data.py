@@ -106,5 +106,5 @@ def _how(understood: Understood) -> list[tuple[str, object]]:
     if understood.guesses:
         written, found, difference = understood.guesses[0]
         count = len(understood.guesses)
-        rows.append(("names guessed", f"{count:,}, the first {written!r} as {found!r} (other is {difference})"))
+        rows.append(("names guessed", f"{count:,}, the first {written!r} as {found!r} (they differ in {difference})"))
     return rows

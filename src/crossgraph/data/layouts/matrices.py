@@ -175,7 +175,7 @@ class _Reader:
             raise DataError(f"{self.path}: {unknown_name('variable', name, known)}")
         try:
             return self.variables[name].read()
-        except (OSError, ValueError, TypeError) as error:
+        except Exception as error:  # readers of damaged files raise anything
             raise DataError(f"{self.variables[name].file}: {name} cannot be read ({error}).") from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -78,7 +78,9 @@ def _variables_of(file: Path) -> Iterator[Variable]:
             raise DataError(f"{file}: not an HDF5 file; it may be damaged or cut short. Fetch it again.")
         else:
             yield from _of_mat(file)
-    except (OSError, ValueError, NotImplementedError, TypeError, BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # readers of damaged files raise whatever their parsing stumbles over
         raise DataError(f"{file}: cannot be read as {file.suffix[1:]} ({error}). Fetch or write it again.") from error
 
 

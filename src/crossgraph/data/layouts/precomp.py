@@ -93,7 +93,7 @@ def _part(folder: Path, split: str) -> _Part:
     file, sentences = folder / f"{split}_ims.npy", folder / f"{split}_caps.txt"
     try:
         features = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header is evaluated, and may raise anything
         raise DataError(f"{file}: cannot be read as npy ({error}). Fetch or write it again.") from error
     if features.ndim != 3 or not np.issubdtype(features.dtype, np.floating):
         shape = " x ".join(map(str, features.shape))
