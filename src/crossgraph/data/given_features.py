@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ class GivenFeatures:
 
     def take(self, *, images: Sequence[int], texts: Sequence[int]) -> GivenFeatures:
         """The chosen rows, in the order given."""
-        rows, lines = np.asarray(images, dtype=np.int64), np.asarray(texts, dtype=np.int64)
-        return GivenFeatures(self.images[rows], None if self.texts is None else self.texts[lines], self.kind)
+        return GivenFeatures(
+            self.images[_places(images)], None if self.texts is None else self.texts[_places(texts)], self.kind
+        )
 
     def add_to(self, digest: Any) -> None:
         """Feed a hash with everything that is here."""
@@ -53,6 +54,13 @@ class GivenFeatures:
         for array in (self.images, self.texts):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
+
+
+def _places(rows: Sequence[int]) -> slice | Int64[np.ndarray, " r"]:
+    """Rows as an index; those that follow each other as a slice, which copies nothing: regions take gigabytes."""
+    if len(rows) and list(rows) == list(range(rows[0], rows[0] + len(rows))):
+        return slice(rows[0], rows[0] + len(rows))
+    return np.asarray(rows, dtype=np.int64)
 
 
 def text_names(texts: Float32[np.ndarray, "m w"]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def safe_path(folder: Path, name: str) -> Path:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left half unpacked."""
+    """Remove what killed processes left half unpacked; a large archive takes hours, not days."""
     for leftover in folder.glob(f"*{TEMPORARY}"):
-        if time.time() - leftover.stat().st_mtime > ABANDONED:
+        if time.time() - leftover.stat().st_mtime > 24 * ABANDONED:
             shutil.rmtree(leftover, ignore_errors=True)

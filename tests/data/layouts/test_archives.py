@@ -58,7 +58,7 @@ def test_img2dataset_gives_one_caption_a_text_however_many_lines_it_has(tmp_path
     corpus = open_corpus(data)
     assert corpus.captions == ("two lines\nand one caption", "one")
     assert source_of(data) == "img2dataset"
-    assert corpus.understood.notes == ("1 pictures have a .json and no .txt, and so no caption",)
+    assert corpus.understood.notes == ("pictures with a .json and no .txt, and so without a caption: 1",)
     assert corpus.unused == ()
     for text in (data / "00000").glob("*.txt"):
         text.unlink()

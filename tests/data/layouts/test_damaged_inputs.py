@@ -87,9 +87,9 @@ def test_damage_is_listed_or_an_error_of_ours(name: str, data: st.DataObject) ->
     cut = data.draw(st.integers(0, len(content)))
     with pytest.MonkeyPatch.context() as patch, folder_with(name, bytes(content[:cut])) as folder:
         patch.setenv("CROSSGRAPH_CACHE", str(folder / ".cache"))
-        for place in (folder, folder / name):
+        for opened in (folder, folder / name):
             try:
-                corpus = open_corpus(place)
+                corpus = open_corpus(opened)
             except DataError as error:
                 assert str(folder) in str(error)  # noqa: PT017
                 continue

@@ -78,7 +78,7 @@ def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
     if found.tars:
         notes.append(f"pictures of {len(found.tars)} tar files were unpacked into {found.tars[0].parent}")
     if more:
-        notes.append(f"{more} pictures have a .json and no .txt, and so no caption")
+        notes.append(f"pictures with a .json and no .txt, and so without a caption: {more}")
     understood = Understood("img2dataset", (("caption", f"the whole {ending}"),), notes=tuple(notes))
     corpus = builder.build(name or place.absolute().stem, understood=understood)
     return _with(corpus, place, found)

@@ -9,6 +9,7 @@ sentences, as in the dev and test files of some releases, the repeats are droppe
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from jaxtyping import Float32
 from crossgraph.data.assembly import read_bytes, split_name
 from crossgraph.data.corpus import Corpus, SkippedRow, Understood
 from crossgraph.data.encodings import decode_text
+from crossgraph.data.feature_cache import Array
 from crossgraph.data.given_features import GivenFeatures
 from crossgraph.errors import DataError
 
@@ -26,12 +28,11 @@ _FEATURES = re.compile(r"(.+)_ims\.npy")
 
 @dataclass(frozen=True)
 class _Part:
-    """One split: features a unique image, sentences, and how many of them an image has."""
+    """One split: features of images, still on disk, sentences, and how many of them each image has."""
 
-    features: Float32[np.ndarray, "n p d"]
+    features: Array
     captions: tuple[str, ...]
     each: int
-    empty: tuple[int, ...]
 
 
 def is_precomp(folder: Path) -> bool:
@@ -42,44 +43,59 @@ def is_precomp(folder: Path) -> bool:
 def open_precomp(folder: Path, *, name: str | None = None) -> Corpus:
     """The corpus in `folder`, split by split. Raises `DataError` for files that do not fit each other.
 
-    An empty line is no sentence, and is listed.
+    An empty line is no sentence, and is listed. Features are held in memory.
     """
     parts = {split: _part(folder, split) for split in _splits(folder)}
     if not parts:
         raise DataError(f"{folder}: no train_ims.npy with train_caps.txt beside it, or dev_ims.npy, test_ims.npy.")
-    shapes = {split: part.features.shape[1:] for split, part in parts.items()}
-    if len(set(shapes.values())) > 1:
-        raise DataError(f"{folder}: the features of the splits are not of one shape: {shapes}.")
-    ids: list[str] = []
-    splits: list[str] = []
-    captions: list[str] = []
-    links: list[int] = []
-    skipped: list[SkippedRow] = []
-    for split, part in parts.items():
-        for line, caption in enumerate(part.captions):
-            if line in part.empty:
-                skipped.append(SkippedRow(folder / f"{split}_caps.txt", f"line {line + 1}", "an empty line"))
-                continue
-            captions.append(caption)
-            links.append(len(ids) + line // part.each)
-        ids += [f"{split} {number}" for number in range(1, len(part.features) + 1)]
-        splits += [split_name(split)] * len(part.features)
-    count, width = next(iter(shapes.values()))
-    columns = (("image", f"*_ims.npy, {count} regions of {width}"), ("caption", "lines of *_caps.txt"))
-    rows = len(captions) + len(skipped)
+    ids = [f"{split} {number}" for split, part in parts.items() for number in range(1, len(part.features) + 1)]
+    starts = dict(zip(parts, np.cumsum([0, *(len(part.features) for part in parts.values())]).tolist(), strict=False))
+    lines = [(split, line, text) for split, part in parts.items() for line, text in enumerate(part.captions)]
+    kept = [(starts[split] + line // parts[split].each, text) for split, line, text in lines if text]
+    skipped = tuple(
+        SkippedRow(folder / f"{split}_caps.txt", f"line {line + 1}", "an empty line")
+        for split, line, text in lines
+        if not text
+    )
+    images = _together(folder, parts)
+    columns = (
+        ("image", f"*_ims.npy, {images.shape[1]} regions of {images.shape[2]}"),
+        ("caption", "lines of *_caps.txt"),
+    )
+    notes = tuple(f"{split}: {len(part.features)} images, {part.each} sentences each" for split, part in parts.items())
     return Corpus(
         name=name or folder.absolute().name,
         image_paths=tuple(map(Path, ids)),
         image_ids=tuple(ids),
-        image_splits=tuple(splits),
-        captions=tuple(captions),
-        caption_image=np.asarray(links, dtype=np.int64),
-        features=GivenFeatures(np.concatenate([part.features for part in parts.values()]), None, "precomp"),
-        skipped_rows=tuple(skipped),
+        image_splits=tuple(split_name(split) for split, part in parts.items() for _ in part.features),
+        captions=tuple(text for _, text in kept),
+        caption_image=np.asarray([image for image, _ in kept], dtype=np.int64),
+        features=GivenFeatures(images, None, "precomp"),
+        skipped_rows=skipped,
         understood=Understood(
-            "precomp", columns, splits="names of the files", rows=rows, rows_read=len(captions), notes=_notes(parts)
+            "precomp", columns, splits="names of the files", rows=len(lines), rows_read=len(kept), notes=notes
         ),
     )
+
+
+def _together(folder: Path, parts: Mapping[str, _Part]) -> Float32[np.ndarray, "n p d"]:
+    """The features of all splits, copied one split at a time: those of a large release fill the memory once."""
+    shapes = {split: part.features.shape[1:] for split, part in parts.items()}
+    if len(set(shapes.values())) > 1:
+        raise DataError(f"{folder}: the features of the splits are not of one shape: {shapes}.")
+    images = np.empty((sum(len(part.features) for part in parts.values()), *next(iter(shapes.values()))), np.float32)
+    start = 0
+    for split, part in parts.items():
+        for image, rows in enumerate(part.features):
+            images[start + image] = rows
+            if not np.isfinite(images[start + image]).all():
+                region, number = np.argwhere(~np.isfinite(images[start + image]))[0].tolist()
+                raise DataError(
+                    f"{folder / f'{split}_ims.npy'}: not finite at image {image + 1}, region {region + 1}, number "
+                    f"{number + 1}."
+                )
+        start += len(part.features)
+    return images
 
 
 def _splits(folder: Path) -> list[str]:
@@ -108,15 +124,10 @@ def _part(folder: Path, split: str) -> _Part:
     if each == 1:
         each = _repeats(features)
         features = features[::each]
-    array = np.ascontiguousarray(features, dtype=np.float32)
-    if not np.isfinite(array).all():
-        image, region, number = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise DataError(f"{file}: not finite at image {image + 1}, region {region + 1}, number {number + 1}.")
-    empty = tuple(number for number, line in enumerate(lines) if not line.strip())
-    return _Part(array, tuple(line.strip() for line in lines), each, empty)
+    return _Part(features, tuple(line.strip() for line in lines), each)
 
 
-def _repeats(features: np.ndarray) -> int:
+def _repeats(features: Array) -> int:
     """How often each image is repeated: 5 where every five in a row are equal, else 1."""
     if len(features) % 5 == 0 and all(
         np.array_equal(features[start], features[start + 1 : start + 5][row])
@@ -125,7 +136,3 @@ def _repeats(features: np.ndarray) -> int:
     ):
         return 5
     return 1
-
-
-def _notes(parts: dict[str, _Part]) -> tuple[str, ...]:
-    return tuple(f"{split}: {len(part.features)} images, {part.each} sentences each" for split, part in parts.items())
