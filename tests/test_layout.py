@@ -39,7 +39,9 @@ INSIDE = {
         ("upkeep",),
     ),
     "data": (
-        ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides"),
+        ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides"),
+        ("images", "exclusions", "archives"),
+        ("inventory",),
         ("assembly", "concepts", "batches"),
         ("graphs",),
         ("features",),

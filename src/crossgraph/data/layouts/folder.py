@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crossgraph.data.corpus import Corpus
@@ -26,9 +26,11 @@ CAPTION_FILES: dict[str, Callable[..., Corpus]] = {
 """Caption files that are known by their name; the first of them that a folder holds decides how it is read."""
 
 
-def open_folder(folder: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in `folder`. Raises `DataError` when there are no pictures or the caption file is malformed."""
+def open_folder(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
+    """The corpus in `folder`, less what the patterns of `exclude` leave out.
+
+    Raises `DataError` when there are no pictures or the caption file is malformed."""
     for file_name, opener in CAPTION_FILES.items():
         if (folder / file_name).is_file():
             return opener(folder / file_name, name=name)
-    return open_sidecar(folder, name=name)
+    return open_sidecar(folder, name=name, exclude=exclude)
