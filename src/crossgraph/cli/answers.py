@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import typer
 
 from crossgraph.cli.output import as_json as to_json
-from crossgraph.cli.output import print_json, shown
+from crossgraph.cli.output import print_json, print_raw, shown
 from crossgraph.errors import ConfigError, CrossgraphError
 from crossgraph.gallery.search.query import Query, parse_query
 from crossgraph.gallery.search.results import SearchResult, SearchResults
@@ -44,13 +44,13 @@ class Printer:
             case "json":
                 print_json(found.to_json())
             case "csv":
-                typer.echo(found.to_csv(header=not self.shown, query=self.several), nl=False)
+                print_raw(found.to_csv(header=not self.shown, query=self.several), end="")
             case "paths":
                 for path in dict.fromkeys(result.path for result in found.results):
-                    typer.echo(path)
+                    print_raw(str(path))
             case "paths0":
                 for path in dict.fromkeys(result.path for result in found.results):
-                    typer.echo(f"{path}\0", nl=False)
+                    print_raw(str(path), end="\0")
             case "people":
                 if self.headed:
                     typer.echo(("\n" if self.shown else "") + shown(found.query))

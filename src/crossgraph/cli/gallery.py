@@ -150,7 +150,7 @@ def export(
     ] = False,
 ) -> None:
     """Everything known of the pictures besides features: CSV, JSON lines, or bare paths."""
-    from crossgraph.cli.output import shown
+    from crossgraph.cli.output import print_raw, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 
@@ -160,7 +160,7 @@ def export(
     end = "\0" if print0 else "\n"
     if out is None:
         for line in export_lines(opened, format=chosen, where=where):
-            typer.echo(f"{line}{end}", nl=False)
+            print_raw(line, end=end)
     else:
         count = export_file(opened, out, format=chosen, where=where, end=end)
         typer.echo(f"{count:,} pictures in {shown(out)}", err=True)

@@ -44,6 +44,11 @@ def print_json(answer: object) -> None:
     typer.echo(as_json(answer, indent=2))
 
 
+def print_raw(text: str, *, end: str = "\n") -> None:
+    """`text` for another program, letter by letter: typer would take colour codes out, which names of files can hold."""
+    typer.echo(f"{text}{end}", nl=False, color=True)
+
+
 def as_json(answer: object, *, indent: int | None = None) -> str:
     """`answer` as JSON that is valid UTF-8, also where names of files are not."""
     text = json.dumps(answer, ensure_ascii=False, indent=indent)
