@@ -12,6 +12,7 @@ import unicodedata
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
@@ -38,7 +39,7 @@ def zipped(*names: str) -> bytes:
     return stream.getvalue()
 
 
-def tarred(*names: str, mode: str = "w") -> bytes:
+def tarred(*names: str, mode: Literal["w", "w:gz"] = "w") -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode=mode) as archive:
         for name in names:

@@ -45,7 +45,7 @@ def print_json(answer: object) -> None:
 
 
 def print_raw(text: str, *, end: str = "\n") -> None:
-    """`text` for another program, letter by letter: typer would take colour codes out, which names of files can hold."""
+    """`text` for another program as it is: typer would take colour codes out, which names of files can hold."""
     typer.echo(f"{text}{end}", nl=False, color=True)
 
 

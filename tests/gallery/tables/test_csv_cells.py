@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from crossgraph.gallery.changes.annotations import read_annotations
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables.csv_cells import guarded, unguarded
+from crossgraph.gallery.tables.notes import Value
 from crossgraph.gallery.upkeep.export import export_file
 from tests.gallery.fake_model import FakeModel
 
@@ -30,7 +31,7 @@ def test_an_exported_table_can_be_annotated_with_and_numbers_stay_numbers(
     gallery = Gallery.create(tmp_path / "gallery", model)
     gallery.index(images)
     path = str(images / "000.png")
-    wanted = {"note": "=cmd|' /C calc'!A0", "depth": -3.5, "quoted": "'=1"}
+    wanted: dict[str, Value | None] = {"note": "=cmd|' /C calc'!A0", "depth": -3.5, "quoted": "'=1"}
     gallery.annotate({path: wanted})
     export_file(gallery, tmp_path / "all.csv", format="csv")
     with (tmp_path / "all.csv").open(newline="", encoding="utf-8") as file:
