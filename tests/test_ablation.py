@@ -69,14 +69,14 @@ def test_numbers_are_means_and_deviations_over_separately_measured_runs(
     table = json.loads((out / "ablation.json").read_text())["variants"]
     for variant in table:
         folders = [out / run["folder"] for run in variant["runs"]]
-        assert [read_manifest(folder)["config"]["training"]["seed"] for folder in folders] == [0, 1]
+        assert [read_manifest(folder).config.training.seed for folder in folders] == [0, 1]
         rsums = [evaluate(folder, corpus).strict.mean["rsum"] for folder in folders]
         assert variant["measures"]["rsum"]["mean"] == pytest.approx(fmean(rsums))
         assert variant["measures"]["rsum"]["deviation"] == pytest.approx(stdev(rsums))
         assert {"twin_accuracy", "swap_accuracy"} <= set(variant["measures"])
     means = [variant["measures"]["rsum"]["mean"] for variant in table]
     assert table[1]["measures"]["rsum"]["difference"] == pytest.approx(means[1] - means[0])
-    assert read_manifest(out / "runs" / "triplet-loss-1")["config"]["model"]["loss"] == "triplet"
+    assert read_manifest(out / "runs" / "triplet-loss-1").config.model["loss"] == "triplet"
 
 
 def test_the_probe_measured_is_the_probe_asked_for_alone(result: AblationResult, corpus: Corpus, out: Path) -> None:
@@ -117,10 +117,10 @@ def test_a_run_killed_half_way_is_resumed_to_the_same_end(
         run_ablation(corpus, CONFIG, tmp_path, seeds=1, only=["full"], progress=CutsPower())
     begun = tmp_path / "runs" / "full-0"
     assert (begun / LAST).exists()
-    assert "weights" not in read_manifest(begun)
-    started = read_manifest(begun)["started"]
+    assert read_manifest(begun).weights is None
+    started = read_manifest(begun).started
     again = run_ablation(corpus, CONFIG, tmp_path, seeds=1, only=["full"])
-    assert read_manifest(begun)["started"] == started
+    assert read_manifest(begun).started == started
     assert again.variants[0].runs[0] == result.variants[0].runs[0]
 
 

@@ -28,7 +28,7 @@ from crossgraph.files import write_atomically
 from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST, read_manifest, weights_fingerprint
+from crossgraph.training.checkpoint import MANIFEST, RunManifest, read_manifest, weights_fingerprint
 from crossgraph.training.held_out import selection_of
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
 
@@ -163,7 +163,7 @@ class _Bench:
         if begun:
             manifest = read_manifest(run)
             _refuse_another(run, manifest, self.corpus, config, self.shortlist)
-            if "weights" in manifest and ("blend" in manifest or not method_type(config.method).reranks):
+            if manifest.weights is not None and (manifest.blend or not method_type(config.method).reranks):
                 return
         train(
             self.corpus,
@@ -178,6 +178,7 @@ class _Bench:
 
     def _key(self, run: Path) -> dict[str, Any]:
         """What the numbers of a run depend on."""
+        blend = read_manifest(run).blend
         asked = {} if self.protocol is None else {"protocol": self.protocol.model_dump()}
         return asked | {
             "measuring": [MEASURING, RULES_VERSION],
@@ -185,7 +186,7 @@ class _Bench:
             "data": [self.corpus.name, self.corpus.fingerprint()],
             "split": self.split,
             "shortlist": self.two_stage_k,
-            "blend": read_manifest(run).get("blend", {}).get("chosen"),
+            "blend": None if blend is None else blend.chosen,
         }
 
     def _measure(self, run: Path) -> dict[str, Any]:
@@ -206,17 +207,17 @@ class _Bench:
 
 
 def _refuse_another(
-    run: Path, manifest: Mapping[str, Any], corpus: Corpus, config: RunConfig, shortlist: Path | str | None
+    run: Path, manifest: RunManifest, corpus: Corpus, config: RunConfig, shortlist: Path | str | None
 ) -> None:
     """Raise `ConfigError` when a run was begun with other settings, data or shortlist than are asked for now."""
-    stored = validated(RunConfig, manifest["config"])
+    stored = manifest.config
     # a small corpus shortens the warm-up, and the manifest holds the shorter one
     warmup = min(config.training.warmup_steps, stored.training.warmup_steps)
     wanted = config.model_copy(update={"training": config.training.model_copy(update={"warmup_steps": warmup})})
     same = {
         "settings": stored.model_dump(mode="json") == wanted.model_dump(mode="json"),
-        "data": manifest["data"]["fingerprint"] == corpus.fingerprint(),
-        "a shortlist": manifest["shortlist"] == (None if shortlist is None else weights_fingerprint(Path(shortlist))),
+        "data": manifest.data.fingerprint == corpus.fingerprint(),
+        "a shortlist": manifest.shortlist == (None if shortlist is None else weights_fingerprint(Path(shortlist))),
     }
     other = [name for name, is_same in same.items() if not is_same]
     if other:

@@ -35,6 +35,10 @@ class ImagesConfig(_Section):
     regions: str | None = Field(
         None, description="graph file with a detector's boxes: parts of the pictures it names; others have cells"
     )
+    trainable: bool = Field(
+        False, description="train the picture network too, from pixels in the place of cached features"
+    )
+    rate: float = Field(0.3, gt=0, description="where it is trained: its multiple of training.learning_rate")
     mirror: bool = Field(False, description="also train on mirrored pictures (never where captions say left or right)")
 
 

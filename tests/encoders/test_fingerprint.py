@@ -41,14 +41,14 @@ def test_a_setting_that_is_no_plain_json_is_refused_rather_than_written_somehow(
 
 
 def test_names_and_order_of_weights_and_what_is_no_weight_do_not_count() -> None:
-    one = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-    other = nn.ModuleDict({"later": one[1], "earlier": one[0]})
+    norm = nn.BatchNorm1d(3)
+    one = nn.Sequential(nn.Linear(2, 3), norm)
+    other = nn.ModuleDict({"later": norm, "earlier": one[0]})
     before = encoder_fingerprint("x", {}, weights_of(one))
     assert encoder_fingerprint("x", {}, weights_of(other)) == before
-    norm: Any = one[1]
-    norm.num_batches_tracked += 1
+    norm.get_buffer("num_batches_tracked").add_(1)
     assert encoder_fingerprint("x", {}, weights_of(one)) == before
-    norm.running_mean += 1
+    norm.get_buffer("running_mean").add_(1)
     assert encoder_fingerprint("x", {}, weights_of(one)) != before
 
 

@@ -227,9 +227,9 @@ def test_quantisation_balance_and_spread_are_weighed_means_over_media() -> None:
     with torch.no_grad():
         codes = [method.media[m].hash(f) for m, f in method._features(batch).items()]
     losses = method.losses(batch)
-    assert losses["quantisation"].item() == pytest.approx(0.35 * float(sum(map(quantisation_loss, codes))))
-    assert losses["balance"].item() == pytest.approx(0.1 * float(sum(map(bit_balance_loss, codes))))
-    assert losses["spread"].item() == pytest.approx(1.5 * float(sum(map(uniformity_loss, codes))))
+    assert losses["quantisation"].item() == pytest.approx(0.35 * sum(quantisation_loss(code).item() for code in codes))
+    assert losses["balance"].item() == pytest.approx(0.1 * sum(bit_balance_loss(code).item() for code in codes))
+    assert losses["spread"].item() == pytest.approx(1.5 * sum(uniformity_loss(code).item() for code in codes))
 
 
 FULL = {"inter", "intra", "classes", "adversary", "quantisation", "balance", "spread"}

@@ -19,6 +19,7 @@ from crossgraph.methods.contract import InputSizes
 from crossgraph.progress import Silent, Task
 from crossgraph.training.dataset import Dataset
 from crossgraph.training.loop import Trainer
+from crossgraph.training.random_state import RandomState
 from crossgraph.training.validation import Validation
 
 PART_WIDTH, WHOLE_WIDTH, VOCABULARY = 6, 5, 14
@@ -133,6 +134,7 @@ def fake_trainer(
     neighbours: bool = False,
     model: dict[str, object] | None = None,
     mirror: bool = False,
+    device: str = "cpu",
     **training: object,
 ) -> Trainer:
     """A trainer whose every choice follows from its arguments."""
@@ -143,16 +145,18 @@ def fake_trainer(
     config = RunConfig.model_validate(
         {"method": method, "images": {"mirror": mirror}, "training": {**settings, **training}}
     )
-    torch.manual_seed(config.training.seed)
-    n = len(dataset.corpus)
+    n, random = len(dataset.corpus), RandomState(config.training.seed, device=device)
+    with random.drawing():
+        built = build_method(method, {**MODELS[method], **(model or {})}, SIZES)
     return Trainer(
-        build_method(method, {**MODELS[method], **(model or {})}, SIZES),
+        built,
         config,
         run=run,
         dataset=dataset,
-        validation=Validation(fake_dataset([1, 2, 1, 0, 2]), 3, None, device="cpu"),
+        validation=Validation(fake_dataset([1, 2, 1, 0, 2]), 3, None, device=device),
         neighbours=torch.tensor([[(i + k) % n for k in (1, 2, 3)] for i in range(n)]) if neighbours else None,
+        random=random,
         fingerprint=fingerprint,
         progress=Watcher(at_step or (lambda _: None)),
-        device="cpu",
+        device=device,
     )

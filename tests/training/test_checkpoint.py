@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from crossgraph.config import RunConfig
 from crossgraph.errors import ModelError
+from crossgraph.methods.contract import InputSizes
 from crossgraph.training.checkpoint import (
     FORMAT,
     MANIFEST,
     WEIGHTS,
+    Blend,
+    DataFacts,
+    RunManifest,
     environment,
     load_weights,
     optimiser_tensors,
@@ -48,15 +53,48 @@ def test_a_damaged_file_is_refused(damage: bytes | None, tmp_path: Path) -> None
         read_tensors(path)
 
 
+def fake_manifest() -> RunManifest:
+    return RunManifest(
+        config=RunConfig(method="kidrr"),
+        sizes=InputSizes(part_width=3, whole_width=3),
+        image_encoder="colours-1",
+        text_encoder={"kind": "vocabulary", "words": ["a", "b"]},
+        data=DataFacts(name="toys", fingerprint="f", train_images=2, train_captions=3, validation_split="val"),
+        blend=Blend(chosen=0.5, validation_rsum={0.0: 1.0, 0.5: 2.0}),
+        parameters=7,
+        started="2026-01-01T00:00:00+00:00",
+        environment={"torch": "1"},
+    )
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is missing; the run was not trained to its first validation"):
         read_tensors(tmp_path / WEIGHTS)
 
 
 def test_a_manifest_comes_back_with_its_format(tmp_path: Path) -> None:
-    write_manifest(tmp_path, {"config": {"method": "kidrr"}})
-    assert read_manifest(tmp_path) == {"format": FORMAT, "config": {"method": "kidrr"}}
-    assert json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))["format"] == 1
+    manifest = fake_manifest()
+    write_manifest(tmp_path, manifest)
+    assert read_manifest(tmp_path) == manifest
+    assert json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))["format"] == FORMAT == 2
+
+
+def test_what_comes_of_a_run_does_not_change_what_decides_it() -> None:
+    manifest = fake_manifest()
+    later = manifest.model_copy(
+        update={"selected": {"epoch": 2, "rsum": 9.5}, "weights": "abc", "started": "later", "calibration": {"a": 1}}
+    )
+    assert later.fingerprint == manifest.fingerprint
+    other = manifest.model_copy(update={"shortlist": "another"})
+    assert other.fingerprint != manifest.fingerprint
+
+
+def test_a_manifest_with_a_field_nobody_knows_is_refused_by_name(tmp_path: Path) -> None:
+    write_manifest(tmp_path, fake_manifest())
+    tree = json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))
+    (tmp_path / MANIFEST).write_text(json.dumps({**tree, "wieghts": "abc"}), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"is not as it was written.*\n.*Did you mean 'weights'"):
+        read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +103,7 @@ def test_a_manifest_comes_back_with_its_format(tmp_path: Path) -> None:
         (None, "is not a trained run: it has no manifest.json"),
         (b"{", "cannot be read"),
         (b"\xff", "cannot be read"),
-        (b'{"format": 99}', "has format 99; this version reads format 1"),
+        (b'{"format": 99}', "has format 99; this version reads format 2.*Train the run again"),
         (b"{}", "has format None"),
         (b"[1, 2]", "has format None"),
     ],

@@ -13,6 +13,7 @@ from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.methods.cca import Cca
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, read_tensors
 from crossgraph.training.dataset import TrainingPass
+from crossgraph.training.run_lock import LOCK
 from crossgraph.verbs import evaluate, load_model, train
 from tests.training.fake_dataset import MODELS, fake_dataset, fake_trainer
 from tests.training.fake_encoder import ColourEncoder
@@ -75,17 +76,17 @@ def test_a_training_pass_shows_every_described_picture_with_all_its_captions(mir
 def test_the_verbs_train_and_evaluate_it_like_any_method(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("crossgraph.training.run", "crossgraph.training.model"):
+    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
         monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
     scenes, cache = draw_scenes(tmp_path / "scenes", 24), FeatureCache(tmp_path / "cache")
     config = RunConfig.model_validate({"method": name, "texts": {"min_count": 1}, "model": MODELS[name]})
     model = train(scenes, config, tmp_path / "run", cache=cache)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted([LAST, LOG, MANIFEST, WEIGHTS])
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted([LAST, LOCK, LOG, MANIFEST, WEIGHTS])
     manifest = read_manifest(tmp_path / "run")
-    assert manifest["parameters"] == 0
-    assert manifest["selected"]["epoch"] == 1
+    assert manifest.parameters == 0
+    assert manifest.selected["epoch"] == 1
     resumed = train(scenes, config, tmp_path / "run", cache=cache, resume=True)
-    assert resumed.fingerprint == model.fingerprint == manifest["weights"]
+    assert resumed.fingerprint == model.fingerprint == manifest.weights
     report = evaluate(model, scenes, split="train")
     assert report.strict.mean["rsum"] > 0
 
@@ -96,6 +97,6 @@ def test_every_baseline_trains_on_given_features_with_labels_and_is_judged_by_th
     training = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "validation_slice": 0.2, "select_by": "map"}
     config = RunConfig.model_validate({"method": name, "training": training, "model": MODELS[name]})
     model = train(pairs, config, tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
-    selected = read_manifest(tmp_path / "run")["selected"]
+    selected = read_manifest(tmp_path / "run").selected
     assert (selected["map"] > 0.2) == (name != "random_codes")
     assert load_model(tmp_path / "run", cache=model.cache).fingerprint == model.fingerprint

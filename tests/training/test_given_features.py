@@ -75,11 +75,11 @@ def test_methods_train_and_evaluate_on_given_features_unchanged(method: str, tmp
 
 def test_the_manifest_says_which_features(run: TrainedModel) -> None:
     manifest = read_manifest(run.run)
-    assert manifest["given"] == {"kind": "matrices-demo:0", "image_width": 128, "text_width": 10}
-    assert manifest["sizes"]["part_width"] == manifest["sizes"]["whole_width"] == 128
-    assert manifest["sizes"]["state_width"] == 10
-    assert manifest["image_encoder"].startswith("given-")
-    assert build_text_encoder(manifest["text_encoder"]).describe() == manifest["text_encoder"]
+    assert manifest.given == {"kind": "matrices-demo:0", "image_width": 128, "text_width": 10}
+    assert manifest.sizes.part_width == manifest.sizes.whole_width == 128
+    assert manifest.sizes.state_width == 10
+    assert manifest.image_encoder.startswith("given-")
+    assert build_text_encoder(manifest.text_encoder).describe() == manifest.text_encoder
 
 
 def test_other_features_are_refused(run: TrainedModel) -> None:

@@ -26,7 +26,7 @@ CONCEPTS = {"source": "concepts", "count": 6, "most": 0.9}
 
 @pytest.fixture(autouse=True)
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.run", "crossgraph.training.model"):
+    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
         monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
 
 
@@ -51,11 +51,11 @@ def test_a_run_remembers_its_concepts_and_labels_other_splits_alike(
     cache = FeatureCache(tmp_path / "cache")
     train(scenes, settings(**CONCEPTS), tmp_path / "run", cache=cache)
     manifest = read_manifest(tmp_path / "run")
-    assert manifest["labels"]["kind"] == DERIVED_LABELS
-    assert len(manifest["labels"]["names"]) == manifest["sizes"]["labels"] == 6
-    assert manifest["data"]["fingerprint"] == scenes.fingerprint()
+    assert manifest.labels["kind"] == DERIVED_LABELS
+    assert len(manifest.labels["names"]) == manifest.sizes.labels == 6
+    assert manifest.data.fingerprint == scenes.fingerprint()
     assert learnt[0].labels.shape == (20, 6)
-    assert list(learnt[0].label_names) == manifest["labels"]["names"]
+    assert list(learnt[0].label_names) == manifest.labels["names"]
     labelled = load_model(tmp_path / "run", cache=cache).with_labels(scenes.split("test"))
     derived, _ = derive_labels(scenes, LabelsConfig.model_validate(CONCEPTS), cache=cache)
     assert labelled.label_kind == DERIVED_LABELS

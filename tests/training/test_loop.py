@@ -16,7 +16,8 @@ import torch
 from crossgraph.config import TrainingConfig
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.training.checkpoint import LAST, LOG, WEIGHTS, read_tensors
-from crossgraph.training.loop import Interrupted, shrunk
+from crossgraph.training.loop import Interrupted
+from crossgraph.training.schedule import shrunk
 from tests.training.fake_dataset import fake_dataset, fake_trainer
 
 EVERYTHING: dict[str, Any] = {"average": 0.9, "mirror": True, "neighbours": True}

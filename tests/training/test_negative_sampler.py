@@ -24,7 +24,7 @@ from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_ma
 from crossgraph.training.dataset import Dataset, gather_dataset
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.negative_sampler import NegativeSampler
-from crossgraph.training.run import text_encoder_for
+from crossgraph.training.prepare import text_encoder_for
 from crossgraph.verbs import load_model, train
 from crossgraph.words import normalise
 from tests.training.fake_dataset import MODELS, Watcher
@@ -139,7 +139,7 @@ def test_a_method_names_the_edits_it_wants(negatives: str, kinds: set[str]) -> N
 
 @pytest.fixture
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.run", "crossgraph.training.model"):
+    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
         monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
 
 
@@ -163,9 +163,9 @@ def test_a_stopped_run_meets_the_same_look_alikes_when_it_is_resumed(
 def test_a_run_whose_parser_has_other_rules_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
     config = replace_method(CONFIG, "racg")
     model = train(scenes, config, tmp_path / "run", cache=cache)
-    assert read_manifest(tmp_path / "run")["parser"] == CaptionParser().fingerprint
+    assert read_manifest(tmp_path / "run").parser == CaptionParser().fingerprint
     text = (tmp_path / "run" / MANIFEST).read_text()
-    (tmp_path / "run" / MANIFEST).write_text(text.replace(model.manifest["parser"], "other rules"))
+    (tmp_path / "run" / MANIFEST).write_text(text.replace(model.manifest.parser, "other rules"))
     with pytest.raises(ModelError, match="caption parser other rules"):
         load_model(tmp_path / "run", cache=cache).encode_raw_texts(["a red ball"])
 

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -12,12 +14,12 @@ from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.encoders import names
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.cascade_model import CascadeModel, build_cascade
-from crossgraph.training.checkpoint import read_manifest
-from crossgraph.training.places import run_identity
+from crossgraph.training.checkpoint import Place, read_manifest
 from crossgraph.training.relocate import relocate_run
-from crossgraph.verbs import load_model, train
+from crossgraph.verbs import load_model, load_search_model, train
 from tests.training.fake_dataset import MODELS
 from tests.training.tiny_models import save_bert, save_vit
 
@@ -79,12 +81,12 @@ def all_equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 
 def test_a_run_is_the_same_wherever_it_is_used_from(trained: Path, scenes: Corpus, tmp_path: Path) -> None:
     manifest = read_manifest(trained / "work" / "run")
-    assert manifest["places"] == {
-        "image encoder": {"path": str(trained / "models" / "vit"), "from_run": "../../models/vit"},
-        "text encoder": {"path": str(trained / "models" / "bert"), "from_run": "../../models/bert"},
+    assert manifest.places == {
+        "image encoder": Place(path=str(trained / "models" / "vit"), from_run="../../models/vit"),
+        "text encoder": Place(path=str(trained / "models" / "bert"), from_run="../../models/bert"),
     }
     shortlist = read_manifest(trained / "work" / "run" / "shortlist")
-    assert shortlist["places"]["image encoder"]["from_run"] == "../../../models/vit"
+    assert shortlist.places["image encoder"].from_run == "../../../models/vit"
     assert encodings(trained / "work" / "run", scenes, tmp_path / "cache")
 
 
@@ -98,7 +100,7 @@ def test_an_encoder_that_is_gone_is_named_with_its_fingerprint(home: Path, scene
     (home / "models").rename(tmp_path / "kept")
     run = home / "work" / "run"
     model = load_model(run, cache=FeatureCache(tmp_path / "cache"))
-    sought = read_manifest(run)["image_encoder"]
+    sought = read_manifest(run).image_encoder
     with pytest.raises(ModelError, match=rf"image encoder with fingerprint {sought} that was at .*vit.*gallery move"):
         model.encode_image_files(scenes.image_paths[:1])
     with pytest.raises(ModelError, match=r"text encoder with fingerprint .* that was at .*bert"):
@@ -153,7 +155,7 @@ def test_a_cascade_is_told_in_all_its_parts(home: Path, scenes: Corpus, tmp_path
     cache = FeatureCache(tmp_path / "cache")
     build_cascade(cascade, cache=cache, codes="random:16", dense=home / "dual", rerank=home / "work" / "run")
     before = CascadeModel(cascade, cache=cache).encode_raw_texts(SENTENCES).embedding
-    assert read_manifest(cascade / "dense")["places"]["text encoder"]["from_run"] == "../../home/models/bert"
+    assert read_manifest(cascade / "dense").places["text encoder"].from_run == "../../home/models/bert"
     (home / "models").rename(tmp_path / "kept")
     assert len(relocate_run(cascade, {home / "models": tmp_path / "kept"})) == 2
     assert torch.equal(CascadeModel(cascade, cache=cache).encode_raw_texts(SENTENCES).embedding, before)
@@ -185,12 +187,12 @@ def edit(run: Path, change: Callable[[dict], object]) -> None:  # type: ignore[t
 
 def test_where_encoders_lie_is_no_part_of_what_a_run_is(trained: Path, home: Path) -> None:
     one, other = read_manifest(trained / "dual"), read_manifest(home / "dual")
-    assert one["places"] != other["places"]
-    assert run_identity(one) == run_identity(other)
-    other["config"]["texts"]["encoder"] = "typed otherwise"
-    assert run_identity(one) == run_identity(other)
-    other["image_encoder"] = "another"
-    assert run_identity(one) != run_identity(other)
+    assert one.places != other.places
+    assert one.fingerprint == other.fingerprint
+    texts = other.config.texts.model_copy(update={"encoder": "typed otherwise"})
+    typed = other.model_copy(update={"config": other.config.model_copy(update={"texts": texts})})
+    assert typed.fingerprint == one.fingerprint
+    assert other.model_copy(update={"image_encoder": "another"}).fingerprint != one.fingerprint
 
 
 def test_training_goes_on_after_its_encoders_moved(home: Path, scenes: Corpus, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -202,4 +204,14 @@ def test_training_goes_on_after_its_encoders_moved(home: Path, scenes: Corpus, t
     told["images"]["encoder"], told["texts"]["encoder"] = "kept/vit", "kept/bert"
     resumed = train(scenes, RunConfig.model_validate(told), home / "again", cache=cache, resume=True)
     assert resumed.fingerprint == weights
-    assert read_manifest(home / "again")["places"]["image encoder"]["path"] == str(home / "kept" / "vit")
+    assert read_manifest(home / "again").places["image encoder"].path == str(home / "kept" / "vit")
+
+
+def test_a_model_that_comes_with_a_package_is_loaded_by_its_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("models_of_ours")
+    package.__file__ = str(home / "work" / "__init__.py")
+    monkeypatch.setitem(sys.modules, "models_of_ours", package)
+    monkeypatch.setattr(names, "MODELS", {"default": "models_of_ours:run"})
+    monkeypatch.setattr(names, "BUILT_IN", {"model": ("default",)})
+    expected = load_model(home / "work" / "run").fingerprint
+    assert load_search_model("default").fingerprint == load_model("default").fingerprint == expected

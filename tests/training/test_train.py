@@ -21,6 +21,7 @@ from crossgraph.methods.dual_encoder import DualEncoder
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, weights_fingerprint
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
+from crossgraph.training.run_lock import LOCK
 from crossgraph.training.validation import BLENDS
 from crossgraph.verbs import evaluate, load_model, train
 from tests.training.fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
@@ -29,7 +30,7 @@ from tests.training.fake_encoder import ColourEncoder
 
 @pytest.fixture(autouse=True)
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.run", "crossgraph.training.model"):
+    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
         monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
 
 
@@ -59,20 +60,20 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 def test_a_run_says_what_it_is(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
     model = train(scenes, settings(), tmp_path / "run", cache=cache)
     manifest = read_manifest(tmp_path / "run")
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted([LAST, LOG, MANIFEST, WEIGHTS])
-    assert manifest["weights"] == model.fingerprint == weights_fingerprint(tmp_path / "run")
-    assert manifest["data"]["fingerprint"] == scenes.fingerprint()
-    assert manifest["data"]["train_images"] == 20
-    assert manifest["data"]["train_captions"] == len(scenes.split("train").captions)
-    assert manifest["data"]["validation_split"] == "val"
-    assert manifest["data"]["skipped"] == []
-    assert manifest["shortlist"] is None
-    assert manifest["selected"]["epoch"] in (1, 2)
-    assert manifest["parameters"] == sum(parameter.numel() for parameter in model.method.parameters())
-    assert RunConfig.model_validate(manifest["config"]) == model.config
-    assert manifest["environment"]["torch"] == torch.__version__
-    assert manifest["started"].endswith("+00:00")
-    assert model.describe()["selected_epoch"] == manifest["selected"]["epoch"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted([LAST, LOCK, LOG, MANIFEST, WEIGHTS])
+    assert manifest.weights == model.fingerprint == weights_fingerprint(tmp_path / "run")
+    assert manifest.data.fingerprint == scenes.fingerprint()
+    assert manifest.data.train_images == 20
+    assert manifest.data.train_captions == len(scenes.split("train").captions)
+    assert manifest.data.validation_split == "val"
+    assert manifest.data.skipped == ()
+    assert manifest.shortlist is None
+    assert manifest.selected["epoch"] in (1, 2)
+    assert manifest.parameters == sum(parameter.numel() for parameter in model.method.parameters())
+    assert manifest.config == model.config
+    assert manifest.environment["torch"] == torch.__version__
+    assert manifest.started.endswith("+00:00")
+    assert model.describe()["selected_epoch"] == manifest.selected["epoch"]
 
 
 def test_a_loaded_run_encodes_as_the_one_that_was_trained(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
@@ -103,16 +104,14 @@ def test_a_stopped_run_is_resumed_to_the_same_end(scenes: Corpus, cache: Feature
     train(scenes, settings(), tmp_path / "whole", cache=cache)
     with pytest.raises(Interrupted):
         train(scenes, settings(), tmp_path / "stopped", cache=cache, progress=stop_at(3))
-    started = read_manifest(tmp_path / "stopped")["started"]
+    started = read_manifest(tmp_path / "stopped").started
     with pytest.raises(ModelError, match=r"weights\.safetensors is missing"):
         load_model(tmp_path / "stopped", cache=cache)
     train(scenes, settings(), tmp_path / "stopped", cache=cache, resume=True)
     assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
     whole, resumed = read_manifest(tmp_path / "whole"), read_manifest(tmp_path / "stopped")
-    assert resumed["started"] == started
-    assert {key: value for key, value in resumed.items() if key != "started"} == {
-        key: value for key, value in whole.items() if key != "started"
-    }
+    assert resumed.started == started
+    assert resumed.model_copy(update={"started": whole.started}) == whole
 
 
 def test_a_run_killed_before_its_first_save_is_resumed_from_the_start(
@@ -162,10 +161,10 @@ def test_unreadable_pictures_are_left_out_and_recorded(scenes: Corpus, cache: Fe
     paths = list(scenes.image_paths)
     paths[0], paths[validated] = torn, empty
     model = train(replace(scenes, image_paths=tuple(paths)), settings(epochs=1), tmp_path / "run", cache=cache)
-    data = model.manifest["data"]
-    assert data["train_images"] == 19
-    assert [path for path, _ in data["skipped"]] == [str(torn), str(empty)]
-    assert all(reason for _, reason in data["skipped"])
+    data = model.manifest.data
+    assert data.train_images == 19
+    assert [path for path, _ in data.skipped] == [str(torn), str(empty)]
+    assert all(reason for _, reason in data.skipped)
     with pytest.raises(ImageError, match=r"torn\.jpg"):
         model.explain("a circle", torn)
 
@@ -194,8 +193,8 @@ def test_a_corpus_without_splits_is_trained_and_validated_as_a_whole(
 ) -> None:
     whole = replace(scenes, image_splits=("all",) * len(scenes))
     model = train(whole, settings(epochs=1), tmp_path / "run", cache=cache)
-    assert model.manifest["data"]["validation_split"] == "all"
-    assert model.manifest["data"]["train_images"] == 24
+    assert model.manifest.data.validation_split == "all"
+    assert model.manifest.data.train_images == 24
 
 
 def test_a_wrong_setting_is_refused_before_anything_is_written(
@@ -217,7 +216,7 @@ def test_a_re_ranker_takes_its_shortlist_along(scenes: Corpus, cache: FeatureCac
     shutil.rmtree(tmp_path / "dual")
     model = train(scenes, config, tmp_path / "run", cache=cache, resume=True)
     assert sorted(path.name for path in (tmp_path / "run" / "shortlist").iterdir()) == [MANIFEST, WEIGHTS]
-    assert model.manifest["shortlist"] == dual.fingerprint == model.shortlist.fingerprint
+    assert model.manifest.shortlist == dual.fingerprint == model.shortlist.fingerprint
     assert model.shortlist.config.method == "dual_encoder"
     assert model.shortlist.image_encoder is model.image_encoder
     assert model.shortlist.text_encoder is model.text_encoder
@@ -229,15 +228,15 @@ def test_a_re_ranker_takes_its_shortlist_along(scenes: Corpus, cache: FeatureCac
 
 def test_a_re_ranker_keeps_the_blend_that_validates_best(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
     model = train(scenes, settings("kidrr"), tmp_path / "run", cache=cache)
-    blend = read_manifest(tmp_path / "run")["blend"]
-    rsums = {float(share): rsum for share, rsum in blend["validation_rsum"].items()}
+    blend = read_manifest(tmp_path / "run").blend
+    rsums = blend.validation_rsum
     assert set(rsums) == set(BLENDS)
-    assert model.blend == blend["chosen"]
+    assert model.blend == blend.chosen
     assert rsums[model.blend] == max(rsums.values())
     for share in (0.0, 1.0):
         report = evaluate(model, scenes, two_stage_k=50, blend=share)
         assert report.strict.mean["rsum"] == pytest.approx(rsums[share])
-    assert "blend" not in train(scenes, settings(), tmp_path / "dual", cache=cache).manifest
+    assert train(scenes, settings(), tmp_path / "dual", cache=cache).manifest.blend is None
 
 
 def test_a_shortlist_that_is_no_trained_run_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
@@ -310,9 +309,9 @@ def test_a_slice_of_the_training_pictures_selects_and_is_not_trained_on(
     chosen = settings(validation_slice=0.2, select_by="map", epochs=1)
     train(scenes, chosen, tmp_path / "run", cache=cache)
     manifest = read_manifest(tmp_path / "run")
-    assert manifest["data"]["train_images"] == 16
-    assert manifest["data"]["validation_split"] == "slice of train"
-    assert 0 < manifest["selected"]["map"] <= 1
+    assert manifest.data.train_images == 16
+    assert manifest.data.validation_split == "slice of train"
+    assert 0 < manifest.selected["map"] <= 1
 
 
 def test_a_run_from_before_there_were_slices_still_loads(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:

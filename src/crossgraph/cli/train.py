@@ -72,11 +72,12 @@ def train(
             err=True,
         )
         raise typer.Exit(130) from None
-    facts = model.describe() | {"selected": model.manifest["selected"]}
+    facts = model.describe() | {"selected": model.manifest.selected}
     if as_json:
         print_json(facts)
     else:
-        selected = model.manifest["selected"]
+        selected = model.manifest.selected
+        assert selected is not None, "training selects an epoch"
         by = (
             f"mAP {selected['map']:.3f}" if model.config.training.select_by == "map" else f"rSum {selected['rsum']:.1f}"
         )
@@ -87,12 +88,12 @@ def settings_of_run(
     config: Path | None, method: str | None, changes: Sequence[str], *, resumed: Path | None
 ) -> RunConfig:
     """The settings asked for; those in the manifest of a resumed run when none are given."""
-    from crossgraph.config import RunConfig, read_config, validated
+    from crossgraph.config import read_config
     from crossgraph.training.checkpoint import MANIFEST, read_manifest
 
     asked = config is not None or method is not None or bool(changes)
     if resumed is not None and (resumed / MANIFEST).exists() and not asked:
-        return validated(RunConfig, read_manifest(resumed)["config"])
+        return read_manifest(resumed).config
     if config is None and method is None:
         raise ConfigError(
             "nothing says which method to train; give --method NAME or --config FILE (crossgraph methods list)."

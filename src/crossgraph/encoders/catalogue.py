@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from crossgraph.device import checked_device
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.names import resolve
 from crossgraph.encoders.text import MAX_WORDS, TextEncoder
@@ -25,13 +26,14 @@ def build_image_encoder(
     """The frozen encoder called `name`: as `build_backbone` takes it, its features pooled to parts.
 
     `cells` are the sides of the part grids: (5, 2) gives 25 parts of a 5 x 5 grid, then 4 of a 2 x 2 grid.
-    Raises as `build_backbone` does, and `ConfigError` for impossible cells.
+    Raises as `build_backbone` does, and `ConfigError` for impossible cells or an unknown device.
     """
+    place = str(checked_device(device))
     from crossgraph.encoders.backbone_encoder import BackboneEncoder
 
     if not cells or min(cells) < 1:
         raise ConfigError(f"cells must be one or more grid sides of at least 1, got {list(cells)}.")
-    return BackboneEncoder(build_backbone(name, size=size, download=download), cells=cells, device=device)
+    return BackboneEncoder(build_backbone(name, size=size, download=download), cells=cells, device=place)
 
 
 def build_backbone(name: str = "efficientnet-lite0", *, size: int | None = None, download: bool = True) -> Backbone:
@@ -85,7 +87,8 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu", d
     else:
         from crossgraph.encoders.transformer_text import TransformerTextEncoder
 
-        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=device, download=download)
+        place = str(checked_device(device))
+        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=place, download=download)
     if (wanted := description.get("fingerprint", encoder.fingerprint)) != encoder.fingerprint:
         raise ModelError(
             f"the text encoder {encoder.name!r} is not the one described: its fingerprint is {encoder.fingerprint}, "

@@ -97,6 +97,9 @@ class Method(nn.Module, ABC):
     def __init__(self, config: MethodConfig, sizes: InputSizes) -> None:
         super().__init__()
         self.sizes = sizes
+        self.backbone: nn.Module | None = None
+        """The image network, where a run trains it too. What it makes of pictures comes in by batches as ever; here it
+        is only stepped, saved and moved with the method."""
 
     @property
     def edits(self) -> frozenset[Kind]:

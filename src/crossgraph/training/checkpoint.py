@@ -6,6 +6,7 @@
                             is whole or absent whatever happens
     RUN/log.jsonl           one line a step and one an epoch
     RUN/shortlist/          the run that finds candidates for a re-ranker, if any
+    RUN/.lock               held by the one process that trains into the folder
 
 Every file is written under another name and renamed, so a kill leaves the old or the new one.
 """
@@ -19,17 +20,31 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from crossgraph.errors import ModelError
+from crossgraph.config import RunConfig, validated
+from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
+from crossgraph.methods.contract import InputSizes
 
-FORMAT = 1
+FORMAT: Final = 2
+HINTS = (
+    ("config", "images", "encoder"),
+    ("config", "images", "regions"),
+    ("config", "texts", "encoder"),
+    ("text_encoder", "name"),
+)
+"""Where in a manifest encoders stand as they were typed: fingerprints beside them say which they are."""
+
+INDIFFERENT = {"format", "places", "started", "environment", "selected", "weights", "blend", "calibration"}
+"""What of a manifest does not decide the outcome of its run."""
+
 MANIFEST, WEIGHTS, LAST, LOG = "manifest.json", "weights.safetensors", "last.safetensors", "log.jsonl"
 
 
@@ -65,27 +80,110 @@ def load_weights(method: nn.Module, tensors: Mapping[str, Tensor], *, run: Path)
     method.load_state_dict(dict(tensors))
 
 
-def read_manifest(run: Path) -> dict[str, Any]:
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+
+class DataFacts(_Section):
+    """What a run was trained on and selected by."""
+
+    name: str
+    fingerprint: str
+    train_images: int
+    train_captions: int
+    validation_split: str
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Files that could not be read, with reasons."""
+
+
+class Blend(_Section):
+    """The share of the shortlist's score that is added in re-ranking, and the rSum that each share gave."""
+
+    chosen: float
+    validation_rsum: dict[float, float]
+
+
+class Place(_Section):
+    """Where a file or folder of the user's lies: whole, and as seen from the run, which may move with it."""
+
+    path: str
+    from_run: str
+
+
+class RunManifest(_Section):
+    """What a run is. The first part decides its outcome and is complete before the first step; the rest comes of it."""
+
+    format: Literal[2] = FORMAT
+    config: RunConfig
+    sizes: InputSizes
+    image_encoder: str
+    """The fingerprint of the picture encoder."""
+    text_encoder: dict[str, Any]
+    """What `build_text_encoder` needs."""
+    data: DataFacts
+    shortlist: str | None = None
+    """The fingerprint of the shortlist model, if there is one."""
+    regions: str | None = None
+    """A hash of the file of supplied regions, if there is one."""
+    places: dict[str, Place] = {}
+    """Where encoders lie (`places`): hints, which decide nothing."""
+    given: dict[str, Any] | None = None
+    """Kind and widths of given features; None for pictures and sentences."""
+    labels: dict[str, Any] | None = None
+    """What the labels are that were learned from, if any were."""
+    parser: str | None = None
+    """The fingerprint of the caption parser, for a method that reads scene graphs."""
+    parameters: int
+
+    started: str
+    environment: dict[str, Any]
+    selected: dict[str, int | float] | None = None
+    """The selected epoch and its metrics, once training is done."""
+    weights: str | None = None
+    blend: Blend | None = None
+    calibration: dict[str, Any] = {}
+    """What tells good answers from bad, by stage (`gallery.search.score_calibration`)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that decides the outcome: a run may be resumed only where it is the same."""
+        decides = self.model_dump(mode="json", exclude=INDIFFERENT)
+        for *sections, name in HINTS:
+            section = decides
+            for part in sections:
+                section = section[part]
+            if name in section:
+                section[name] = None
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_manifest(run: Path) -> RunManifest:
     """A run's manifest; raises `ModelError` when `run` is not a run or of another format."""
     path = run / MANIFEST
     try:
-        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+        tree: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(
             f"{run} is not a trained run: it has no {MANIFEST}. Give the folder that `crossgraph train --out` wrote."
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{path} cannot be read: {error}.") from error
-    written = manifest.get("format") if isinstance(manifest, dict) else None
+    written = tree.get("format") if isinstance(tree, dict) else None
     if written != FORMAT:
-        raise ModelError(f"{path} has format {written!r}; this version reads format {FORMAT}.")
-    return dict(manifest)
+        raise ModelError(
+            f"{path} has format {written!r}; this version reads format {FORMAT}. Train the run again, into another "
+            "folder."
+        )
+    try:
+        return validated(RunManifest, tree)
+    except ConfigError as error:
+        raise ModelError(f"{path} is not as it was written: {error}") from error
 
 
-def write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(run: Path, manifest: RunManifest) -> None:
     """Replace a run's manifest."""
     run.mkdir(parents=True, exist_ok=True)
-    write_atomically(run / MANIFEST, json.dumps({"format": FORMAT, **manifest}, indent=2).encode())
+    write_atomically(run / MANIFEST, manifest.model_dump_json(indent=2).encode())
 
 
 def weights_fingerprint(run: Path) -> str:
@@ -105,6 +203,20 @@ class Position:
     step: int = 0
     steps_done: int = 0
     best: float | None = None
+
+
+def forget_after(log: Path, position: Position) -> None:
+    """Drop the log lines of steps that were taken after the last save and will be taken again."""
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:  # a line cut short by a kill
+            continue
+        known = entry.get("step", 0) <= position.steps_done
+        if known and entry.get("validation", {}).get("epoch", 0) <= position.epoch:
+            kept.append(line)
+    write_atomically(log, "".join(f"{line}\n" for line in kept).encode())
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

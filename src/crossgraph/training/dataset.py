@@ -1,4 +1,4 @@
-"""What a training run reads: cached features of both splits, tied to their captions."""
+"""What a training run reads: features of both splits, cached or made from pixels, tied to their captions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.given_tables import given_image_table, given_text_table
 from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import DataError
@@ -25,10 +27,14 @@ from crossgraph.types import Batch, ImageBatch
 
 @dataclass(frozen=True)
 class Dataset:
-    """One split as features: `corpus` holds only readable pictures, in the order of `images`."""
+    """One split as features: `corpus` holds only readable pictures, in the order of `images`.
+
+    Features are cached ones of a frozen network, with a second table for mirrored pictures; or those that a network
+    in training makes of the pixels, in which case every reading costs a pass through it.
+    """
 
     corpus: Corpus
-    images: ImageTable
+    images: ImageTable | PixelTable
     mirrored: ImageTable | None
     texts: TextTable
 
@@ -38,23 +44,29 @@ class Dataset:
 
     def batch(self, step: Step, *, hardness: float) -> Batch:
         """One step's pictures and captions as padded tensors."""
-        images = self.images.rows(step.images)
-        if self.mirrored is not None and any(step.mirrored):
-            other, flip = self.mirrored.rows(step.images), torch.tensor(step.mirrored)
-            images = ImageBatch(
-                torch.where(flip[:, None, None], other.parts, images.parts),
-                images.mask,
-                torch.where(flip[:, None, None], other.boxes, images.boxes),
-                torch.where(flip[:, None], other.whole, images.whole),
-            )
         labels = self.corpus.labels
         return Batch(
-            images,
+            self._images(step),
             self.texts.rows(step.captions),
             torch.tensor(step.caption_image),
             hardness,
             labels=None if labels is None else torch.from_numpy(labels[list(step.images)]),
             rows=torch.tensor(step.images),
+        )
+
+    def _images(self, step: Step) -> ImageBatch:
+        """The pictures of a step, mirrored where it says so."""
+        if isinstance(self.images, PixelTable):
+            return self.images.rows(step.images, mirrored=step.mirrored)
+        images = self.images.rows(step.images)
+        if self.mirrored is None or not any(step.mirrored):
+            return images
+        other, flip = self.mirrored.rows(step.images), torch.tensor(step.mirrored)
+        return ImageBatch(
+            torch.where(flip[:, None, None], other.parts, images.parts),
+            images.mask,
+            torch.where(flip[:, None, None], other.boxes, images.boxes),
+            torch.where(flip[:, None], other.whole, images.whole),
         )
 
 
@@ -99,11 +111,15 @@ def gather_dataset(
     cache: FeatureCache,
     mirror: bool,
     parser: CaptionParser | None = None,
+    backbone: Backbone | None = None,
+    cells: tuple[int, ...] = (),
     progress: Progress,
 ) -> Dataset:
     """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus.
 
     A `parser` is given for methods that read scene graphs. Of a corpus with given features, these are the features.
+    With a `backbone`, pictures are pixels, of which it makes features of `cells` at every reading; the frozen encoder
+    then only finds out which can be read.
     """
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
@@ -112,7 +128,9 @@ def gather_dataset(
     images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
     corpus = corpus.without(list(skipped))
     mirrored = None
-    if mirror:
+    if mirror and backbone is None:
         mirrored, _ = extract_image_features(corpus.image_paths, image_encoder, cache, view="mirror", progress=progress)
     texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
+    if backbone is not None:
+        return Dataset(corpus, PixelTable(images.paths, backbone, cells), None, texts)
     return Dataset(corpus, images, mirrored, texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 import time
@@ -19,7 +20,6 @@ from torch import Tensor
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
-from crossgraph.files import write_atomically
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
@@ -27,6 +27,7 @@ from crossgraph.training.checkpoint import (
     LOG,
     WEIGHTS,
     Position,
+    forget_after,
     load_weights,
     optimiser_tensors,
     read_tensors,
@@ -34,11 +35,14 @@ from crossgraph.training.checkpoint import (
     write_tensors,
 )
 from crossgraph.training.dataset import Dataset, TrainingPass
+from crossgraph.training.fine_tuning import groups_of
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.negative_sampler import LOOK_ALIKES, NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
+from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import hardness, learning_rate_factor
 from crossgraph.training.validation import Validation
+from crossgraph.types import Batch
 
 
 class Interrupted(KeyboardInterrupt):
@@ -46,7 +50,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Trainer:
-    """Trains `method` on `material` into the folder `run`; everything random comes from the seed."""
+    """Trains `method` on `dataset` into the folder `run`; everything random comes from the seed, through `random`."""
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Trainer:
         validation: Validation,
         neighbours: Tensor | None,
         negative_sampler: NegativeSampler | None = None,
+        random: RandomState,
         fingerprint: str,
         progress: Progress,
         device: str,
@@ -69,14 +74,14 @@ class Trainer:
         self.neighbours = None if given is None else given.cpu().numpy()
         self.group_size = None if companions is None or neighbours is not None else companions.shape[1] + 1
         self.negative_sampler, self.look_alikes = negative_sampler, torch.empty(0, 0, dtype=torch.long)
-        self.mirror = config.images.mirror
+        self.mirror, self.random = config.images.mirror, random
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
-        self.optimisers = {phase: _optimiser(method.groups(phase), config.training) for phase in method.phases()}
-        self.average = (
-            {name: value.detach().clone() for name, value in method.named_parameters()}
-            if config.training.average and self.optimisers
-            else None
-        )
+        self.optimisers = {
+            phase: _optimiser(groups_of(method, phase, backbone_rate=config.images.rate), config.training)
+            for phase in method.phases()
+        }
+        averaged = method.named_parameters() if config.training.average and self.optimisers else None
+        self.average = None if averaged is None else {name: value.detach().clone() for name, value in averaged}
         self.position = Position()
         self.selected: dict[str, Any] | None = None
         self.captions = dataset.corpus.captions_of_images()
@@ -90,7 +95,7 @@ class Trainer:
     def train(self) -> dict[str, Any]:
         """Run to the last epoch from wherever the position is; returns the selected epoch and its metrics."""
         self.run.mkdir(parents=True, exist_ok=True)
-        _forget_after(self.run / LOG, self.position)
+        forget_after(self.run / LOG, self.position)
         if isinstance(self.method, ClosedForm):
             self._fit(self.method)
         else:
@@ -105,7 +110,7 @@ class Trainer:
         """Solve once and validate once, unless that is done: there is nothing in between to resume."""
         if self.position.epoch:
             return
-        with self.progress.task("fit in closed form", 1) as task, torch.no_grad():
+        with self.progress.task("fit in closed form", 1) as task, self.random.drawing(), torch.no_grad():
             method.fit(TrainingPass(self.dataset, self.training.batch_size, self.device))
             task.advance(1)
         self._validate()
@@ -155,24 +160,39 @@ class Trainer:
         if self.negative_sampler is not None:
             batch = replace(batch, negative_captions=self.negative_sampler.of_step(step, self.position.epoch))
         batch = batch.to(self.device)
-        facts: dict[str, float] = {"rate": rate}
-        for phase, optimiser in self.optimisers.items():
-            for group in optimiser.param_groups:
-                group["lr"] = rate * group["rate"]
-            losses = self.method.losses(batch, phase)
-            loss = torch.stack(list(losses.values())).sum()
-            if not torch.isfinite(loss):
-                raise ScoreError(
-                    f"the loss is {loss.item()} at step {done + 1} ({_values(losses)}); train again into another "
-                    "folder with a lower training.learning_rate."
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            stepped = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-            norm = torch.nn.utils.clip_grad_norm_(stepped, self.training.clip)
-            optimiser.step()
-            facts |= {"loss": facts.get("loss", 0.0) + loss.item(), "gradient": float(norm), **_values(losses)}
+        with self.random.drawing():
+            phases = {phase: self._phase(phase, batch, rate=rate) for phase in self.optimisers}
         self._follow()
+        return {"rate": rate, **self._facts(phases)}
+
+    def _phase(self, phase: str, batch: Batch, *, rate: float) -> dict[str, Tensor]:
+        """Step the parameters of a phase; returns its loss, the norm of its gradient and its parts, still on device."""
+        optimiser = self.optimisers[phase]
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["rate"]
+        losses = self.method.losses(batch, phase)
+        loss = torch.stack(list(losses.values())).sum()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        stepped = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(stepped, self.training.clip)
+        optimiser.step()
+        parts = {f"loss_{name}": part for name, part in losses.items()}
+        return {name: value.detach() for name, value in {"loss": loss, "gradient": norm, **parts}.items()}
+
+    def _facts(self, phases: dict[str, dict[str, Tensor]]) -> dict[str, float]:
+        """The numbers of a step; its only wait for the device. Raises `ScoreError` where a loss is not finite."""
+        values = iter(torch.stack([value for found in phases.values() for value in found.values()]).tolist())
+        facts: dict[str, float] = {}
+        for found in phases.values():
+            named = {name: float(next(values)) for name in found}
+            if not math.isfinite(named["loss"]):
+                parts = {name: value for name, value in named.items() if name.startswith("loss_")}
+                raise ScoreError(
+                    f"the loss is {named['loss']} at step {self.position.steps_done + 1} ({parts}); train again into "
+                    "another folder with a lower training.learning_rate."
+                )
+            facts |= {**named, "loss": facts.get("loss", 0.0) + named["loss"]}
         return facts
 
     def _find_look_alikes(self) -> Tensor:
@@ -219,7 +239,7 @@ class Trainer:
             tensors[f"average.{name}"] = value
         for phase, optimiser in self.optimisers.items():
             tensors |= {f"{phase}/{name}": value for name, value in optimiser_tensors(optimiser).items()}
-        tensors["random"], tensors["look_alikes"] = torch.get_rng_state(), self.look_alikes
+        tensors |= {**self.random.tensors(), "look_alikes": self.look_alikes}
         facts = {"position": asdict(self.position), "fingerprint": self.fingerprint, "selected": self.selected}
         write_tensors(self.run / LAST, tensors, facts)
 
@@ -236,7 +256,7 @@ class Trainer:
             self.average = {name: value.to(self.device) for name, value in _under("average.", tensors).items()}
         for phase, optimiser in self.optimisers.items():
             restore_optimiser(optimiser, _under(f"{phase}/", tensors))
-        torch.set_rng_state(tensors["random"])
+        self.random.restore(tensors)
         self.look_alikes = tensors.get("look_alikes", self.look_alikes)
         self.position, self.selected = Position(**facts["position"]), facts["selected"]
 
@@ -258,24 +278,6 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _values(losses: dict[str, Tensor]) -> dict[str, float]:
-    return {f"loss_{name}": loss.item() for name, loss in losses.items()}
-
-
-def _forget_after(log: Path, position: Position) -> None:
-    """Drop the log lines of steps that were taken after the last save and will be taken again."""
-    kept = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:  # a line cut short by a kill
-            continue
-        known = entry.get("step", 0) <= position.steps_done
-        if known and entry.get("validation", {}).get("epoch", 0) <= position.epoch:
-            kept.append(line)
-    write_atomically(log, "".join(f"{line}\n" for line in kept).encode())
-
-
 @contextmanager
 def _stop_requested() -> Iterator[threading.Event]:
     """An event that Ctrl-C sets instead of raising, so that a step is never cut in half; a second Ctrl-C raises."""
@@ -294,9 +296,3 @@ def _stop_requested() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def shrunk(training: TrainingConfig, *, captions: int) -> TrainingConfig:
-    """The settings with a warm-up of at most a tenth of the run, so that a small corpus trains at all."""
-    steps = max(1, captions // (training.batch_size * training.captions_per_image)) * training.epochs
-    return training.model_copy(update={"warmup_steps": min(training.warmup_steps, max(1, steps // 10))})

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from crossgraph.config import ImagesConfig, RunConfig, validated
+from crossgraph.config import ImagesConfig
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.given_tables import given_image_table, given_text_table
 from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.device import checked_device
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
@@ -24,9 +26,11 @@ from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import ImageError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
-from crossgraph.methods.contract import InputSizes, Method
+from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.encoder_pool import EncoderPool
+from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
@@ -57,28 +61,30 @@ def build_encoder(images: ImagesConfig, device: str, download: bool = True) -> I
 
 
 class TrainedModel:
-    """A method with its selected weights and the encoders it was trained on; never changes after loading."""
+    """A method with its selected weights and the encoders it was trained on; never changes after loading.
+
+    Encoders come from `encoders`, and are loaded when they are first needed: models with one pool share them, as a
+    run does with its shortlist.
+    """
 
     def __init__(
-        self, run: Path, *, cache: FeatureCache, device: str = "cpu", image_encoder: ImageEncoder | None = None
+        self, run: Path, *, cache: FeatureCache, device: str = "cpu", encoders: EncoderPool | None = None
     ) -> None:
-        self.run, self.cache, self.device = run, cache, device
+        self.run, self.cache, self.device = run, cache, str(checked_device(device))
         self.manifest = read_manifest(run)
-        self.config = validated(RunConfig, self.manifest["config"])
+        self.config = self.manifest.config
         self.fingerprint = weights_fingerprint(run) if (run / WEIGHTS).exists() else ""
         self.method = self._load_method()
-        if image_encoder is not None:
-            self.__dict__["image_encoder"] = image_encoder
-        self.lender: TrainedModel | None = None
-        """Whose encoders serve this model too where they are the same: the re-ranker of a shortlist."""
+        self.encoders = encoders or EncoderPool()
         self.shortlist: TrainedModel | None = None
         if (run / SHORTLIST).is_dir():
-            self.shortlist = TrainedModel(run / SHORTLIST, cache=cache, device=device)
-            self.shortlist.lender = self
+            self.shortlist = TrainedModel(run / SHORTLIST, cache=cache, device=self.device, encoders=self.encoders)
 
     def _load_method(self) -> Method:
-        sizes = InputSizes.model_validate(self.manifest["sizes"])
-        method = build_method(self.config.method, self.config.model, sizes)
+        method = build_method(self.config.method, self.config.model, self.manifest.sizes)
+        if self.config.images.trainable:
+            images = located_images(self.run, self.manifest, self.config.images)
+            method.backbone = trainable_backbone(self.config.model_copy(update={"images": images}), download=False)
         tensors, _ = read_tensors(self.run / WEIGHTS)
         load_weights(method, tensors, run=self.run)
         return method.eval().to(self.device)
@@ -91,56 +97,62 @@ class TrainedModel:
     @property
     def calibration(self) -> Mapping[str, Any]:
         """What was fitted to tell good answers from bad (`gallery.search.score_calibration`), if anything was."""
-        return dict(self.manifest.get("calibration", {}))
+        return self.manifest.calibration
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """The names of the labels that the run learned from, if it learned from any."""
-        return tuple(self.manifest.get("labels", {}).get("names", ()))
+        return tuple((self.manifest.labels or {}).get("names", ()))
 
     @property
     def blend(self) -> float:
         """The share of the shortlist's score that is added in re-ranking, as chosen on the validation split."""
-        return float(self.manifest.get("blend", {}).get("chosen", 0.0))
+        return 0.0 if self.manifest.blend is None else self.manifest.blend.chosen
 
     @property
     def given(self) -> dict[str, Any] | None:
         """Kind and widths of the given features this run was trained on; None for pictures and sentences."""
-        return self.manifest.get("given")
+        return self.manifest.given
 
-    @cached_property
+    @property
     def image_encoder(self) -> ImageEncoder:
-        """The picture encoder; refused when it is not the one the run was trained on."""
-        if self.lender is not None and self.lender.manifest["image_encoder"] == self.manifest["image_encoder"]:
-            return self.lender.image_encoder
+        """The picture encoder: the run's own, or else refused when it is not the one the run was trained on."""
+        if self.config.images.trainable:
+            own = partial(own_encoder, self.method, self.config.images, device=self.device)
+            return self.encoders.image_encoder(f"of run {self.fingerprint}", regions=None, load=own)
+        return self.encoders.image_encoder(
+            self.manifest.image_encoder, regions=self.manifest.regions, load=self._load_image_encoder
+        )
+
+    def _load_image_encoder(self) -> ImageEncoder:
         if self.given is not None:
             return GivenImageEncoder(self.given)
         encoder = build_encoder(located_images(self.run, self.manifest, self.config.images), self.device, False)
-        if encoder.fingerprint != self.manifest["image_encoder"]:
+        if encoder.fingerprint != self.manifest.image_encoder:
             raise ModelError(
                 f"{self.run} was trained on features of {self.config.images.encoder!r} with fingerprint "
-                f"{self.manifest['image_encoder']}, but the encoder here has {encoder.fingerprint}. "
+                f"{self.manifest.image_encoder}, but the encoder here has {encoder.fingerprint}. "
                 "Install the same weights, or train the run again."
             )
         return encoder
 
-    @cached_property
+    @property
     def text_encoder(self) -> TextEncoder:
         """The sentence encoder, as the manifest describes it."""
-        own = self.manifest["text_encoder"]["fingerprint"]
-        if self.lender is not None and self.lender.manifest["text_encoder"]["fingerprint"] == own:
-            return self.lender.text_encoder
+        return self.encoders.text_encoder(self.manifest.text_encoder["fingerprint"], load=self._load_text_encoder)
+
+    def _load_text_encoder(self) -> TextEncoder:
         return build_text_encoder(located_texts(self.run, self.manifest), device=self.device, download=False)
 
-    @cached_property
+    @property
     def parser(self) -> CaptionParser | None:
         """What gives sentences their scene graphs; None for a method that reads none, refused when its rules differ."""
         if not self.method.reads_graphs:
             return None
-        parser = CaptionParser()
-        if parser.fingerprint != self.manifest["parser"]:
+        parser = self.encoders.parser()
+        if parser.fingerprint != self.manifest.parser:
             raise ModelError(
-                f"{self.run} was trained on scene graphs of caption parser {self.manifest['parser']}, but the parser "
+                f"{self.run} was trained on scene graphs of caption parser {self.manifest.parser}, but the parser "
                 f"here is {parser.fingerprint}. Install the same version, or train the run again."
             )
         return parser
@@ -195,7 +207,7 @@ class TrainedModel:
 
     def with_labels(self, corpus: Corpus, *, progress: Progress | None = None) -> Corpus:
         """A corpus with the labels this run was trained on: its own, or the run's concepts read off its captions."""
-        return labels_as_trained(corpus, self.manifest.get("labels"), cache=self.cache, progress=progress or Silent())
+        return labels_as_trained(corpus, self.manifest.labels, cache=self.cache, progress=progress or Silent())
 
     def encode_image_table(self, table: ImageTable) -> Encoded:
         """One row per picture of a feature table."""
@@ -221,7 +233,7 @@ class TrainedModel:
             "method": self.config.method,
             "fingerprint": self.fingerprint,
             "seed": self.config.training.seed,
-            "selected_epoch": self.manifest.get("selected", {}).get("epoch"),
+            "selected_epoch": (self.manifest.selected or {}).get("epoch"),
         }
 
 
@@ -232,7 +244,7 @@ def _inputs(given: dict[str, Any] | None) -> str:
 
 
 @torch.inference_mode()
-def encode_images(method: Method, table: ImageTable, *, device: str = "cpu", block: int = 256) -> Encoded:
+def encode_images(method: Method, table: ImageTable | PixelTable, *, device: str = "cpu", block: int = 256) -> Encoded:
     """All pictures of a table, block by block."""
     blocks = [range(i, min(i + block, len(table))) for i in range(0, len(table), block)]
     if not blocks:

@@ -1,38 +1,27 @@
 """Where the encoders of a run lie, when they are folders of the user's: hints beside the fingerprints that decide.
 
-    manifest["places"] = {"image encoder": {"path": "/models/clip", "from_run": "../../models/clip"}, ...}
+    manifest.places = {"image encoder": Place(path="/models/clip", from_run="../../models/clip"), ...}
 
-A run is the same run wherever its encoders are, so hints are no part of what it is (`run_identity`). A hint may be
-wrong: what is found at it must have the fingerprint that the manifest names.
+A run is the same run wherever its encoders are, so hints are no part of what it is (`RunManifest.fingerprint`). A hint
+may be wrong: what is found at it must have the fingerprint that the manifest names.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crossgraph.config import ImagesConfig, RunConfig
 from crossgraph.encoders.names import Kind, is_folder
 from crossgraph.errors import ModelError
-from crossgraph.training.checkpoint import read_manifest, write_manifest
+from crossgraph.training.checkpoint import Place, RunManifest, read_manifest, write_manifest
 
-PLACES = "places"
 IMAGES, TEXTS, REGIONS = "image encoder", "text encoder", "regions"
-HINTS = (
-    ("config", "images", "encoder"),
-    ("config", "images", "regions"),
-    ("config", "texts", "encoder"),
-    ("text_encoder", "name"),
-)
-"""Where in a manifest they stand as they were typed."""
 
 
-def places_of(run: Path, config: RunConfig) -> dict[str, dict[str, str]]:
+def places_of(run: Path, config: RunConfig) -> dict[str, Place]:
     """The places of what `config` names by path: whole, and as seen from the folder `run`, which may move with them."""
     kinds: dict[str, tuple[str, Kind]] = {
         IMAGES: (config.images.encoder, "image encoder"),
@@ -44,9 +33,9 @@ def places_of(run: Path, config: RunConfig) -> dict[str, dict[str, str]]:
     return {what: place(run, path.expanduser().resolve()) for what, path in found.items()}
 
 
-def place(run: Path, path: Path) -> dict[str, str]:
+def place(run: Path, path: Path) -> Place:
     """One place as a manifest holds it."""
-    return {"path": str(path), "from_run": os.path.relpath(path, run.resolve())}
+    return Place(path=str(path), from_run=os.path.relpath(path, run.resolve()))
 
 
 def regions_digest(config: RunConfig) -> str | None:
@@ -56,15 +45,15 @@ def regions_digest(config: RunConfig) -> str | None:
     return hashlib.sha256(Path(config.images.regions).expanduser().read_bytes()).hexdigest()[:16]
 
 
-def located(run: Path, manifest: Mapping[str, Any], what: str, *, name: str, fingerprint: str = "") -> str:
+def located(run: Path, manifest: RunManifest, what: str, *, name: str, fingerprint: str = "") -> str:
     """Where `what` is now, or `name` where a run has no place for it: at its path, or as far from the run as it was.
 
     Raises `ModelError` with the fingerprint that is looked for if it is at neither.
     """
-    known = manifest.get(PLACES, {}).get(what)
+    known = manifest.places.get(what)
     if known is None:
         return name
-    candidates = (Path(known["path"]), Path(os.path.normpath(run.resolve() / known["from_run"])))
+    candidates = (Path(known.path), Path(os.path.normpath(run.resolve() / known.from_run)))
     for candidate in candidates:
         if candidate.exists():
             return str(candidate)
@@ -76,16 +65,16 @@ def located(run: Path, manifest: Mapping[str, Any], what: str, *, name: str, fin
     )
 
 
-def located_images(run: Path, manifest: Mapping[str, Any], images: ImagesConfig) -> ImagesConfig:
+def located_images(run: Path, manifest: RunManifest, images: ImagesConfig) -> ImagesConfig:
     """The picture settings of a run with the encoder and the regions where they are now."""
-    encoder = located(run, manifest, IMAGES, name=images.encoder, fingerprint=manifest["image_encoder"])
+    encoder = located(run, manifest, IMAGES, name=images.encoder, fingerprint=manifest.image_encoder)
     regions = images.regions and located(run, manifest, REGIONS, name=images.regions)
     return images.model_copy(update={"encoder": encoder, "regions": regions})
 
 
-def located_texts(run: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def located_texts(run: Path, manifest: RunManifest) -> dict[str, Any]:
     """The description of a run's sentence encoder with the folder where it is now."""
-    description = dict(manifest["text_encoder"])
+    description = dict(manifest.text_encoder)
     if "name" in description:
         sought = description.get("fingerprint", "")
         description["name"] = located(run, manifest, TEXTS, name=description["name"], fingerprint=sought)
@@ -95,21 +84,9 @@ def located_texts(run: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 def copy_manifest(run: Path, to: Path) -> None:
     """The manifest of `run` in the folder `to`, with its places as seen from there."""
     manifest = read_manifest(run)
-    for what, known in manifest.get(PLACES, {}).items():
-        beside = Path(os.path.normpath(run.resolve() / known["from_run"]))
-        path = Path(known["path"])
-        manifest[PLACES][what] = place(to, beside if beside.exists() and not path.exists() else path)
-    write_manifest(to, manifest)
-
-
-def run_identity(manifest: Mapping[str, Any]) -> str:
-    """A hash over all of a manifest that decides the outcome of a run: not where its encoders lie."""
-    told = copy.deepcopy(dict(manifest))
-    told.pop(PLACES, None)
-    for *sections, name in HINTS:
-        section = told
-        for part in sections:
-            section = section.get(part, {})
-        if name in section:
-            section[name] = None
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    seen = {}
+    for what, known in manifest.places.items():
+        beside = Path(os.path.normpath(run.resolve() / known.from_run))
+        path = Path(known.path)
+        seen[what] = place(to, beside if beside.exists() and not path.exists() else path)
+    write_manifest(to, manifest.model_copy(update={"places": seen}))

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crossgraph.training.checkpoint import MANIFEST, read_manifest, write_manifest
-from crossgraph.training.places import HINTS, PLACES, place
+from crossgraph.training.checkpoint import HINTS, MANIFEST, RunManifest, read_manifest, write_manifest
+from crossgraph.training.places import place
 
 
 def relocate_run(run: Path, moves: Mapping[Path, Path]) -> tuple[Path, ...]:
@@ -19,24 +19,24 @@ def relocate_run(run: Path, moves: Mapping[Path, Path]) -> tuple[Path, ...]:
     """
     changed = []
     for file in sorted(run.rglob(MANIFEST)):
-        manifest = read_manifest(file.parent)
-        if _relocated(manifest, file.parent, moves):
-            write_manifest(file.parent, manifest)
+        tree = read_manifest(file.parent).model_dump()
+        if _relocated(tree, file.parent, moves):
+            write_manifest(file.parent, RunManifest.model_validate(tree))
             changed.append(file)
     return tuple(changed)
 
 
-def _relocated(manifest: dict[str, Any], run: Path, moves: Mapping[Path, Path]) -> bool:
-    """Rewrite the places and hints of a manifest; whether any was concerned."""
+def _relocated(tree: dict[str, Any], run: Path, moves: Mapping[Path, Path]) -> bool:
+    """Rewrite the places and hints of a manifest's `tree`; whether any was concerned."""
     concerned = False
-    for what, known in manifest.get(PLACES, {}).items():
+    for what, known in tree["places"].items():
         if (new := _moved(known["path"], moves)) is not None:
-            manifest[PLACES][what] = place(run, new)
+            tree["places"][what] = place(run, new)
             concerned = True
     for *sections, name in HINTS:
-        section: Any = manifest
+        section: Any = tree
         for part in sections:
-            section = section.get(part, {})
+            section = section[part]
         if section.get(name) is not None and (new := _moved(section[name], moves)) is not None:
             section[name] = str(new)
             concerned = True

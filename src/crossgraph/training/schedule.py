@@ -21,3 +21,9 @@ def learning_rate_factor(step: int, *, total: int, training: TrainingConfig) -> 
 def hardness(epochs_done: float, *, training: TrainingConfig) -> float:
     """From 0 (mean over negatives) to 1 (hardest negative) over the first `hardness_epochs`."""
     return 1.0 if training.hardness_epochs == 0 else min(1.0, epochs_done / training.hardness_epochs)
+
+
+def shrunk(training: TrainingConfig, *, captions: int) -> TrainingConfig:
+    """The settings with a warm-up of at most a tenth of the run, so that a small corpus trains at all."""
+    steps = max(1, captions // (training.batch_size * training.captions_per_image)) * training.epochs
+    return training.model_copy(update={"warmup_steps": min(training.warmup_steps, max(1, steps // 10))})

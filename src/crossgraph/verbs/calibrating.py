@@ -35,5 +35,5 @@ def calibrate(
     if isinstance(loaded, CascadeModel):
         loaded.manifest.model_copy(update={"calibration": stored}).write(loaded.run)
     else:
-        write_manifest(loaded.run, {**read_manifest(loaded.run), "calibration": stored})
+        write_manifest(loaded.run, read_manifest(loaded.run).model_copy(update={"calibration": stored}))
     return fitted

@@ -130,19 +130,19 @@ def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, pro
         score_direction(captions.where(asks[image]), image_items.where(searched), protocol),
         None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
         f"{len(corpus.label_names)} {corpus.label_kind}",
-        f"by {model.config.training.select_by} on {model.manifest['data']['validation_split']}",
+        f"by {model.config.training.select_by} on {model.manifest.data.validation_split}",
     )
 
 
 def _refuse_tainted(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol) -> None:
     """Raise `ConfigError` when a run knows the queries: by selection, or because it was trained on another drawing."""
-    data = model.manifest["data"]
-    if protocol.selection == "apart" and data["validation_split"] == protocol.query_split:
+    data = model.manifest.data
+    if protocol.selection == "apart" and data.validation_split == protocol.query_split:
         raise ConfigError(
-            f"the epoch of {model.run} was selected on split {data['validation_split']!r}, which asks the queries of "
+            f"the epoch of {model.run} was selected on split {data.validation_split!r}, which asks the queries of "
             f"protocol {protocol.name}; train with training.validation_slice=0.1, or vary selection=any and say so."
         )
-    if protocol.queries == "drawn" and data["fingerprint"] != corpus.fingerprint():
+    if protocol.queries == "drawn" and data.fingerprint != corpus.fingerprint():
         raise ConfigError(
             f"{model.run} was trained on other data than protocol {protocol.name} draws from {corpus.name!r}, so its "
             "queries may have been trained on; train on the same corpus with --protocol, and the same seed."

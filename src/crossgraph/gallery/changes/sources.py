@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.inventory import accounted, take_inventory
-from crossgraph.data.sources import open_corpus
+from crossgraph.data.sources import open_corpus, place_of
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.changes.moves import absolute, near_paths
 from crossgraph.gallery.tables.manifest import Manifest
@@ -97,6 +97,17 @@ def open_sources(
     )
     lost = tuple(path for path in (*manifest.sources, *absent) if path not in paths or path in absent)
     return Sources(opened, tuple(dict.fromkeys(path for path in lost if _is_lost(path))), absent, allow_empty)
+
+
+def source_to_index(source: Path | str | Corpus, exclude: Sequence[str] | None, manifest: Manifest) -> Source:
+    """What is to be added, of which no picture can be found gone; `exclude` as in `open_sources`."""
+    if isinstance(source, Corpus):
+        return Source("", source)
+    place = place_of(source)
+    if place is None:
+        return Source("", open_corpus(source, exclude=exclude or ()))
+    known = manifest.excludes.get(absolute(place), ())
+    return replace(open_source(absolute(place), known if exclude is None else exclude, allow_empty=False), roots=())
 
 
 def not_there(path: str, gallery: Path) -> str:

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.device import checked_device
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.coders import ModelCoder
@@ -30,6 +31,7 @@ from crossgraph.gallery.stages.model import Coder, ImageEncodings
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import WEIGHTS
+from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.training.places import copy_manifest
 from crossgraph.types import Alignment, Encoded
@@ -161,9 +163,10 @@ class CascadeModel:
     """A cascade, loaded: encodes for every stage. Runs that were trained on the same encoders share them."""
 
     def __init__(self, folder: Path, *, cache: FeatureCache, device: str = "cpu") -> None:
+        place = str(checked_device(device))
         self.run = folder
         self.manifest = CascadeManifest.read(folder)
-        self._models = self._load(cache, device)
+        self._models = self._load(cache, place)
         models = self._models
         first = next(role for role in ("rerank", "dense", "codes") if role in models)
         self._main = models[first]
@@ -213,10 +216,11 @@ class CascadeModel:
     def _load(self, cache: FeatureCache, device: str) -> dict[Role, TrainedModel]:
         """The runs of the parts; one that was changed since is refused."""
         found: dict[Role, TrainedModel] = {}
+        encoders = EncoderPool()
         for role, part in self.manifest.parts().items():
             if not isinstance(part, Part):
                 continue
-            model = TrainedModel(self.run / role, cache=cache, device=device)
+            model = TrainedModel(self.run / role, cache=cache, device=device, encoders=encoders)
             if model.fingerprint != part.fingerprint:
                 raise ModelError(
                     f"{self.run / role} has weights {model.fingerprint}, but the cascade was built with "
@@ -225,10 +229,6 @@ class CascadeModel:
             found[role] = model
         if not found:
             raise ModelError(f"{self.run} has no trained run. Build the cascade again.")
-        lender = found.get("rerank") or next(iter(found.values()))
-        for model in found.values():
-            if model is not lender:
-                model.lender = lender
         return found
 
 

@@ -1,0 +1,65 @@
+"""Pictures as what an image network that is being trained makes of them now: read, decoded and run at every reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from crossgraph.data.features.image_features import VIEWS
+from crossgraph.data.images import read_image
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.types import ImageBatch
+
+BLOCK = 32
+"""So many pictures at once where no gradient is asked for."""
+
+
+@dataclass(frozen=True)
+class PixelTable:
+    """The pictures at `paths`, which must be readable, with an `ImageTable`'s rows; gradients reach `backbone`."""
+
+    paths: tuple[Path, ...]
+    backbone: Backbone
+    cells: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def pixels(self, indices: Sequence[int], *, mirrored: Sequence[bool] = ()) -> Float[Tensor, "n 3 h w"]:
+        """The pictures at `indices` as the network reads them; those marked `mirrored` with left and right swapped."""
+        preparation = self.backbone.preparation
+
+        def read(index: int, mirror: bool) -> Image.Image:
+            square = preparation.square(read_image(self.paths[index]))
+            return VIEWS["mirror" if mirror else "plain"](square)
+
+        with ThreadPoolExecutor() as pool:
+            return preparation.pixels(list(pool.map(read, indices, mirrored or [False] * len(indices))))
+
+    def rows(self, indices: Sequence[int], *, mirrored: Sequence[bool] = ()) -> ImageBatch:
+        """The features of the pictures at `indices`, on the network's device."""
+        size = len(indices) if torch.is_grad_enabled() else BLOCK
+        flips = list(mirrored) or [False] * len(indices)
+        starts = range(0, max(1, len(indices)), max(1, size))
+        return _joined([self._rows(indices[at : at + size], flips[at : at + size]) for at in starts])
+
+    def _rows(self, indices: Sequence[int], mirrored: Sequence[bool]) -> ImageBatch:
+        device = next(self.backbone.parameters()).device
+        return self.backbone.image_batch(self.pixels(indices, mirrored=mirrored).to(device), cells=self.cells)
+
+
+def _joined(pieces: Sequence[ImageBatch]) -> ImageBatch:
+    """The rows of all pieces, which have equally many parts."""
+    return ImageBatch(
+        torch.cat([piece.parts for piece in pieces]),
+        torch.cat([piece.mask for piece in pieces]),
+        torch.cat([piece.boxes for piece in pieces]),
+        torch.cat([piece.whole for piece in pieces]),
+    )

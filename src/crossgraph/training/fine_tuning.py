@@ -1,0 +1,53 @@
+"""Training the image network with the method that reads it, from pixels in the place of cached features.
+
+The network runs where features enter (`PixelTable`), so that no method knows of it. Its weights are the method's
+(`Method.backbone`), so that they are stepped, averaged, saved and resumed with them, and a run stays one file of
+weights that is whole or absent.
+"""
+
+from __future__ import annotations
+
+from crossgraph.config import ImagesConfig, RunConfig
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.backbone_encoder import BackboneEncoder
+from crossgraph.encoders.catalogue import build_backbone
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.methods.catalogue import method_type
+from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
+
+
+def trainable_backbone(config: RunConfig, *, download: bool) -> Backbone | None:
+    """The image network that a run of these settings trains, as it starts; None where it is frozen.
+
+    Raises `ConfigError` for what cannot go with it.
+    """
+    if not config.images.trainable:
+        return None
+    if issubclass(method_type(config.method), ClosedForm):
+        raise ConfigError(f"{config.method} is solved, not trained, so no network can be trained with it.")
+    if config.images.regions is not None:
+        raise ConfigError("images.regions are parts of cached features; leave them out, or set images.trainable=false.")
+    return build_backbone(config.images.encoder, size=config.images.size, download=download)
+
+
+def own_encoder(method: Method, images: ImagesConfig, *, device: str) -> BackboneEncoder:
+    """The encoder that a run trained for itself, which `method` hands over: it is known by the weights of the run."""
+    backbone = method.backbone
+    if not isinstance(backbone, Backbone):
+        raise ModelError("this run trained no image network of its own.")
+    method.backbone = None
+    return BackboneEncoder(backbone, cells=images.cells, device=device)
+
+
+def groups_of(method: Method, phase: str, *, backbone_rate: float) -> list[ParameterGroup]:
+    """The parameter groups of a phase, those of the image network at `backbone_rate` times their group's rate."""
+    network = set() if method.backbone is None else {id(one) for one in method.backbone.parameters()}
+    groups = []
+    for group in method.groups(phase):
+        theirs = [one for one in group.parameters if id(one) in network]
+        groups.append(
+            ParameterGroup([one for one in group.parameters if id(one) not in network], group.rate, group.betas)
+        )
+        if theirs:
+            groups.append(ParameterGroup(theirs, group.rate * backbone_rate, group.betas))
+    return groups

@@ -1,0 +1,300 @@
+"""Everything a training run needs before its first step: data as features, encoders, a fresh method, its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Int
+from torch import Tensor
+
+from crossgraph.config import RunConfig, validated
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.catalogue import build_text_encoder
+from crossgraph.encoders.given import GivenImageEncoder
+from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.text import TextEncoder
+from crossgraph.errors import ConfigError, DataError
+from crossgraph.graphs.caption_parser import CaptionParser
+from crossgraph.methods.catalogue import build_method, method_type
+from crossgraph.methods.contract import InputSizes, Method, TrainingSet
+from crossgraph.progress import Progress
+from crossgraph.training.checkpoint import DataFacts, RunManifest, environment
+from crossgraph.training.dataset import Dataset, gather_dataset
+from crossgraph.training.encoder_pool import EncoderPool
+from crossgraph.training.fine_tuning import trainable_backbone
+from crossgraph.training.held_out import training_parts, training_split
+from crossgraph.training.labels import derive_labels, describe_labels
+from crossgraph.training.model import TrainedModel, build_encoder
+from crossgraph.training.negative_sampler import NegativeSampler
+from crossgraph.training.neighbours import shortlist_neighbours
+from crossgraph.training.places import places_of, regions_digest
+from crossgraph.training.random_state import RandomState
+from crossgraph.training.schedule import shrunk
+from crossgraph.training.training_set import training_set
+from crossgraph.training.validation import Validation
+from crossgraph.words import Vocabulary
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What reads the pictures and sentences of a run; features come from the cache where they are known."""
+
+    images: ImageEncoder
+    texts: TextEncoder
+    parser: CaptionParser | None
+    cache: FeatureCache
+    progress: Progress
+    backbone: Backbone | None = None
+    """The image network, where the run trains it: pictures are then pixels that it reads in cells of `cells`."""
+    cells: tuple[int, ...] = ()
+
+    def dataset(self, corpus: Corpus, *, mirror: bool) -> Dataset:
+        """One split as features."""
+        return gather_dataset(
+            corpus,
+            self.images,
+            self.texts,
+            cache=self.cache,
+            mirror=mirror,
+            parser=self.parser,
+            backbone=self.backbone,
+            cells=self.cells,
+            progress=self.progress,
+        )
+
+    def tabulate(self, sentences: Sequence[str]) -> TextTable:
+        """Sentences as features."""
+        return extract_text_features(sentences, self.texts, self.cache, parser=self.parser, progress=self.progress)
+
+    def shared(self, config: RunConfig) -> EncoderPool:
+        """A pool that holds these encoders, for the models of the run."""
+        pool = EncoderPool()
+        pool.image_encoder(self.images.fingerprint, regions=regions_digest(config), load=lambda: self.images)
+        pool.text_encoder(self.texts.fingerprint, load=lambda: self.texts)
+        if (parser := self.parser) is not None:
+            pool.parser(load=lambda: parser)
+        return pool
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training run before its first step: nothing of it is on disk yet, and `manifest` says all that decides it."""
+
+    manifest: RunManifest
+    method: Method
+    random: RandomState
+    dataset: Dataset
+    validation: Validation
+    neighbours: Int[Tensor, "n k"] | None
+    negative_sampler: NegativeSampler | None
+    shortlist: TrainedModel | None
+    encoders: EncoderPool
+
+
+def prepare(
+    corpus: Corpus,
+    config: RunConfig,
+    out: Path,
+    *,
+    shortlist: Path | None,
+    cache: FeatureCache,
+    progress: Progress,
+    device: str,
+) -> Prepared:
+    """All that training on `corpus` into `out` needs. Nothing is written there: the same arguments give the same run.
+
+    Raises `ConfigError` or `DataError` for settings that do not fit the method or the data.
+    """
+    _refuse_misfits(corpus, config)
+    source = corpus
+    corpus, labels = _labelled(corpus, config, cache=cache, progress=progress)
+    trained_on, selected_on, selection = training_parts(corpus, config)
+    readers = _readers(corpus, trained_on.captions, config, cache=cache, progress=progress, device=device)
+    encoders = readers.shared(config)
+    helper = None if shortlist is None else TrainedModel(shortlist, cache=cache, device=device, encoders=encoders)
+    dataset = readers.dataset(trained_on, mirror=config.images.mirror)
+    held_out = readers.dataset(selected_on, mirror=False)
+    config = config.model_copy(update={"training": shrunk(config.training, captions=len(dataset.corpus.captions))})
+    random = RandomState(config.training.seed, device=device)
+    with random.drawing():
+        method = _fresh_method(config, dataset, readers)
+    data = _data_facts(source, dataset, held_out, selection=selection)
+    return Prepared(
+        _manifest(config, method, readers, data, out=out, labels=labels, given=_given(source), helper=helper),
+        method,
+        random,
+        dataset,
+        _validation(config, held_out, helper, device=device),
+        shortlist_neighbours(helper, dataset, count=config.training.neighbours),
+        _negative_sampler(method, readers, dataset, seed=config.training.seed),
+        helper,
+        encoders,
+    )
+
+
+def encoders_for(
+    config: RunConfig, corpus: Corpus, captions: Sequence[str], *, device: str
+) -> tuple[TextEncoder, ImageEncoder]:
+    """The encoders that the settings name, or what stands for them where the corpus has given features."""
+    if corpus.features is None:
+        return text_encoder_for(config, captions, device=device), build_encoder(config.images, device)
+    if method_type(config.method).reads_graphs:
+        raise DataError(
+            f"{config.method} reads scene graphs of captions, and corpus {corpus.name!r} has given features and no "
+            "captions; choose a method that reads none (crossgraph methods list)."
+        )
+    if config.images.mirror:
+        raise ConfigError(
+            f"corpus {corpus.name!r} has given features, which cannot be mirrored; set images.mirror=false."
+        )
+    if config.images.trainable:
+        raise ConfigError(
+            f"corpus {corpus.name!r} has given features and no pictures to train a network on; set "
+            "images.trainable=false."
+        )
+    given = corpus.features.describe()
+    text_encoder = build_text_encoder({"kind": "given", "of": given["kind"], "width": given["text_width"]})
+    return text_encoder, GivenImageEncoder(given)
+
+
+def text_encoder_for(config: RunConfig, captions: Sequence[str], *, device: str = "cpu") -> TextEncoder:
+    """The sentence encoder that the settings name; `words` builds its vocabulary from the training captions."""
+    texts = config.texts
+    if texts.encoder == "words":
+        vocabulary = Vocabulary.build(captions, min_count=texts.min_count)
+        return build_text_encoder({"kind": "vocabulary", "words": vocabulary.words, "max_words": texts.max_words})
+    return build_text_encoder(
+        {"kind": "transformer", "name": texts.encoder, "max_words": texts.max_words}, device=device
+    )
+
+
+def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
+    """Raise what the settings and the corpus say already, before any work is put in."""
+    kind = method_type(config.method)
+    validated(kind.config_type, config.model, section="model")
+    if kind.reads_labels and corpus.labels is None and config.labels.source != "concepts":
+        raise DataError(
+            f"{config.method} learns from labels, and corpus {corpus.name!r} has none; give one that has, or derive "
+            "concept labels from its captions with labels.source=concepts."
+        )
+
+
+def _labelled(
+    corpus: Corpus, config: RunConfig, *, cache: FeatureCache, progress: Progress
+) -> tuple[Corpus, dict[str, Any] | None]:
+    """The corpus with the labels to learn from, and what they are, for the manifest; None where none are read."""
+    if config.labels.source == "concepts":
+        split = training_split(corpus)
+        corpus, vocabulary = derive_labels(corpus, config.labels, training_split=split, cache=cache, progress=progress)
+        return corpus, describe_labels(corpus, vocabulary)
+    return corpus, describe_labels(corpus, None) if method_type(config.method).reads_labels else None
+
+
+def _readers(
+    corpus: Corpus,
+    captions: Sequence[str],
+    config: RunConfig,
+    *,
+    cache: FeatureCache,
+    progress: Progress,
+    device: str,
+) -> Readers:
+    """What reads `corpus` as the settings say; `captions` are those that are trained on."""
+    backbone = trainable_backbone(config, download=True)
+    texts, images = encoders_for(config, corpus, captions, device=device)
+    parser = CaptionParser() if method_type(config.method).reads_graphs else None
+    return Readers(images, texts, parser, cache, progress, backbone, config.images.cells)
+
+
+def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Method:
+    """The method with random weights, and what it may know of the training set."""
+    known = training_set(dataset, readers.texts) if method_type(config.method).reads_labels else None
+    method = build_method(config.method, config.model, _sizes(readers, known))
+    method.backbone = readers.backbone
+    if known is not None:
+        method.learn(known)
+    return method
+
+
+def _given(corpus: Corpus) -> dict[str, Any] | None:
+    return None if corpus.features is None else dict(corpus.features.describe())
+
+
+def _sizes(readers: Readers, known: TrainingSet | None) -> InputSizes:
+    """How wide all is that a method reads."""
+    return InputSizes(
+        part_width=readers.images.part_width,
+        whole_width=readers.images.whole_width,
+        vocabulary=readers.texts.vocabulary_size,
+        state_width=readers.texts.state_width,
+        text_whole_width=readers.texts.whole_width,
+        labels=0 if known is None else len(known.label_names),
+        label_width=0 if known is None else known.label_vectors.shape[1],
+    )
+
+
+def _data_facts(corpus: Corpus, dataset: Dataset, held_out: Dataset, *, selection: str) -> DataFacts:
+    """What is trained on; `corpus` is the whole of it as it was given, before labels were derived."""
+    skipped = dict.fromkeys((*dataset.corpus.skipped, *held_out.corpus.skipped))
+    return DataFacts(
+        name=corpus.name,
+        fingerprint=corpus.fingerprint(),
+        train_images=len(dataset.corpus),
+        train_captions=len(dataset.corpus.captions),
+        validation_split=selection,
+        skipped=tuple((str(entry.path), entry.reason) for entry in skipped),
+    )
+
+
+def _manifest(
+    config: RunConfig,
+    method: Method,
+    readers: Readers,
+    data: DataFacts,
+    *,
+    out: Path,
+    labels: dict[str, Any] | None,
+    given: dict[str, Any] | None,
+    helper: TrainedModel | None,
+) -> RunManifest:
+    """All that decides the outcome, and when and where it began."""
+    return RunManifest(
+        config=config,
+        sizes=method.sizes,
+        image_encoder=readers.images.fingerprint,
+        text_encoder=readers.texts.describe(),
+        data=data,
+        shortlist=None if helper is None else helper.fingerprint,
+        regions=regions_digest(config),
+        places=places_of(out, config),
+        given=given,
+        labels=labels,
+        parser=None if readers.parser is None else readers.parser.fingerprint,
+        parameters=sum(parameter.numel() for parameter in method.parameters()),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        environment=environment(),
+    )
+
+
+def _negative_sampler(method: Method, readers: Readers, dataset: Dataset, *, seed: int) -> NegativeSampler | None:
+    """What edits captions, for a method that wants edited ones."""
+    if not method.edits:
+        return None
+    return NegativeSampler(dataset, method.edits, readers.tabulate, seed=seed, progress=readers.progress)
+
+
+def _validation(config: RunConfig, held_out: Dataset, helper: TrainedModel | None, *, device: str) -> Validation:
+    """What selects the epoch; a shortlist model makes the candidates that a re-ranker orders."""
+    scores = None
+    if helper is not None:
+        images = helper.encode_corpus_images(held_out.corpus).encoded
+        scores = images.embedding @ helper.encode_corpus_texts(held_out.corpus).embedding.T
+    settings = config.training
+    return Validation(held_out, settings.validation_shortlist, scores, device=device, by=settings.select_by)

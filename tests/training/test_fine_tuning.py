@@ -1,0 +1,129 @@
+"""A run that trains its image network: what it keeps, loads, resumes and refuses."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossgraph.config import RunConfig
+from crossgraph.data.corpus import Corpus
+from crossgraph.data.drawn.scenes import draw_scenes
+from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.features.pixel_table import PixelTable
+from crossgraph.encoders.catalogue import build_backbone, build_image_encoder
+from crossgraph.errors import ConfigError
+from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.contract import InputSizes
+from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors
+from crossgraph.training.fine_tuning import groups_of
+from crossgraph.training.loop import Interrupted
+from crossgraph.training.model import TrainedModel
+from crossgraph.verbs import evaluate, load_model, train
+from tests.training.fake_dataset import MODELS, Watcher
+from tests.training.tiny_models import save_vit
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return draw_scenes(tmp_path_factory.mktemp("scenes") / "scenes", 24)
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_vit(tmp_path_factory.mktemp("vit"))
+
+
+def settings(vit: Path, method: str = "dual_encoder", **images: object) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "method": method,
+            "images": {"encoder": str(vit), "cells": [2], "trainable": True, **images},
+            "texts": {"min_count": 1},
+            "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01},
+            "model": MODELS[method],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def tuned(scenes: Corpus, vit: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    folder = tmp_path_factory.mktemp("tuned")
+    return train(scenes, settings(vit), folder / "run", cache=FeatureCache(folder / "cache"))
+
+
+def test_the_network_is_trained_and_kept_with_the_weights_of_the_run(tuned: TrainedModel, vit: Path) -> None:
+    kept, _ = read_tensors(tuned.run / WEIGHTS)
+    start = build_backbone(str(vit)).state_dict()
+    network = {name.removeprefix("backbone."): value for name, value in kept.items() if name.startswith("backbone.")}
+    assert network.keys() == start.keys()
+    assert any(not torch.equal(value, start[name]) for name, value in network.items())
+
+
+def test_a_run_knows_its_own_encoder_by_the_trained_weights(tuned: TrainedModel, vit: Path) -> None:
+    loaded = load_model(tuned.run, cache=tuned.cache)
+    own = loaded.image_encoder.fingerprint
+    assert own == tuned.image_encoder.fingerprint == read_manifest(tuned.run).image_encoder
+    assert own != build_image_encoder(str(vit), cells=(2,)).fingerprint
+
+
+def test_pictures_are_encoded_through_the_trained_network_and_cached_apart(
+    tuned: TrainedModel, scenes: Corpus, vit: Path, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path)
+    found = load_model(tuned.run, cache=cache).image_features(scenes.image_paths[:3])[0].rows([0, 1, 2])
+    backbone = build_backbone(str(vit)).eval()
+    kept, _ = read_tensors(tuned.run / WEIGHTS)
+    backbone.load_state_dict({k.removeprefix("backbone."): v for k, v in kept.items() if k.startswith("backbone.")})
+    with torch.inference_mode():
+        expected = PixelTable(scenes.image_paths[:3], backbone, (2,)).rows([0, 1, 2])
+    torch.testing.assert_close(found.parts, expected.parts, atol=1e-2, rtol=1e-2)
+    assert [folder.name for folder in tmp_path.iterdir()] == [f"vit-{tuned.image_encoder.fingerprint}"]
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(scenes: Corpus, vit: Path, tmp_path: Path, tuned: TrainedModel) -> None:
+    cache = FeatureCache(tmp_path / "cache")
+    stop = Watcher(lambda done: os.kill(os.getpid(), signal.SIGINT) if done == 2 else None)
+    with pytest.raises(Interrupted):
+        train(scenes, settings(vit), tmp_path / "run", cache=cache, progress=stop)
+    resumed = train(scenes, settings(vit), tmp_path / "run", cache=cache, resume=True)
+    assert resumed.fingerprint == tuned.fingerprint
+
+
+def test_a_re_ranker_and_its_shortlist_have_networks_of_their_own(
+    scenes: Corpus, vit: Path, tmp_path: Path, tuned: TrainedModel
+) -> None:
+    chosen = settings(vit, "kidrr", mirror=True)
+    train(scenes, chosen, tmp_path / "run", shortlist=tuned.run, cache=tuned.cache)
+    model = load_model(tmp_path / "run", cache=FeatureCache(tmp_path / "other"))
+    assert model.shortlist is not None
+    assert model.image_encoder.fingerprint != model.shortlist.image_encoder.fingerprint
+    blended = evaluate(model, scenes, two_stage_k=50)
+    assert model.manifest.blend is not None
+    assert blended.strict.mean["rsum"] == pytest.approx(model.manifest.blend.validation_rsum[model.blend], abs=0.01)
+
+
+def test_the_network_is_stepped_at_its_own_rate_and_every_parameter_once(vit: Path) -> None:
+    sizes = InputSizes(part_width=16, whole_width=16, vocabulary=9, labels=4, label_width=4)
+    for name in ("dual_encoder", "scahn"):
+        method = build_method(name, MODELS[name], sizes)
+        method.backbone = build_backbone(str(vit))
+        network = {id(parameter) for parameter in method.backbone.parameters()}
+        groups = [group for phase in method.phases() for group in groups_of(method, phase, backbone_rate=0.1)]
+        members = [id(parameter) for group in groups for parameter in group.parameters]
+        assert sorted(members) == sorted(id(parameter) for parameter in method.parameters())
+        for group in groups:
+            assert {id(parameter) in network for parameter in group.parameters} <= {group.rate == pytest.approx(0.1)}
+
+
+@pytest.mark.parametrize(
+    ("method", "images", "message"),
+    [("cca", {}, "solved, not trained"), ("dual_encoder", {"regions": "graphs.jsonl"}, r"images\.regions")],
+)
+def test_what_cannot_go_with_a_network_in_training_is_refused(
+    method: str, images: dict[str, object], message: str, scenes: Corpus, vit: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(scenes, settings(vit, method, **images), tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
+    assert not (tmp_path / "run").exists()
