@@ -17,7 +17,7 @@ from crossgraph.data.feature_cache import Array
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.matrix_files import variables_in
 from crossgraph.data.shares import Shares, share_splits
-from crossgraph.data.text_files import with_unused
+from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
 FILES = ("index.mat", "caption.mat", "label.mat")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from crossgraph.data.assembly import CorpusBuilder, json_content, split_name
 from crossgraph.data.corpus import Corpus, Skipped, Understood
-from crossgraph.data.images import EXTENSIONS, find_images
+from crossgraph.data.file_kinds import IMAGE_ENDINGS
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, open_csv, picture_folders, read_table
 from crossgraph.data.layouts.flickr import SPLIT_FILES, is_flickr, open_flickr
 from crossgraph.data.layouts.json_captions import is_json, open_json, read_entries
@@ -23,7 +24,7 @@ from crossgraph.data.layouts.jsonl import is_lines, open_jsonl, read_lines
 from crossgraph.data.layouts.karpathy import open_karpathy
 from crossgraph.data.layouts.rsicd import CLASSES, open_rsicd
 from crossgraph.data.layouts.sidecar import open_sidecar
-from crossgraph.data.text_files import with_unused
+from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
 CAPTION_FILES: dict[str, Callable[..., Corpus]] = {
@@ -52,13 +53,15 @@ _SPLIT_WORD = re.compile(r"(?<![a-z])(training|train|validation|valid|val|dev|te
 _MOST = 40  # files of unknown names whose content is looked at
 
 
-def open_folder(folder: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in `folder`. Raises `DataError` if it has no pictures, or a well-known caption file no good row."""
+def open_folder(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
+    """The corpus in `folder`, less what the patterns of `exclude` leave out.
+
+    Raises `DataError` if it has no pictures, or a well-known caption file no good row.
+    """
     for file_name, opener in CAPTION_FILES.items():
         if (folder / file_name).is_file():
-            return with_unused(
-                opener(folder / file_name, name=name), folder, [folder / file_name, *_companions(folder)]
-            )
+            used = [folder / file_name, *_companions(folder)]
+            return with_unused(opener(folder / file_name, name=name), folder, used, exclude=exclude)
     failed: dict[Path, str] = {}
     for files in caption_files(folder):
         try:
@@ -66,12 +69,12 @@ def open_folder(folder: Path, *, name: str | None = None) -> Corpus:
         except DataError as error:
             failed |= {file: str(error).removeprefix(f"{file}: ") for file in files}
             continue
-        there = len(find_images(folder)[0])
+        there = len(take_inventory(folder, exclude=exclude).images)
         if 2 * len(corpus) >= there:
-            return with_unused(corpus, folder, [*files, *_companions(folder)], failed)
+            return with_unused(corpus, folder, [*files, *_companions(folder)], failed=failed, exclude=exclude)
         reason = f"it names {len(corpus):,} of the {there:,} pictures here; to use it, give the file"
         failed |= dict.fromkeys(files, reason)
-    corpus = open_sidecar(folder, name=name)
+    corpus = open_sidecar(folder, name=name, exclude=exclude)
     reasons = tuple(Skipped(one.path, failed.get(one.path, one.reason)) for one in corpus.unused)
     return replace(corpus, unused=reasons)
 
@@ -82,7 +85,7 @@ def caption_files(folder: Path) -> list[list[Path]]:
     endings = tuple(frozenset().union(*(kinds for kinds, _, _ in KINDS)))
     texts = [name for name in names if name.lower().endswith(endings)]
     if texts:
-        stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(tuple(EXTENSIONS))}
+        stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(tuple(IMAGE_ENDINGS))}
         texts = [name for name in texts if os.path.splitext(name)[0] not in stems]
     places = [folder / name for name in sorted(texts, key=lambda one: (_LIKELY.search(one) is None, one))]
     below = [folder / name for name in _FOLDERS if (folder / name).is_dir()]

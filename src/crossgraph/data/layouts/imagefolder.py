@@ -17,7 +17,7 @@ from crossgraph.data.layouts.class_folders import SPLIT_FOLDERS
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, read_table
 from crossgraph.data.layouts.json_entries import EntryOptions
 from crossgraph.data.layouts.jsonl import is_lines, read_lines
-from crossgraph.data.text_files import with_unused
+from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
 METADATA = ("metadata.csv", "metadata.jsonl")

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from crossgraph.data.assembly import CorpusBuilder, read_bytes
+from crossgraph.data.assembly import CorpusBuilder, names_below, read_bytes
 from crossgraph.data.corpus import Corpus, Skipped, Understood
 from crossgraph.data.encodings import decode_text, is_undecoded
-from crossgraph.data.images import EXTENSIONS, find_images
-from crossgraph.data.text_files import text_files, unused_texts
+from crossgraph.data.file_kinds import IMAGE_ENDINGS
+from crossgraph.data.inventory import Inventory, take_inventory
 from crossgraph.data.unpacked import safe_path, unpacked
+from crossgraph.data.unused import unused_texts
 from crossgraph.errors import DataError
 
 _SHARD = re.compile(r"\d{5,}")
@@ -37,6 +38,7 @@ class _Found:
     images: dict[str, Path] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     tars: list[Path] = field(default_factory=list)
+    inventory: Inventory | None = None
 
 
 def is_img2dataset(folder: Path) -> bool:
@@ -46,10 +48,10 @@ def is_img2dataset(folder: Path) -> bool:
     if any(_SHARD.fullmatch(name.removesuffix(".tar")) for name in tars):
         return True
     if tars:
-        return not find_images(folder)[0]
+        return not take_inventory(folder).images
     stats = any(name.endswith("_stats.json") for name in names)
     shards = [folder / name for name in names if _SHARD.fullmatch(name) and (folder / name).is_dir()]
-    return any(stats or (any(shard.glob("*.json")) and bool(find_images(shard)[0])) for shard in shards)
+    return any(stats or (any(shard.glob("*.json")) and bool(take_inventory(shard).images)) for shard in shards)
 
 
 def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
@@ -81,38 +83,39 @@ def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
         notes.append(f"pictures with a .json and no .txt, and so without a caption: {more}")
     understood = Understood("img2dataset", (("caption", f"the whole {ending}"),), notes=tuple(notes))
     corpus = builder.build(name or place.absolute().stem, understood=understood)
-    return _with(corpus, place, found)
+    return _with(corpus, found)
 
 
-def _with(corpus: Corpus, place: Path, found: _Found) -> Corpus:
+def _with(corpus: Corpus, found: _Found) -> Corpus:
     """The corpus with what was skipped, and with the texts that no picture has."""
-    unused: tuple[Skipped, ...] = ()
-    if place.is_dir():
-        stems = {os.path.splitext(path)[0] for path in corpus.image_paths}
-        orphans = [
-            file
-            for file in text_files(place)
-            if not file.endswith(".parquet") and os.path.splitext(file)[0] not in stems
-        ]
-        unused = unused_texts(orphans, ())
-    return replace(corpus, skipped=(*corpus.skipped, *found.skipped), unused=unused)
+    corpus = replace(corpus, skipped=(*corpus.skipped, *found.skipped))
+    if found.inventory is None:
+        return corpus
+    stems = {os.path.splitext(path)[0] for path in corpus.image_paths}
+    orphans = (
+        file for file in found.inventory.texts if file.suffix != ".parquet" and os.path.splitext(file)[0] not in stems
+    )
+    return replace(corpus, unused=unused_texts(orphans, ()), files=found.inventory.counts)
 
 
 def _found(place: Path) -> _Found:
     found = _Found()
-    tars = sorted(place.rglob("*.tar")) if place.is_dir() else [place]
+    tars = [place]
     if place.is_dir():
-        paths, skipped = find_images(place)
-        found.images.update((path.relative_to(place).as_posix(), path) for path in paths)
-        found.skipped += skipped
+        found.inventory = take_inventory(place)
+        tars = [one.path for one in found.inventory.skipped if one.path.suffix == ".tar"]
+        images = found.inventory.images
+        found.images.update(zip(names_below(place, images), images, strict=True))
+        found.skipped += [one for one in found.inventory.listed if one.path not in tars]
     for tar in tars:
         folder = unpacked(tar, partial(_unpack, tar))
         cut = folder / _CUT
         if cut.is_file():
             found.skipped.append(Skipped(tar, cut.read_text(encoding="utf-8")))
         found.tars.append(folder)
-        paths, _ = find_images(folder)
-        found.images.update((f"{tar.stem}/{path.relative_to(folder).as_posix()}", path) for path in paths)
+        images = take_inventory(folder).images
+        names = (f"{tar.stem}/{name}" for name in names_below(folder, images))
+        found.images.update(zip(names, images, strict=True))
     return found
 
 
@@ -136,7 +139,7 @@ def _unpack(tar: Path, folder: Path) -> None:
 
 def _wanted(stream: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for member in stream:
-        if member.isfile() and Path(member.name).suffix.lower() in EXTENSIONS | _TEXTS:
+        if member.isfile() and Path(member.name).suffix.lower() in IMAGE_ENDINGS | _TEXTS:
             yield member
 
 

@@ -21,8 +21,8 @@ from crossgraph.data.columns import LABEL_WORDS, SPLIT_WORDS, caption_key, image
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EntryOptions
-from crossgraph.data.text_files import with_unused
 from crossgraph.data.unpacked import safe_path, unpacked
+from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
 BATCH = 256
