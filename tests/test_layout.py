@@ -39,7 +39,8 @@ INSIDE = {
         ("upkeep",),
     ),
     "data": (
-        ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides"),
+        ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides", "unpacked"),
+        ("encodings", "names", "tables", "columns", "text_files"),
         ("assembly", "concepts", "batches"),
         ("graphs",),
         ("features",),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from crossgraph.data.check import CorpusReport
-    from crossgraph.data.corpus import Corpus
+    from crossgraph.data.corpus import Corpus, Understood
     from crossgraph.progress import Progress
 
 
@@ -32,7 +32,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Decode every picture once; list what cannot be read, counts, splits, labels and duplicates."""
-    from crossgraph.cli.output import print_json, print_rich, print_skipped
+    from crossgraph.cli.output import print_json, print_rich, print_rows, print_skipped, print_unused
     from crossgraph.data.check import check_corpus
     from crossgraph.progress import choose_progress
 
@@ -44,6 +44,8 @@ def check(
     for part in _told(report):
         print_rich(part)
     print_skipped(report.unreadable)
+    print_rows(report.skipped_rows)
+    print_unused(report.unused)
 
 
 def _relabel(count: int, progress: Progress) -> Callable[[Corpus], Corpus]:
@@ -65,6 +67,7 @@ def _told(report: CorpusReport) -> list[RenderableType]:
     low, mean, high = report.captions_per_image
     rows: list[tuple[str, object]] = [
         ("read as", report.source),
+        *_how(report.understood),
         ("pictures", f"{report.images:,}"),
         ("splits", ", ".join(f"{name} {count:,}" for name, count in report.splits.items())),
         ("captions", f"{report.captions:,} ({low} to {high} a picture, {mean:.1f} on average)"),
@@ -73,15 +76,35 @@ def _told(report: CorpusReport) -> list[RenderableType]:
         (report.label_kind, f"{len(report.labels):,}"),
         ("groups of equal files", f"{len(report.duplicate_images):,}"),
         ("unreadable files", f"{len(report.unreadable):,}"),
+        ("unused files", f"{len(report.unused):,}"),
     ]
     if (features := report.features) is not None:
-        widths = f"{features['image_width']} numbers an image, {features['text_width']} a text ({features['kind']})"
+        text = f"{features['text_width']} a text" if features["text_width"] else "texts are sentences"
+        widths = f"{features['image_width']} numbers an image, {text} ({features['kind']})"
         rows.insert(2, ("given features", widths))
     parts: list[RenderableType] = [facts_table(*rows, title=report.name)]
     if report.labels:
         counts = ", ".join(f"{name} {count:,}" for name, count in report.labels.items())
         parts.append(f"pictures by {report.label_kind}: {counts}")
+    parts += [f"note: {note}" for note in report.understood.notes]
     parts += [f"equal files: {', '.join(group)}" for group in report.duplicate_images]
     if report.source in GUIDES and (report.unreadable or not report.labels):
         parts.append(GUIDES[report.source].text())
     return parts
+
+
+def _how(understood: Understood) -> list[tuple[str, object]]:
+    """How the source was understood, as far as there is anything to say."""
+    rows: list[tuple[str, object]] = [(f"{what} from", name) for what, name in understood.columns]
+    if understood.separator:
+        rows.append(("separator", understood.separator))
+    if understood.encoding:
+        rows.append(("encoding", understood.encoding))
+    rows.append(("splits from", understood.splits))
+    if understood.rows:
+        rows.append(("rows", f"{understood.rows:,}, of which {understood.rows_read:,} were read"))
+    if understood.guesses:
+        written, found, difference = understood.guesses[0]
+        count = len(understood.guesses)
+        rows.append(("names guessed", f"{count:,}, the first {written!r} as {found!r} (they differ in {difference})"))
+    return rows

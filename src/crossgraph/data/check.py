@@ -6,13 +6,13 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crossgraph.data.corpus import Corpus, Skipped
+from crossgraph.data.corpus import Corpus, Skipped, SkippedRow, Understood
 from crossgraph.data.images import image_bytes_digest, read_image
-from crossgraph.data.sources import open_corpus, source_of
+from crossgraph.data.sources import open_corpus
 from crossgraph.errors import ImageError
 from crossgraph.progress import Progress, Silent
 
@@ -25,6 +25,7 @@ class CorpusReport:
     labels. `features` are kind and widths of given features, where there are no picture files; equal rows of theirs
     count as equal pictures. `captions_per_image` is least, mean and most. `duplicate_captions` counts the
     captions that repeat an earlier one; `duplicate_images` groups the ids of pictures whose files are equal.
+    `understood` is how the source was read; `skipped_rows` and `unused` are rows and files that were not.
     """
 
     name: str
@@ -40,6 +41,9 @@ class CorpusReport:
     duplicate_images: tuple[tuple[str, ...], ...]
     images_without_captions: int
     unreadable: tuple[Skipped, ...]
+    understood: Understood
+    skipped_rows: tuple[SkippedRow, ...]
+    unused: tuple[Skipped, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain dicts, lists, strings and numbers."""
@@ -58,6 +62,11 @@ class CorpusReport:
             "duplicate_images": [list(group) for group in self.duplicate_images],
             "images_without_captions": self.images_without_captions,
             "unreadable": [{"path": str(one.path), "reason": one.reason} for one in self.unreadable],
+            "understood": asdict(self.understood) | {"columns": dict(self.understood.columns)},
+            "skipped_rows": [
+                {"path": str(one.path), "where": one.where, "reason": one.reason} for one in self.skipped_rows
+            ],
+            "unused": [{"path": str(one.path), "reason": one.reason} for one in self.unused],
         }
 
 
@@ -72,7 +81,7 @@ def check_corpus(
     corpus = open_corpus(spec, progress=progress)
     if relabel is not None:
         corpus = relabel(corpus)
-    source = source_of(spec)
+    source = corpus.understood.layout
     if corpus.features is not None:
         rows = zip(corpus.image_paths, corpus.features.images, strict=True)
         return _report(corpus, {path: row.tobytes().hex() for path, row in rows}, source=source)
@@ -119,4 +128,7 @@ def _report(corpus: Corpus, digests: Mapping[Path, str], *, source: str) -> Corp
         duplicate_images=tuple(tuple(group) for group in same.values() if len(group) > 1),
         images_without_captions=per_image.count(0),
         unreadable=corpus.skipped,
+        understood=corpus.understood,
+        skipped_rows=corpus.skipped_rows,
+        unused=corpus.unused,
     )

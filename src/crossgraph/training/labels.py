@@ -28,7 +28,7 @@ def derive_labels(
 
     By default that is `train`, or the whole of a corpus without splits.
     """
-    if corpus.features is not None:
+    if corpus.features is not None and corpus.features.texts is not None:
         raise DataError(
             f"corpus {corpus.name!r} has given features and no captions to derive labels from; set labels.source=given."
         )

@@ -192,7 +192,7 @@ class TrainedModel:
     def encode_corpus_texts(self, corpus: Corpus, *, progress: Progress | None = None) -> Encoded:
         """One row per caption of a corpus: its sentence, or its given features."""
         self._require_same_inputs(corpus)
-        if corpus.features is None:
+        if corpus.features is None or corpus.features.texts is None:
             return self.encode_raw_texts(corpus.captions, progress=progress)
         return self.encode_text_table(given_text_table(corpus))
 

@@ -147,8 +147,8 @@ def encoders_for(
         return text_encoder_for(config, captions, device=device), build_encoder(config.images, device)
     if method_type(config.method).reads_graphs:
         raise DataError(
-            f"{config.method} reads scene graphs of captions, and corpus {corpus.name!r} has given features and no "
-            "captions; choose a method that reads none (crossgraph methods list)."
+            f"{config.method} reads scene graphs, and corpus {corpus.name!r} has given features, of which nobody knows "
+            "where in a picture they are; choose a method that reads none (crossgraph methods list)."
         )
     if config.images.mirror:
         raise ConfigError(
@@ -160,6 +160,8 @@ def encoders_for(
             "images.trainable=false."
         )
     given = corpus.features.describe()
+    if corpus.features.texts is None:
+        return text_encoder_for(config, captions, device=device), GivenImageEncoder(given)
     text_encoder = build_text_encoder({"kind": "given", "of": given["kind"], "width": given["text_width"]})
     return text_encoder, GivenImageEncoder(given)
 
