@@ -40,7 +40,7 @@ INSIDE = {
     ),
     "data": (
         ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides"),
-        ("assembly", "concepts", "batches"),
+        ("assembly", "concepts", "batches", "splits"),
         ("graphs",),
         ("features",),
         ("layouts", "drawn"),

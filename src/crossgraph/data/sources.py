@@ -26,6 +26,7 @@ from crossgraph.data.layouts.mirflickr import MirflickrOptions, is_mirflickr, op
 from crossgraph.data.layouts.nuswide import NuswideOptions, is_nuswide, open_nuswide
 from crossgraph.data.layouts.rsicd import open_rsicd
 from crossgraph.data.options import NoOptions, SourceOptions, options_of
+from crossgraph.data.splits import split_of
 from crossgraph.errors import DataError, unknown_name
 from crossgraph.progress import Progress, Silent
 
@@ -79,11 +80,11 @@ def open_corpus(
     """The corpus that `spec` means: a folder, a file, "name:PATH?option=value", or one that is drawn.
 
     The texts "scenes[:COUNT[:SEED]]" and "matrices-demo[:SEED]" are drawn; for a folder of that name, write "./scenes".
-    `name` replaces the corpus's own; `split` keeps one split only; `progress` hears of scenes being drawn. Raises
-    `DataError` saying what to give instead.
+    `name` replaces the corpus's own; `split` keeps one split only (`data.splits`); `progress` hears of scenes being
+    drawn. Raises `DataError` saying what to give instead.
     """
     corpus = _open(spec, name, progress)
-    return corpus if split is None else corpus.split(split)
+    return corpus if split is None else split_of(corpus, split)
 
 
 def given_corpus(data: Corpus | Path | str) -> Corpus:

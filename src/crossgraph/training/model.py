@@ -31,6 +31,7 @@ from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
+from crossgraph.training.held_out import split_as_trained
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
@@ -204,6 +205,10 @@ class TrainedModel:
                 f"{self.run} was trained on {_inputs(self.given)}, but corpus {corpus.name!r} has {_inputs(here)}. "
                 "Give a corpus like the one it was trained on, or train on this one."
             )
+
+    def split_of(self, corpus: Corpus, name: str) -> Corpus:
+        """One split of a corpus; where it names none, drawn as it was drawn when this run was trained."""
+        return split_as_trained(self.manifest.data, corpus, name)
 
     def with_labels(self, corpus: Corpus, *, progress: Progress | None = None) -> Corpus:
         """A corpus with the labels this run was trained on: its own, or the run's concepts read off its captions."""

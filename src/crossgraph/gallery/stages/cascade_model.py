@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.device import checked_device
 from crossgraph.errors import ConfigError, ModelError
@@ -200,6 +201,10 @@ class CascadeModel:
     def calibration(self) -> Mapping[str, Any]:
         """What was fitted to tell good answers from bad, by stage."""
         return self.manifest.calibration
+
+    def split_of(self, corpus: Corpus, name: str) -> Corpus:
+        """One split of a corpus, drawn as the run of the last stage drew it where the corpus names none."""
+        return self._main.split_of(corpus, name)
 
     def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings:
         """One row per readable picture, by the model of the last stage."""
