@@ -21,6 +21,7 @@ from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
+from crossgraph.encoders.understanding import script_shares
 from crossgraph.errors import ConfigError, DataError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method, method_type
@@ -237,6 +238,7 @@ def _data_facts(
         train_captions=len(dataset.corpus.captions),
         validation_split=selection,
         held_out=rule,
+        scripts={} if corpus.features is not None else script_shares(dataset.corpus.captions),
         skipped=tuple((str(entry.path), entry.reason) for entry in skipped),
     )
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.data.images import read_image
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.search import mixing
 from crossgraph.gallery.search.options import Target
@@ -58,6 +59,12 @@ def why_not_reranked(model: SearchModel, query: Query, feedback: Feedback, targe
     if any(same):
         return "a sum of sentences and pictures is compared by embedding only"
     return "" if model.method.reranks else f"{model.method.name} scores by embedding"
+
+
+def understood_texts(model: SearchModel, query: Query) -> tuple[Understanding, ...]:
+    """What the model makes of each sentence of a query."""
+    sentences = [term.query.sentence for term in terms_of(query) if isinstance(term.query, TextQuery)]
+    return tuple(model.understanding(sentence) for sentence in sentences)
 
 
 class QueryEncoder:

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.device import checked_device
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.coders import ModelCoder
@@ -201,6 +202,11 @@ class CascadeModel:
     def calibration(self) -> Mapping[str, Any]:
         """What was fitted to tell good answers from bad, by stage."""
         return self.manifest.calibration
+
+    def understanding(self, text: str) -> Understanding:
+        """What of a text is read and known, by the last stage and the shortlist."""
+        found = self._main.understanding(text)
+        return found if self.shortlist is None else found.together_with(self.shortlist.understanding(text))
 
     def split_of(self, corpus: Corpus, name: str) -> Corpus:
         """One split of a corpus, drawn as the run of the last stage drew it where the corpus names none."""
