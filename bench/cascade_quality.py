@@ -25,7 +25,6 @@ from crossgraph import verbs
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.search import trace
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.modes import MODES
@@ -65,8 +64,6 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
 
-    if options.clock == "cpu":
-        trace.clock = time.process_time
     model = verbs.load_search_model(options.cascade)
     corpus = open_corpus(options.data)
     asked = corpus.split(options.split)
@@ -82,6 +79,7 @@ def main() -> None:
         chosen = order[: options.queries].tolist()
         sentences = [asked.captions[row] for row in chosen]
         owners = [asked.image_paths[int(asked.caption_image[row])].absolute() for row in chosen]
+        gallery.clock = time.process_time if options.clock == "cpu" else time.perf_counter
         gallery.search(sentences[0])  # whatever is loaded when first used
         rows = [run(gallery, sentences, owners, mode) for mode in (*MODES, "exhaustive")]
         size = len(gallery)

@@ -13,6 +13,7 @@ on one device, but that
 Random numbers on the GPU are drawn from a generator of its own. Inference mode counts no versions of tensors, which
 subclasses need: here it is only a mode without gradients. To C++ a tagged tensor is one on the device "meta", which
 needs no driver and no threads of its own; to Python it is on "cuda:0". Names of devices are translated on the way down.
+So what uses "meta" itself, as transformers does while it loads a model, has to be done before.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 GPU, INSIDE = torch.device("cuda", 0), torch.device("meta")
 aten = torch.ops.aten
@@ -129,19 +131,22 @@ class TaggedTensor(torch.Tensor):
 
 def run(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What `func` gives, on the device where it would be; `RuntimeError` where CUDA would refuse."""
-    tensors = [one for one in tree_flatten((args, kwargs))[0] if isinstance(one, Tensor)]
-    assert all(isinstance(one, TaggedTensor) or not one.is_meta for one in tensors), f"{func}: a tensor without values"
+    flat, shape = tree_flatten((args, dict(kwargs)))
+    assert not any(type(one) is Tensor and one.is_meta for one in flat), f"{func}: a tensor without values"
+    wrappers = {id(one.content): one for one in flat if isinstance(one, TaggedTensor)}
+    target = kwargs.get("device")
+    if not wrappers and target is None:
+        return func(*args, **kwargs)
     require_one_device(func, args, kwargs)
-    wrappers = {id(one.content): one for one in tensors if isinstance(one, TaggedTensor)}
-    kwargs, target = dict(kwargs), kwargs.get("device")
     if target is None:
         on_gpu = isinstance(args[0], TaggedTensor) if func is aten.copy_.default else bool(wrappers)
     else:
         on_gpu = torch.device(target) == INSIDE
-        kwargs["device"] = torch.device("cpu")
+        flat = [torch.device("cpu") if one is target else one for one in flat]
     draws = on_gpu and torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None
     with GENERATOR.drawing() if draws else nullcontext():
-        found = func(*tree_map(_values, args), **tree_map(_values, kwargs))
+        values, named = tree_unflatten([one.content if isinstance(one, TaggedTensor) else one for one in flat], shape)
+        found = func(*values, **named)
     if torch.Tag.inplace_view in func.tags and wrappers:
         with no_dispatch():
             func(*args, **kwargs)  # shapes and strides alone
@@ -180,10 +185,6 @@ def _tagged(one: Any, known: Mapping[int, TaggedTensor]) -> Any:
     return known[id(one)] if id(one) in known else TaggedTensor(one)
 
 
-def _values(one: Any) -> Any:
-    return one.content if isinstance(one, TaggedTensor) else one
-
-
 class _Operations(TorchDispatchMode):
     """Also sees operations that only make tensors, and those on the processor."""
 
@@ -206,9 +207,20 @@ class _Names(TorchFunctionMode):
         if func is torch.device:
             return func(*args, **(kwargs or {}))
         args, kwargs = tuple(map(_translated, args)), {key: _translated(one) for key, one in (kwargs or {}).items()}
-        if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == INSIDE:
-            return func(*args, **{**kwargs, "device": None}).to(INSIDE)
+        if func in (Tensor.__getitem__, Tensor.__setitem__):
+            args = (args[0], _index(args[1]), *args[2:])
+        if func is Tensor.new_tensor and isinstance(args[0], TaggedTensor) and "device" not in kwargs:
+            kwargs["device"] = INSIDE
+        if func in (torch.tensor, torch.as_tensor, Tensor.new_tensor) and kwargs.get("device") == INSIDE:
+            return func(*args, **{**kwargs, "device": torch.device("cpu")}).to(INSIDE)
         return func(*args, **kwargs)
+
+
+def _index(one: Any) -> Any:
+    """An index with tensors in the place of lists, of which C++ would make tensors on "meta", without values."""
+    if isinstance(one, tuple):
+        return tuple(torch.as_tensor(part) if isinstance(part, (list, tuple, np.ndarray)) else part for part in one)
+    return torch.as_tensor(one) if isinstance(one, (list, np.ndarray)) else one
 
 
 def _translated(one: Any) -> Any:

@@ -66,10 +66,16 @@ def fields(name: str) -> set[str]:
     return set(METHODS[name].config_type.model_fields)
 
 
-@pytest.mark.parametrize("edits", [None, 4, 0], ids=["no edits", "edits", "empty edits"])
-def test_every_phase_steps_as_on_the_processor(name: str, edits: int | None, device: str) -> None:
-    if edits is not None and not small_method(name, "states").edits:
-        pytest.skip(f"{name} reads no edited captions")
+def test_every_phase_steps_as_on_the_processor(name: str, device: str) -> None:
+    assert_stepped_alike(name, device)
+
+
+@pytest.mark.parametrize("edits", [4, 0], ids=["some", "none"])
+def test_a_method_steps_with_edited_captions(edits: int, device: str) -> None:
+    assert_stepped_alike("sgfns", device, edits=edits)
+
+
+def assert_stepped_alike(name: str, device: str, *, edits: int | None = None) -> None:
     here, there = stepped(name, "cpu", edits=edits), stepped(name, device, edits=edits)
     assert here.keys() == there.keys()
     assert [key for key, value in there.items() if not on(device, value)] == []

@@ -17,6 +17,7 @@ ROWS = torch.tensor([2, 0])
 ALLOWED: dict[str, Callable[[Tensor], Tensor]] = {
     "a scalar of the processor in element-wise operations": lambda gpu: gpu * torch.tensor(2.0),
     "indices of the processor": lambda gpu: gpu[ROWS],
+    "lists as indices": lambda gpu: gpu[[2, 0]] + gpu[:, (1, 3)].sum() + gpu.new_tensor([1.0, 2.0, 3.0, 4.0]),
     "a mask of the processor as an index": lambda gpu: gpu[CPU > 4],
     "a copy into a part": lambda gpu: gpu.clone().index_put((ROWS,), torch.tensor(5.0)),
     "masks by value": lambda gpu: gpu.masked_fill(gpu > 3, torch.tensor(0.0)),

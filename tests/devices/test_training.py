@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -35,9 +34,17 @@ def _fake_encoder() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Eight scenes to train on, two to validate with."""
+    """Eight scenes to train on, two to validate with; two captions each, since every step takes its time."""
     drawn = draw_scenes(tmp_path_factory.mktemp("scenes") / "scenes", 12).take(list(range(10)))
-    return replace(drawn, image_splits=("train",) * 8 + ("val",) * 2)
+    kept = [caption for captions in drawn.captions_of_images() for caption in captions[:2]]
+    return replace(
+        drawn,
+        image_splits=("train",) * 8 + ("val",) * 2,
+        captions=tuple(drawn.captions[caption] for caption in kept),
+        caption_image=drawn.caption_image[kept],
+        twin_group=None,
+        telling=None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +57,6 @@ def settings(method: str, **training: object) -> RunConfig:
     return RunConfig.model_validate(
         {"method": method, "texts": {"min_count": 1}, "training": training, "model": MODELS[method]}
     )
-
-
-def losses(run: Path) -> list[float]:
-    lines = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
-    return [value for line in lines if "step" in line for key, value in line.items() if key.startswith("loss")]
 
 
 def everything(run: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
 from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.errors import ImageError
+from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.stages.model import Coder
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
@@ -134,3 +135,10 @@ class FakeHashing(FakeModel):
     def _row(self, parts: torch.Tensor) -> Encoded:
         bits = parts.sum(0, keepdim=True) @ self._planes > 0
         return Encoded((bits.float() * 2 - 1) / bits.shape[1] ** 0.5, code=pack_bits(bits))
+
+
+def coded_model() -> FakeModel:
+    """A model with every stage: codes of vectors, a shortlist, and a method that re-ranks."""
+    model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
+    model.coder = RandomPlanes(16, width=WIDTH)
+    return model

@@ -25,8 +25,8 @@ def gallery(tmp_path: Path, model: FakeModel) -> Gallery:
 
 
 def vectors_by_id(gallery: Gallery) -> dict[str, list[float]]:
-    snapshot = gallery._store.snapshot()
-    return dict(zip(snapshot.items["id"].to_pylist(), snapshot.vectors.tolist(), strict=True))
+    snapshot = gallery.store.snapshot()
+    return dict(zip(snapshot.items["id"].to_pylist(), snapshot.vectors.tensor().tolist(), strict=True))
 
 
 def test_a_folder_is_indexed_once_and_then_left_alone(gallery: Gallery, model: FakeModel, images: Path) -> None:
@@ -67,7 +67,7 @@ def test_only_a_changed_picture_is_encoded_again_and_replaced(
     assert {key for key in before if before[key] != after[key]} == {old.id}
     assert gallery.item(old.id).digest != old.digest
     with pytest.raises(GalleryError, match="gone"):
-        gallery._store.fetch([old.digest])
+        gallery.store.fetch([old.digest])
 
 
 def test_a_changed_caption_replaces_the_old_one(gallery: Gallery, captioned: Path) -> None:
@@ -142,6 +142,9 @@ def test_a_folder_that_is_no_gallery_is_refused(tmp_path: Path, images: Path, mo
         Gallery.open(tmp_path / "nothing", model)
     with pytest.raises(GalleryError, match="holds other files"):
         Gallery.create(images, model)
+    (images / "gallery.json").write_text('{"format": 1}')
+    with pytest.raises(GalleryError, match="gallery format 1, this version reads 2"):
+        Gallery.open(images, model)
     (images / "gallery.json").write_text('{"model": 3}')
     with pytest.raises(GalleryError, match="cannot be read"):
         Gallery.open(images, model)
@@ -237,12 +240,12 @@ def test_indexing_killed_in_the_middle_continues_and_nothing_is_lost_or_doubled(
     assert (report.added, report.updated, report.unchanged) == (80 - len(survivors), 0, len(survivors))
     whole = Gallery.create(tmp_path / "whole", model)
     whole.index(folder, batch=4)
-    assert gallery._store._items.count_rows() == 80
+    assert gallery.store.tables["items"].count_rows() == 80
     assert vectors_by_id(gallery) == vectors_by_id(whole)
-    assert gallery._store._captions.count_rows() == whole._store._captions.count_rows() == 81
-    assert gallery._store._parts.count_rows() == whole._store._parts.count_rows() == 161
-    digests = sorted(known.digest for known in gallery._store.known().values())
-    assert torch.equal(gallery._store.fetch(digests).parts, whole._store.fetch(digests).parts)
+    assert gallery.store.tables["captions"].count_rows() == whole.store.tables["captions"].count_rows() == 81
+    assert gallery.store.tables["parts"].count_rows() == whole.store.tables["parts"].count_rows() == 161
+    digests = sorted(known.digest for known in gallery.store.known().values())
+    assert torch.equal(gallery.store.fetch(digests).parts, whole.store.fetch(digests).parts)
     first, second = (
         one.search("caption of 003", SearchOptions(k=80, shortlist=80)).to_json()["results"] for one in (gallery, whole)
     )

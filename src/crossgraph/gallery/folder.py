@@ -1,30 +1,48 @@
-"""An open gallery: its manifest, tables and snapshot, kept up with what other processes write."""
+"""An open gallery: its manifest, tables and what of them is in memory, kept up with what other processes write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.search.mirror import Mirror
+from crossgraph.gallery.search.state import State, required
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_texts_for_stages
+from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import FILE, Manifest
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
 
+ATTEMPTS = 20
+"""Readings that a writer outran, one after the other, before it is reported."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What belongs together: the manifest, as of which file, its tables, the model that made them, and the state."""
+
+    stamp: tuple[int, int]
+    manifest: Manifest
+    store: Store
+    model: SearchModel | None
+    state: State | None = None
+
 
 class GalleryFolder:
-    """The gallery in `folder`; what is hot of it lives in memory and is read again when the tables change."""
+    """The gallery in `folder`; what a search needs lies in memory, and what changes in the tables is read there.
+
+    May be used by many threads at once. Stages of searches are timed by `clock`, in seconds.
+    """
 
     def __init__(self, folder: Path, manifest: Manifest, model: SearchModel | None) -> None:
         self.folder = folder
-        self._model = model
-        self.manifest: Manifest
-        self._store: Store
-        self._mirror: Mirror
-        self._stamp: tuple[int, int]
-        self._load(manifest)
+        self.clock: Callable[[], float] = time.perf_counter
+        self._refreshing = threading.RLock()
+        self._opened = self._open(manifest, model)
 
     @staticmethod
     def exists(folder: Path | str) -> bool:
@@ -32,77 +50,107 @@ class GalleryFolder:
         return (Path(folder) / FILE).is_file()
 
     @property
+    def manifest(self) -> Manifest:
+        """What is known of the gallery, as it was when last looked at."""
+        return self._opened.manifest
+
+    @property
     def store(self) -> Store:
         """The tables, for those who look after them."""
-        return self._store
+        return self._opened.store
 
     @property
     def model(self) -> SearchModel | None:
         """The model it was opened with."""
-        return self._model
+        return self._opened.model
 
-    def snapshot(self) -> Snapshot:
-        """Everything visible now, in memory; read again if the tables changed.
+    def current(self) -> State:
+        """The gallery as it is now; made by one thread while the others wait, and of what was read only once.
 
         Raises `GalleryError` if the gallery was given to another model meanwhile.
         """
-        self.follow()
-        if self._mirror.snapshot.version != self._store.version():
-            self._mirror = Mirror(self._store.snapshot(), bits=self.manifest.bits)
-        return self._mirror.snapshot
+        for _ in range(ATTEMPTS):
+            try:
+                opened = self._followed()
+                if opened.state is not None and opened.state.snapshot.version == opened.store.version():
+                    return opened.state
+                with self._refreshing:
+                    opened = self._followed()  # another thread may have done it meanwhile
+                    state = self._refreshed(opened)
+                    self._opened = replace(opened, state=state)
+                    return state
+            except ReplacedError:
+                continue
+        raise GalleryError(f"{self.folder} changes faster than it can be read. Try again later.")
+
+    def snapshot(self) -> Snapshot:
+        """Everything visible now, in memory."""
+        return self.current().snapshot
 
     @contextmanager
     def changing(self) -> Iterator[Manifest]:
         """Keep other processes from writing meanwhile; gives the manifest as it is now."""
         self.follow()
-        with self._store.writing():
+        with self.store.writing():
             yield self.follow()  # a migration may have ended just before the lock was taken
 
     def replace_manifest(self, manifest: Manifest, *, model: SearchModel | None = None) -> None:
         """Write another manifest and go on with it, and with another model if the manifest names one."""
-        manifest.write(self.folder)
-        self._model = model or self._model
-        self.follow()
+        with self._refreshing:
+            manifest.write(self.folder)
+            if model is not None:
+                self._opened = self._open(manifest, model)
+            self.follow()
 
     def follow(self) -> Manifest:
         """The manifest, read again if it was replaced, and its tables opened if they are others now."""
-        stamp = _stamp(self.folder)
-        if stamp != self._stamp:
-            found = Manifest.read(self.folder)
-            if self._model is not None:
-                require_same_model(self.folder, found, self._model)
-            if (found.tables, found.width, found.bits) != (
-                *(self.manifest.tables, self.manifest.width, self.manifest.bits),
-            ):
-                self._load(found)
-            else:
-                self.manifest, self._stamp = found, stamp
-        return self.manifest
+        return self._followed().manifest
 
     def require_model(self) -> SearchModel:
         """The model it was opened with. Raises `GalleryError` if there is none."""
-        if self._model is None:
-            named = self.manifest.run or f"{self.manifest.method} {self.manifest.model}"
-            raise GalleryError(
-                f"{self.folder} was opened without a model. Open it with the one that made it ({named})."
-            )
-        return self._model
+        return required(self._opened.model, self.folder, self._opened.manifest)
 
-    def _load(self, manifest: Manifest) -> None:
+    @staticmethod
+    def _refreshed(opened: _Opened) -> State:
+        if opened.state is None:
+            return State.read(opened.manifest, opened.store, model=opened.model)
+        if opened.state.snapshot.version == opened.store.version():
+            return opened.state
+        return opened.state.following(opened.manifest)
+
+    def _followed(self) -> _Opened:
+        """What is open, opened again if the manifest was replaced."""
+        if _stamp(self.folder) == self._opened.stamp:
+            return self._opened
+        with self._refreshing:
+            before, stamp = self._opened, _stamp(self.folder)
+            if stamp == before.stamp:
+                return before
+            found = Manifest.read(self.folder)
+            if before.model is not None:
+                require_same_model(self.folder, found, before.model)
+            old = before.manifest
+            if (found.tables, found.width, found.bits) != (old.tables, old.width, old.bits):
+                self._opened = self._open(found, before.model)
+            else:
+                state = None if before.state is None else replace(before.state, manifest=found)
+                self._opened = replace(before, stamp=stamp, manifest=found, state=state)
+            return self._opened
+
+    def _open(self, manifest: Manifest, model: SearchModel | None) -> _Opened:
         while True:  # a migration may end between reading the manifest and opening the tables it names
-            self._stamp = _stamp(self.folder)
-            self.manifest = manifest
+            stamp, store = _stamp(self.folder), None
             try:
-                self._store = Store(self.folder, width=manifest.width, bits=manifest.bits, set_name=manifest.tables)
-                self._mirror = Mirror(self._store.snapshot(), bits=manifest.bits)
+                store = Store(self.folder, width=manifest.width, bits=manifest.bits, set_name=manifest.tables)
             except GalleryError:
                 if Manifest.read(self.folder) == manifest:
                     raise
-            if Manifest.read(self.folder) == manifest:
-                return
-            manifest = Manifest.read(self.folder)
-            if self._model is not None:
-                require_same_model(self.folder, manifest, self._model)
+            found = Manifest.read(self.folder)
+            if store is not None and found == manifest:
+                return _Opened(stamp, manifest, store, model)
+            manifest = found
+            if model is not None:
+                require_same_model(self.folder, manifest, model)
 
 
 def described(model: SearchModel, run: str | None) -> Manifest:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+
+from PIL import Image
 
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.sources import open_corpus
@@ -15,28 +18,28 @@ from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources
 from crossgraph.gallery.changes.sources import Source, Sources, open_sources
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
 from crossgraph.gallery.changes.upsert import NewImage, upsert
-from crossgraph.gallery.folder import GalleryFolder, described, require_same_model
+from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.filters import BUILT_IN
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, as_query
 from crossgraph.gallery.search.results import SearchResults
-from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import move_skipped, note_removed, write_skipped
-from crossgraph.gallery.tables.snapshot import find_row
-from crossgraph.gallery.tables.store import ReplacedError, Store, writing
+from crossgraph.gallery.tables.snapshot import find_row, find_rows
+from crossgraph.gallery.tables.store import Store, writing
 from crossgraph.progress import Progress, Silent
-
-ATTEMPTS = 20  # searches that a writer outran, one after the other, before it is reported
 
 
 class Gallery(GalleryFolder):
     """Pictures made searchable. Make one with `Gallery.create`, come back to it with `Gallery.open`.
 
-    What is hot lives in memory and is read again when the tables change, also by another process.
+    What a search needs lies in memory, is read by the first, and follows what changes, also by another process. Many
+    threads may share one.
     """
 
     @classmethod
@@ -145,7 +148,7 @@ class Gallery(GalleryFolder):
         What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
         """
         with self.changing():
-            return upsert(self._store, self.require_model(), images, batch=batch, progress=progress or Silent())
+            return upsert(self.store, self.require_model(), images, batch=batch, progress=progress or Silent())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
         """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
@@ -155,12 +158,12 @@ class Gallery(GalleryFolder):
         """
         with self.changing():
             snapshot = self.snapshot()
-            items = tuple(snapshot.item(row) for row in dict.fromkeys(find_row(snapshot, name) for name in names))
+            items = tuple(snapshot.item(row) for row in dict.fromkeys(find_rows(snapshot, names)))
             ids = [item.id for item in items]
             note_removed(self.folder, [str(item.path) for item in items])
-            self._store.remove_items(ids)
-            self._store.notes.remove(ids)
-            self._store.drop_orphans()
+            self.store.remove_items(ids)
+            self.store.notes.remove(ids)
+            self.store.drop_orphans()
         return items
 
     def annotate(self, values: Mapping[str | Path, Mapping[str, Value | None]]) -> int:
@@ -170,15 +173,26 @@ class Gallery(GalleryFolder):
         """
         with self.changing():
             snapshot = self.snapshot()
-            rows: dict[str, dict[str, Value | None]] = {}
-            for name, columns in values.items():
+            ids, rows = snapshot.items["id"], dict[str, dict[str, Value | None]]()
+            for row, columns in zip(find_rows(snapshot, list(values)), values.values(), strict=True):
                 named = {checked_name(column): value for column, value in columns.items()}
                 taken = sorted(set(named) & set(BUILT_IN))
                 if taken:
                     raise GalleryError(f"the column {taken[0]!r} is built in. Choose another name for yours.")
-                rows.setdefault(snapshot.item(find_row(snapshot, name)).id, {}).update(named)
-            self._store.notes.write(rows)
+                rows.setdefault(ids[row].as_py(), {}).update(named)
+            self.store.notes.write(rows)
         return len(rows)
+
+    def warm(self) -> None:
+        """Load all that searches need, so that the first is as fast as the others: tables and encoders."""
+        state = self.current()
+        state.exact.prepare()
+        model = state.require_model()
+        encode_texts_for_stages(model, ["a picture"])
+        with tempfile.TemporaryDirectory() as folder:
+            blank = Path(folder) / "blank.png"
+            Image.new("RGB", (32, 32)).save(blank)
+            encode_images_for_stages(model, [blank])
 
     def search(
         self,
@@ -216,14 +230,16 @@ class Gallery(GalleryFolder):
 
     def _steadily(self, answers: Callable[[Cascade], Iterator[SearchResults]]) -> Iterator[SearchResults]:
         """The answers over the gallery as it is now; from the start if a writer outruns them."""
+        failed = None
         for _ in range(ATTEMPTS):
-            snapshot = self.snapshot()
+            state = self.current()
             try:
-                yield from answers(Cascade(self._store, self._mirror, self.require_model(), bits=self.manifest.bits))
+                yield from answers(Cascade(state, state.require_model(), clock=self.clock))
                 return
             except ReplacedError:
-                if snapshot.version == self._store.version():
+                if failed is state:  # nothing was written since: it is not that a writer was faster
                     raise
+                failed = state
         raise GalleryError(f"{self.folder} changes faster than it can be searched. Search again later.")
 
     def _sync(
@@ -234,9 +250,9 @@ class Gallery(GalleryFolder):
         images, progress, digests = images_of(sources.corpora), progress or Silent(), Digests()
         model = None if dry_run else self.require_model()
         with nullcontext() if dry_run else self.changing():
-            moved = find_moved_sources(sources, self._store, digests, progress=progress)
+            moved = find_moved_sources(sources, self.store, digests, progress=progress)
             run = Sync(
-                self._store,
+                self.store,
                 model,
                 images,
                 roots=sources.roots,

@@ -80,11 +80,8 @@ class Trainer:
             phase: _optimiser(groups_of(method, phase, backbone_rate=config.images.rate), config.training)
             for phase in method.phases()
         }
-        self.average = (
-            {name: value.detach().clone() for name, value in method.named_parameters()}
-            if config.training.average and self.optimisers
-            else None
-        )
+        averaged = method.named_parameters() if config.training.average and self.optimisers else None
+        self.average = None if averaged is None else {name: value.detach().clone() for name, value in averaged}
         self.position = Position()
         self.selected: dict[str, Any] | None = None
         self.captions = dataset.corpus.captions_of_images()

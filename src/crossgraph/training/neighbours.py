@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crossgraph.errors import ConfigError
+from crossgraph.training.dataset import Dataset
+from crossgraph.training.model import TrainedModel
 from crossgraph.types import Encoded
 
 
@@ -31,7 +34,24 @@ def find_neighbours(
     rows = []
     for start in range(0, n, block):
         near = left[start : start + block] @ right.T
-        own = torch.arange(start, min(start + block, n))
+        own = torch.arange(start, min(start + block, n), device=near.device)
         near[own - start, own] = float("-inf")
         rows.append(near.topk(min(count, n - 1), dim=1).indices)
     return torch.cat(rows)
+
+
+def shortlist_neighbours(helper: TrainedModel | None, dataset: Dataset, *, count: int) -> Int[Tensor, "n k"] | None:
+    """Look-alikes of every training picture by a shortlist model; None where none are asked for.
+
+    Raises `ConfigError` where they are, and there is no such model.
+    """
+    if count == 0:
+        return None
+    if helper is None:
+        raise ConfigError(
+            f"training.neighbours={count} needs a trained dual encoder to find look-alikes; give it with "
+            "--shortlist RUN, or set training.neighbours=0."
+        )
+    images = helper.encode_corpus_images(dataset.corpus).encoded
+    texts = helper.encode_corpus_texts(dataset.corpus)
+    return find_neighbours(images, texts, dataset.caption_image().to(texts.embedding.device), count=count)

@@ -35,7 +35,7 @@ from crossgraph.training.held_out import divided, selection_of, training_parts
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.model import TrainedModel, build_encoder
 from crossgraph.training.negative_sampler import NegativeSampler
-from crossgraph.training.neighbours import find_neighbours
+from crossgraph.training.neighbours import shortlist_neighbours
 from crossgraph.training.places import places_of, regions_digest
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import shrunk
@@ -114,7 +114,6 @@ def prepare(
 
     Raises `ConfigError` or `DataError` for settings that do not fit the method or the data.
     """
-    kind = method_type(config.method)
     _refuse_misfits(corpus, config)
     source = corpus
     corpus, rule = divided(corpus, config)
@@ -122,22 +121,15 @@ def prepare(
         progress.note("held out", rule=rule.text())
     corpus, labels = _labelled(corpus, config, cache=cache, progress=progress)
     trained_on, selected_on = training_parts(corpus, config)
-    backbone = trainable_backbone(config, download=True)
-    texts, images = encoders_for(config, corpus, trained_on.captions, device=device)
-    parser = CaptionParser() if kind.reads_graphs else None
-    readers = Readers(images, texts, parser, cache, progress, backbone, config.images.cells)
+    readers = _readers(corpus, trained_on.captions, config, cache=cache, progress=progress, device=device)
     encoders = readers.shared(config)
     helper = None if shortlist is None else TrainedModel(shortlist, cache=cache, device=device, encoders=encoders)
     dataset = readers.dataset(trained_on, mirror=config.images.mirror)
     held_out = readers.dataset(selected_on, mirror=False)
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(dataset.corpus.captions))})
-    known = training_set(dataset, texts) if kind.reads_labels else None
-    sizes, random = _sizes(readers, known), RandomState(config.training.seed, device=device)
+    random = RandomState(config.training.seed, device=device)
     with random.drawing():
-        method = build_method(config.method, config.model, sizes)
-        method.backbone = backbone
-        if known is not None:
-            method.learn(known)
+        method = _fresh_method(config, dataset, readers)
     data = _data_facts(source, dataset, held_out, selection=selection_of(config), rule=rule)
     return Prepared(
         _manifest(config, method, readers, data, out=out, labels=labels, given=_given(source), helper=helper),
@@ -145,7 +137,7 @@ def prepare(
         random,
         dataset,
         _validation(config, held_out, helper, device=device),
-        _neighbours_of(helper, dataset, count=config.training.neighbours),
+        shortlist_neighbours(helper, dataset, count=config.training.neighbours),
         _negative_sampler(method, readers, dataset, seed=config.training.seed),
         helper,
         encoders,
@@ -207,6 +199,32 @@ def _labelled(
         corpus, vocabulary = derive_labels(corpus, config.labels, cache=cache, progress=progress)
         return corpus, describe_labels(corpus, vocabulary)
     return corpus, describe_labels(corpus, None) if method_type(config.method).reads_labels else None
+
+
+def _readers(
+    corpus: Corpus,
+    captions: Sequence[str],
+    config: RunConfig,
+    *,
+    cache: FeatureCache,
+    progress: Progress,
+    device: str,
+) -> Readers:
+    """What reads `corpus` as the settings say; `captions` are those that are trained on."""
+    backbone = trainable_backbone(config, download=True)
+    texts, images = encoders_for(config, corpus, captions, device=device)
+    parser = CaptionParser() if method_type(config.method).reads_graphs else None
+    return Readers(images, texts, parser, cache, progress, backbone, config.images.cells)
+
+
+def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Method:
+    """The method with random weights, and what it may know of the training set."""
+    known = training_set(dataset, readers.texts) if method_type(config.method).reads_labels else None
+    method = build_method(config.method, config.model, _sizes(readers, known))
+    method.backbone = readers.backbone
+    if known is not None:
+        method.learn(known)
+    return method
 
 
 def _given(corpus: Corpus) -> dict[str, Any] | None:
@@ -288,17 +306,3 @@ def _validation(config: RunConfig, held_out: Dataset, helper: TrainedModel | Non
         scores = images.embedding @ helper.encode_corpus_texts(held_out.corpus).embedding.T
     settings = config.training
     return Validation(held_out, settings.validation_shortlist, scores, device=device, by=settings.select_by)
-
-
-def _neighbours_of(helper: TrainedModel | None, dataset: Dataset, *, count: int) -> Int[Tensor, "n k"] | None:
-    """Look-alikes of every training picture, by the shortlist model."""
-    if count == 0:
-        return None
-    if helper is None:
-        raise ConfigError(
-            f"training.neighbours={count} needs a trained dual encoder to find look-alikes; give it with "
-            "--shortlist RUN, or set training.neighbours=0."
-        )
-    images = helper.encode_corpus_images(dataset.corpus).encoded
-    texts = helper.encode_corpus_texts(dataset.corpus)
-    return find_neighbours(images, texts, dataset.caption_image().to(texts.embedding.device), count=count)

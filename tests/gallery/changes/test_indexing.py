@@ -131,6 +131,6 @@ def test_a_copy_of_a_stored_picture_is_not_encoded_again(any_model: FakeModel, i
     first, *_ = entries(images)
     commit(gallery.store, any_model, [first], set())
     any_model.encoded_paths.clear()
-    items, skipped = commit(gallery.store, any_model, [replace(first, id="copy", donor="id0")], set())
+    items, skipped = commit(gallery.store, any_model, [replace(first, id="copy", duplicate_of="id0")], set())
     assert ([item.id for item in items], skipped, any_model.encoded_paths) == (["copy"], [], [])
-    assert torch.equal(*gallery.snapshot().vectors)
+    assert torch.equal(*gallery.snapshot().vectors.tensor())

@@ -58,7 +58,7 @@ def test_a_folder_that_was_renamed_is_recognised_and_nothing_is_encoded(
     after = gallery.snapshot()
     same = [name for name in after.items.column_names if name not in ("path", "source", "indexed_at")]
     assert after.items.select(same) == before.items.select(same)
-    assert torch.equal(after.vectors, before.vectors)
+    assert torch.equal(after.vectors.tensor(), before.vectors.tensor())
     assert (rated(gallery), folders(gallery)) == (["001.png"], {str(new)})
     assert Manifest.read(gallery.folder).sources == Manifest.read(gallery.folder).roots == (str(new),)
     assert counts(gallery.sync()) == (0, 0, 0, 0, 6)
@@ -167,11 +167,11 @@ def test_a_run_that_was_cut_off_goes_on(
     new = captioned.rename(tmp_path / "elsewhere")
     write, calls = Store.write_items, list[Sequence[Item]]()
 
-    def end_at_third(self: Store, items: Sequence[Item], vectors: torch.Tensor) -> None:
+    def end_at_third(self: Store, items: Sequence[Item], vectors: torch.Tensor, codes: torch.Tensor | None) -> None:
         calls.append(items)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        write(self, items, vectors)
+        write(self, items, vectors, codes)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_items", end_at_third)

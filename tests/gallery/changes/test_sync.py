@@ -66,7 +66,7 @@ def test_added_changed_moved_and_deleted_files_are_told_apart(
 
 def vector_of(gallery: Gallery, path: Path) -> torch.Tensor:
     snapshot = gallery.snapshot()
-    row = snapshot.row(str(path), column="path")
+    row = snapshot.row_at(str(path))
     assert row is not None
     return snapshot.vectors[row]
 

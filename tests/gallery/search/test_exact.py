@@ -17,7 +17,7 @@ LABELS: tuple[list[str] | None, ...] = (["Airport", "old town"], None, [], ["air
 @pytest.fixture
 def snapshot(tmp_path: Path, dense: FakeModel) -> Snapshot:
     """Four pictures with captions and tags."""
-    empty = Gallery.create(tmp_path / "gallery", dense)._mirror.snapshot
+    empty = Gallery.create(tmp_path / "gallery", dense).snapshot()
     columns = {"path": PATHS, "captions": pa.array(CAPTIONS, pa.list_(pa.string()))}
     return replace(empty, items=pa.table(columns | {"labels": pa.array(LABELS, pa.list_(pa.string()))}))
 
@@ -41,9 +41,3 @@ def test_the_very_words_of_a_caption_tag_or_file_name_are_found(
     snapshot: Snapshot, sentence: str, expected: dict[int, str]
 ) -> None:
     assert ExactHits(snapshot).images(sentence) == expected
-
-
-def test_galleries_without_tags_have_captions_and_names(snapshot: Snapshot) -> None:
-    plain = ExactHits(replace(snapshot, items=snapshot.items.drop_columns("labels")))
-    assert plain.images("airport") == {}
-    assert plain.images("b c") == {1: "file name", 2: "caption"}

@@ -13,8 +13,9 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.filters import BUILT_IN, captions_where, rows_where
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ItemQuery
+from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.snapshot import Snapshot
-from crossgraph.gallery.tables.store import Item, Store
+from crossgraph.gallery.tables.store import Store
 from tests.gallery.fake_model import FakeModel
 
 BLANK = Item("", Path(), "0a" * 16, 10, 10, ())

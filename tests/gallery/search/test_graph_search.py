@@ -65,7 +65,7 @@ def test_captions_found_by_graph_are_those_of_exhaustive_scoring(
 
 def test_what_is_stored_of_a_graph_is_what_was_encoded(gallery: Gallery, model: GraphModel, captioned: Path) -> None:
     path = captioned / "004.png"
-    stored = gallery._store.fetch([gallery.item(path).digest])
+    stored = gallery.store.fetch([gallery.item(path).digest])
     encoded = model.encode_image_files([path]).encoded.without_padding()
     assert stored.nodes is not None
     assert encoded.nodes is not None

@@ -53,7 +53,7 @@ def names(found: SearchResults) -> list[str]:
 
 def expected(gallery: Gallery, order: torch.Tensor) -> list[str]:
     """Names of the pictures at these rows."""
-    return [gallery._mirror.snapshot.item(int(row)).path.name for row in order]
+    return [gallery.snapshot().item(int(row)).path.name for row in order]
 
 
 def test_every_stage_handing_on_everything_gives_the_exhaustive_fine_ranking(
@@ -70,10 +70,10 @@ def test_every_stage_handing_on_everything_gives_the_exhaustive_fine_ranking(
 def test_the_fast_mode_is_the_order_of_the_codes_with_ties_in_the_order_of_the_rows(
     gallery: Gallery, coded: FakeModel
 ) -> None:
-    codes, query = gallery._mirror.snapshot.codes, encode_texts_for_stages(coded, [SENTENCE]).codes
-    assert codes is not None
+    stored, query = gallery.snapshot().codes, encode_texts_for_stages(coded, [SENTENCE]).codes
+    assert stored is not None
     assert query is not None
-    distances = hamming(codes, query[0])
+    distances = hamming(stored.tensor(), query[0])
     assert distances.unique().numel() < COUNT, "there must be ties"
     found = gallery.search(SENTENCE, SearchOptions(k=COUNT, mode="fast"))
     assert names(found) == expected(gallery, distances.argsort(stable=True))
@@ -97,11 +97,11 @@ def test_each_stage_orders_only_what_the_one_before_handed_on(gallery: Gallery, 
 
 
 def test_codes_stored_are_those_of_the_pictures(gallery: Gallery, coded: FakeModel) -> None:
-    snapshot = gallery._mirror.snapshot
+    snapshot = gallery.snapshot()
     encoded, _, _ = encode_images_for_stages(coded, [snapshot.item(row).path for row in range(COUNT)])
     assert snapshot.codes is not None
     assert encoded.codes is not None
-    assert torch.equal(snapshot.codes, encoded.codes)
+    assert torch.equal(snapshot.codes.tensor(), encoded.codes)
     assert gallery.manifest.bits == 16
 
 

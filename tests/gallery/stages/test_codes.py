@@ -4,6 +4,7 @@ import torch
 from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.stages.codes import CodeIndex, RandomPlanes, hamming
+from crossgraph.gallery.tables.matrix import Matrix
 
 
 def drawn_codes(count: int, bits: int, *, seed: int = 0) -> torch.Tensor:
@@ -14,7 +15,7 @@ def test_distance_and_score_of_a_hand_worked_case() -> None:
     codes = torch.tensor([[0b00000000], [0b11110000], [0b11111111]], dtype=torch.uint8)
     query = torch.tensor([0b11111110], dtype=torch.uint8)
     assert hamming(codes, query).tolist() == [7, 3, 1]
-    found = CodeIndex(codes, bits=8).nearest(query, k=3)
+    found = CodeIndex(Matrix.of(codes.numpy()), bits=8).nearest(query, k=3)
     assert found.rows.tolist() == [2, 1, 0]
     torch.testing.assert_close(found.scores, torch.tensor([1 - 2 / 8, 1 - 6 / 8, 1 - 14 / 8]))
 
@@ -32,7 +33,7 @@ def test_equal_distances_keep_the_order_of_the_rows_at_every_k(k: int) -> None:
     codes = drawn_codes(400, 8)  # eight bits for 400 rows: nearly all distances are shared
     query = codes[123]
     full = hamming(codes, query).argsort(stable=True)
-    index = CodeIndex(codes, bits=8)
+    index = CodeIndex(Matrix.of(codes.numpy()), bits=8)
     assert torch.equal(index.nearest(query, k=k).rows, full[:k])
     everything = torch.ones(400, dtype=torch.bool)
     assert torch.equal(index.nearest(query, k=k, allowed=everything).rows, full[:k])
@@ -40,13 +41,13 @@ def test_equal_distances_keep_the_order_of_the_rows_at_every_k(k: int) -> None:
 
 def test_rows_left_out_or_not_allowed_are_never_found() -> None:
     codes = drawn_codes(30, 16)
-    index, query = CodeIndex(codes, bits=16), codes[4]
+    index, query = CodeIndex(Matrix.of(codes.numpy()), bits=16), codes[4]
     allowed = torch.arange(30) % 2 == 0
     full = hamming(codes, query).argsort(stable=True).tolist()
     assert index.nearest(query, k=5, without=(4, 9)).rows.tolist() == [row for row in full if row not in (4, 9)][:5]
     found = index.nearest(query, k=30, without=(4,), allowed=allowed).rows.tolist()
     assert found == [row for row in full if row % 2 == 0 and row != 4]
-    assert len(CodeIndex(codes[:0], bits=16).nearest(query, k=5).rows) == 0
+    assert len(CodeIndex(Matrix.of(codes[:0].numpy()), bits=16).nearest(query, k=5).rows) == 0
 
 
 def test_random_codes_disagree_in_proportion_to_the_angle() -> None:

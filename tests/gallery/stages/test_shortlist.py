@@ -2,7 +2,22 @@ import pytest
 import torch
 
 from crossgraph.errors import ScoreError
-from crossgraph.gallery.stages.shortlist import nearest
+from crossgraph.gallery.stages.shortlist import Candidates
+from crossgraph.gallery.stages.shortlist import nearest as nearest_rows
+from crossgraph.gallery.tables.matrix import Matrix
+
+
+def nearest(
+    vectors: torch.Tensor,
+    query: torch.Tensor,
+    *,
+    k: int,
+    without: tuple[int, ...] = (),
+    allowed: torch.Tensor | None = None,
+    among: torch.Tensor | None = None,
+) -> Candidates:
+    rows = Matrix.of(vectors.numpy())
+    return nearest_rows(rows, query, k=k, without=without, allowed=allowed, among=among)
 
 
 def test_nearest_finds_the_rows_of_a_hand_worked_case() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.tables import folding
-from crossgraph.gallery.tables.folding import ALIKE, BYTES, count_alike, folded, look_of, unlike
+from crossgraph.gallery.tables.folding import ALIKE, BYTES, count_alike, folded, perceptual_hash, unlike
 from tests.gallery.fake_model import FakeModel
 
 
@@ -20,7 +20,7 @@ def photo(seed: int) -> Image.Image:
 
 
 def hashes(*images: Image.Image) -> np.ndarray:
-    return np.stack([np.frombuffer(look_of(image), np.uint8) for image in images])
+    return np.stack([np.frombuffer(perceptual_hash(image), np.uint8) for image in images])
 
 
 def compressed(image: Image.Image) -> Image.Image:
@@ -30,28 +30,28 @@ def compressed(image: Image.Image) -> Image.Image:
 
 
 def table(digests: str, looks: list[bytes | None]) -> pa.Table:
-    return pa.table({"digest": list(digests), "look": pa.array(looks, pa.binary())})
+    return pa.table({"digest": list(digests), "perceptual_hash": pa.array(looks, pa.binary())})
 
 
 def test_the_hash_survives_scaling_compression_and_light_and_tells_pictures_apart() -> None:
     original = photo(0)
     brighter = original.point(lambda value: min(255, round(value * 1.1)))
     versions = hashes(original.resize((100, 75)), compressed(original), brighter, original.convert("L"))
-    same = np.frombuffer(look_of(original), np.uint8)
+    same = np.frombuffer(perceptual_hash(original), np.uint8)
     assert (unlike(versions, same) <= ALIKE).all()
     assert (unlike(hashes(*map(photo, range(1, 30))), same) > 2 * ALIKE).all()
 
 
 def test_a_brightness_that_rises_is_all_brighter_and_its_mirror_all_darker() -> None:
     rising = Image.fromarray(np.tile(np.linspace(0, 255, 170).astype(np.uint8), (20, 1)))
-    assert look_of(rising) == b"\xff" * 32 + bytes(32)
-    assert look_of(rising.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == bytes(32) + b"\xff" * 32
-    assert look_of(Image.new("RGB", (50, 50), "red")) == bytes(64)
+    assert perceptual_hash(rising) == b"\xff" * 32 + bytes(32)
+    assert perceptual_hash(rising.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == bytes(32) + b"\xff" * 32
+    assert perceptual_hash(Image.new("RGB", (50, 50), "red")) == bytes(64)
     assert unlike(hashes(rising), np.zeros(BYTES, np.uint8)).tolist() == [1.0]
 
 
 def test_answers_are_folded_under_the_best_that_they_look_like() -> None:
-    a, b = look_of(photo(0)), look_of(photo(1))
+    a, b = perceptual_hash(photo(0)), perceptual_hash(photo(1))
     items = table("uvwxyz", [a, b, a, None, None, b])
     # Ranked: 5 (like b), 0 (a), 3 (unknown), 1 (like b), 2 (like a), 4 (unknown).
     assert folded(items, range(6), [5, 0, 3, 1, 2, 4], k=9) == [(5, [1]), (0, [2]), (3, []), (4, [])]
@@ -63,8 +63,8 @@ def test_answers_are_folded_under_the_best_that_they_look_like() -> None:
 def test_counts_equal_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folding, "BLOCK", 7)
     random = np.random.default_rng(0)
-    looks: list[bytes | None] = [look_of(photo(seed)) for seed in random.integers(0, 12, 30)]
-    looks += [None, b"", look_of(Image.new("L", (9, 9)))]
+    looks: list[bytes | None] = [perceptual_hash(photo(seed)) for seed in random.integers(0, 12, 30)]
+    looks += [None, b"", perceptual_hash(Image.new("L", (9, 9)))]
     digests = "".join(random.choice(list("abcdefghijklmnopqrstuvwxyz"), len(looks)))
     firsts = sorted(digests.index(digest) for digest in set(digests))
     kept = [np.frombuffer(looks[row] or b"", np.uint8) for row in firsts if len(looks[row] or b"") == BYTES]

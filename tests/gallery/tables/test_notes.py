@@ -6,7 +6,7 @@ import pytest
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.changes.annotations import read_annotations
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.tables.notes import Notes, checked_name
+from crossgraph.gallery.tables.notes import Notes, NotesInMemory, checked_name, typed_columns
 
 
 @pytest.fixture
@@ -14,8 +14,12 @@ def notes(tmp_path: Path) -> Notes:
     return Notes(tmp_path)
 
 
-def column(notes: Notes, name: str, ids: str = "abc") -> tuple[str, list[object]]:
-    found = notes.columns(pa.chunked_array([list(ids)], pa.string()))
+def columns(notes: Notes, ids: str = "abc") -> pa.Table:
+    return typed_columns(NotesInMemory.read(notes.dataset()).values, pa.chunked_array([list(ids)], pa.string()))
+
+
+def column(notes: Notes, name: str) -> tuple[str, list[object]]:
+    found = columns(notes)
     return str(found[name].type), found[name].to_pylist()
 
 
@@ -23,10 +27,16 @@ def test_values_are_joined_over_writes_and_none_takes_one_away(notes: Notes) -> 
     assert notes.version() == 0
     notes.write({"a": {"x": 1, "y": "why"}, "b": {"x": 2}})
     notes.write({"a": {"x": None, "z": True}})
-    assert Notes(notes._folder).values() == {"a": {"y": "why", "z": True}, "b": {"x": 2}}
+    assert columns(notes).to_pydict() == {
+        "x": [None, 2.0, None],
+        "y": ["why", None, None],
+        "z": [True, None, None],
+    }
     assert column(notes, "x") == ("double", [None, 2.0, None])
     notes.remove(["b"])
-    assert notes.columns(pa.chunked_array([["a", "b"]])).column_names == ["y", "z"]
+    assert columns(notes, "ab").column_names == ["y", "z"]
+    notes.drop_taken_away()
+    assert notes.tables["notes"].count_rows() == 2
 
 
 def test_a_column_is_what_all_its_values_can_be_read_as(notes: Notes) -> None:

@@ -1,17 +1,12 @@
 from pathlib import Path
 
-import lance
-import pyarrow as pa
 import pytest
 import torch
 
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.search.options import SearchOptions, Target
-from crossgraph.gallery.tables.parts import COLUMNS
-from crossgraph.gallery.tables.store import Item, Store, caption_id, item_id
+from crossgraph.gallery.tables.items import Item, caption_id, item_id
+from crossgraph.gallery.tables.store import Store
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
-from tests.gallery.fake_model import FakeModel
 
 A, B, C = "0a" * 16, "0b" * 16, "0c" * 16
 
@@ -38,11 +33,6 @@ def graphs() -> Encoded:
     plain = fine(4, 1, 3)
     assert plain.mask is not None
     return Encoded(plain.embedding, plain.parts, plain.mask, NodeBatch(kinds, ends, plain.mask))
-
-
-def older_parts(folder: Path) -> None:
-    """An empty parts table as it was before nodes were stored."""
-    lance.write_dataset(pa.schema([("key", pa.string()), *COLUMNS]).empty_table(), folder / "parts.lance")
 
 
 def item(name: str, digest: str, *captions: str) -> Item:
@@ -92,44 +82,13 @@ def test_parts_that_are_no_nodes_come_back_without_nodes(store: Store) -> None:
     assert store.fetch([A]).nodes is None
 
 
-def test_tables_from_before_nodes_take_and_give_parts_but_no_nodes(tmp_path: Path) -> None:
-    older_parts(tmp_path)
-    store, written = Store(tmp_path, width=2), fine(3, 1)
-    store.write_parts([A, B], written)
-    found = Store(tmp_path, width=2).fetch([A, B])
-    assert torch.equal(found.parts, written.parts * written.mask[..., None])
-    assert found.nodes is None
-    with pytest.raises(GalleryError, match="made before scene graphs could be stored"):
-        store.write_parts([C], graphs()[[0]])
-    assert store._parts.count_rows() == 2
-
-
-def test_a_gallery_from_before_nodes_is_searched_and_added_to(
-    tmp_path: Path, model: FakeModel, captioned: Path
-) -> None:
-    new = Gallery.create(tmp_path / "new", model)
-    new.index(captioned)
-    (tmp_path / "old").mkdir()
-    older_parts(tmp_path / "old")
-    new.manifest.model_copy(update={"roots": ()}).write(tmp_path / "old")
-    old = Gallery.open(tmp_path / "old", model)
-    assert old.index(captioned, batch=2).added == 6
-    cases: tuple[tuple[str | Path, Target], ...] = (("thing number 3", "images"), (captioned / "002.png", "captions"))
-    for query, target in cases:
-        found, expected = (
-            one.search(query, SearchOptions(k=9, target=target)) for one in (Gallery.open(old.folder, model), new)
-        )
-        assert found.stage == "rerank"
-        assert found.results == expected.results
-
-
 def test_a_key_written_twice_is_stored_once_as_first_written(store: Store) -> None:
     first = fine(2, 2, 2)
     store.write_parts([A, A, B], first)
     store.write_parts([B, C], fine(2, 2, seed=1))
     found = store.fetch([A, B])
     assert torch.equal(found.parts, first.parts[[0, 2]])
-    assert store._parts.count_rows() == 3
+    assert store.tables["parts"].count_rows() == 3
 
 
 def test_many_keys_are_fetched_in_pieces(store: Store) -> None:
@@ -148,7 +107,7 @@ def test_a_missing_key_is_an_error(store: Store) -> None:
 def test_parts_that_are_not_finite_are_refused(store: Store, value: float) -> None:
     with pytest.raises(GalleryError, match="not finite"):
         store.write_parts([A], Encoded(torch.ones(1, 4), torch.full((1, 2, 3), value)))
-    assert store._parts.count_rows() == 0
+    assert store.tables["parts"].count_rows() == 0
 
 
 def test_a_snapshot_is_in_order_of_id_and_knows_who_carries_a_caption(store: Store) -> None:
@@ -163,7 +122,7 @@ def test_a_snapshot_is_in_order_of_id_and_knows_who_carries_a_caption(store: Sto
         assert snapshot.item(row) == written
         assert snapshot.vectors[row].tolist() == [2.0 * items.index(written), 2.0 * items.index(written) + 1]
     for row, text in enumerate(snapshot.captions["text"].to_pylist()):
-        assert snapshot.bearers[row] == min(ids.index(one.id) for one in items if text in one.captions)
+        assert snapshot.caption_owners[row] == min(ids.index(one.id) for one in items if text in one.captions)
 
 
 def test_captions_and_parts_without_a_picture_are_invisible_and_can_be_dropped(store: Store) -> None:
@@ -173,7 +132,7 @@ def test_captions_and_parts_without_a_picture_are_invisible_and_can_be_dropped(s
     assert store.snapshot().captions["text"].to_pylist() == ["kept"]
     store.drop_orphans()
     assert store.known_captions() == {caption_id("kept")}
-    assert sorted(store._parts.read()["key"].to_pylist()) == sorted([A, caption_id("kept")])
+    assert sorted(store.tables["parts"].read()["key"].to_pylist()) == sorted([A, caption_id("kept")])
 
 
 def test_the_version_changes_with_every_write_of_another_process(store: Store) -> None:

@@ -13,8 +13,6 @@ from itertools import chain
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import date_taken, read_image
@@ -26,9 +24,9 @@ from crossgraph.gallery.stages.model import (
     encode_images_for_stages,
     encode_texts_for_stages,
 )
-from crossgraph.gallery.tables.folding import look_of
+from crossgraph.gallery.tables.folding import perceptual_hash
 from crossgraph.gallery.tables.items import Item, caption_id
-from crossgraph.gallery.tables.store import Store
+from crossgraph.gallery.tables.store import Store, Stored
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ class FileState:
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture to be stored. `donor` is a stored picture of the same content, whose features are taken over."""
+    """One picture to be stored. `duplicate_of` is a stored picture of the same content, whose
+    features are taken over."""
 
     id: str
     path: Path
@@ -59,7 +58,7 @@ class Entry:
     captions: tuple[str, ...]
     labels: tuple[str, ...]
     source: str
-    donor: str | None
+    duplicate_of: str | None
 
 
 def commit(
@@ -71,21 +70,21 @@ def commit(
     """
     copies = copies_of(store, entries)
     others = [entry for entry in entries if entry.id not in copies]
-    captions = [caption for item, _ in copies.values() for caption in item.captions]
+    captions = [caption for copy in copies.values() for caption in copy.item.captions]
     encoded = encode_entries(model, others, captions=captions, known=sentences)
     items = commit_entries(store, encoded, copies=list(copies.values()))
     sentences.update(encoded.captions.keys)
     return items, list(encoded.skipped)
 
 
-def copies_of(store: Store, entries: Sequence[Entry]) -> dict[str, tuple[Item, Float[Tensor, " d"]]]:
-    """Those of `entries` whose content is stored, by id, with the vector stored for it: they need no encoding."""
-    stored = store.images([entry.donor for entry in entries if entry.donor is not None])
+def copies_of(store: Store, entries: Sequence[Entry]) -> dict[str, Stored]:
+    """Those of `entries` whose content is stored, by id, with the features stored for it: they need no encoding."""
+    stored = store.images([entry.duplicate_of for entry in entries if entry.duplicate_of is not None])
     found = {}
     for entry in entries:
-        item, vector = stored.get(entry.donor or "", (None, None))
-        if item is not None and vector is not None and item.look and item.digest == entry.digest:
-            found[entry.id] = _item(entry, item), vector  # else the donor changed meanwhile, or lacks a look
+        same = stored.get(entry.duplicate_of or "")
+        if same is not None and same.item.digest == entry.digest:  # else the other changed meanwhile
+            found[entry.id] = replace(same, item=_item(entry, same.item))
     return found
 
 
@@ -139,10 +138,8 @@ def _features(model: SearchModel, encoded: Stages, rows: list[int] | None, keys:
     return Features(keys, vectors, codes, fine if model.method.reranks else None)
 
 
-def commit_entries(
-    store: Store, encoded: EncodedEntries, *, copies: Sequence[tuple[Item, Float[Tensor, " d"]]] = ()
-) -> list[Item]:
-    """Store one batch, and pictures whose content is stored already, with its vector: all pictures stored.
+def commit_entries(store: Store, encoded: EncodedEntries, *, copies: Sequence[Stored] = ()) -> list[Item]:
+    """Store one batch, and pictures whose content is stored already, with its features: all pictures stored.
 
     A picture is stored after all that belongs to it, in one commit with the others of the batch. Storing a batch again
     changes nothing.
@@ -150,12 +147,14 @@ def commit_entries(
     for features in (encoded.images, encoded.captions):
         if features.parts is not None:
             store.write_parts(features.keys, features.parts)
-        store.write_codes(features.keys, features.codes)
     if encoded.texts:
-        store.write_captions(encoded.texts, encoded.captions.vectors)
-    items = [*(item for item, _ in copies), *encoded.items]
+        store.write_captions(encoded.texts, encoded.captions.vectors, encoded.captions.codes)
+    items = [*(copy.item for copy in copies), *encoded.items]
     if items:
-        store.write_items(items, torch.stack([*(vector for _, vector in copies), *encoded.images.vectors]))
+        vectors = [*(copy.vector for copy in copies), *encoded.images.vectors]
+        codes = [copy.code for copy in copies if copy.code is not None]
+        codes += [] if encoded.images.codes is None else [*encoded.images.codes]
+        store.write_items(items, torch.stack(vectors), torch.stack(codes) if codes else None)
     return items
 
 
@@ -163,11 +162,11 @@ def describe(entry: Entry) -> Item:
     """The picture of `entry` with what its file says. Raises `ImageError` if it cannot be read."""
     image = read_image(entry.path)
     blank = Item(entry.id, entry.path, entry.digest, *image.size, ())
-    return _item(entry, replace(blank, taken=date_taken(entry.path), look=look_of(image)))
+    return _item(entry, replace(blank, taken=date_taken(entry.path), perceptual_hash=perceptual_hash(image)))
 
 
 def _item(entry: Entry, like: Item) -> Item:
-    """`entry` with the size, date and look of a picture of the same content."""
+    """`entry` with the size, date and perceptual hash of a picture of the same content."""
     return replace(
         like,
         id=entry.id,

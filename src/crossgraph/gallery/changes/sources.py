@@ -107,9 +107,10 @@ def _open(path: Path) -> Source:
     try:
         corpus = open_corpus(path)
     except DataError:
-        if not path.is_dir() or find_images(path)[0]:
+        images, skipped = find_images(path) if path.is_dir() else ([path], [])
+        if images:
             raise
-        corpus = Corpus(path.name, (), (), (), (), np.empty(0, np.int64), skipped=tuple(find_images(path)[1]))
+        corpus = Corpus(path.name, (), (), (), (), np.empty(0, np.int64), skipped=tuple(skipped))
     roots = {path if path.is_dir() else path.parent}
     if len(corpus):
         roots.add(Path(os.path.commonpath([image.absolute().parent for image in corpus.image_paths])))

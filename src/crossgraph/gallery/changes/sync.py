@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,7 +128,7 @@ class Sync:
         self._excluded = removed_by_hand(store.folder)
         self._excluded |= {one.moves.place(path) for one in moved for path in self._excluded}
         self._moved, self._digests = moved, digests or Digests()
-        self._donors = {known.digest: known.id for known in self._known.values()}
+        self._by_digest = {known.digest: known.id for known in self._known.values()}
         self._gone = self._find_gone(roots)
         lost = {path: known for one in moved for path, known in one.images.items()}
         self._lost = {path: known for path, known in lost.items() if path not in self._gone}
@@ -136,6 +137,7 @@ class Sync:
             if path not in self._excluded:
                 self._gone_by_digest.setdefault(known.digest, []).append(path)
         self._changes: list[Change] = []
+        self._counted: Counter[Kind] = Counter()
         self._skipped: list[Skipped] = []
         self._unchanged = 0
 
@@ -152,16 +154,15 @@ class Sync:
             for start in range(0, len(self._images), batch):
                 chunk = self._images[start : start + batch]
                 self._take(chunk)
-                counts = self._counts()
                 task.advance(
                     len(chunk),
-                    added=counts["add"],
-                    updated=counts["change"],
-                    moved=counts["move"],
+                    added=self._counted["add"],
+                    updated=self._counted["change"],
+                    moved=self._counted["move"],
                     skipped=len(self._skipped),
                 )
         self._remove_gone(batch)
-        counts = self._counts()
+        counts = self._counted
         if not self._dry_run and (counts["change"] or counts["remove"] or counts["add"]):
             self._store.drop_orphans()
             self._store.merge_small_files()
@@ -178,10 +179,6 @@ class Sync:
                 MovedFolder(one.folder, one.now, sum(path in self._lost for path in one.images)) for one in self._moved
             ),
         )
-
-    def _counts(self) -> Mapping[Kind, int]:
-        kinds = [change.kind for change in self._changes]
-        return {kind: kinds.count(kind) for kind in ("add", "change", "move", "remove")}
 
     def _take(self, chunk: Sequence[SourceImage]) -> None:
         """Compare one batch with what is stored, and store what differs."""
@@ -206,11 +203,11 @@ class Sync:
         for key, (entry, change) in entries.items():
             if key not in stored:
                 continue
-            self._donors[entry.digest] = key
+            self._by_digest[entry.digest] = key
             if change is None:
                 self._unchanged += 1
             else:
-                self._changes.append(change)
+                self._note(change)
 
     def _plan(self, image: SourceImage) -> tuple[Entry, Change | None] | None:
         """What to store of a picture and what to call it; no change: only its time moved; None: all is as it was."""
@@ -226,7 +223,7 @@ class Sync:
         if state is None:
             raise ImageError(image.path, "no such file")
         if known is not None:
-            donor = self._donors.get(digest)
+            equal = self._by_digest.get(digest)
             if digest != known.digest or not same:
                 change: Change | None = Change("change", image.path)
             elif (known.bytes, known.modified) == (state.bytes, state.modified) and (
@@ -235,7 +232,7 @@ class Sync:
                 return None  # nothing new to note, or too early to note that it is settled
             else:
                 change = None
-            return self._entry(known.id, image, digest, state, known.id if digest == known.digest else donor), change
+            return self._entry(known.id, image, digest, state, known.id if digest == known.digest else equal), change
         moved = self._claim(digest, path)
         if moved is not None:
             if moved.source == BY_HAND:
@@ -243,7 +240,7 @@ class Sync:
             return self._entry(moved.id, image, digest, state, moved.id), Change("move", image.path, Path(moved.path))
         key = fresh_id(image.path, self._ids)
         self._ids.add(key)
-        return self._entry(key, image, digest, state, self._donors.get(digest)), Change("add", image.path)
+        return self._entry(key, image, digest, state, self._by_digest.get(digest)), Change("add", image.path)
 
     def _claim(self, digest: str, path: str) -> Known | None:
         """A picture of this content whose file is gone, which thereby was not removed but moved.
@@ -258,8 +255,8 @@ class Sync:
         return self._gone.pop(before, None) or self._lost.pop(before)
 
     @staticmethod
-    def _entry(key: str, image: SourceImage, digest: str, state: FileState, donor: str | None) -> Entry:
-        return Entry(key, image.path, digest, state, image.captions, image.labels, image.source, donor)
+    def _entry(key: str, image: SourceImage, digest: str, state: FileState, duplicate_of: str | None) -> Entry:
+        return Entry(key, image.path, digest, state, image.captions, image.labels, image.source, duplicate_of)
 
     def _stored(self, entries: Sequence[Entry]) -> set[str]:
         """Store these entries, or, in a dry run, only read them; the ids of those that could be read."""
@@ -273,7 +270,7 @@ class Sync:
         readable = set()
         for entry in entries:
             try:
-                if entry.donor is None:
+                if entry.duplicate_of is None:
                     describe(entry)
                 readable.add(entry.id)
             except ImageError as error:
@@ -296,7 +293,12 @@ class Sync:
             chunk = gone[start : start + batch]
             if not self._dry_run:
                 self._store.remove_items([known.id for known in chunk])
-            self._changes += [Change("remove", Path(known.path)) for known in chunk]
+            for known in chunk:
+                self._note(Change("remove", Path(known.path)))
+
+    def _note(self, change: Change) -> None:
+        self._changes.append(change)
+        self._counted[change.kind] += 1
 
 
 def _labels(corpus: Corpus, row: int) -> tuple[str, ...]:

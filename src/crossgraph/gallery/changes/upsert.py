@@ -65,7 +65,8 @@ def upsert(
 
 def _entries(images: Sequence[NewImage], known: dict[str, Known]) -> tuple[list[Entry], list[Skipped], int]:
     by_id = {one.id: one for one in known.values()}
-    donors = {one.digest: one.id for one in known.values()}
+    by_digest = {one.digest: one.id for one in known.values()}
+    taken, paths = set(by_id), set[Path]()
     found: dict[str, Entry] = {}
     skipped: list[Skipped] = []
     unchanged = 0
@@ -73,10 +74,10 @@ def _entries(images: Sequence[NewImage], known: dict[str, Known]) -> tuple[list[
         path = Path(os.path.abspath(image.path))
         there = known.get(str(path))
         key = there.id if image.id is None and there is not None else image.id
-        key = fresh_id(path, by_id.keys() | found.keys()) if key is None else checked_id(key)
+        key = fresh_id(path, taken) if key is None else checked_id(key)
         if key in found:
             raise GalleryError(f"two of the pictures to add have the id {key}: {found[key].path} and {path}.")
-        if any(entry.path == path for entry in found.values()):
+        if path in paths:
             raise GalleryError(f"{path} is to be added twice. Name it once.")
         if there is not None and there.id != key:
             raise GalleryError(f"{path} is in the gallery with the id {there.id}. Remove that first, or use that id.")
@@ -92,11 +93,13 @@ def _entries(images: Sequence[NewImage], known: dict[str, Known]) -> tuple[list[
             continue
         assert state is not None
         old = by_id.get(key)
-        entry = Entry(key, path, digest, state, image.captions, image.labels, BY_HAND, donors.get(digest))
+        entry = Entry(key, path, digest, state, image.captions, image.labels, BY_HAND, by_digest.get(digest))
         if old is not None and (old.path, old.digest, old.captions, old.labels, old.source) == (
             *(str(path), digest, image.captions, image.labels, BY_HAND),
         ):
             unchanged += 1
         else:
             found[key] = entry
+            taken.add(key)
+            paths.add(path)
     return list(found.values()), skipped, unchanged

@@ -8,7 +8,8 @@ answered by the stages before, and `SearchResults.stage` and `.why` say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -18,16 +19,15 @@ from torch import Tensor
 from crossgraph.errors import GalleryError, ScoreError
 from crossgraph.gallery.search.answers import Ranking, answer
 from crossgraph.gallery.search.exact import Match
-from crossgraph.gallery.search.mirror import Mirror
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, TextQuery
 from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, understood_texts, why_not_reranked
 from crossgraph.gallery.search.results import SearchResults, Stage
 from crossgraph.gallery.search.scope import Scope
+from crossgraph.gallery.search.state import State
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.model import SearchModel, has_own_vectors
 from crossgraph.gallery.stages.shortlist import Candidates, nearest
-from crossgraph.gallery.tables.store import Store
 
 BLOCK = 256  # pairs fetched and scored at once
 FOLDED = 100  # candidates of such a search that folds: enough for ten answers of ten pictures each
@@ -37,11 +37,11 @@ FOLLOWS = "re-ranking follows"
 
 
 class Cascade:
-    """Answers queries over one snapshot of a gallery; keeps nothing of any query."""
+    """Answers queries over one state of a gallery; keeps nothing of any query. Stages are timed by `clock`."""
 
-    def __init__(self, store: Store, mirror: Mirror, model: SearchModel, *, bits: int = 0) -> None:
-        self._store, self._indexes, self._snapshot, self._model = store, mirror, mirror.snapshot, model
-        self._encoder = QueryEncoder(store, mirror.snapshot, model, bits=bits)
+    def __init__(self, state: State, model: SearchModel, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._state, self._model, self._clock = state, model, clock
+        self._encoder = QueryEncoder(state.store, state.snapshot, model, bits=state.manifest.bits)
 
     def search(self, query: Query, options: SearchOptions, *, feedback: Feedback = Feedback()) -> SearchResults:
         """The best answers, by the last stage."""
@@ -70,7 +70,7 @@ class Cascade:
     @torch.inference_mode()
     def _found(self, query: Query, options: SearchOptions, feedback: Feedback, *, why: str) -> Ranking:
         """The order of the last stage before re-ranking, exact hits among its candidates."""
-        scope, trace = self._scope(options), Trace()
+        scope, trace = self._scope(options), Trace(self._clock)
         with trace.timed("encode"):
             asked = self._encoder.ask(query, feedback, options.target, fine=not why)
         found = self._candidates(asked, scope, options, trace, reranks=not why)
@@ -89,13 +89,13 @@ class Cascade:
 
     def _scope(self, options: SearchOptions) -> Scope:
         """What is searched. Raises `GalleryError` where there is nothing."""
-        folder, target = self._store.folder, options.target
-        if not len(self._snapshot.items):
+        state, folder, target = self._state, self._state.folder, options.target
+        if not len(state.snapshot.items):
             raise GalleryError(f"{folder} holds no pictures yet. Run `crossgraph index FOLDER --gallery {folder}`.")
-        if target == "captions" and not len(self._snapshot.captions):
+        if target == "captions" and not len(state.snapshot.captions):
             raise GalleryError(f"{folder} holds no captions: the folders indexed had none. Search pictures instead.")
-        codes = self._indexes.codes if target == "images" else self._indexes.caption_codes
-        return Scope.of(self._snapshot, target, codes, where=options.where)
+        codes = state.codes if target == "images" else state.caption_codes
+        return Scope.of(state.snapshot, target, codes, where=options.where)
 
     def _candidates(
         self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool
@@ -123,7 +123,7 @@ class Cascade:
 
     def _hits(self, sentence: str, asked: EncodedQuery, scope: Scope) -> dict[int, Match]:
         """Rows whose caption, tag or file name is `sentence`, less those that are no answers."""
-        found = self._indexes.exact.images(sentence)
+        found = self._state.exact.images(sentence)
         return {row: match for row, match in found.items() if row not in asked.left_out and scope.holds(row)}
 
     @torch.inference_mode()
@@ -135,7 +135,7 @@ class Cascade:
         blocks = []
         for start in range(0, len(keys), BLOCK):
             with trace.timed("fetch"):
-                block = self._store.fetch(keys[start : start + BLOCK]).to(device)
+                block = self._state.store.fetch(keys[start : start + BLOCK]).to(device)
             with trace.timed("rerank"):
                 total = torch.zeros(len(block))
                 for weight, query in found.asked.fine:

@@ -28,7 +28,7 @@ from crossgraph.gallery.search.where import (
     Some,
     parse_filter,
 )
-from crossgraph.gallery.tables.items import caption_id
+from crossgraph.gallery.tables.caption_owners import NOBODY, first_owners
 from crossgraph.gallery.tables.notes import TIME, read_date
 from crossgraph.gallery.tables.snapshot import Snapshot
 
@@ -103,15 +103,10 @@ def rows_where(snapshot: Snapshot, text: str) -> NDArray[np.int64]:
 
 
 def captions_where(snapshot: Snapshot, rows: NDArray[np.int64]) -> dict[int, int]:
-    """Of the captions that the pictures at `rows` carry, the row of each, and that of its first bearer among those."""
-    places = {key: row for row, key in enumerate(snapshot.captions["id"].to_pylist())}
-    found: dict[int, int] = {}
-    for row, texts in zip(rows.tolist(), snapshot.items["captions"].take(rows).to_pylist(), strict=True):
-        for text in texts:
-            place = places.get(caption_id(text))
-            if place is not None:
-                found.setdefault(place, row)
-    return dict(sorted(found.items()))
+    """Of the captions that the pictures at `rows` carry, the row of each, and that of its first owner among those."""
+    owners = first_owners(snapshot.items.select(["caption_ids"]).take(pa.array(rows)), snapshot.captions["id"])
+    captions = np.flatnonzero(owners != NOBODY)
+    return dict(zip(captions.tolist(), rows[owners[captions]].tolist(), strict=True))
 
 
 @dataclass(frozen=True)

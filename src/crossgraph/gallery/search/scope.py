@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -15,6 +16,7 @@ from crossgraph.gallery.search.query_encoder import EncodedQuery
 from crossgraph.gallery.search.results import Stage
 from crossgraph.gallery.stages.codes import CodeIndex
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 
@@ -22,30 +24,30 @@ from crossgraph.gallery.tables.snapshot import Snapshot
 class Scope:
     """Codes and vectors of the pictures or captions of one snapshot, row by row, and which rows may be answers.
 
-    `allowed` is None where all may. `bearers` names, for every caption that may be one, its first picture that may.
+    `allowed` is None where all may. `owners` names, for every caption that may be one, its first picture that may.
     """
 
     target: Target
     snapshot: Snapshot
-    vectors: Float[Tensor, "n d"]
+    vectors: Matrix
     codes: CodeIndex | None
     allowed: Bool[Tensor, " n"] | None
-    bearers: Mapping[int, int] | Sequence[int]
+    owners: Mapping[int, int] | Int[np.ndarray, " m"]
 
     @classmethod
     def of(cls, snapshot: Snapshot, target: Target, codes: CodeIndex | None, *, where: str | None) -> Scope:
         """The pictures or captions of `snapshot`, whose codes are `codes`, that the filter `where` keeps."""
         vectors = snapshot.vectors if target == "images" else snapshot.caption_vectors
         if where is None:
-            return cls(target, snapshot, vectors, codes, None, snapshot.bearers)
-        rows, bearers = rows_where(snapshot, where), dict[int, int]()
+            return cls(target, snapshot, vectors, codes, None, snapshot.caption_owners)
+        rows, owners = rows_where(snapshot, where), dict[int, int]()
         kept: list[int] = rows.tolist()
         if target == "captions":
-            bearers = captions_where(snapshot, rows)
-            kept = list(bearers)
+            owners = captions_where(snapshot, rows)
+            kept = list(owners)
         allowed = torch.zeros(len(vectors), dtype=torch.bool)
         allowed[kept] = True
-        return cls(target, snapshot, vectors, codes, allowed, bearers)
+        return cls(target, snapshot, vectors, codes, allowed, owners)
 
     def __len__(self) -> int:
         """How many may be answers."""
@@ -59,7 +61,7 @@ class Scope:
         """What a stage before re-ranking scores some rows."""
         if stage == "codes" and self.codes is not None and asked.code is not None:
             return self.codes.scores(rows, asked.code)
-        return self.vectors[rows] @ asked.vector
+        return self.vectors.products(asked.vector, rows)
 
     def keys(self, rows: Int[Tensor, " r"]) -> list[str]:
         """The content keys of some rows, by which their fine features are stored."""
@@ -70,7 +72,7 @@ class Scope:
 
     def item(self, row: int) -> Item:
         """The picture at a row, or of the caption there."""
-        return self.snapshot.item(row if self.target == "images" else self.bearers[row])
+        return self.snapshot.item(row if self.target == "images" else int(self.owners[row]))
 
     def caption(self, row: int) -> str | None:
         """The caption at a row; None where pictures are compared."""

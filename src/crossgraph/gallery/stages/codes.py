@@ -1,7 +1,6 @@
 """Binary codes: the nearest of many by Hamming distance, and codes that need no training.
 
-Distances are whole numbers, so ties are the rule: equal distances keep the order of the rows, here and in `faiss`,
-whose counting search (not its heap) has the same rule.
+Distances are whole numbers, so ties are the rule: equal distances keep the order of the rows.
 """
 
 from __future__ import annotations
@@ -21,9 +20,14 @@ from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.stages.shortlist import Candidates
+from crossgraph.gallery.tables.matrix import Matrix
 
 SEED = 0
 MOST_BITS = 4096
+FAR = 2**15 - 1
+"""Farther than any code can be."""
+
+BLOCK = 16_384  # codes compared at once: they stay in the cache of the processor
 
 
 @dataclass(frozen=True)
@@ -75,22 +79,21 @@ def agreement(distances: Int[Tensor, " k"], bits: int) -> Float[Tensor, " k"]:
 
 def hamming(codes: UInt8[Tensor, "n bytes"], query: UInt8[Tensor, " bytes"]) -> Int[Tensor, " n"]:
     """In how many bits each code differs from `query`."""
-    differing: NDArray[np.uint8] = np.bitwise_xor(codes.numpy(), query.numpy())
-    words = differing.view(np.uint64) if differing.shape[1] % 8 == 0 else differing  # eight bytes at a time
-    return torch.from_numpy(np.bitwise_count(words).sum(axis=1, dtype=np.int64))
+    rows, asked = codes.numpy(), query.numpy()
+    if rows.shape[1] % 8 == 0:  # eight bytes at a time
+        rows, asked = rows.view(np.uint64), asked.view(np.uint64)
+    found = np.zeros(len(rows), np.int16)
+    for start in range(0, len(rows), BLOCK):
+        for column in range(rows.shape[1]):
+            found[start : start + BLOCK] += np.bitwise_count(rows[start : start + BLOCK, column] ^ asked[column])
+    return torch.from_numpy(found)
 
 
 class CodeIndex:
     """Codes in memory, searched in full: `bits` is how many of a code count, for scores; its padding is zeros."""
 
-    def __init__(self, codes: UInt8[Tensor, "n bytes"], *, bits: int) -> None:
-        import faiss
-
+    def __init__(self, codes: Matrix, *, bits: int) -> None:
         self.codes, self.bits = codes, bits
-        self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
-        self._index.use_heap = False  # type: ignore[attr-defined]  # the heap breaks ties at random, counting keeps the order of the rows
-        if len(codes):
-            self._index.add(codes.numpy())
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -107,29 +110,26 @@ class CodeIndex:
 
         Scores are `agreement`; equal distances keep the order of the rows.
         """
-        if allowed is not None:
-            return self._among(allowed, query, k=k, without=without)
-        wanted = min(k + len(without), len(self))
-        if wanted <= 0 or k <= 0:
-            return Candidates.none()
-        distances, rows = self._index.search(query.numpy()[None], wanted)
-        found = Candidates(torch.from_numpy(rows[0]), agreement(torch.from_numpy(distances[0]), self.bits))
+        rows = None if allowed is None else allowed.nonzero()[:, 0]
+        if rows is None:
+            distances = self.codes.in_order(hamming(self.codes.pooled(), query))
+        else:
+            distances = hamming(self.codes[rows], query)
         if without:
-            kept = torch.isin(found.rows, torch.tensor(without), invert=True)
-            found = Candidates(found.rows[kept], found.scores[kept])
-        return Candidates(found.rows[:k], found.scores[:k])
+            compared = torch.arange(len(distances)) if rows is None else rows
+            distances[torch.isin(compared, torch.tensor(without))] = FAR
+        near = _first(distances, k)
+        return Candidates(near if rows is None else rows[near], agreement(distances[near], self.bits))
 
     def scores(self, rows: Int[Tensor, " k"], query: UInt8[Tensor, " bytes"]) -> Float[Tensor, " k"]:
         """The agreement of `query` with some rows."""
         return agreement(hamming(self.codes[rows], query), self.bits)
 
-    def _among(
-        self, allowed: Bool[Tensor, " n"], query: UInt8[Tensor, " bytes"], *, k: int, without: tuple[int, ...]
-    ) -> Candidates:
-        """`nearest` among the allowed rows, which are compared one by one."""
-        rows = allowed.nonzero()[:, 0]
-        if without:
-            rows = rows[torch.isin(rows, torch.tensor(without), invert=True)]
-        distances = hamming(self.codes[rows], query)
-        order = distances.argsort(stable=True)[:k]
-        return Candidates(rows[order], agreement(distances[order], self.bits))
+
+def _first(distances: Int[Tensor, " n"], k: int) -> Int[Tensor, " k"]:
+    """Where the `k` least distances are, equal ones in order; none that is `FAR`."""
+    values: NDArray[np.int16] = distances.numpy()
+    counts = np.bincount(values, minlength=FAR + 1)[:FAR]
+    reached = np.flatnonzero(counts.cumsum() >= k)
+    near = np.flatnonzero(values <= (reached[0] if len(reached) else FAR - 1))
+    return torch.from_numpy(near[np.argsort(values[near], kind="stable")][: max(k, 0)])

@@ -1,6 +1,6 @@
 """The dense shortlist: one matrix in memory, exact nearest rows by inner product.
 
-At gallery sizes that fit in memory, one matrix-vector product beats an approximate index and never misses; larger
+At gallery sizes that fit in memory, the product with every row beats an approximate index and never misses; larger
 ones have codes (`stages.codes`), and only the rows that those name are compared.
 """
 
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.errors import ScoreError
+from crossgraph.gallery.tables.matrix import Matrix
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Candidates:
 
 
 def nearest(
-    vectors: Float[Tensor, "n d"],
+    vectors: Matrix,
     query: Float[Tensor, " d"],
     *,
     k: int,
@@ -44,7 +45,7 @@ def nearest(
     any score is not finite.
     """
     places = None if among is None else among.sort().values
-    scores = (vectors if places is None else vectors[places]) @ query
+    scores = vectors.products(query, places)
     if not torch.isfinite(scores).all():
         raise ScoreError("shortlist scores are not finite; the query or a stored vector is damaged. Index again.")
     left_out = _left_out(places, len(scores), without, allowed)

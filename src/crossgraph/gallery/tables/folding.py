@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
@@ -19,12 +20,12 @@ CLEARLY = 4
 """Grey levels of 256 that count as a change of brightness."""
 ALIKE = 0.2
 """Differing values per place that is not flat, below which pictures are alike (see docs/log.md for how it was set)."""
-COMPARED = 50_000  # pictures whose every pair is compared in reasonable time
+COMPARED = 8192  # pictures whose every pair is compared while somebody waits for `gallery stats`
 BLOCK = 1024
 
 
-def look_of(image: Image.Image) -> bytes:
-    """The perceptual hash of `picture`: two bits for each place, first all of "brighter", then all of "darker"."""
+def perceptual_hash(image: Image.Image) -> bytes:
+    """The perceptual hash of `image`: two bits for each place, first all of "brighter", then all of "darker"."""
     grey = image.convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
     values = np.asarray(grey, np.int16)
     steps = values[:, 1:] - values[:, :-1]
@@ -45,14 +46,14 @@ def folded(items: pa.Table, rows: Sequence[int], order: Sequence[int], *, k: int
 
     `order` are places in `rows`, which are rows of `items`, best first. Equal files are alike without a hash.
     """
-    chosen = items.select(["digest", "look"]).take(pa.array(rows, pa.int64()))
+    chosen = items.select(["digest", "perceptual_hash"]).take(pa.array(rows, pa.int64()))
     digests = chosen["digest"].to_pylist()
-    known, looks = _hashes(chosen["look"].to_pylist())
+    known, hashes = _hashes(chosen["perceptual_hash"].to_pylist())
     groups: list[tuple[int, list[int]]] = []
     heads: list[int] = []
     for place in order:
         same = np.asarray([digests[head] == digests[place] for head in heads], np.bool_)
-        near = known[heads] & known[place] & (unlike(looks[heads], looks[place]) <= ALIKE)
+        near = known[heads] & known[place] & (unlike(hashes[heads], hashes[place]) <= ALIKE)
         home = np.flatnonzero(same | near)
         if len(home):
             groups[int(home[0])][1].append(place)
@@ -67,12 +68,12 @@ def count_alike(items: pa.Table) -> tuple[int, int | None]:
 
     The second is None for more than `COMPARED` pictures.
     """
-    digests = items["digest"].to_pylist()
-    firsts = list({digest: row for row, digest in reversed(list(enumerate(digests)))}.values())
-    if len(firsts) > COMPARED:
-        return len(digests) - len(firsts), None
-    known, looks = _hashes(items["look"].take(pa.array(sorted(firsts), pa.int64())).to_pylist())
-    bits = np.unpackbits(looks[known], axis=1).astype(np.float32)
+    equal = len(items) - pc.count_distinct(items["digest"]).as_py()
+    if len(items) - equal > COMPARED:
+        return equal, None
+    _, firsts = np.unique(items["digest"].to_numpy(), return_index=True)
+    known, hashes = _hashes(items["perceptual_hash"].take(pa.array(np.sort(firsts))).to_pylist())
+    bits = np.unpackbits(hashes[known], axis=1).astype(np.float32)
     places = bits[:, : SIDE * SIDE] + bits[:, SIDE * SIDE :]  # no place is both brighter and darker
     ones, filled = bits.sum(1), places.sum(1)
     alike = 0
@@ -82,11 +83,11 @@ def count_alike(items: pa.Table) -> tuple[int, int | None]:
         either = filled[start:end, None] + filled[:end] - places[start:end] @ places[:end].T
         before = np.arange(len(apart))[:, None] + start > np.arange(apart.shape[1])
         alike += int(((apart <= ALIKE * np.maximum(either, 1)) & before).any(1).sum())
-    return len(digests) - len(firsts), alike
+    return equal, alike
 
 
-def _hashes(looks: Sequence[bytes | None]) -> tuple[Bool[np.ndarray, " n"], UInt8[np.ndarray, "n b"]]:
+def _hashes(stored: Sequence[bytes | None]) -> tuple[Bool[np.ndarray, " n"], UInt8[np.ndarray, "n b"]]:
     """Which pictures have a hash, and the hashes as rows."""
-    known = [look is not None and len(look) == BYTES for look in looks]
-    filled = [look if look and there else bytes(BYTES) for look, there in zip(looks, known, strict=True)]
+    known = [one is not None and len(one) == BYTES for one in stored]
+    filled = [one if one and there else bytes(BYTES) for one, there in zip(stored, known, strict=True)]
     return np.asarray(known, np.bool_), np.frombuffer(b"".join(filled), np.uint8).reshape(-1, BYTES)

@@ -22,8 +22,8 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 class Item:
     """One picture of a gallery; `captions` and `labels` are those it came with.
 
-    `modified` is when its file was last written, `taken` what its camera noted, both in UTC; `look` is its perceptual
-    hash, `source` the corpus it came with. Pictures stored by older versions lack what is after `captions`.
+    `modified` is when its file was last written, `taken` what its camera noted, both in UTC; `source` is the corpus it
+    came with, `perceptual_hash` is for finding pictures that look alike.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Item:
     height: int
     captions: tuple[str, ...]
     labels: tuple[str, ...] = ()
-    look: bytes = b""
+    perceptual_hash: bytes = b""
     bytes: int = 0
     modified: datetime | None = None
     taken: datetime | None = None

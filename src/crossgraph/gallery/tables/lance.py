@@ -25,6 +25,10 @@ _REASONS = {
 _NOT_FOUND = ("Not found", "No such file", "NotFound", "was not found")
 
 
+class ReplacedError(GalleryError):
+    """What was about to be read was replaced meanwhile."""
+
+
 class Table:
     """The Lance table in a folder; every read sees what other processes have written until then."""
 
@@ -62,23 +66,16 @@ class Table:
         return len(self.dataset.get_fragments())
 
     def read(self, columns: Sequence[str] | None = None, *, where: str | None = None) -> pa.Table:
-        """Some columns of every row, or of those that fit `where`; columns that an older table lacks are null."""
-        dataset = self.dataset
-        names = dataset.schema.names
-        chosen = None if columns is None else [name for name in columns if name in names]
-        found = dataset.to_table(columns=chosen, filter=where)
-        for name in columns or ():
-            if name not in names:
-                found = found.append_column(name, pa.nulls(len(found)))
-        return found
+        """Some columns of every row, or of those that fit `where`."""
+        return self.dataset.to_table(columns=None if columns is None else list(columns), filter=where)
 
     def insert(self, rows: pa.Table, key: str) -> None:
         """Add the first row of each key that is not there yet, in one commit."""
         self.dataset.merge_insert(key).when_not_matched_insert_all().execute(first_of_each(rows, key))
 
-    def replace(self, rows: pa.Table, key: str) -> None:
-        """Add rows, in the place of those with the same keys, in one commit. No key may come twice."""
-        self.dataset.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(rows)
+    def replace(self, rows: pa.Table, *keys: str) -> None:
+        """Add rows, in the place of those with the same keys, in one commit. No keys may come twice."""
+        self.dataset.merge_insert(list(keys)).when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
     def update(self, rows: pa.Table, key: str) -> None:
         """Write the columns of `rows` into the rows with the same keys, in one commit; all else stays as it is."""
@@ -106,7 +103,7 @@ class Table:
 
 
 def open_table(folder: Path, name: str, schema: pa.Schema) -> Table:
-    """The table of that name, made if it is not there; one with another schema, of an older version, as it is."""
+    """The table of that name, made if it is not there."""
     place = folder / f"{name}.lance"
     if not exists(place):
         try:
@@ -127,15 +124,15 @@ def plain_errors(folder: Path) -> Iterator[None]:
     """Errors of the disk beneath the tables in `folder` as `GalleryError`s that say what to do."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         text = str(error)
-        if isinstance(error, RuntimeError) and "lance" not in text.lower():
+        if not isinstance(error, OSError) and "lance" not in text.lower():
             raise
         reason = next((plain for sign, plain in _REASONS.items() if sign in text), None)
         if reason is not None:
             raise GalleryError(f"{folder} could not be written: {reason}. What was stored before is safe.") from error
         if any(sign in text for sign in _NOT_FOUND):
-            raise GalleryError(f"{folder}: files of a table are gone. Open the gallery again.") from error
+            raise ReplacedError(f"{folder}: files of a table are gone. Open the gallery again.") from error
         raise GalleryError(f"{folder} could not be read or written: {text.splitlines()[0][:300]}") from error
 
 

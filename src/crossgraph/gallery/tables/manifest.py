@@ -6,14 +6,15 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import from_json
 
 from crossgraph.errors import GalleryError
 from crossgraph.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 FILE = "gallery.json"
-TABLES = ("items", "captions", "parts", "codes")
+TABLES = ("items", "captions", "parts")
 """The tables of a model, in the folder that the manifest names."""
 
 
@@ -58,19 +59,16 @@ class Manifest(BaseModel):
         """The manifest of the gallery in `folder`. Raises `GalleryError` if there is none, or a damaged one."""
         file = folder / FILE
         try:
-            found = cls.model_validate_json(file.read_bytes())
+            text = file.read_bytes()
+            _require_format(folder, text)
+            return cls.model_validate_json(text)
         except FileNotFoundError:
             raise GalleryError(
                 f"{folder} is not a gallery: it has no {FILE}. "
                 f"Make one with `crossgraph index FOLDER --gallery {folder}`."
             ) from None
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error
-        if found.format != FORMAT:
-            raise GalleryError(
-                f"{folder} has gallery format {found.format}, this version reads {FORMAT}. Index into a new gallery."
-            )
-        return found
 
     def with_run(self, run: Path | str | None, folder: Path) -> Manifest:
         """The manifest of the gallery in `folder`, whose model was loaded from `run`."""
@@ -83,3 +81,13 @@ class Manifest(BaseModel):
             write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
         except OSError as error:
             raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error
+
+
+def _require_format(folder: Path, text: bytes) -> None:
+    """Raise `GalleryError` for a manifest of another format, which may have other fields."""
+    found = from_json(text)
+    if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
+        raise GalleryError(
+            f"{folder} has gallery format {found['format']}, this version reads {FORMAT}. Its pictures are untouched: "
+            "index their folders into a new gallery."
+        )

@@ -2,24 +2,34 @@
 
 A column is what all its values can be read as: truth values, numbers, dates, else text. Notes of a picture that is no
 longer in the gallery are invisible, and apply again when a picture of that id comes back.
+
+The table has one row per picture and column, with the value under its kind; a row with none was taken away.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
+import lance as pylance
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
+from crossgraph.gallery.tables.fragments import Fragment, fragments_of, readable
 
 Value = str | float | int | bool
-SCHEMA = pa.schema([("id", pa.string()), ("values", pa.string())])
+KINDS = ("flag", "number", "text")
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("name", pa.string()), ("flag", pa.bool_()), ("number", pa.float64()), ("text", pa.string())]
+)
 TIME = pa.timestamp("us", tz="UTC")
+TAKEN_AWAY = " AND ".join(f"{kind} IS NULL" for kind in KINDS)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
@@ -41,35 +51,31 @@ class Notes:
         return {} if self._table is None else {"notes": self._table}
 
     def version(self) -> int:
-        """Changes with every write."""
+        """Changes with every write; 0 before the first."""
         return sum(table.version for table in self.tables.values())
 
-    def values(self, ids: Sequence[str] | None = None) -> dict[str, dict[str, Value]]:
-        """The values by column, by id: of the pictures asked for, or of all."""
+    def dataset(self) -> pylance.LanceDataset | None:
+        """The table as of now, or None."""
+        return next((table.dataset for table in self.tables.values()), None)
+
+    def values(self, ids: Sequence[str]) -> dict[str, dict[str, Value]]:
+        """The values by column, by id, of these pictures."""
         found: dict[str, dict[str, Value]] = {}
         for table in self.tables.values():
-            if ids is None:
-                rows = table.read(["id", "values"]).to_pylist()
-            else:
-                rows = []
-                for start in range(0, len(ids), lance.FETCH_LIMIT):
-                    chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
-                    rows += table.read(["id", "values"], where=chosen).to_pylist()
-            found.update({row["id"]: json.loads(row["values"]) for row in rows})
+            for start in range(0, len(ids), lance.FETCH_LIMIT):
+                chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
+                for row in table.read(where=f"({chosen}) AND NOT ({TAKEN_AWAY})").to_pylist():
+                    value = next(row[kind] for kind in KINDS if row[kind] is not None)
+                    found.setdefault(row["id"], {})[row["name"]] = value
         return found
 
     def write(self, values: Mapping[str, Mapping[str, Value | None]]) -> None:
         """Set columns of pictures by id; None takes a value away, columns not named stay. One commit."""
+        rows = [_row(key, name, value) for key, columns in values.items() for name, value in columns.items()]
         with lance.plain_errors(self._folder):
             if not self.tables:
                 self._table = lance.open_table(self._folder, "notes", SCHEMA)
-            before = self.values(list(values))
-            rows = []
-            for key, changes in values.items():
-                joined = {**before.get(key, {}), **changes}
-                kept = {name: value for name, value in joined.items() if value is not None}
-                rows.append({"id": key, "values": json.dumps(kept, allow_nan=False)})
-            self.tables["notes"].replace(pa.Table.from_pylist(rows, SCHEMA), "id")
+            self.tables["notes"].replace(pa.Table.from_pylist(rows, SCHEMA), "id", "name")
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget all values of these pictures."""
@@ -77,15 +83,56 @@ class Notes:
             for table in self.tables.values():
                 table.delete_keys("id", ids)
 
-    def columns(self, ids: pa.ChunkedArray) -> pa.Table:
-        """Every column for the pictures `ids`, in that order."""
-        values, order = self.values(), ids.to_pylist()
-        names = sorted({name for key in order for name in values.get(key, ())})
-        return pa.table(
-            {name: _column([values.get(key, {}).get(name) for key in order]) for name in names}
-            if names
-            else {"": pa.nulls(len(order))}
-        ).select(names)
+    def drop_taken_away(self) -> None:
+        """Remove the rows of values that were taken away."""
+        with lance.plain_errors(self._folder):
+            for table in self.tables.values():
+                table.delete(TAKEN_AWAY)
+
+
+@dataclass(frozen=True)
+class NotesInMemory:
+    """All notes as of one `version` of their table, by fragment."""
+
+    version: int
+    pieces: Mapping[int, tuple[Fragment, pa.Table]]
+
+    @classmethod
+    def read(cls, dataset: pylance.LanceDataset | None) -> NotesInMemory:
+        """All of them."""
+        return cls(0, {}).following(dataset)
+
+    def following(self, dataset: pylance.LanceDataset | None) -> NotesInMemory:
+        """The notes as of the version of `dataset`; of fragments that stayed nothing is read."""
+        if dataset is None:
+            return NotesInMemory(0, {})
+        if dataset.version == self.version:
+            return self
+        pieces, files = {}, readable(dataset)
+        for key, fragment in fragments_of(dataset).items():
+            before = self.pieces.get(key)
+            if before is not None and before[0] == fragment:
+                pieces[key] = before
+            else:
+                pieces[key] = fragment, files[key].to_table(columns=SCHEMA.names)
+        return NotesInMemory(dataset.version, pieces)
+
+    @cached_property
+    def values(self) -> pa.Table:
+        """The values, one a row."""
+        every = pa.concat_tables([SCHEMA.empty_table(), *(table for _, table in self.pieces.values())])
+        given = [pc.is_valid(every[kind]) for kind in KINDS]
+        return every.filter(pc.or_(pc.or_(given[0], given[1]), given[2]))
+
+
+def typed_columns(values: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
+    """Every column for the pictures `ids`, in that order, as what all its values can be read as."""
+    there = values.filter(pc.is_in(values["id"], ids))
+    found = {}
+    for name in sorted(pc.unique(there["name"]).to_pylist()):
+        rows = there.filter(pc.equal(there["name"], name)).combine_chunks()
+        found[name] = _column(rows).take(pc.index_in(ids, rows["id"]))
+    return pa.table(found) if found else pa.table({"": pa.nulls(len(ids))}).select([])
 
 
 def checked_name(name: str) -> str:
@@ -108,14 +155,27 @@ def read_date(text: str) -> datetime | None:
         return None
 
 
-def _column(values: Sequence[Value | None]) -> pa.Array:
-    given = [value for value in values if value is not None]
-    if all(isinstance(value, bool) for value in given):
-        return pa.array(values, pa.bool_())
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    texts = [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
-    dates = [None if text is None else read_date(text) for text in texts]
-    if all((date is None) == (text is None) for date, text in zip(dates, texts, strict=True)):
-        return pa.array(dates, TIME)
-    return pa.array(texts, pa.string())
+def _row(key: str, name: str, value: Value | None) -> dict[str, Value | None]:
+    row: dict[str, Value | None] = {"id": key, "name": name}
+    if value is not None:
+        kind = "flag" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+        row[kind] = float(value) if kind == "number" else value
+    return row
+
+
+def _column(rows: pa.Table) -> pa.ChunkedArray:
+    """The values of one column, of whatever kind each is, as one kind."""
+    for kind in ("flag", "number"):
+        if rows[kind].null_count == 0:
+            return rows[kind]
+    texts = pc.coalesce(rows["text"], rows["number"].cast(pa.string()), rows["flag"].cast(pa.string()))
+    if rows["text"].null_count:
+        return texts
+    known: list[str] = pc.unique(texts).to_pylist()
+    dates = []
+    for text in known:
+        date = read_date(text)
+        if date is None:
+            return texts
+        dates.append(date)
+    return pa.chunked_array([pa.array(dates, TIME)]).take(pc.index_in(texts, pa.array(known, pa.string())))

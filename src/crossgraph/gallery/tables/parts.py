@@ -1,8 +1,7 @@
 """Fine features as columns of a table and back: embedding, and the real parts of each row end to end.
 
 They are kept in single precision, as they were encoded, so that a search scores exactly as an evaluation does. Of a
-method that reads scene graphs, the parts are nodes, and two more columns say what each is; they are null for the
-others, and tables from before there were such methods lack them.
+method that reads scene graphs, the parts are nodes, and two more columns say what each is; they are null for others.
 """
 
 from __future__ import annotations
@@ -66,8 +65,7 @@ def fine_columns(encoded: Encoded) -> dict[str, pa.Array]:
 
 
 def fine_rows(table: pa.Table) -> Iterator[tuple[str, Fine]]:
-    """Key and features of every row of the parts table, with or without `NODE_COLUMNS`."""
-    described = all(name in table.column_names for name, _ in NODE_COLUMNS)
+    """Key and features of every row of the parts table."""
     for row in range(len(table)):
         key, embedding, count, width, values = (
             table[name][row] for name in ("key", "embedding", "count", "width", "values")
@@ -75,7 +73,7 @@ def fine_rows(table: pa.Table) -> Iterator[tuple[str, Fine]]:
         shape = (count.as_py(), width.as_py())
         parts = values.values.to_numpy().reshape(shape).copy() if shape[1] else None
         kinds = ends = None
-        if described and table["kinds"][row].is_valid:
+        if table["kinds"][row].is_valid:
             kinds = table["kinds"][row].values.to_numpy().astype(np.int64)
             ends = table["ends"][row].values.to_numpy().astype(np.int64).reshape(-1, 2)
         yield key.as_py(), Fine(embedding.values.to_numpy(), parts, kinds, ends)

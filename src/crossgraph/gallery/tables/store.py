@@ -1,9 +1,8 @@
 """Where a gallery lies: Lance tables, written so that a kill at any moment loses nothing.
 
-    items     one row per picture: path, digest, size, its captions, what else is known of it, shortlist vector
-    captions  one row per distinct sentence: text, shortlist vector
+    items     one row per picture: path, digest, size, its captions, what else is known of it, shortlist vector, code
+    captions  one row per distinct sentence: text, shortlist vector, code
     parts     fine features of pictures and sentences, for models that re-rank; what the nodes of scene graphs are
-    codes     binary codes of pictures and sentences, for models that have such a stage
     notes     columns that users added, by the id of the picture
 
 The `items` row is the commit. The others are keyed by content (digest of the file, hash of the sentence) and written
@@ -18,12 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import filelock
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -32,35 +30,34 @@ from torch import Tensor
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
-from crossgraph.gallery.tables.items import Item, Known, caption_id, item_id
+from crossgraph.gallery.tables.items import Item, Known, caption_id
+from crossgraph.gallery.tables.lance import ReplacedError
+from crossgraph.gallery.tables.memory_index import MemoryIndex
+from crossgraph.gallery.tables.memory_table import fixed_rows
 from crossgraph.gallery.tables.notes import Notes
 from crossgraph.gallery.tables.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, fine_rows, finite, pad_fine
-from crossgraph.gallery.tables.snapshot import ITEM_COLUMNS, Snapshot, as_item, bearers_of, vectors_of
+from crossgraph.gallery.tables.snapshot import Snapshot, as_item
 from crossgraph.types import Encoded
-
-__all__ = ["ReplacedError", "Store", "Item", "caption_id", "item_id"]
 
 INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
 FRAGMENTS = 32  # more small files than that are merged after a write
-_LATER = (
-    ("labels", pa.list_(pa.string())),
-    ("bytes", pa.int64()),
-    ("modified", pa.timestamp("us", tz="UTC")),
-    ("taken", pa.timestamp("us", tz="UTC")),
-    ("look", pa.binary()),
-    ("source", pa.string()),
-)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class ReplacedError(GalleryError):
-    """What a search was about to read was replaced meanwhile."""
+@dataclass(frozen=True)
+class Stored:
+    """A stored picture with its features of every stage before re-ranking."""
+
+    item: Item
+    vector: Float[Tensor, " d"]
+    code: UInt8[Tensor, " bytes"] | None
 
 
 class Store:
     """The tables of the gallery in `folder`, made if they are not there.
 
-    `width` is that of shortlist vectors, `bits` that of codes; without bits there is no table of codes. `set_name` is
-    the subfolder that holds the tables of the model.
+    `width` is that of shortlist vectors, `bits` that of codes; without bits there are no codes. `set_name` is the
+    subfolder that holds the tables of the model.
     """
 
     def __init__(self, folder: Path, *, width: int, bits: int = 0, set_name: str = "") -> None:
@@ -68,7 +65,8 @@ class Store:
         self.place = folder / set_name
         if set_name and not self.place.is_dir():
             raise GalleryError(f"{folder}: its tables {set_name} are gone. Open the gallery again.")
-        vector = pa.field("vector", pa.list_(pa.float32(), width))
+        features = [pa.field("vector", pa.list_(pa.float32(), width))]
+        features += [pa.field("code", pa.binary((bits + 7) // 8))] if bits else []
 
         def table(name: str, *fields: tuple[str, pa.DataType] | pa.Field) -> lance.Table:
             with lance.plain_errors(folder):
@@ -82,29 +80,29 @@ class Store:
             ("width", pa.int32()),
             ("height", pa.int32()),
             ("captions", pa.list_(pa.string())),
+            ("caption_ids", pa.list_(pa.string())),
+            ("labels", pa.list_(pa.string())),
+            ("bytes", pa.int64()),
+            ("modified", pa.timestamp("us", tz="UTC")),
+            ("taken", pa.timestamp("us", tz="UTC")),
+            ("perceptual_hash", pa.binary()),
+            ("source", pa.string()),
             ("indexed_at", pa.timestamp("us", tz="UTC")),
-            *_LATER,
-            vector,
+            *features,
         )
-        self._captions = table("captions", ("id", pa.string()), ("text", pa.string()), vector)
+        self._captions = table("captions", ("id", pa.string()), ("text", pa.string()), *features)
         self._parts = table("parts", ("key", pa.string()), *COLUMNS, *NODE_COLUMNS)
-        self._codes = table("codes", ("key", pa.string()), ("code", pa.binary())) if bits else None
         self.notes = Notes(folder)
 
     @property
     def tables(self) -> dict[str, lance.Table]:
         """The tables by name, for those who look after them."""
-        codes = {} if self._codes is None else {"codes": self._codes}
-        return {"items": self._items, "captions": self._captions, "parts": self._parts, **codes}
+        return {"items": self._items, "captions": self._captions, "parts": self._parts}
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Keep other processes from writing meanwhile; raises `GalleryError` if one is. A kill frees the lock."""
         with writing(self.folder):
-            with lance.plain_errors(self.folder):
-                lacking = [(name, kind) for name, kind in _LATER if name not in self._items.schema.names]
-                if lacking:
-                    self._items.dataset.add_columns(pa.schema(lacking))
             yield
 
     def version(self) -> tuple[int, ...]:
@@ -116,72 +114,46 @@ class Store:
         """Every stored picture, by its path."""
         columns = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
         with lance.plain_errors(self.folder):
-            rows = self._items.read(columns).to_pylist()
-        for row in rows:
-            row |= {"captions": tuple(row["captions"]), "labels": tuple(row["labels"] or ())}
-            row |= {"source": row["source"] or ""}
-        return {row["path"]: Known(**row) for row in rows}
+            table = self._items.read(columns)
+        values = {name: table[name].to_pylist() for name in columns if name not in ("modified", "indexed_at")}
+        values |= {name: _moments(table[name]) for name in ("modified", "indexed_at")}
+        for name in ("captions", "labels"):
+            values[name] = [tuple(texts) for texts in values[name]]
+        rows = zip(*(values[name] for name in columns), strict=True)
+        return {row[1]: Known(*row) for row in rows}
 
     def known_captions(self) -> set[str]:
         """Ids of the stored sentences."""
         return set(self._captions.read(["id"])["id"].to_pylist())
 
-    def images(self, ids: Sequence[str]) -> dict[str, tuple[Item, Float[Tensor, " d"]]]:
-        """The stored pictures with these ids and their shortlist vectors, by id."""
+    def images(self, ids: Sequence[str]) -> dict[str, Stored]:
+        """The stored pictures with these ids, by id."""
         found = {}
         for start in range(0, len(ids), lance.FETCH_LIMIT):
             with lance.plain_errors(self.folder):
                 chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
                 rows = self._items.read(where=chosen)
-            vectors = vectors_of(rows)
-            for row, values in enumerate(rows.drop_columns("vector").to_pylist()):
-                found[values["id"]] = as_item(values), vectors[row]
+            vectors = torch.from_numpy(fixed_rows(rows["vector"]))
+            codes = torch.from_numpy(fixed_rows(rows["code"])) if "code" in rows.column_names else None
+            for row, values in enumerate(
+                rows.drop_columns(["vector", *(["code"] if codes is not None else [])]).to_pylist()
+            ):
+                code = None if codes is None else codes[row]
+                found[values["id"]] = Stored(as_item(values), vectors[row], code)
         return found
+
+    def read(self, before: MemoryIndex | None = None) -> MemoryIndex:
+        """Everything now, in memory; of what was there `before` only what changed is read.
+
+        Raises `ReplacedError` if old files were removed meanwhile: read again.
+        """
+        with lance.plain_errors(self.folder):
+            tables = self._items.dataset, self._captions.dataset, self.notes.dataset()
+            return MemoryIndex.read(*tables) if before is None else before.following(*tables)
 
     def snapshot(self) -> Snapshot:
-        """Everything visible now, read into memory; once more if a writer removed some of it meanwhile."""
-        while True:
-            version = self.version()
-            try:
-                return self._read_all(version)
-            except ReplacedError:
-                if version == self.version():
-                    raise
-
-    def _read_all(self, version: tuple[int, ...]) -> Snapshot:
-        with lance.plain_errors(self.folder):
-            items = self._items.read([*ITEM_COLUMNS, "vector"]).sort_by("id")
-            captions = self._captions.read(["id", "text", "vector"]).sort_by("id")
-            notes = self.notes.columns(items["id"])
-        bearers = bearers_of(items)
-        captions = captions.filter(pc.is_in(captions["id"], pa.array(list(bearers), pa.string())))
-        codes = self._codes_of(items["digest"], captions["id"])
-        return Snapshot(
-            version,
-            items.drop_columns("vector"),
-            vectors_of(items),
-            captions.drop_columns("vector"),
-            vectors_of(captions),
-            tuple(bearers[key] for key in captions["id"].to_pylist()),
-            notes,
-            *codes,
-        )
-
-    def _codes_of(self, *keys: pa.ChunkedArray) -> list[UInt8[Tensor, "n bytes"] | None]:
-        """The codes with these keys, row by row. Raises `ReplacedError` if one is missing."""
-        if self._codes is None:
-            return [None for _ in keys]
-        with lance.plain_errors(self.folder):
-            table = self._codes.read(["key", "code"])
-        width = len(table["code"][0].as_py()) if len(table) else 0
-        stored = np.frombuffer(b"".join(table["code"].to_pylist()), np.uint8).reshape(len(table), width)
-        found: list[UInt8[Tensor, "n bytes"] | None] = []
-        for wanted in keys:
-            rows = pc.index_in(wanted, table["key"])
-            if rows.null_count:
-                raise ReplacedError(f"{self.folder}: {rows.null_count} codes are missing. Index into a new gallery.")
-            found.append(torch.from_numpy(stored[rows.to_numpy()]))
-        return found
+        """Everything visible now, read into memory."""
+        return self.read().snapshot
 
     def fetch(self, keys: Sequence[str]) -> Encoded:
         """Fine features of the pictures or sentences with these content keys, in that order.
@@ -202,13 +174,8 @@ class Store:
         return pad_fine([found[key] for key in keys])
 
     def write_parts(self, keys: Sequence[str], encoded: Encoded) -> None:
-        """Store fine features by content key; keys already there are left alone.
-
-        Raises `GalleryError` for scene graphs where the table is from before there were any.
-        """
+        """Store fine features by content key; keys already there are left alone."""
         columns, schema = fine_columns(encoded), self._parts.schema
-        if encoded.nodes is not None and "kinds" not in schema.names:
-            raise GalleryError(f"{self.folder} was made before scene graphs could be stored. Index into a new gallery.")
         table = pa.table(
             {
                 "key": pa.array(keys, pa.string()),
@@ -219,27 +186,27 @@ class Store:
         with lance.plain_errors(self.folder):
             self._parts.insert(table, "key")
 
-    def write_codes(self, keys: Sequence[str], codes: UInt8[Tensor, "n bytes"] | None) -> None:
-        """Store codes by content key, if there is that stage; keys already there are left alone."""
-        if self._codes is None or codes is None or not len(codes):
-            return
-        table = pa.table({"key": list(keys), "code": [row.tobytes() for row in codes.numpy()]}, self._codes.schema)
-        with lance.plain_errors(self.folder):
-            self._codes.insert(table, "key")
-
-    def write_captions(self, texts: Sequence[str], vectors: Float[Tensor, "m d"]) -> None:
-        """Store sentences and their shortlist vectors; those already there are left alone."""
-        columns = {"id": [caption_id(text) for text in texts], "text": list(texts), "vector": _fixed(vectors)}
-        table = pa.table(columns, schema=self._captions.schema)
+    def write_captions(
+        self, texts: Sequence[str], vectors: Float[Tensor, "m d"], codes: UInt8[Tensor, "m bytes"] | None = None
+    ) -> None:
+        """Store sentences and their features; those already there are left alone."""
+        columns = {"id": [caption_id(text) for text in texts], "text": list(texts)}
+        table = pa.table(columns | _features(vectors, codes), schema=self._captions.schema)
         with lance.plain_errors(self.folder):
             self._captions.insert(table, "id")
 
-    def write_items(self, items: Sequence[Item], vectors: Float[Tensor, "n d"]) -> None:
+    def write_items(
+        self, items: Sequence[Item], vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None = None
+    ) -> None:
         """Make pictures visible, replacing those of the same id. Their parts and captions must be written before."""
-        now, schema = datetime.now(UTC), self._items.schema
-        rows = [asdict(item) | {"path": str(item.path), "indexed_at": now} for item in items]
-        columns = {name: [row[name] for row in rows] for name in schema.names if name != "vector"}
-        table = pa.table(columns | {"vector": _fixed(vectors)}, schema=schema)
+        written = {"indexed_at": datetime.now(UTC)}
+        rows = [
+            asdict(item) | written | {"path": str(item.path), "caption_ids": [caption_id(one) for one in item.captions]}
+            for item in items
+        ]
+        schema, features = self._items.schema, _features(vectors, codes)
+        columns = {name: [row[name] for row in rows] for name in schema.names if name not in features}
+        table = pa.table(columns | features, schema=schema)
         with lance.plain_errors(self.folder):
             self._items.replace(table, "id")
 
@@ -260,12 +227,12 @@ class Store:
     def drop_orphans(self) -> None:
         """Remove captions, parts and codes that no picture refers to."""
         with lance.plain_errors(self.folder):
-            rows = self._items.read(["digest", "captions"])
-            captions = {caption_id(text) for texts in rows["captions"].to_pylist() for text in texts or ()}
-            self._captions.delete_keys("id", self.known_captions() - captions)
-            used = captions | set(rows["digest"].to_pylist())
-            for table in [self._parts] if self._codes is None else [self._parts, self._codes]:
-                table.delete_keys("key", set(table.read(["key"])["key"].to_pylist()) - used)
+            rows = self._items.read(["digest", "caption_ids"])
+            captions = pc.unique(pc.list_flatten(rows["caption_ids"]))
+            used = pa.concat_arrays([captions, pc.unique(rows["digest"])])
+            for table, column, kept in ((self._captions, "id", captions), (self._parts, "key", used)):
+                stored = table.read([column])[column]
+                table.delete_keys(column, stored.filter(pc.invert(pc.is_in(stored, kept))).to_pylist())
 
     def index_parts(self) -> None:
         """Make the index by which features are fetched, if there are enough of them and it is not there."""
@@ -306,7 +273,16 @@ def writing(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _fixed(vectors: Float[Tensor, "n d"]) -> pa.FixedSizeListArray:
-    """The rows of `vectors` as a column of fixed-size lists."""
+def _features(vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None) -> dict[str, pa.Array]:
+    """The columns of vectors and, if there are any, codes."""
     values = finite(vectors.float().cpu().numpy())
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+    found = {"vector": pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])}
+    if codes is not None:
+        found["code"] = pa.array([row.tobytes() for row in codes.numpy()], pa.binary(codes.shape[1]))
+    return found
+
+
+def _moments(column: pa.ChunkedArray) -> list[datetime | None]:
+    """The times of a column; Arrow's own conversion asks for the zone of each."""
+    numbers = column.cast(pa.int64()).to_pylist()
+    return [None if number is None else _EPOCH + timedelta(microseconds=number) for number in numbers]

@@ -19,7 +19,6 @@ from crossgraph.files import TEMPORARY
 from crossgraph.gallery.changes.indexing import FileState
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables import lance, skipped
-from crossgraph.gallery.tables.items import caption_id
 from crossgraph.gallery.tables.manifest import FILE, TABLES, Manifest, Optimized
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.upkeep.stats import bytes_under
@@ -60,6 +59,7 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
     with gallery.changing():
         before = bytes_under(gallery.folder)
         gallery.store.drop_orphans()
+        gallery.store.notes.drop_taken_away()
         gallery.store.index_parts()
         with lance.plain_errors(gallery.folder), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a search which began before `keep` may fail is why it is not 0
@@ -99,8 +99,8 @@ def verify(gallery: Gallery, *, rehash: bool = False, progress: Progress | None 
 
 
 def _doubled(gallery: Gallery, snapshot: Snapshot) -> Iterator[Problem]:
-    keyed = [("items", "id"), ("items", "path"), ("captions", "id"), ("parts", "key"), ("codes", "key")]
-    for table, column in (pair for pair in keyed if pair[0] in gallery.store.tables):
+    keyed = [("items", "id"), ("items", "path"), ("captions", "id"), ("parts", "key")]
+    for table, column in keyed:
         keys = gallery.store.tables[table].read([column])[column].to_pylist()
         seen: set[str] = set()
         for key in keys:
@@ -113,15 +113,16 @@ def _doubled(gallery: Gallery, snapshot: Snapshot) -> Iterator[Problem]:
 
 def _missing_captions(snapshot: Snapshot) -> Iterator[Problem]:
     stored = set(snapshot.captions["id"].to_pylist())
-    for path, texts in zip(snapshot.items["path"].to_pylist(), snapshot.items["captions"].to_pylist(), strict=True):
-        for text in texts:
-            if caption_id(text) not in stored:
+    columns = (snapshot.items[name].to_pylist() for name in ("path", "captions", "caption_ids"))
+    for path, texts, keys in zip(*columns, strict=True):
+        for text, key in zip(texts, keys, strict=True):
+            if key not in stored:
                 yield Problem(path, f"its caption {text[:40]!r} is not stored; sync with --rehash")
 
 
 def _searchable(snapshot: Snapshot, progress: Progress) -> tuple[int, list[Problem]]:
     """Search for every picture by its own vector, exhaustively: no other may be nearer by more than rounding."""
-    vectors, paths = snapshot.vectors, snapshot.items["path"]
+    vectors, paths = snapshot.vectors.tensor(), snapshot.items["path"]
     sound = torch.isfinite(vectors).all(1) & (vectors.norm(dim=1) > 0)
     problems = [
         Problem(paths[row].as_py(), "its vector is not finite or all zero; sync with --rehash")

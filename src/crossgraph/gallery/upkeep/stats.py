@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from crossgraph.gallery.tables import lance, skipped
 from crossgraph.gallery.tables.folding import count_alike
-from crossgraph.gallery.tables.items import caption_id
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
-from crossgraph.gallery.tables.notes import Notes
+from crossgraph.gallery.tables.notes import Notes, NotesInMemory, typed_columns
 
 
 @dataclass(frozen=True)
@@ -61,16 +60,16 @@ def gallery_stats(folder: Path | str) -> GalleryStats:
     with lance.plain_errors(folder):
         places = {name: folder / manifest.tables / f"{name}.lance" for name in TABLES}
         tables = {name: lance.Table(place) for name, place in places.items() if lance.exists(place)}
-        items = tables["items"].read(["id", "digest", "look", "captions"])
+        items = tables["items"].read(["id", "digest", "perceptual_hash", "caption_ids"])
         every = tuple(_table_stats(name, table) for name, table in {**tables, **notes.tables}.items())
-        captions = _spoken(items) & set(tables["captions"].read(["id"])["id"].to_pylist())
-        annotated, columns = len(notes.values()), tuple(notes.columns(items["id"]).column_names)
+        captions = pc.is_in(tables["captions"].read(["id"])["id"], pc.list_flatten(items["caption_ids"]))
+        values = NotesInMemory.read(notes.dataset()).values
     equal, alike = count_alike(items)
     return GalleryStats(
         str(folder),
         len(items),
-        len(captions),
-        annotated,
+        pc.sum(captions).as_py() or 0,
+        pc.count_distinct(values["id"]).as_py(),
         bytes_under(folder),
         sum(table.fragments for table in every),
         every,
@@ -82,7 +81,7 @@ def gallery_stats(folder: Path | str) -> GalleryStats:
         len(skipped.read_skipped(folder)),
         equal,
         alike,
-        columns,
+        tuple(typed_columns(values, items["id"]).column_names),
         None if manifest.optimized is None else manifest.optimized.at,
         None if manifest.optimized is None else manifest.optimized.saved,
         manifest.migrating is not None,
@@ -98,11 +97,6 @@ def bytes_under(folder: Path) -> int:
         except OSError:
             continue
     return total
-
-
-def _spoken(items: pa.Table) -> set[str]:
-    """The ids of the sentences that some picture carries."""
-    return {caption_id(text) for texts in items["captions"].to_pylist() for text in texts or ()}
 
 
 def _table_stats(name: str, table: lance.Table) -> TableStats:

@@ -1,0 +1,78 @@
+"""A gallery as of one moment: the one value that everything in a search looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from crossgraph.errors import GalleryError
+from crossgraph.gallery.search.exact import ExactHits
+from crossgraph.gallery.stages.codes import CodeIndex
+from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.tables.memory_index import MemoryIndex
+from crossgraph.gallery.tables.snapshot import Snapshot
+from crossgraph.gallery.tables.store import Store
+
+
+def required(model: SearchModel | None, folder: Path, manifest: Manifest) -> SearchModel:
+    """`model`. Raises `GalleryError`, naming the one that made the gallery, if there is none."""
+    if model is None:
+        named = manifest.run or f"{manifest.method} {manifest.model}"
+        raise GalleryError(f"{folder} was opened without a model. Open it with the one that made it ({named}).")
+    return model
+
+
+@dataclass(frozen=True)
+class State:
+    """Manifest, tables, what of them is in memory, and the model, as of one moment. It never changes; a later moment
+    is another state.
+
+    Only the fine features of candidates are read from the `store` later. They are found by content, so they are right
+    whatever was written meanwhile, or gone, which is a `ReplacedError`.
+    """
+
+    manifest: Manifest
+    store: Store
+    memory: MemoryIndex
+    exact: ExactHits
+    model: SearchModel | None = None
+
+    @classmethod
+    def read(cls, manifest: Manifest, store: Store, *, model: SearchModel | None = None) -> State:
+        """The gallery as it is now. Raises `ReplacedError` if files that it reads are removed meanwhile."""
+        memory = store.read()
+        return cls(manifest, store, memory, ExactHits(memory.snapshot), model)
+
+    def following(self, manifest: Manifest) -> State:
+        """The gallery as it is now, by the same tables; only what changed is read."""
+        memory = self.store.read(self.memory)
+        exact = self.exact.following(memory.snapshot, memory.moved, memory.new)
+        return State(manifest, self.store, memory, exact, self.model)
+
+    def require_model(self) -> SearchModel:
+        """The model that made the gallery. Raises `GalleryError` if it was opened without."""
+        return required(self.model, self.folder, self.manifest)
+
+    @property
+    def folder(self) -> Path:
+        """Where the gallery lies."""
+        return self.store.folder
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Pictures, captions and notes."""
+        return self.memory.snapshot
+
+    @cached_property
+    def codes(self) -> CodeIndex | None:
+        """The codes of the pictures, if the gallery has that stage."""
+        codes = self.snapshot.codes
+        return None if codes is None else CodeIndex(codes, bits=self.manifest.bits)
+
+    @cached_property
+    def caption_codes(self) -> CodeIndex | None:
+        """The codes of the captions, if the gallery has that stage."""
+        codes = self.snapshot.caption_codes
+        return None if codes is None else CodeIndex(codes, bits=self.manifest.bits)

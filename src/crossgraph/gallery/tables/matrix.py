@@ -1,0 +1,112 @@
+"""Rows of numbers in memory that can come and go without a copy of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crossgraph.gallery.tables.splice import Splice
+
+SPARE = 8
+"""For so many rows there is room for one more; untouched, it takes no memory."""
+
+
+class _Pool:
+    """Room for `count` rows and some more, filled from the front. A row once written is never written again."""
+
+    def __init__(self, count: int, width: int, kind: np.dtype[np.generic]) -> None:
+        self.rows = np.empty((count + max(1024, count // SPARE), width), kind)
+        self.filled = 0
+
+    def add(self, rows: NDArray[np.generic]) -> None:
+        self.rows[self.filled : self.filled + len(rows)] = rows
+        self.filled += len(rows)
+
+
+class Matrix:
+    """Rows in order; `matrix[rows]` is what it is of a tensor.
+
+    The rows lie in a pool, which matrices of later moments share and add to; `places` says where, in order, and is
+    None while they lie in order from the start. So no matrix ever changes, and none costs more than what is new.
+    """
+
+    def __init__(self, pool: _Pool, used: int, places: NDArray[np.int64] | None = None) -> None:
+        self._pool, self._used, self._places = pool, used, places
+
+    @classmethod
+    def of(cls, rows: Shaped[np.ndarray, "n d"]) -> Matrix:
+        """A matrix of these rows, which are copied."""
+        pool = _Pool(len(rows), rows.shape[1], rows.dtype)
+        pool.add(rows)
+        return cls(pool, len(rows))
+
+    @classmethod
+    def scattered(
+        cls,
+        count: int,
+        width: int,
+        kind: np.dtype[np.generic],
+        pieces: Iterable[tuple[NDArray[np.int64], NDArray[np.generic]]],
+    ) -> Matrix:
+        """A matrix of `count` rows that come in pieces, each with where its rows go; never twice in memory."""
+        pool = _Pool(count, width, kind)
+        for places, rows in pieces:
+            pool.rows[places] = rows
+        pool.filled = count
+        return cls(pool, count)
+
+    def __len__(self) -> int:
+        return self._used if self._places is None else len(self._places)
+
+    @property
+    def width(self) -> int:
+        """How long a row is."""
+        return int(self._pool.rows.shape[1])
+
+    def __getitem__(self, rows: int | Sequence[int] | Int[Tensor, " k"]) -> Shaped[Tensor, ...]:
+        wanted = np.asarray(rows, np.int64)
+        found = self._pool.rows[wanted if self._places is None else self._places[wanted]]
+        return torch.from_numpy(np.array(found))
+
+    def products(self, vector: Float[Tensor, " d"], rows: Int[Tensor, " k"] | None = None) -> Float[Tensor, " k"]:
+        """The inner product of `vector` with every row, or with some.
+
+        Row by row, so that it depends on nothing but the row: a matrix product rounds by where a row lies.
+        """
+        if rows is not None:
+            return torch.from_numpy(np.vecdot(self[rows].numpy(), vector.numpy()))
+        return self.in_order(torch.from_numpy(np.vecdot(self.pooled().numpy(), vector.numpy())))
+
+    def pooled(self) -> Shaped[Tensor, "used d"]:
+        """The rows as they lie, those that are gone among them; `in_order` makes an order of what they give."""
+        return torch.from_numpy(self._pool.rows[: self._used])
+
+    def in_order(self, values: Shaped[Tensor, " used"]) -> Shaped[Tensor, " n"]:
+        """One value for every row, out of one for every row as it lies."""
+        return values if self._places is None else values[torch.from_numpy(self._places)]
+
+    def tensor(self) -> Shaped[Tensor, "n d"]:
+        """All rows, in order."""
+        return self.pooled() if self._places is None else self.pooled()[torch.from_numpy(self._places)]
+
+    def subset(self, rows: NDArray[np.int64]) -> Matrix:
+        """Some of the rows."""
+        return Matrix(self._pool, self._used, rows if self._places is None else self._places[rows])
+
+    def spliced(self, splice: Splice, new: Shaped[np.ndarray, "k d"]) -> Matrix:
+        """The rows as `splice` says, with these new ones."""
+        if len(splice) == len(new):  # all are new
+            return Matrix.of(new)
+        pool, used = self._pool, self._used
+        places = np.arange(used) if self._places is None else self._places
+        if pool.filled != used or used + len(new) > len(pool.rows):
+            pool, used = _Pool(len(self) + len(new), self.width, pool.rows.dtype), len(self)
+            pool.add(self.tensor().numpy())
+            places = np.arange(used)
+        pool.add(new)
+        return Matrix(pool, used + len(new), splice.array(places, used + np.arange(len(new))))

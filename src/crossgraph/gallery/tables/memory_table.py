@@ -1,0 +1,244 @@
+"""A Lance table in memory, and what became of it since: only files that are new are read.
+
+A version of a table is a list of fragments, files of rows that are never written again; deletions lie beside them. So
+two versions differ by the fragments that only one of them has, and by those with more deletions. A row that was only
+carried into another file, by compaction, is known by its id and its stamps, and not read again.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from crossgraph.gallery.tables.fragments import Fragment, fragments_of, readable
+from crossgraph.gallery.tables.lance import one_of
+from crossgraph.gallery.tables.matrix import Matrix
+from crossgraph.gallery.tables.splice import Splice
+
+ADDRESS = "_rowaddr"  # Lance's: the number of a fragment in the upper 32 bits, of a row in it in the lower
+MOST_PIECES = 4096
+"""Pieces of a column from which one piece is made: every look at a column costs something per piece."""
+
+FETCHED = 4096  # new rows among carried ones that are fetched by id; more, and the table is read anew
+
+
+@dataclass(frozen=True)
+class MemoryTable:
+    """A table as of one `version`, in order of id. `addresses` say where each row lies on disk.
+
+    Columns of fixed width are `matrices`, the others `rows`. Two rows with one id and equal `stamps` are equal.
+    """
+
+    version: int
+    stamps: tuple[str, ...]
+    fragments: Mapping[int, Fragment]
+    addresses: NDArray[np.uint64]
+    rows: pa.Table
+    matrices: Mapping[str, Matrix]
+
+    @classmethod
+    def read(cls, dataset: lance.LanceDataset, *, stamps: tuple[str, ...]) -> MemoryTable:
+        """All of the table, as of the version of `dataset`."""
+        plain, fixed = _columns(dataset.schema)
+        found = dataset.scanner(columns=plain, with_row_address=True).to_table()
+        order = pc.sort_indices(found["id"])
+        place = np.empty(len(found), np.int64)
+        place[order.to_numpy()] = np.arange(len(found))
+        rows = found.take(order)
+        matrices = {name: _read_matrix(dataset, name, place) for name in fixed}
+        addresses = _addresses(rows)
+        kept = rows.drop_columns(ADDRESS).combine_chunks()
+        return cls(dataset.version, stamps, fragments_of(dataset), addresses, kept, matrices)
+
+    def following(self, dataset: lance.LanceDataset) -> tuple[MemoryTable, Splice, pa.Table]:
+        """The table as of the version of `dataset`, how its rows came out of these, and those that are new."""
+        fragments, files = fragments_of(dataset), readable(dataset)
+        gone = self._gone(dataset, fragments)
+        fresh = [files[key] for key in fragments if _files(fragments, key) != _files(self.fragments, key)]
+        addresses, wanted = self.addresses, pa.table({"id": pa.array([], pa.string())})
+        everything = True
+        if fresh:
+            keys = _scan(dataset, fresh, ["id", *self.stamps])
+            addresses, gone, carried = self._carried(keys, gone)
+            wanted, everything = keys.filter(pa.array(~carried)), not carried.any()
+        if len(wanted) > max(FETCHED, len(self.rows) // 4) or (not everything and len(wanted) > FETCHED):
+            anew = MemoryTable.read(dataset, stamps=self.stamps)
+            return anew, Splice.anew(len(self.rows), len(anew.rows)), anew.rows
+        where, new, numbers = self._read_new(dataset, fresh if len(wanted) else [], wanted["id"], everything=everything)
+        before = [place_of(self.rows["id"], key) for key in new["id"].to_pylist()]
+        splice = Splice.of(len(self.rows), np.flatnonzero(gone).tolist(), before)
+        found = MemoryTable(
+            dataset.version,
+            self.stamps,
+            fragments,
+            splice.array(addresses, where),
+            spliced_table(splice, self.rows, new) if splice.changed else self.rows,
+            {
+                name: one.spliced(splice, numbers[name]) if splice.changed else one
+                for name, one in self.matrices.items()
+            },
+        )
+        return found, splice, new
+
+    def _read_new(
+        self,
+        dataset: lance.LanceDataset,
+        fresh: Sequence[lance.LanceFragment],
+        ids: pa.ChunkedArray,
+        *,
+        everything: bool,
+    ) -> tuple[NDArray[np.uint64], pa.Table, dict[str, NDArray[np.generic]]]:
+        """Addresses, plain columns and numbers of everything in these fragments, or of these ids, in order of id."""
+        plain, fixed = _columns(dataset.schema)
+        if not fresh:
+            empty = {name: np.empty((0, self.matrices[name].width), _kind(dataset.schema, name)) for name in fixed}
+            return np.empty(0, np.uint64), self.rows.slice(0, 0), empty
+        wanted = None if everything else ids.to_pylist()
+        read = _scan(dataset, fresh, [*plain, *fixed], ids=wanted).sort_by("id")
+        numbers = {name: fixed_rows(read[name]) for name in fixed}
+        return _addresses(read), read.select(self.rows.column_names).combine_chunks(), numbers
+
+    def _gone(self, dataset: lance.LanceDataset, fragments: Mapping[int, Fragment]) -> NDArray[np.bool_]:
+        """Which rows are not where they were."""
+        gone = np.zeros(len(self.addresses), np.bool_)
+        changed = [key for key, one in self.fragments.items() if fragments.get(key) != one]
+        if not changed:
+            return gone
+        owners = (self.addresses >> np.uint64(32)).astype(np.int64)
+        for key in changed:
+            here = owners == key
+            if _files(fragments, key) != self.fragments[key].files:
+                gone |= here
+                continue
+            fragment = readable(dataset)[key]
+            left = np.zeros(fragment.physical_rows, np.bool_)
+            left[_offsets(_addresses(_scan(dataset, [fragment], [])))] = True
+            rows = np.flatnonzero(here)
+            gone[rows] = ~left[_offsets(self.addresses[rows])]
+        return gone
+
+    def _carried(
+        self, keys: pa.Table, gone: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Addresses and gone rows, less those that only lie elsewhere now; and which of the `keys` those are."""
+        lost = np.flatnonzero(gone)
+        if not len(lost):
+            return self.addresses, gone, np.zeros(len(keys), np.bool_)
+        old = self.rows.select(["id", *self.stamps]).take(pa.array(lost))
+        found = pc.index_in(keys["id"], old["id"])
+        same = pc.is_valid(found)
+        for name in self.stamps:
+            same = pc.and_(same, pc.fill_null(pc.equal(keys[name], old[name].take(found)), False))
+        carried = _numbers(same).astype(np.bool_)
+        rows = lost[_numbers(found.filter(same)).astype(np.int64)]
+        addresses, gone = self.addresses.copy(), gone.copy()
+        addresses[rows] = _addresses(keys)[carried]
+        gone[rows] = False
+        return addresses, gone, carried
+
+
+def spliced_table(splice: Splice, old: pa.Table, new: pa.Table) -> pa.Table:
+    """The rows now. What was there before is not copied, unless it would be in too many pieces."""
+    both = pa.concat_tables([old, new])
+    if len(splice.runs) > MOST_PIECES:
+        rows = splice.array(np.arange(splice.old), splice.old + np.arange(splice.new))
+        return both.take(pa.array(rows)).combine_chunks()
+    found = pa.concat_tables([both.slice(0, 0), *(both.slice(start, stop - start) for start, stop in splice.runs)])
+    return found.combine_chunks() if found.column(0).num_chunks > MOST_PIECES else found
+
+
+def place_of(ids: pa.ChunkedArray, key: str) -> int:
+    """The first of the ascending `ids` that is not before `key`."""
+    return bisect.bisect_left(range(len(ids)), key, key=lambda row: ids[row].as_py())
+
+
+def row_of(ids: pa.ChunkedArray, key: str) -> int | None:
+    """Which of the ascending `ids` is `key`, or None."""
+    place = place_of(ids, key)
+    return place if place < len(ids) and ids[place].as_py() == key else None
+
+
+def fixed_rows(column: pa.ChunkedArray) -> NDArray[np.generic]:
+    """A column of lists or bytes of fixed width as the rows of an array."""
+    pieces = [_fixed(chunk) for chunk in column.chunks]
+    if pieces:
+        return np.concatenate(pieces)
+    width = column.type.byte_width if pa.types.is_fixed_size_binary(column.type) else column.type.list_size
+    return np.empty((0, width), np.uint8 if pa.types.is_fixed_size_binary(column.type) else np.float32)
+
+
+def _fixed(chunk: pa.Array) -> NDArray[np.generic]:
+    if pa.types.is_fixed_size_binary(chunk.type):
+        width = chunk.type.byte_width
+        start = chunk.offset * width
+        found = np.frombuffer(chunk.buffers()[1], np.uint8)[start : start + len(chunk) * width]
+        return found.reshape(len(chunk), width)
+    rows: NDArray[np.generic] = chunk.flatten().to_numpy().reshape(len(chunk), chunk.type.list_size)
+    return rows
+
+
+def _read_matrix(dataset: lance.LanceDataset, name: str, place: NDArray[np.int64]) -> Matrix:
+    """One column, row by row where `place` says."""
+
+    def pieces() -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
+        at = 0
+        for batch in dataset.scanner(columns=[name]).to_batches():
+            yield place[at : at + len(batch)], _fixed(batch[name])
+            at += len(batch)
+
+    width = fixed_rows(dataset.schema.empty_table()[name]).shape[1]
+    return Matrix.scattered(len(place), width, _kind(dataset.schema, name), pieces())
+
+
+def _columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
+    """The names of the plain columns, and of those of fixed width."""
+    fixed = [
+        field.name
+        for field in schema
+        if pa.types.is_fixed_size_list(field.type) or pa.types.is_fixed_size_binary(field.type)
+    ]
+    return [name for name in schema.names if name not in fixed], fixed
+
+
+def _kind(schema: pa.Schema, name: str) -> np.dtype[np.generic]:
+    return np.dtype(np.uint8 if pa.types.is_fixed_size_binary(schema.field(name).type) else np.float32)
+
+
+def _files(fragments: Mapping[int, Fragment], key: int) -> tuple[str, ...] | None:
+    found = fragments.get(key)
+    return None if found is None else found.files
+
+
+def _scan(
+    dataset: lance.LanceDataset,
+    fragments: Sequence[lance.LanceFragment],
+    columns: list[str],
+    *,
+    ids: Sequence[str] | None = None,
+) -> pa.Table:
+    """Some columns of these fragments, with the addresses of their rows; of all rows, or of those with these ids."""
+    chosen = None if ids is None else one_of("id", ids)
+    return dataset.scanner(columns=columns, filter=chosen, fragments=list(fragments), with_row_address=True).to_table()
+
+
+def _numbers(column: pa.ChunkedArray | pa.Array) -> NDArray[np.generic]:
+    found: NDArray[np.generic] = (
+        column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
+    )
+    return found
+
+
+def _addresses(table: pa.Table) -> NDArray[np.uint64]:
+    return _numbers(table[ADDRESS]).astype(np.uint64, copy=False)
+
+
+def _offsets(addresses: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Which row of its fragment each address names."""
+    return (addresses & np.uint64(2**32 - 1)).astype(np.int64)
