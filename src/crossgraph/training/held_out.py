@@ -49,7 +49,7 @@ def training_parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus]:
     if selection not in corpus.splits:
         raise DataError(
             f"corpus {corpus.name!r} has no split {selection!r} to select epochs by, only {', '.join(corpus.splits)}; "
-            "name one of them (training.validation_split), or hold out a share of the training pictures "
+            "leave the setting out (val selects), or hold out a share of the training pictures "
             "(training.validation_slice=0.1)."
         )
     return whole, corpus.split(selection)

@@ -95,7 +95,8 @@ class CascadeManifest(BaseModel):
             found = cls.model_validate_json((folder / FILE).read_bytes())
         except FileNotFoundError:
             raise ModelError(
-                f"{folder} is not a cascade: it has no {FILE}. Make one with `crossgraph cascade build --out {folder}`."
+                f"{folder} is not a cascade: it has no {FILE}. Make one with "
+                f"`crossgraph cascade build --out {folder} --dense RUN`."
             ) from None
         except (OSError, ValidationError) as error:
             raise ModelError(f"{folder / FILE} cannot be read: {error}. Build the cascade again.") from error

@@ -65,7 +65,7 @@ class Manifest(BaseModel):
         except FileNotFoundError:
             raise GalleryError(
                 f"{folder} is not a gallery: it has no {FILE}. "
-                f"Make one with `crossgraph index FOLDER --gallery {folder}`."
+                f"Make one with `crossgraph index FOLDER --gallery {folder} --model RUN`."
             ) from None
         except (OSError, ValueError) as error:
             raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error
