@@ -40,6 +40,7 @@ INSIDE = {
     ),
     "data": (
         ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides"),
+        ("encodings", "names", "tables", "columns", "text_files"),
         ("assembly", "concepts", "batches", "splits"),
         ("graphs",),
         ("features",),

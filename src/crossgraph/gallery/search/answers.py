@@ -69,7 +69,7 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
         compared=dict(trace.compared),
         verdict="strong" if ranking.hits else verdict,
         probability=probability,
-        notes=tuple(dict.fromkeys(note for text in ranking.understood for note in text.notes())),
+        notes=(*ranking.asked.guesses, *dict.fromkeys(note for text in ranking.understood for note in text.notes())),
     )
     return found.sorted_by(options.sort)
 
