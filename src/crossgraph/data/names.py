@@ -145,13 +145,13 @@ def _difference(spelling: str, asked: _Written, one: _Written, *, ending: bool, 
     if _composed(plain) == _composed(one.name):
         return 1, "composed and decomposed letters"
     if (asked.folders, asked.last) == (one.folders, one.last):
-        return 2, "upper and lower case"
+        return 2, "case"
     last = one.name.rpartition("/")[2]
     if not ending and _composed(plain.rpartition("/")[2]) == _composed(last):
         return 3, "the folder before it"
     if asked.folders == one.folders:
         return 3, "the ending"
-    return 4, "the folder before it and its case"
+    return 4, "the folder before it, and case"
 
 
 def _composed(name: str) -> str:
