@@ -94,17 +94,15 @@ def _page(ranking: Ranking) -> list[tuple[int, list[int]]]:
         heads = [int(group[0]) for group in groups_of(rows, scope, k=ranking.depth)]
         under = rows_under(scope, rows[heads].tolist(), start=options.offset, without=ranking.asked.left_out)
         return [
-            (int(order[head]), _best_first(ranking, others, rows))
+            (int(order[head]), _best_first(ranking, others))
             for head, others in zip(heads[options.offset :], under, strict=True)
         ]
 
 
-def _best_first(ranking: Ranking, rows: list[int], ranked: Int[Tensor, " k"]) -> list[int]:
-    """Some rows, those that are `ranked` in that order, then the others by the stage that found the candidates."""
-    scores = ranking.scope.scores(torch.tensor(rows, dtype=torch.long), ranking.asked, ranking.first).tolist()
-    places = {row: place for place, row in enumerate(ranked.tolist())}
-    by_score = sorted(zip(rows, scores, strict=True), key=lambda one: (places.get(one[0], len(places)), -one[1]))
-    return [row for row, _ in by_score]
+def _best_first(ranking: Ranking, rows: list[int]) -> list[int]:
+    """Some rows by the stage that found the candidates: few of them were re-ranked."""
+    scores = ranking.scope.scores(torch.tensor(rows, dtype=torch.long), ranking.asked, ranking.first)
+    return [rows[place] for place in scores.argsort(descending=True, stable=True).tolist()]
 
 
 def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | None:

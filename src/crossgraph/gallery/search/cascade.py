@@ -95,19 +95,19 @@ class Cascade:
         return Scope.of(state.snapshot, target, codes, where=options.where)
 
     def _gathered(
-        self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool, parts: int = 1
+        self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool, parts: int = 0
     ) -> tuple[Candidates, Int[Tensor, " k"]]:
-        """The candidates of the last stage before re-ranking, in parts to be ranked; with folding, for so many `parts`
-        of re-ranking at least.
+        """The candidates of the last stage before re-ranking, and the part of the ranking that each belongs to.
+
+        With folding, they are enough for so many `parts` of re-ranking, and for the answers asked for.
         """
         depth, shortlist = options.offset + options.k, options.work.shortlist if reranks else None
         if not folds(options):
             found = self._candidates(asked, scope, options, trace, wanted=max(depth, shortlist or FEWEST))
             return found, torch.zeros(len(found.rows), dtype=torch.long)
+        groups = 1 + shortlist * max(parts, -(-depth // shortlist)) if shortlist else depth
         found, looks = gathered(
-            lambda count: self._candidates(asked, scope, options, trace, wanted=count),
-            scope,
-            groups=max(depth, (shortlist or 0) * parts),
+            lambda count: self._candidates(asked, scope, options, trace, wanted=count), scope, groups=groups
         )
         trace.handed_on[list(trace.handed_on)[-1]] = found
         return found, looks
@@ -150,8 +150,11 @@ class Cascade:
             chosen = _chosen(found, places, owners)
             chosen = replace(chosen, stage="rerank", scores=self._rescore(chosen), why="")
             rows = chosen.candidates.rows[chosen.order()]
-            enough = len(groups_of(rows, found.scope, k=found.depth)) >= found.depth
-            if enough or len(groups_of(found.candidates.rows, found.scope, k=parts * shortlist)) < parts * shortlist:
+            most = parts * shortlist
+            if (
+                len(groups_of(rows, found.scope, k=found.depth)) >= found.depth
+                or len(groups_of(found.candidates.rows, found.scope, k=most + 1)) <= most
+            ):
                 return chosen
             parts += 1  # pictures that look like two others brought groups together
             more, looks = self._gathered(

@@ -57,14 +57,15 @@ def reranked_places(
 ) -> tuple[list[int], list[int]]:
     """Places among the candidates `rows` that are worth re-ranking, and the part of the answers each belongs to.
 
-    A part is `shortlist` groups of pictures that look alike: the best of each, and at most as many others of them. It
-    is ranked by itself, so that no page depends on how many pages are asked for.
+    A part is `shortlist` groups of pictures that look alike: the best of each, and of the others that come before the
+    next part at most as many. It is ranked by itself, so that no page depends on how many pages are asked for.
     """
-    groups, places, owners = groups_of(rows, scope, k=shortlist * parts), list[int](), list[int]()
+    groups, places, owners = groups_of(rows, scope, k=shortlist * parts + 1), list[int](), list[int]()
     for part in range(parts):
-        own = groups[part * shortlist : (part + 1) * shortlist]
+        own, after = groups[part * shortlist : (part + 1) * shortlist], groups[(part + 1) * shortlist :]
+        end = int(after[0][0]) if after else len(rows)
         heads = [int(group[0]) for group in own]
-        others = sorted(int(place) for group in own for place in group[1:])
+        others = sorted(int(place) for group in own for place in group[1:] if place < end)
         chosen = sorted(heads + others[: 2 * shortlist - len(heads)])
         places += chosen
         owners += [part] * len(chosen)

@@ -28,15 +28,13 @@ APART = 276
 """Bits that may differ, of 1,024: an angle of 48.5 degrees between patterns, a cosine of 0.66."""
 APART_AT_FIRST = 24
 """Bits of the first 64 that may differ: what is told apart by these alone needs no other look."""
-COLOUR = 13
+COLOUR = 10
 """How far chromas may be apart anywhere, in 1/255."""
-LIGHT = 38
+LIGHT = 34
 """How far lightness may be apart anywhere, in 1/255."""
 NARROW, WIDE = 0.7, 3.0
 """Standard deviations of the two blurs, in places, between which the pattern lies."""
-NOISE = 0.5
-"""Grey levels of 256 that every place of a pattern is brought nearer to 0."""
-QUIET = 1.0
+QUIET = 0.3
 """Grey levels, in the root mean square, below which a picture has no pattern: noise alone has an angle, too."""
 FLARE = 0.01
 """Light that any screen reflects; without it the colours of what is nearly black are noise."""
@@ -81,7 +79,6 @@ def _pattern_bits(grey: Float[np.ndarray, "s s"]) -> bytes:
     """On which side of each of `BITS` random planes the pattern of a picture lies; all 0 if it has none."""
     band, signs, mixing = _projections()
     pattern = band @ grey @ band.T
-    pattern = np.sign(pattern) * np.maximum(np.abs(pattern) - NOISE, 0)
     if np.sqrt(np.square(pattern).mean()) < QUIET:
         return bytes(BITS // 8)
     mixed = mixing[: BITS // SIDE] @ (signs * pattern) @ mixing
