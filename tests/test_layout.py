@@ -39,8 +39,11 @@ INSIDE = {
         ("upkeep",),
     ),
     "data": (
-        ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides"),
-        ("assembly", "concepts", "batches"),
+        ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
+        ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
+        ("inventory",),
+        ("unused",),
+        ("assembly", "concepts", "batches", "splits"),
         ("graphs",),
         ("features",),
         ("layouts", "drawn"),

@@ -14,6 +14,7 @@ from PIL import Image
 from crossgraph.methods.kidrr import KidrrConfig
 from crossgraph.types import Alignment, NodeMatch
 from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
+from tests.gallery.fake_model import FakeModel
 
 
 def answer(*words: object) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def test_matched_nodes_are_told_after_the_words(tmp_path: Path, monkeypatch: pyt
         ("ball",), torch.tensor([[0.0, 0.0, 0.5, 0.5]]), torch.ones(1, 1), torch.ones(1), 0.5, (found, lost)
     )
     drawing = Image.new("RGB", (4, 4))
-    monkeypatch.setattr("crossgraph.verbs.load_search_model", lambda *_, **__: None)
+    monkeypatch.setattr("crossgraph.verbs.load_search_model", lambda *_, **__: FakeModel("a", fine=True))
     monkeypatch.setattr("crossgraph.verbs.explain", lambda *_: (alignment, drawing))
     words = ("explain", "ball", tmp_path / "a.png", "--model", "run", "--out", tmp_path / "overlay.png")
     lines = call(*words).stdout.splitlines()
@@ -186,8 +187,9 @@ def test_data_check_counts_and_lists(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     assert answer("data", "check", DATA)["images"] == 40
     result = call("data", "check", tmp_path)
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert f"{tmp_path / 'empty.jpg'}: " in result.stderr
+    assert "read 0, skipped 1, of no interest 0, left out 0" in result.stdout
 
 
 def test_every_method_is_listed_and_shown_with_its_sources_and_switches() -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson
+from crossgraph.cli.options import AsJson, Exclude, MaxPixels, limit_pixels, named
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from crossgraph.data.check import CorpusReport
-    from crossgraph.data.corpus import Corpus
+    from crossgraph.data.corpus import Corpus, Understood
     from crossgraph.progress import Progress
 
 
@@ -22,28 +22,49 @@ def check(
     data: Annotated[
         str,
         typer.Argument(
+            callback=named,
             help="A folder, a caption file, a file of features, LAYOUT:PATH, scenes[:COUNT[:SEED]] or "
-            "matrices-demo[:SEED]. The name of a layout alone (mirflickr, nuswide, coco, rsicd, matrices) explains it."
+            "matrices-demo[:SEED]. The name of a layout alone (mirflickr, nuswide, coco, rsicd, matrices) explains it.",
         ),
     ],
     concepts: Annotated[
         int | None, typer.Option("--concepts", min=2, help="Derive so many labels from the captions and count them.")
     ] = None,
+    exclude: Exclude = None,
+    max_pixels: MaxPixels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decode every picture once; list what cannot be read, counts, splits, labels and duplicates."""
-    from crossgraph.cli.output import print_json, print_rich, print_skipped
+    """Decode every picture once; list what cannot be read, counts, splits, labels and duplicates.
+
+    Exits with 1 if anything was skipped.
+    """
+    from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.check import check_corpus
     from crossgraph.progress import choose_progress
 
+    limit_pixels(max_pixels)
     progress = choose_progress()
-    report = check_corpus(data, relabel=None if concepts is None else _relabel(concepts, progress), progress=progress)
+    relabel = None if concepts is None else _relabel(concepts, progress)
+    report = check_corpus(data, relabel=relabel, exclude=exclude or (), progress=progress)
     if as_json:
         print_json(report.to_json())
-        return
-    for part in _told(report):
-        print_rich(part)
+    else:
+        for part in _told(report):
+            print_rich(part)
+        _print_files(report)
+    if report.unreadable or report.skipped_rows:
+        raise typer.Exit(1)
+
+
+def _print_files(report: CorpusReport) -> None:
+    """What became of every file of the folder, if it is one, and those that were skipped, by name."""
+    from crossgraph.cli.output import files_in_sum, print_rich, print_rows, print_skipped, print_unused
+
+    if report.files is not None:
+        print_rich(files_in_sum(report.images, len(report.unreadable), report.files))
     print_skipped(report.unreadable)
+    print_rows(report.skipped_rows)
+    print_unused(report.unused)
 
 
 def _relabel(count: int, progress: Progress) -> Callable[[Corpus], Corpus]:
@@ -65,6 +86,7 @@ def _told(report: CorpusReport) -> list[RenderableType]:
     low, mean, high = report.captions_per_image
     rows: list[tuple[str, object]] = [
         ("read as", report.source),
+        *_how(report.understood),
         ("pictures", f"{report.images:,}"),
         ("splits", ", ".join(f"{name} {count:,}" for name, count in report.splits.items())),
         ("captions", f"{report.captions:,} ({low} to {high} a picture, {mean:.1f} on average)"),
@@ -73,15 +95,35 @@ def _told(report: CorpusReport) -> list[RenderableType]:
         (report.label_kind, f"{len(report.labels):,}"),
         ("groups of equal files", f"{len(report.duplicate_images):,}"),
         ("unreadable files", f"{len(report.unreadable):,}"),
+        ("unused files", f"{len(report.unused):,}"),
     ]
     if (features := report.features) is not None:
-        widths = f"{features['image_width']} numbers an image, {features['text_width']} a text ({features['kind']})"
+        text = f"{features['text_width']} a text" if features["text_width"] else "texts are sentences"
+        widths = f"{features['image_width']} numbers an image, {text} ({features['kind']})"
         rows.insert(2, ("given features", widths))
     parts: list[RenderableType] = [facts_table(*rows, title=report.name)]
     if report.labels:
         counts = ", ".join(f"{name} {count:,}" for name, count in report.labels.items())
         parts.append(f"pictures by {report.label_kind}: {counts}")
+    parts += [f"note: {note}" for note in report.understood.notes]
     parts += [f"equal files: {', '.join(group)}" for group in report.duplicate_images]
     if report.source in GUIDES and (report.unreadable or not report.labels):
         parts.append(GUIDES[report.source].text())
     return parts
+
+
+def _how(understood: Understood) -> list[tuple[str, object]]:
+    """How the source was understood, as far as there is anything to say."""
+    rows: list[tuple[str, object]] = [(f"{what} from", name) for what, name in understood.columns]
+    if understood.separator:
+        rows.append(("separator", understood.separator))
+    if understood.encoding:
+        rows.append(("encoding", understood.encoding))
+    rows.append(("splits from", understood.splits))
+    if understood.rows:
+        rows.append(("rows", f"{understood.rows:,}, of which {understood.rows_read:,} were read"))
+    if understood.guesses:
+        written, found, difference = understood.guesses[0]
+        count = len(understood.guesses)
+        rows.append(("names guessed", f"{count:,}, the first {written!r} as {found!r} (they differ in {difference})"))
+    return rows

@@ -68,7 +68,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove that every picture is found and every feature is finite and there; exits with 1 if anything is wrong."""
-    from crossgraph.cli.output import print_json
+    from crossgraph.cli.output import print_json, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep import health
     from crossgraph.progress import choose_progress
@@ -82,7 +82,7 @@ def verify(
             f"features, {found.files:,} files as stored, {found.orphans:,} orphans, {len(found.problems):,} problems"
         )
         for problem in found.problems:
-            typer.echo(f"  {problem.subject}: {problem.message}", err=True)
+            typer.echo(f"  {shown(problem.subject)}: {shown(problem.message)}", err=True)
     if found.problems:
         raise typer.Exit(1)
 
@@ -145,18 +145,25 @@ def export(
         str | None, typer.Option("--format", help="csv, jsonl or paths; else by the ending of --out.")
     ] = None,
     where: Where = None,
+    print0: Annotated[
+        bool, typer.Option("--print0", help="With paths: end each with a NUL, not a new line, for xargs -0.")
+    ] = False,
 ) -> None:
     """Everything known of the pictures besides features: CSV, JSON lines, or bare paths."""
+    from crossgraph.cli.output import print_raw, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 
     opened, chosen = Gallery.open(gallery), format_of(format, out)
+    if print0 and chosen != "paths":
+        raise ConfigError("--print0 parts paths; give --format paths too.")
+    end = "\0" if print0 else "\n"
     if out is None:
         for line in export_lines(opened, format=chosen, where=where):
-            typer.echo(line)
+            print_raw(line, end=end)
     else:
-        count = export_file(opened, out, format=chosen, where=where)
-        typer.echo(f"{count:,} pictures in {out}", err=True)
+        count = export_file(opened, out, format=chosen, where=where, end=end)
+        typer.echo(f"{count:,} pictures in {shown(out)}", err=True)
 
 
 @gallery_commands.command()
@@ -207,6 +214,7 @@ def remove(
     from crossgraph.cli.output import print_json
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import rows_where
+    from crossgraph.gallery.tables.item_names import NamedRow, find_items
 
     opened = Gallery.open(gallery)
     names = list(items or ())
@@ -215,6 +223,9 @@ def remove(
         names += [snapshot.item(row).id for row in rows_where(snapshot, where).tolist()]
     elif not names:
         raise GalleryError("name the pictures to remove, by id or path, or by --where.")
+    for found in find_items(opened.snapshot(), names):
+        if isinstance(found, NamedRow) and found.guess:
+            typer.echo(f"note: {found.guess}", err=True)
     removed = opened.remove(names)
     if as_json:
         print_json({"gallery": str(gallery), "removed": [{"id": item.id, "path": str(item.path)} for item in removed]})
@@ -228,21 +239,37 @@ def annotate(
     file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file: one row a picture, with its id or path.")],
     as_json: AsJson = False,
 ) -> None:
-    """Set columns of your own, for --where and exports; an empty cell or null takes a value away."""
+    """Set columns of your own, for --where and exports; an empty cell or null takes a value away.
+
+    Rows that cannot be understood, or name no picture, are listed and left out; the exit code is then 1.
+    """
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery.changes.annotations import read_annotations
+    from crossgraph.gallery.changes.annotations import matched, read_annotations
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import column_kinds
 
     opened = Gallery.open(gallery)
-    count = opened.annotate(read_annotations(file))
+    read = read_annotations(file)
+    found = matched(read, opened.snapshot())
+    count = opened.annotate(found.values)
+    bad = sorted((*read.bad, *found.bad), key=lambda row: row.line)
     kinds = column_kinds(opened.snapshot())
     own = {name: kinds[name] for name in opened.snapshot().notes.column_names}
     if as_json:
-        print_json({"gallery": str(gallery), "annotated": count, "columns": own})
+        left_out = [asdict(row) for row in bad]
+        told = {"annotated": count, "columns": own, "left_out": left_out, "notes": list(found.guesses)}
+        print_json({"gallery": str(gallery), **told})
     else:
         listed = ", ".join(f"{name} ({kind})" for name, kind in own.items())
         typer.echo(f"{gallery}: {count:,} pictures annotated; columns: {listed or 'none'}")
+        for note in found.guesses:
+            typer.echo(f"note: {file}, {note}", err=True)
+        if bad:
+            typer.echo(f"{len(bad):,} of {len(bad) + len(read.rows) - len(found.bad):,} rows were left out:", err=True)
+        for row in bad:
+            typer.echo(f"  {file}, line {row.line}: {row.reason}", err=True)
+    if bad:
+        raise typer.Exit(1)
 
 
 def _count(number: int | None) -> str:

@@ -1,25 +1,31 @@
 """From rows of a caption file to a `Corpus`: find each picture on disk, join rows of one picture, list what is missing.
 
-Every source with a caption file uses `CorpusBuilder`, so all of them treat a missing picture, a repeated picture and
-an empty caption alike.
+Every source with a caption file uses `CorpusBuilder`, so all of them treat a missing picture, a repeated picture, an
+empty caption and a row that makes no sense alike.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crossgraph.data.corpus import Corpus, Skipped
+from crossgraph.data.corpus import Corpus, Skipped, SkippedRow, Understood
+from crossgraph.data.encodings import decode_text
 from crossgraph.data.images import require_file
+from crossgraph.data.inventory import take_inventory
+from crossgraph.data.names import Ambiguous, Match, NameResolver
 from crossgraph.errors import DataError, ImageError
 
 NO_SPLIT = "all"
 """The split of every picture when the source says nothing about splits."""
+
+_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+_SUGGESTIONS = 20  # near names are looked for that often: it takes time, and nobody reads more
 
 
 @dataclass
@@ -31,13 +37,23 @@ class _Image:
 
 
 class CorpusBuilder:
-    """Gathers the rows of `source`; pictures are looked for in each of `folders`, in that order."""
+    """Gathers the rows of `source`; pictures are looked for in each of `folders`, in that order.
+
+    A picture that is in none of them under its exact name is looked for under other spellings of it.
+    """
 
     def __init__(self, source: Path, folders: Sequence[Path]) -> None:
         self._source = source
         self._folders = folders
         self._images: dict[str, _Image] = {}
+        self._ids: dict[str, str] = {}
+        self._id_of_path: dict[str, str] = {}
         self._skipped: dict[str, Skipped] = {}
+        self._rows = 0
+        self._skipped_rows: list[SkippedRow] = []
+        self._guesses: list[tuple[str, str, str]] = []
+        self._resolvers: list[tuple[Path, NameResolver]] | None = None
+        self._suggested = 0
 
     def add(
         self,
@@ -46,47 +62,64 @@ class CorpusBuilder:
         *,
         where: str,
         split: str = NO_SPLIT,
-        labels: Iterable[str] = (),
+        labels: Collection[str] = (),
         aliases: Sequence[str] = (),
+        file: Path | None = None,
+        path: Path | None = None,
     ) -> None:
-        """Take one row. Rows of one picture are joined; empty captions and missing pictures are left out.
+        """Take one row. Rows of one picture are joined; empty captions are left out.
 
-        `where` ("line 7") leads error messages; `aliases` are other names the file may have. Raises `DataError` when
-        a picture is in two splits.
+        `where` ("line 7" of `file`, by default of the source) is listed for a row whose picture is missing, or was in
+        another split before; `aliases` are other names the picture may have, `path` is where it is, if that is known.
         """
-        if image in self._skipped:
+        if path is not None:
+            self._ids[image] = self._id_of_path.setdefault(str(path), image)
+            self._images.setdefault(self._ids[image], _Image(path, split))
+        known_as = self._ids.get(image)
+        if known_as is None and image not in self._skipped:
+            known_as = self._take_in(image, aliases, split)
+        if known_as is None:
+            self.reject(where, f"{image!r}: {self._skipped[image].reason}", file=file)
             return
-        if image not in self._images:
-            try:
-                path = self._locate((image, *aliases))
-            except ImageError as error:
-                self._skipped[image] = Skipped(error.path, error.reason)
-                return
-            self._images[image] = _Image(path, split)
-        picture = self._images[image]
+        picture = self._images[known_as]
         if picture.split != split:
-            raise DataError(
-                f"{self._source}, {where}: {image!r} is in split {split!r} here and in {picture.split!r} before; "
-                f"a picture belongs to one split."
-            )
+            reason = f"{image!r} is in split {split!r} here and in {picture.split!r} before"
+            self.reject(where, reason, file=file)
+            return
+        self._rows += 1
         picture.captions += [stripped for caption in captions if (stripped := caption.strip())]
-        picture.labels.update(labels)
+        if labels:
+            picture.labels.update(labels)
 
-    def skip(self, image: str, reason: str) -> None:
+    def count(self, rows: int) -> None:
+        """Note rows that were used otherwise than by `add`."""
+        self._rows += rows
+
+    def reject(self, where: str, reason: str, *, file: Path | None = None) -> None:
+        """List a row that cannot be used."""
+        self._rows += 1
+        self._skipped_rows.append(SkippedRow(file or self._source, where, reason))
+
+    def skip(self, image: str, reason: str, *, where: str) -> None:
         """Leave `image` out for a reason of the source's own."""
-        self._skipped[image] = Skipped(self._folders[0] / image, reason)
+        self._skipped.setdefault(image, Skipped(self._folders[0] / image, reason))
+        self.reject(where, f"{image!r}: {reason}")
 
-    def build(self, name: str, *, label_names: Sequence[str] = ()) -> Corpus:
+    def build(
+        self, name: str, *, label_names: Sequence[str] = (), understood: Understood = Understood(), tried: str = ""
+    ) -> Corpus:
         """The corpus, pictures in the order of their first row. Raises `DataError` when no picture is left.
 
         `label_names` are all there are, in order, also those no picture has; by default the ones that occur, sorted.
+        `tried` says, for the error, how the source was understood and how to say it by hand.
         """
         images = list(self._images.values())
         if not images:
-            raise DataError(self._nothing_found())
+            raise DataError(f"{self._nothing_found()}{tried and ' ' + tried}")
         label_names = label_names or sorted(set().union(*(image.labels for image in images)))
         labels = [[label in image.labels for label in label_names] for image in images]
         links = [index for index, image in enumerate(images) for _ in image.captions]
+        rows_read = self._rows - len(self._skipped_rows)
         return Corpus(
             name=name,
             image_paths=tuple(image.path for image in images),
@@ -97,9 +130,24 @@ class CorpusBuilder:
             labels=np.asarray(labels, dtype=np.bool_) if label_names else None,
             label_names=tuple(label_names),
             skipped=tuple(self._skipped.values()),
+            skipped_rows=tuple(self._skipped_rows),
+            understood=replace(understood, rows=self._rows, rows_read=rows_read, guesses=tuple(self._guesses)),
         )
 
-    def _locate(self, names: Sequence[str]) -> Path:
+    def _take_in(self, image: str, aliases: Sequence[str], split: str) -> str | None:
+        """Note where a new picture is, or why it is nowhere; what it is called in the corpus."""
+        try:
+            path, known_as = self._locate((image, *aliases))
+        except ImageError as error:
+            self._skipped[image] = Skipped(error.path, error.reason)
+            return None
+        known_as = self._id_of_path.setdefault(str(path), known_as)
+        self._ids[image] = known_as
+        self._images.setdefault(known_as, _Image(path, split))
+        return known_as
+
+    def _locate(self, names: Sequence[str]) -> tuple[Path, str]:
+        """Where a picture is, and what it is called in the corpus."""
         first: ImageError | None = None
         for path in (folder / name for folder in self._folders for name in names):
             try:
@@ -108,19 +156,67 @@ class CorpusBuilder:
                 # The picture's own trouble (a link loop) is worth more than its absence from the next folder.
                 first = first or error
             else:
-                return path
+                return path, names[0]
         assert first is not None
-        raise first
+        if first.reason != "no such file":
+            raise first
+        return self._guess(names[0], first)
+
+    def _guess(self, image: str, missing: ImageError) -> tuple[Path, str]:
+        """The picture under another spelling. Raises `ImageError` that offers the nearest names, or those that fit."""
+        suggest = self._suggested < _SUGGESTIONS
+        nearest: tuple[str, ...] = ()
+        for folder, resolver in self._listed():
+            found = resolver.find(image, suggest=suggest)
+            if isinstance(found, Match):
+                self._guesses.append((image, found.name, found.guess or "the folder before it"))
+                return folder / found.name, found.name
+            if isinstance(found, Ambiguous):
+                raise ImageError(missing.path, f"no such file, and several fit: {', '.join(found.names[:3])}")
+            nearest = nearest or found.nearest
+        self._suggested += 1
+        raise ImageError(missing.path, f"no such file{(nearest and f'; the nearest is {nearest[0]!r}') or ''}")
+
+    def _listed(self) -> list[tuple[Path, NameResolver]]:
+        """The names of all pictures there are, by folder; listed when first needed."""
+        if self._resolvers is None:
+            folders = [folder for folder in dict.fromkeys(self._folders) if folder.is_dir()]
+            outer = [one for one in folders if not any(other != one and one.is_relative_to(other) for other in folders)]
+            self._resolvers = [(one, NameResolver(names_below(one, take_inventory(one).images))) for one in outer]
+        return self._resolvers
 
     def _nothing_found(self) -> str:
-        if not self._skipped:
-            return f"{self._source}: it names no pictures; give a file with at least one row."
-        places = " or ".join(str(folder) for folder in self._folders)
-        example = next(iter(self._skipped))
-        return (
-            f"{self._source}: none of the {len(self._skipped)} pictures it names could be used, for example "
-            f"{example!r} ({self._skipped[example].reason}). Put the pictures into {places}."
-        )
+        if self._skipped:
+            places = " or ".join(str(folder) for folder in self._folders)
+            example, one = next(iter(self._skipped.items()))
+            return (
+                f"{self._source}: none of the {len(self._skipped)} pictures it names could be used, for example "
+                f"{example!r} ({one.reason}). Put the pictures into {places}, or any folder in it."
+            )
+        if self._skipped_rows:
+            first = self._skipped_rows[0]
+            rows = f"none of its {self._rows} rows could be read"
+            return f"{self._source}: {rows}; the first, {first.where}: {first.reason}."
+        return f"{self._source}: it names no pictures; give a file with at least one row."
+
+
+def names_below(folder: Path, paths: Iterable[Path]) -> list[str]:
+    """Paths under `folder` as names from there."""
+    start = len(str(folder / "x")) - 1
+    return [str(path)[start:] for path in paths]
+
+
+def split_name(written: str) -> str:
+    """A split as it is called here: `validation`, `valid` and `dev` are `val`; nothing is the split of all."""
+    return _SPLIT_NAMES.get(written.strip().lower(), written.strip()) or NO_SPLIT
+
+
+def read_bytes(file: Path) -> bytes:
+    """All of a file. Raises `DataError` if it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
 def text_lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -128,36 +224,50 @@ def text_lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
         with file.open("rb") as stream:
             for number, raw in enumerate(stream, start=1):
-                text = decoded(raw, file, number).strip()
+                text = _line(raw, file, number).strip()
                 if text:
                     yield number, text
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
-def decoded(raw: bytes, file: Path, line: int) -> str:
-    """`raw` as text, less a byte order mark. Raises `DataError` naming the line that is not UTF-8."""
+def _line(raw: bytes, file: Path, number: int) -> str:
     try:
-        return raw.decode("utf-8-sig" if line == 1 else "utf-8")
+        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file}, line {line}: not UTF-8 text. Save the file as UTF-8.") from error
+        raise DataError(f"{file}, line {number}: not UTF-8 text. Save the file as UTF-8.") from error
+
+
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The non-empty lines of a text with their numbers, less white space at their ends."""
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
+        if stripped := line.strip():
+            yield number, stripped
+
+
+def json_content(file: Path, *, expected: str = "JSON") -> Any:
+    """What a JSON file holds. Raises `DataError` if it cannot be read, or is no JSON."""
+    raw = read_bytes(file)
+    try:
+        return json.loads(decode_text(raw).text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not JSON ({error}). Expected {expected}.") from error
 
 
 def json_object(file: Path, *, expected: str = "a JSON object") -> dict[str, Any]:
     """The object that a JSON file holds. Raises `DataError` if it cannot be read, is no JSON, or is something else."""
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not JSON ({error}).") from error
+    content = json_content(file, expected=expected)
     if not isinstance(content, dict):
         raise malformed(file, "top level", type(content).__name__, expected=expected)
     return content
 
 
+def shortened(got: object) -> str:
+    """What a row says, on one line of 80 letters at most."""
+    text = " ".join((got if isinstance(got, str) else repr(got)).split())
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def malformed(file: Path, where: str, got: object, *, expected: str) -> DataError:
     """The error for a row that cannot be understood: which, what it says (shortened), what was expected."""
-    text = got if isinstance(got, str) else repr(got)
-    shown = text if len(text) <= 80 else text[:77] + "..."
-    return DataError(f"{file}, {where}: got {shown}; expected {expected}.")
+    return DataError(f"{file}, {where}: got {shortened(got)}; expected {expected}.")

@@ -6,6 +6,8 @@ Every source (one file each in this folder) ends in a `Corpus`; nothing downstre
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,6 +33,59 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class SkippedRow:
+    """A row, line or entry of a caption file that was left out: `where` in it ("line 7"), and why."""
+
+    path: Path
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Understood:
+    """How a source was understood, for people to check: what was found out, or told.
+
+    `layout` is its name; `columns` say which column, key or variable was taken for what. Of a table there are
+    `separator` and `encoding`. `splits` says where splits are from. `rows` are those of the caption files, `rows_read`
+    those used: the rest is listed. `guesses` are names of pictures that were found under another spelling:
+    (as written, as found, the difference). `notes` are whatever else was decided.
+    """
+
+    layout: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    separator: str | None = None
+    encoding: str | None = None
+    splits: str = "none"
+    rows: int = 0
+    rows_read: int = 0
+    guesses: tuple[tuple[str, str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """Files of a folder that are neither pictures nor listed by name.
+
+    Files that could hold captions, those of no interest by ending, and those that are not the user's or were excluded,
+    by what they are.
+    """
+
+    texts: int = 0
+    uninteresting: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def sum_of(cls, counts: Iterable[FileCounts]) -> FileCounts:
+        """The counts of several folders together, the largest first."""
+        every = list(counts)
+        by_ending, by_kind = Counter[str](), Counter[str]()
+        for one in every:
+            by_ending.update(one.uninteresting)
+            by_kind.update(one.left_out)
+        return cls(sum(one.texts for one in every), dict(by_ending.most_common()), dict(by_kind.most_common()))
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Pictures and their captions; immutable.
 
@@ -38,8 +93,11 @@ class Corpus:
     picture that caption j describes: the only link between the two, so a picture may have any number of captions.
     `labels`, if any, is an images x labels truth table, and `label_kind` what to call them in print. Pictures of one
     `twin_group` (-1: none) show the same things arranged otherwise, and `telling[j]` says that caption j is false of
-    every twin of its picture. With `features` there are no picture files and no sentences: paths and captions are
-    mere names, and the rows of the features stand for them.
+    every twin of its picture. With `features` there are no picture files, and no sentences unless the features are of
+    images alone: paths and captions are mere names, and the rows of the features stand for them. `skipped` are pictures
+    left out, `skipped_rows` rows of caption files, and `unused` files that look as if they belonged to the corpus but
+    were not read; `understood` says how it was read. `files` counts what else is in the folder that it was made
+    from, if that was looked through.
     """
 
     name: str
@@ -55,6 +113,10 @@ class Corpus:
     features: GivenFeatures | None = None
     label_kind: str = LABELS
     skipped: tuple[Skipped, ...] = field(default=())
+    skipped_rows: tuple[SkippedRow, ...] = ()
+    unused: tuple[Skipped, ...] = ()
+    understood: Understood = Understood()
+    files: FileCounts | None = None
 
     def __post_init__(self) -> None:
         n = len(self.image_paths)
@@ -84,7 +146,8 @@ class Corpus:
             if array is not None and array.shape != (length,):
                 raise DataError(f"corpus {self.name!r}: {name} is {array.shape}, expected {(length,)}.")
         if self.features is not None:
-            rows, expected = (len(self.features.images), len(self.features.texts)), (n, len(self.captions))
+            texts = len(self.captions) if self.features.texts is None else len(self.features.texts)
+            rows, expected = (len(self.features.images), texts), (n, len(self.captions))
             if rows != expected:
                 raise DataError(
                     f"corpus {self.name!r}: features of {rows[0]} images and {rows[1]} texts, expected {expected}."

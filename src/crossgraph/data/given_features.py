@@ -1,4 +1,4 @@
-"""Features that come with a data set in the place of pictures and sentences: one row an image, one row a text."""
+"""Features that come with a data set in the place of pictures, and maybe of sentences: one row, or some, an image."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 
 @dataclass(frozen=True)
 class GivenFeatures:
     """Rows of numbers for the images and the texts of a corpus, in the order of its images and captions.
 
-    `kind` says what was read ("I_tr and T_tr"): a model is good for features of one kind and width only. Texts of equal
-    captions have equal rows.
+    An image has one row, or the rows of `p` regions. Without `texts` the captions are sentences, read as of any other
+    corpus. `kind` says what was read ("I_tr and T_tr"): a model is good for features of one kind and width only. Texts
+    of equal captions have equal rows.
     """
 
-    images: Float32[np.ndarray, "n d"]
-    texts: Float32[np.ndarray, "m w"]
+    images: Float32[np.ndarray, "n d"] | Float32[np.ndarray, "n p d"]
+    texts: Float32[np.ndarray, "m w"] | None
     kind: str
 
     def __post_init__(self) -> None:
         for array in (self.images, self.texts):
-            array.setflags(write=False)
+            if array is not None:
+                array.setflags(write=False)
 
     @property
     def image_width(self) -> int:
-        """Numbers an image."""
-        return int(self.images.shape[1])
+        """Numbers an image, or a region of one."""
+        return int(self.images.shape[-1])
 
     @property
     def text_width(self) -> int:
-        """Numbers a text."""
-        return int(self.texts.shape[1])
+        """Numbers a text; 0 where texts are sentences."""
+        return 0 if self.texts is None else int(self.texts.shape[1])
 
     def describe(self) -> dict[str, Any]:
         """What a run must remember to know whether other features are of the same kind: plain JSON."""
@@ -42,14 +44,23 @@ class GivenFeatures:
 
     def take(self, *, images: Sequence[int], texts: Sequence[int]) -> GivenFeatures:
         """The chosen rows, in the order given."""
-        rows, lines = np.asarray(images, dtype=np.int64), np.asarray(texts, dtype=np.int64)
-        return GivenFeatures(self.images[rows], self.texts[lines], self.kind)
+        return GivenFeatures(
+            self.images[_places(images)], None if self.texts is None else self.texts[_places(texts)], self.kind
+        )
 
     def add_to(self, digest: Any) -> None:
         """Feed a hash with everything that is here."""
         digest.update(f"{self.describe()}".encode())
         for array in (self.images, self.texts):
-            digest.update(np.ascontiguousarray(array).tobytes())
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).tobytes())
+
+
+def _places(rows: Sequence[int]) -> slice | Int64[np.ndarray, " r"]:
+    """Rows as an index; those that follow each other as a slice, which copies nothing: regions take gigabytes."""
+    if len(rows) and list(rows) == list(range(rows[0], rows[0] + len(rows))):
+        return slice(rows[0], rows[0] + len(rows))
+    return np.asarray(rows, dtype=np.int64)
 
 
 def text_names(texts: Float32[np.ndarray, "m w"]) -> tuple[str, ...]:

@@ -164,7 +164,7 @@ class LabelProtocol(BaseModel):
         rows = corpus.captions_of_images()
         if self.captions == "each":
             return corpus
-        if self.captions == "joined" and corpus.features is not None and any(len(some) > 1 for some in rows):
+        if self.captions == "joined" and _has_given_texts(corpus) and any(len(some) > 1 for some in rows):
             raise DataError(
                 f"corpus {corpus.name!r} has given features and no sentences to join; vary captions=first or each."
             )
@@ -180,6 +180,10 @@ class LabelProtocol(BaseModel):
             telling=None if corpus.telling is None else corpus.telling[kept],
             features=corpus.features and corpus.features.take(images=list(range(len(corpus))), texts=kept),
         )
+
+
+def _has_given_texts(corpus: Corpus) -> bool:
+    return corpus.features is not None and corpus.features.texts is not None
 
 
 def _labels(corpus: Corpus) -> np.ndarray:

@@ -124,7 +124,11 @@ def gather_dataset(
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
     if corpus.features is not None:
-        return Dataset(corpus, given_image_table(corpus), None, given_text_table(corpus))
+        images = given_image_table(corpus)
+        if corpus.features.texts is not None:
+            return Dataset(corpus, images, None, given_text_table(corpus))
+        texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
+        return Dataset(corpus, images, None, texts)
     images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
     corpus = corpus.without(list(skipped))
     mirrored = None

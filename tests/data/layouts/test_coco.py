@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -60,13 +59,50 @@ def test_what_is_missing_of_coco_is_said_with_the_source(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"annotations": [{"image_id": 9, "category_id": 99}]}, r"annotations\[0\]: got 99; expected the id of one"),
-        ({"annotations": [{"image_id": "9", "category_id": 17}]}, r"annotations\[0\]: got .*image_id, category_id"),
-        ({"annotations": {}}, 'expected a JSON object with a list "annotations"'),
+        ({"image_id": 9, "category_id": 99}, "category_id 99 is the id of none of its categories"),
+        ({"image_id": "9", "category_id": 17}, "expected image_id, category_id"),
+        (7, "got 7; expected image_id, category_id"),
     ],
 )
-def test_malformed_instances_are_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+def test_malformed_instances_are_listed(tmp_path: Path, change: object, complaint: str) -> None:
     file = put_coco(tmp_path) / "annotations/instances_train2017.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    with pytest.raises(DataError, match=rf"instances_train2017\.json.*{complaint}"):
+    content = json.loads(file.read_text())
+    content["annotations"].append(change)
+    file.write_text(json.dumps(content))
+    corpus = open_coco(tmp_path)
+    assert corpus.label_names == ("cat", "dog", "kite")
+    (listed,) = corpus.skipped_rows
+    assert (listed.path, listed.where) == (file, "annotations[4]")
+    assert complaint in listed.reason
+
+
+def test_instances_of_another_form_are_refused(tmp_path: Path) -> None:
+    file = put_coco(tmp_path) / "annotations/instances_train2017.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"annotations": {}}))
+    with pytest.raises(DataError, match=r'instances_train2017\.json.*expected a JSON object with a list "annotations"'):
         open_coco(tmp_path)
+
+
+def test_a_caption_file_alone_is_read_and_captions_of_unknown_pictures_are_listed(tmp_path: Path) -> None:
+    file = put_coco(tmp_path) / "annotations/captions_val2017.json"
+    content = json.loads(file.read_text())
+    content["annotations"] += [{"image_id": 5, "caption": "more"}, {"image_id": 77, "caption": "of what?"}]
+    file.write_text(json.dumps(content))
+    corpus = open_corpus(file)
+    assert corpus.captions == ("nothing", "more")
+    assert corpus.image_splits == ("val",)
+    assert corpus.understood.layout == "coco"
+    assert [(one.where, one.reason) for one in corpus.skipped_rows] == [
+        ("annotations[2]", "image_id 77 is none of its pictures")
+    ]
+    assert (corpus.understood.rows, corpus.understood.rows_read) == (4, 3)
+
+
+def test_captions_in_this_form_are_known_by_their_content(tmp_path: Path) -> None:
+    put_coco(tmp_path)
+    mine = tmp_path / "mine.json"
+    (tmp_path / "annotations/captions_train2017.json").rename(mine)
+    corpus = open_corpus(mine)
+    assert corpus.understood.layout == "coco"
+    assert len(corpus) == 2
+    assert {image for _, image, _ in corpus.understood.guesses} == set(corpus.image_ids)

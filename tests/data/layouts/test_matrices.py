@@ -19,13 +19,16 @@ from crossgraph.data.given_features import text_names
 from crossgraph.data.layouts.matrix_files import variables_in
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
-from tests.data.drawn_sets import labels_of, put_lines
+from tests.data.drawn_sets import labels_of, put_lines, put_photos
 
 Matrix = NDArray[np.float64]
 RNG = np.random.default_rng(0)
 I_TR, I_TE = RNG.normal(size=(12, 4)), RNG.normal(size=(5, 4))
 T_TR, T_TE = RNG.normal(size=(12, 3)), RNG.normal(size=(5, 3))
 C_TR, C_TE = np.arange(12) % 3 + 1, np.arange(5) % 3 + 1
+
+
+NAN_AT = (np.argwhere(T_TR > 1)[0] + 1).tolist()
 
 
 def one_hot(classes: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -153,11 +156,14 @@ def test_columns_links_and_class_names_are_understood(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "complaint"),
     [
-        ({"texts": T_TE}, r"images is 12 x 4 and texts 5 x 3.*transposed = true"),
+        ({"texts": T_TE}, r"images holds 12 items and texts 5 \(12 x 4 and 5 x 3.*Mend the file"),
         ({"labels": C_TE}, r"labels is 5, but images holds 12 images"),
         ({"labels": np.full((12, 3), 2)}, "must be 0 and 1"),
         ({"labels": C_TR + 0.5}, "class numbers must be whole; got 1.5"),
-        ({"texts": np.where(T_TR > 1, np.nan, T_TR)}, "texts holds numbers that are not finite"),
+        (
+            {"texts": np.where(T_TR > 1, np.nan, T_TR)},
+            rf"texts holds \d+ numbers that are not finite, the first in row {NAN_AT[0]}, column {NAN_AT[1]};",
+        ),
         ({"texts": np.array(["a b"] * 12)}, "texts must be a matrix of numbers"),
         ({"label_names": np.array(["x", "y"])}, "class numbers run from 1 to 3, but there are 2 names"),
     ],
@@ -167,6 +173,46 @@ def test_matrices_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, 
     np.savez(tmp_path / "a.npz", **({"images": I_TR, "texts": T_TR, "labels": C_TR} | arrays))
     with pytest.raises(DataError, match=complaint):
         open_corpus(tmp_path / "a.npz")
+
+
+def test_items_as_columns_are_told_by_their_number_and_the_advice_works(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=I_TR.T, texts=T_TR.T, labels=one_hot(C_TR).T)
+    with pytest.raises(
+        DataError, match=r"Both have 12 columns.*matrices:(?P<spec>.*a\.npz\?transposed=true)"
+    ) as refused:
+        open_corpus(tmp_path / "a.npz")
+    told = str(refused.value).rpartition("matrices:")[2].rstrip(".")
+    assert len(open_corpus(f"matrices:{told}")) == 12
+
+
+def test_items_without_a_label_are_said(tmp_path: Path) -> None:
+    labels = one_hot(C_TR)
+    labels[[2, 7]] = 0
+    np.savez(tmp_path / "a.npz", images=I_TR, texts=T_TR, labels=labels)
+    assert open_corpus(tmp_path / "a.npz").understood.notes == ("2 items have no label (row 3, 8)",)
+
+
+def test_regions_and_texts_as_text_are_not_sent_to_a_file_that_cannot_help(tmp_path: Path) -> None:
+    np.savez(tmp_path / "regions.npz", a=np.zeros((3, 36, 8)), b=np.zeros((3, 5)))
+    np.savez(tmp_path / "texts.npz", a=np.zeros((3, 8)), b=np.array(["a dog", "a cat", "a"]))
+    for name, way in (("regions.npz", "NAME_caps.txt"), ("texts.npz", "captions.csv")):
+        with pytest.raises(DataError, match=way) as refused:
+            open_corpus(tmp_path / name)
+        assert "toml" not in str(refused.value)
+
+
+def test_labels_of_minus_one_and_one_are_absent_and_present(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=I_TR, texts=T_TR, labels=2.0 * one_hot(C_TR) - 1)
+    corpus = open_corpus(tmp_path / "a.npz")
+    assert np.array_equal(corpus.labels, one_hot(C_TR) > 0)
+
+
+def test_matrices_beside_pictures_are_named_and_the_pictures_read(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg")
+    np.savez(tmp_path / "features.npz", images=I_TR, texts=T_TR)
+    corpus = open_corpus(tmp_path)
+    assert corpus.image_ids == ("a.jpg",)
+    assert [one.path.name for one in corpus.unused] == ["features.npz"]
 
 
 def test_pixels_in_the_place_of_features_are_named(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def draw_matrices(seed: int = 0, *, train: int = TRAIN_PAIRS, test: int = TEST_P
     hidden = centres[classes] + 0.7 * rng.normal(size=(pairs, HIDDEN_WIDTH))
     images = _histogram(hidden @ see / HIDDEN_WIDTH**0.5 + 2.0 * rng.normal(size=(pairs, IMAGE_WIDTH)))
     texts = _histogram(hidden @ read / HIDDEN_WIDTH**0.5 + 0.5 * rng.normal(size=(pairs, TEXT_WIDTH)))
-    features = GivenFeatures(images.astype(np.float32), texts.astype(np.float32), f"matrices-demo:{seed}")
+    rows = texts.astype(np.float32)
+    features = GivenFeatures(images.astype(np.float32), rows, f"matrices-demo:{seed}")
     ids = tuple(f"pair {number}" for number in range(1, pairs + 1))
     splits = hold_out(ids, ["train"] * train + ["test"] * test, val=VALIDATION_SHARE, seed=seed)
     return Corpus(
@@ -51,7 +52,7 @@ def draw_matrices(seed: int = 0, *, train: int = TRAIN_PAIRS, test: int = TEST_P
         image_paths=tuple(map(Path, ids)),
         image_ids=ids,
         image_splits=tuple(splits),
-        captions=text_names(features.texts),
+        captions=text_names(rows),
         caption_image=np.arange(pairs),
         labels=np.eye(CLASSES, dtype=np.bool_)[classes],
         label_names=tuple(f"class {number}" for number in range(1, CLASSES + 1)),

@@ -1,4 +1,4 @@
-"""`captions.jsonl`: one JSON object a line with `image`, `captions` and, optionally, `split` and `labels`.
+"""JSON Lines: one object a line with `image` and `captions`, `caption` or `text`; optionally `split` and `labels`.
 
 `image` is relative to the file's folder or to the `images` folder in it. Other keys are ignored.
 """
@@ -6,41 +6,61 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from crossgraph.data.assembly import NO_SPLIT, CorpusBuilder, malformed, text_lines
-from crossgraph.data.corpus import Corpus
+from crossgraph.data.assembly import CorpusBuilder, numbered_lines, read_bytes, shortened
+from crossgraph.data.columns import caption_key, image_key
+from crossgraph.data.corpus import Corpus, Understood
+from crossgraph.data.encodings import decode_text, is_undecoded
+from crossgraph.data.layouts.csv_captions import picture_folders
+from crossgraph.data.layouts.json_entries import EXPECTED, EntryOptions, add_entry
 
-_EXPECTED = '{"image": "a.jpg", "captions": ["..."], "split": "train", "labels": ["..."]}, the last two optional'
+
+def open_jsonl(file: Path, *, name: str | None = None, options: EntryOptions = EntryOptions()) -> Corpus:
+    """The corpus in `file`, pictures in the order of the lines; lines that make no sense are listed.
+
+    Raises `DataError` for a file without one good line.
+    """
+    builder = CorpusBuilder(file, picture_folders(file.parent, options.images))
+    understood = read_lines(builder, file, options)
+    tried = f"To say it by hand: jsonl:{file}?image=KEY&caption=KEY&images=FOLDER."
+    told = replace(understood, layout="jsonl")
+    return builder.build(name or file.absolute().parent.name, understood=told, tried=tried)
 
 
-def open_jsonl(file: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in `file`, pictures in the order of the lines. Raises `DataError` naming the first malformed line."""
-    builder = CorpusBuilder(file, [file.parent, file.parent / "images"])
-    for number, line in text_lines(file):
+def is_lines(file: Path) -> bool:
+    """Whether the first line of a file is an object with a picture and captions."""
+    try:
+        with file.open("rb") as stream:
+            head = next(numbered_lines(decode_text(stream.read(65_536)).text), (1, ""))[1]
+        row = json.loads(head)
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(row, dict):
+        return False
+    keys = list(row)
+    return image_key(keys) is not None and ("conversations" in keys or caption_key(keys) is not None)
+
+
+def read_lines(
+    builder: CorpusBuilder, file: Path, options: EntryOptions, *, prefix: str = "", split: str | None = None
+) -> Understood:
+    """Give the lines of a file to `builder`, pictures as `prefix` and their name."""
+    decoded = decode_text(read_bytes(file))
+    keys: tuple[tuple[str, str], ...] = ()
+    splits = "none"
+    for number, line in numbered_lines(decoded.text):
         where = f"line {number}"
+        if is_undecoded(line):
+            builder.reject(where, f"bytes that are no {decoded.encoding}", file=file)
+            continue
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise malformed(file, where, line, expected=_EXPECTED) from error
-        if not _is_row(row):
-            raise malformed(file, where, line, expected=_EXPECTED)
-        split, labels = row.get("split", NO_SPLIT), row.get("labels", [])
-        builder.add(row["image"], row["captions"], where=where, split=split, labels=labels)
-    return builder.build(name or file.absolute().parent.name)
-
-
-def _is_row(row: Any) -> bool:
-    return (
-        isinstance(row, dict)
-        and isinstance(row.get("image"), str)
-        and row["image"] != ""
-        and isinstance(row.get("split", NO_SPLIT), str)
-        and _is_texts(row.get("captions"))
-        and _is_texts(row.get("labels", []))
-    )
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+        except (ValueError, RecursionError):
+            builder.reject(where, f"no JSON: {shortened(line)}; expected {EXPECTED}", file=file)
+            continue
+        own = add_entry(builder, row, where=where, file=file, options=options, prefix=prefix, split=split)
+        keys = keys or own
+        splits = "key split" if own and "split" in row else splits
+    return Understood("", keys, None, decoded.told, splits)

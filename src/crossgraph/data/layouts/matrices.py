@@ -6,6 +6,7 @@ one without any splits gives shares to both.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from crossgraph.data.assembly import NO_SPLIT
-from crossgraph.data.corpus import Corpus
+from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.feature_cache import Array
 from crossgraph.data.given_features import GivenFeatures, text_names
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.matrix_files import SUFFIXES, Variable, variables_in
-from crossgraph.data.layouts.matrix_layouts import MatrixOptions, Part, find_layout
+from crossgraph.data.layouts.matrix_layouts import MatrixOptions, Part, find_layout, toml_beside
 from crossgraph.data.shares import hold_out, share_splits
 from crossgraph.errors import DataError, unknown_name
 
@@ -34,8 +36,10 @@ class _Rows:
 
 
 def is_matrices(folder: Path) -> bool:
-    """Whether a folder holds matrices and says so by their names alone."""
-    return (folder / "matrices.toml").is_file() or any(file.suffix in SUFFIXES for file in folder.iterdir())
+    """Whether a folder holds matrices, and either says what they are or has no pictures besides."""
+    if (folder / "matrices.toml").is_file():
+        return True
+    return any(name.endswith(SUFFIXES) for name in os.listdir(folder)) and not take_inventory(folder).images
 
 
 def open_matrices(path: Path, *, name: str | None = None, options: MatrixOptions = MatrixOptions()) -> Corpus:
@@ -69,7 +73,25 @@ def open_matrices(path: Path, *, name: str | None = None, options: MatrixOptions
         labels=labels,
         label_names=label_names,
         features=GivenFeatures(images, texts, layout.kind or f"{first.images}, {first.texts}"),
+        understood=Understood(
+            "matrices", _columns(first), splits=_origin(rows), rows=len(ids), rows_read=len(ids), notes=_notes(labels)
+        ),
     )
+
+
+def _columns(part: Part) -> tuple[tuple[str, str], ...]:
+    told = (("image", part.images), ("caption", part.texts), ("labels", part.labels), ("links", part.links))
+    return tuple((what, name) for what, name in told if name is not None)
+
+
+def _origin(rows: Mapping[str, _Rows]) -> str:
+    return "drawn" if NO_SPLIT in rows else "the file" if "val" in rows else "the file; val is a share of train"
+
+
+def _notes(labels: Bool[np.ndarray, "n c"] | None) -> tuple[str, ...]:
+    bare = [] if labels is None else np.flatnonzero(~labels.any(axis=1)).tolist()
+    shown = ", ".join(str(row + 1) for row in bare[:5]) + (" and more" if len(bare) > 5 else "")
+    return (f"{len(bare)} items have no label (row {shown})",) if bare else ()
 
 
 def _splits(ids: list[str], splits: list[str], layout: MatrixOptions) -> list[str]:
@@ -98,10 +120,7 @@ class _Reader:
             labels = labels.T
         links = np.arange(len(texts)) if part.links is None else self._array(part.links).reshape(-1).astype(np.int64)
         if part.links is None and len(texts) != len(images):
-            raise DataError(
-                f"{self.path}: {part.images} is {_shape(images)} and {part.texts} {_shape(texts)}; there must be a "
-                "text for every image. If items are columns, say transposed = true; if images have several, say links."
-            )
+            raise DataError(self._unpaired(part, images, texts, labels))
         if len(links) != len(texts) or (len(links) and not (links.min() >= 0 and links.max() < len(images))):
             raise DataError(
                 f"{self.path}: {part.links} must give each of the {len(texts)} texts the row of its image, "
@@ -113,6 +132,23 @@ class _Reader:
             )
         return _Rows(images, texts, links, labels)
 
+    def _unpaired(self, part: Part, images: Array, texts: Array, labels: Array | None) -> str:
+        """What to say where there is not a text for every image, with what would help."""
+        said = (
+            f"{self.path}: {part.images} holds {len(images)} items and {part.texts} {len(texts)} ({_shape(images)} and "
+            f"{_shape(texts)}, one row an item); there must be a text for every image."
+        )
+        columns = images.shape[1] == texts.shape[1] and (labels is None or images.shape[1] in labels.shape)
+        if columns:
+            option = f"transposed={'false' if self.transposed else 'true'}"
+            return (
+                f"{said} Both have {images.shape[1]} columns, so items may be columns: say transposed = "
+                f"{str(not self.transposed).lower()} in {toml_beside(self.path)}, or matrices:{self.path}?{option}."
+            )
+        return (
+            f"{said} Mend the file, or, if images have several texts, name the variable with the image of each: links."
+        )
+
     def names(self, told: str | tuple[str, ...] | None) -> tuple[str, ...]:
         """Label names as told, or as a variable holds them; none if nothing is told."""
         if told is None or isinstance(told, tuple):
@@ -122,11 +158,15 @@ class _Reader:
     def _matrix(self, name: str) -> Float32[np.ndarray, "n d"]:
         array = self._array(name)
         if array.ndim != 2 or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
-            kind = "pixels" if array.ndim == 4 else f"{array.dtype} of shape {_shape(array)}"
-            raise DataError(f"{self.path}: {name} must be a matrix of numbers, one row an item; got {kind}.")
+            raise DataError(f"{self.path}: {name} must be a matrix of numbers, one row an item; got {_kind(array)}")
         matrix = np.ascontiguousarray(array.T if self.transposed else array, dtype=np.float32)
         if not np.isfinite(matrix).all():
-            raise DataError(f"{self.path}: {name} holds numbers that are not finite; mend or leave out these rows.")
+            bad = ~np.isfinite(matrix)
+            row, column = np.argwhere(bad)[0].tolist()
+            raise DataError(
+                f"{self.path}: {name} holds {int(bad.sum())} numbers that are not finite, the first in row {row + 1}, "
+                f"column {column + 1}; mend these rows, or leave them out of all variables."
+            )
         return matrix
 
     def _array(self, name: str) -> Array:
@@ -135,7 +175,7 @@ class _Reader:
             raise DataError(f"{self.path}: {unknown_name('variable', name, known)}")
         try:
             return self.variables[name].read()
-        except (OSError, ValueError, TypeError) as error:
+        except Exception as error:  # readers of damaged files raise anything
             raise DataError(f"{self.variables[name].file}: {name} cannot be read ({error}).") from error
 
 
@@ -176,6 +216,24 @@ def _of_classes(path: Path, classes: Array, names: tuple[str, ...]) -> tuple[Boo
         )
     shown = tuple(names[value - first] if names else f"class {value}" for value in values.tolist())
     return np.eye(len(values), dtype=np.bool_)[numbers], shown
+
+
+def _kind(array: Array) -> str:
+    """What an array is that is no matrix of numbers, and what can be done about it."""
+    shape = _shape(array)
+    if array.ndim == 4:
+        return f"pixels ({shape}). Compute features of the pictures first, or save them as files and give that folder."
+    if array.ndim == 3:
+        return (
+            f"numbers of shape {shape}. Regions are read from NAME_ims.npy with sentences in NAME_caps.txt (precomp); "
+            "here, save their mean over the second axis."
+        )
+    if not np.issubdtype(array.dtype, np.number):
+        return (
+            f"{array.dtype} of shape {shape}, which is text. Captions are read beside pictures (captions.csv, or "
+            "index.mat with caption.mat); here, give numbers, such as a bag of words."
+        )
+    return f"{array.dtype} of shape {shape}."
 
 
 def _shape(array: Array) -> str:

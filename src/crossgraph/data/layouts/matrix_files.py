@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -78,7 +78,9 @@ def _variables_of(file: Path) -> Iterator[Variable]:
             raise DataError(f"{file}: not an HDF5 file; it may be damaged or cut short. Fetch it again.")
         else:
             yield from _of_mat(file)
-    except (OSError, ValueError, NotImplementedError, TypeError, BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # readers of damaged files raise whatever their parsing stumbles over
         raise DataError(f"{file}: cannot be read as {file.suffix[1:]} ({error}). Fetch or write it again.") from error
 
 
@@ -159,8 +161,28 @@ def _read_hdf5(file: Path, name: str) -> Array:
             empty = "data" not in node
             pieces = ([], []) if empty else (node["data"][()], node["ir"][()])
             return np.asarray(csc_matrix((*pieces, node["jc"][()]), shape=shape).toarray())
+        if h5py.check_ref_dtype(node.dtype) is not None:
+            return np.asarray(_cells(opened, node), dtype=object)
         array = np.asarray(node.asstr()[()] if h5py.check_string_dtype(node.dtype) else node[()])
         return array.T if _is_matlab(node) else array
+
+
+def _cells(opened: Any, node: Any) -> Array:
+    """A cell array: its cells, which are texts, arrays, or cells again, in MATLAB's order of axes."""
+    import h5py
+
+    def read(one: Any) -> Any:
+        target = opened[one]
+        if h5py.check_ref_dtype(target.dtype) is not None:
+            return _cells(opened, target)
+        values = np.asarray(target[()])
+        return "".join(map(chr, values.T.reshape(-1))) if target.attrs.get("MATLAB_class") == b"char" else values.T
+
+    references = node[()].T
+    cells = np.empty(references.shape, dtype=object)
+    for place in np.ndindex(references.shape):
+        cells[place] = read(references[place])
+    return cells
 
 
 def _read_list(file: Path) -> Array:

@@ -137,11 +137,37 @@ def _is_there(part: Part, variables: Mapping[str, Variable]) -> bool:
     return shape is None or (len(shape) == 2 and min(shape) > 1)
 
 
-def _unknown(path: Path, variables: Mapping[str, Variable]) -> str:
-    pixels = [name for name, one in variables.items() if one.shape and len(one.shape) == 4 and ":" not in name]
-    hint = f" {', '.join(pixels)} holds pixels; features are needed, one row an image." if pixels else ""
+def _unusable(variables: Mapping[str, Variable]) -> str:
+    """Why no naming of variables can help, and what can; empty where it may."""
+    shapes = {name: one.shape for name, one in variables.items() if ":" not in name and one.shape is not None}
+    numbers = [name for name, shape in shapes.items() if len(shape) == 2 and min(shape) > 1]
+    if len(numbers) > 1 or len(shapes) < len([name for name in variables if ":" not in name]):
+        return ""
+    regions = [name for name, shape in shapes.items() if len(shape) == 3]
+    if regions:
+        return (
+            f"{', '.join(regions)} hold several rows an image. They are read as regions where each NAME_ims.npy has "
+            "its sentences beside it in NAME_caps.txt, a line each (precomp); or save their mean over the second axis."
+        )
     return (
-        f"{path} holds {described(variables)}: no known release's matrices.{hint} Known are {'; '.join(KNOWN)}. "
+        "fewer than two matrices of numbers, one for images and one for texts. Texts as text are read from index.mat "
+        "with caption.mat (dchmt), or from a table of captions beside the pictures (captions.csv: image,caption)."
+    )
+
+
+def _unknown(path: Path, variables: Mapping[str, Variable]) -> str:
+    unusable = _unusable(variables)
+    if unusable:
+        return f"{path} holds {described(variables)}: {unusable}"
+    pixels = [name for name, one in variables.items() if one.shape and len(one.shape) == 4 and ":" not in name]
+    if pixels:
+        return (
+            f"{path} holds {described(variables)}: {', '.join(pixels)} holds pixels; features are needed, one row an "
+            "image. Compute them first, or save the pixels as files and give their folder. If another variable holds "
+            f"features, name it: matrices:{path}?images=NAME&texts=NAME&labels=NAME."
+        )
+    return (
+        f"{path} holds {described(variables)}: no known release's matrices. Known are {'; '.join(KNOWN)}. "
         f'Say which is which in {toml_beside(path)} (images = "A", texts = "B", labels = "C", or the same in '
         "sections [train] and [test]), or in the corpus text: matrices:PATH?images=A&texts=B&labels=C."
     )

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.folds import folds, groups_of, rows_under
 from crossgraph.gallery.search.options import SearchOptions
@@ -28,7 +29,7 @@ from crossgraph.gallery.stages.shortlist import Candidates
 class Ranking:
     """The candidates of one search, scored by `stage`; `first` is the stage that found them, `why` says why this
     is not re-ranked. `hits` are exact hits, which come before all others, by row; else the candidates are ranked part
-    by part.
+    by part. `understood` is what the model made of each sentence of the query.
     """
 
     query: Query
@@ -43,6 +44,7 @@ class Ranking:
     scores: Float[Tensor, " k"]
     parts: Int[Tensor, " k"]
     why: str
+    understood: tuple[Understanding, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -62,6 +64,8 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     """The answers of one stage, complete: what a stage after it finds out changes nothing in them."""
     options, scope, trace = ranking.options, ranking.scope, ranking.trace
     probability, verdict = judge(calibration, ranking.stage, _evidence(ranking, calibration))
+    if any(text.is_guess for text in ranking.understood):
+        probability, verdict = None, "weak" if verdict == "strong" else verdict  # a score of noise is no evidence
     kind, text = described(ranking.query)
     found = SearchResults(
         kind,
@@ -80,6 +84,7 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
         compared=dict(trace.compared),
         verdict="strong" if ranking.hits else verdict,
         probability=probability,
+        notes=(*ranking.asked.guesses, *dict.fromkeys(note for text in ranking.understood for note in text.notes())),
     )
     return found.sorted_by(options.sort)
 

@@ -22,7 +22,7 @@ from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.folds import folds, gathered, groups_of, reranked_places
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, TextQuery
-from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, why_not_reranked
+from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, understood_texts, why_not_reranked
 from crossgraph.gallery.search.results import SearchResults, Stage
 from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.state import State
@@ -80,7 +80,9 @@ class Cascade:
             with trace.timed("exact"):
                 hits = self._hits(query.sentence, asked, scope)
         ranking = Ranking(
-            query, options, asked, scope, found, hits, trace, stage, stage, found.scores, parts, why or FOLLOWS
+            *(query, options, asked, scope, found, hits, trace, stage, stage, found.scores, parts),
+            why=why or FOLLOWS,
+            understood=understood_texts(self._model, query),
         )
         return _with_hits(ranking)
 

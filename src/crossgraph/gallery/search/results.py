@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.options import Sort, Target
+from crossgraph.gallery.tables.csv_cells import guarded
 
 Stage: TypeAlias = Literal["codes", "shortlist", "rerank"]
 Verdict: TypeAlias = Literal["strong", "weak", "nothing good found"]
@@ -45,7 +46,8 @@ class SearchResults:
 
     `searched` counts the pictures or captions searched; `timings_ms` has one entry per stage that ran, `compared` how
     many each compared with the query. `verdict` and `probability`, that the query has a good answer, are there if the
-    model was calibrated for the last stage (`gallery.search.score_calibration`).
+    model was calibrated for the last stage (`gallery.search.score_calibration`). `notes` say what of the query the
+    model did not know or read, and which pictures names were taken for that are written otherwise.
     """
 
     kind: Literal["text", "image", "item", "sum"]
@@ -61,6 +63,7 @@ class SearchResults:
     compared: dict[str, int] | None = None
     verdict: Verdict | None = None
     probability: float | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The same as plain values, ready for `json.dumps`."""
@@ -69,7 +72,10 @@ class SearchResults:
         return {name: value for name, value in vars(self).items() if name != "results"} | {"results": rows}
 
     def to_csv(self, *, header: bool = True, query: bool = False) -> str:
-        """One line per answer under a line of names, if wanted; with `query`, the first column says what was asked."""
+        """One line per answer under a line of names, if wanted; with `query`, the first column says what was asked.
+
+        Texts that begin like a formula have an apostrophe before them, for spreadsheets.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         columns = ("query", *COLUMNS) if query else COLUMNS
@@ -77,7 +83,7 @@ class SearchResults:
             writer.writerow(columns)
         for result in self.results:
             values = {"query": self.query, **asdict(result)}
-            writer.writerow(["" if values[name] is None else values[name] for name in columns])
+            writer.writerow([_cell(values[name]) for name in columns])
         return text.getvalue()
 
     def sorted_by(self, sort: Sort) -> SearchResults:
@@ -87,6 +93,10 @@ class SearchResults:
         if sort == "date":
             return replace(self, results=tuple(sorted(self.results, key=lambda found: -_written(found.path))))
         return self
+
+
+def _cell(value: object) -> object:
+    return guarded(str(value)) if isinstance(value, str | Path) else "" if value is None else value
 
 
 def _written(path: Path) -> float:

@@ -1,0 +1,73 @@
+"""Hugging Face's ImageFolder: `metadata.csv` or `metadata.jsonl` with `file_name` and a caption, beside the pictures.
+
+    train/metadata.csv  train/0001.png ...  test/metadata.jsonl  ...      or one metadata file for all
+
+Folders called train, validation, test and so on are the splits.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from crossgraph.data.assembly import CorpusBuilder, split_name
+from crossgraph.data.corpus import Corpus, Understood
+from crossgraph.data.layouts.class_folders import SPLIT_FOLDERS
+from crossgraph.data.layouts.csv_captions import TableOptions, is_table, read_table
+from crossgraph.data.layouts.json_entries import EntryOptions
+from crossgraph.data.layouts.jsonl import is_lines, read_lines
+from crossgraph.data.unused import with_unused
+from crossgraph.errors import DataError
+
+METADATA = ("metadata.csv", "metadata.jsonl")
+
+
+def is_imagefolder(folder: Path) -> bool:
+    """Whether a folder, or one below it, holds a metadata file with captions."""
+    return any(is_table(file) if file.suffix == ".csv" else is_lines(file) for file in metadata_files(folder))
+
+
+def open_imagefolder(folder: Path, *, name: str | None = None) -> Corpus:
+    """The corpus in `folder`, in the order of its metadata. Raises `DataError` where no row could be used."""
+    files = metadata_files(folder)
+    builder = CorpusBuilder(folder if len(files) != 1 else files[0], [folder])
+    found: list[Understood] = []
+    for file in files:
+        below = file.parent.relative_to(folder).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        split = split_name(below.split("/")[0]) if below.split("/")[0].lower() in SPLIT_FOLDERS else None
+        try:
+            if file.suffix == ".csv":
+                table = read_table(builder, file, TableOptions(), prefix=prefix, split=split)
+            else:
+                table = read_lines(builder, file, EntryOptions(), prefix=prefix, split=split)
+        except DataError as error:
+            builder.reject("the file", str(error).removeprefix(f"{file}: "), file=file)
+            continue
+        found.append(table)
+    understood = replace(
+        found[0] if found else Understood(), layout="imagefolder", notes=tuple(f"read {file}" for file in files)
+    )
+    corpus = builder.build(name or folder.absolute().name, understood=understood)
+    return with_unused(_with_splits(corpus), folder, files)
+
+
+def metadata_files(folder: Path) -> list[Path]:
+    """The metadata files of a folder or of the folders in it; of two in one folder the first counts."""
+    own = next((folder / name for name in METADATA if (folder / name).is_file()), None)
+    if own is not None:
+        return [own]
+    below = [folder / name for name in sorted(os.listdir(folder)) if "." not in name and (folder / name).is_dir()]
+    found = [next((one / name for name in METADATA if (one / name).is_file()), None) for one in below]
+    return [file for file in found if file is not None]
+
+
+def _with_splits(corpus: Corpus) -> Corpus:
+    """The corpus split by the folders its pictures are in, where nothing else says it."""
+    first = [PurePosixPath(image).parts[0] for image in corpus.image_ids]
+    known = all(part.lower() in SPLIT_FOLDERS for part in first)
+    if not known or corpus.understood.splits != "none":
+        return corpus
+    splits = tuple(split_name(part) for part in first)
+    return replace(corpus, image_splits=splits, understood=replace(corpus.understood, splits="names of folders"))

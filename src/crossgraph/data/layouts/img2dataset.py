@@ -1,0 +1,159 @@
+"""What img2dataset writes: `00000/000000000.jpg` with `.txt` and `.json` of that name, or the same inside `00000.tar`.
+
+A `.txt` is one caption, however many lines it has. Where no picture has one, the captions are those of the `.json`.
+Tar files are streamed once, and their pictures unpacked into the user's cache; any WebDataset of pictures does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from crossgraph.data.assembly import CorpusBuilder, names_below, read_bytes
+from crossgraph.data.corpus import Corpus, Skipped, Understood
+from crossgraph.data.encodings import decode_text, is_undecoded
+from crossgraph.data.file_kinds import IMAGE_ENDINGS
+from crossgraph.data.inventory import Inventory, take_inventory
+from crossgraph.data.unpacked import safe_path, unpacked
+from crossgraph.data.unused import unused_texts
+from crossgraph.errors import DataError
+
+_SHARD = re.compile(r"\d{5,}")
+_CUT = ".cut"  # says of an unpacked file why it was not read to its end
+_TEXTS = frozenset({".txt", ".json", ".caption"})
+
+
+@dataclass
+class _Found:
+    """Pictures with their texts beside them, by the name each has in the corpus."""
+
+    images: dict[str, Path] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    tars: list[Path] = field(default_factory=list)
+    inventory: Inventory | None = None
+
+
+def is_img2dataset(folder: Path) -> bool:
+    """Whether a folder holds shards as img2dataset writes them, or nothing but tar files."""
+    names = os.listdir(folder)
+    tars = [name for name in names if name.endswith(".tar")]
+    if any(_SHARD.fullmatch(name.removesuffix(".tar")) for name in tars):
+        return True
+    if tars:
+        return not take_inventory(folder).images
+    stats = any(name.endswith("_stats.json") for name in names)
+    shards = [folder / name for name in names if _SHARD.fullmatch(name) and (folder / name).is_dir()]
+    return any(stats or (any(shard.glob("*.json")) and bool(take_inventory(shard).images)) for shard in shards)
+
+
+def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
+    """The corpus in a folder of shards, or in one tar file. Raises `DataError` if there are no pictures.
+
+    A tar file that is cut short gives what is before the cut, and is listed.
+    """
+    found = _found(place)
+    if not found.images:
+        reasons = "".join(f" {one.path}: {one.reason}." for one in found.skipped[:3])
+        raise DataError(f"{place}: no pictures in it, nor in its tar files.{reasons} Give a folder that holds some.")
+    by_text = any(path.with_suffix(".txt").is_file() for path in found.images.values())
+    ending = ".txt" if by_text else ".json"
+    builder = CorpusBuilder(place, [place if place.is_dir() else place.parent])
+    more = 0
+    for image, path in found.images.items():
+        file = path.with_suffix(ending)
+        more += by_text and not file.is_file() and path.with_suffix(".json").is_file()
+        caption, fault = _caption(file)
+        if fault is None:
+            builder.add(image, [caption], where=file.name, file=file, path=path)
+        else:
+            builder.add(image, [], where=file.name, file=file, path=path)
+            builder.reject("the file", fault, file=file)
+    notes = []
+    if found.tars:
+        notes.append(f"pictures of {len(found.tars)} tar files were unpacked into {found.tars[0].parent}")
+    if more:
+        notes.append(f"pictures with a .json and no .txt, and so without a caption: {more}")
+    understood = Understood("img2dataset", (("caption", f"the whole {ending}"),), notes=tuple(notes))
+    corpus = builder.build(name or place.absolute().stem, understood=understood)
+    return _with(corpus, found)
+
+
+def _with(corpus: Corpus, found: _Found) -> Corpus:
+    """The corpus with what was skipped, and with the texts that no picture has."""
+    corpus = replace(corpus, skipped=(*corpus.skipped, *found.skipped))
+    if found.inventory is None:
+        return corpus
+    stems = {os.path.splitext(path)[0] for path in corpus.image_paths}
+    orphans = (
+        file for file in found.inventory.texts if file.suffix != ".parquet" and os.path.splitext(file)[0] not in stems
+    )
+    return replace(corpus, unused=unused_texts(orphans, ()), files=found.inventory.counts)
+
+
+def _found(place: Path) -> _Found:
+    found = _Found()
+    tars = [place]
+    if place.is_dir():
+        found.inventory = take_inventory(place)
+        tars = [one.path for one in found.inventory.skipped if one.path.suffix == ".tar"]
+        images = found.inventory.images
+        found.images.update(zip(names_below(place, images), images, strict=True))
+        found.skipped += [one for one in found.inventory.listed if one.path not in tars]
+    for tar in tars:
+        folder = unpacked(tar, partial(_unpack, tar))
+        cut = folder / _CUT
+        if cut.is_file():
+            found.skipped.append(Skipped(tar, cut.read_text(encoding="utf-8")))
+        found.tars.append(folder)
+        images = take_inventory(folder).images
+        names = (f"{tar.stem}/{name}" for name in names_below(folder, images))
+        found.images.update(zip(names, images, strict=True))
+    return found
+
+
+def _unpack(tar: Path, folder: Path) -> None:
+    """Write the pictures and texts of a tar file into `folder`, one after the other; a fault ends it, and is noted."""
+    target: Path | None = None
+    try:
+        with tarfile.open(tar, "r|*") as stream:
+            for member in _wanted(stream):
+                target = safe_path(folder, member.name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                content = stream.extractfile(member)
+                if content is not None:
+                    with target.open("wb") as file:
+                        shutil.copyfileobj(content, file)
+    except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
+        if target is not None:
+            target.unlink(missing_ok=True)  # half a picture is none
+        (folder / _CUT).write_text(f"cannot be read to its end ({error}); the pictures before that are used")
+
+
+def _wanted(stream: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for member in stream:
+        if member.isfile() and Path(member.name).suffix.lower() in IMAGE_ENDINGS | _TEXTS:
+            yield member
+
+
+def _caption(file: Path) -> tuple[str, str | None]:
+    """The caption in a text or in the metadata of a picture, and what is wrong with it."""
+    if not file.is_file():
+        return "", None
+    decoded = decode_text(read_bytes(file))
+    if is_undecoded(decoded.text) or "\0" in decoded.text:
+        return "", f"bytes that are no {decoded.encoding} text"
+    if file.suffix == ".txt":
+        return decoded.text, None
+    try:
+        caption = json.loads(decoded.text).get("caption")
+    except (ValueError, RecursionError, AttributeError):
+        return "", "no JSON object"
+    return caption if isinstance(caption, str) else "", None
