@@ -39,8 +39,10 @@ INSIDE = {
         ("upkeep",),
     ),
     "data": (
-        ("feature_cache", "corpus", "given_features", "images", "shares", "options", "guides", "unpacked"),
-        ("encodings", "names", "tables", "columns", "text_files"),
+        ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
+        ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
+        ("inventory",),
+        ("text_files",),
         ("assembly", "concepts", "batches"),
         ("graphs",),
         ("features",),

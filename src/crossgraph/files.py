@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -54,6 +55,17 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
     if durable:
         _sync_folder(path.parent)
+
+
+def empty_folder(folder: Path, *, itself: bool = False) -> None:
+    """Remove all that is in a folder, and, if asked to, the folder `itself`."""
+    for entry in list(folder.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    if itself:
+        folder.rmdir()
 
 
 def leftovers(path: Path) -> list[Path]:

@@ -186,8 +186,9 @@ def test_data_check_counts_and_lists(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     assert answer("data", "check", DATA)["images"] == 40
     result = call("data", "check", tmp_path)
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert f"{tmp_path / 'empty.jpg'}: " in result.stderr
+    assert "read 0, skipped 1, of no interest 0, left out 0" in result.stdout
 
 
 def test_every_method_is_listed_and_shown_with_its_sources_and_switches() -> None:

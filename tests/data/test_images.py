@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crossgraph.data.images import find_images, image_bytes_digest, read_image
-from crossgraph.errors import DataError, ImageError
+from crossgraph.data.images import LIMIT, MAX_PIXELS, image_bytes_digest, image_size, read_image
+from crossgraph.errors import ConfigError, ImageError
 
 RED = (200, 30, 40)
 
@@ -40,6 +41,13 @@ def png_claiming(width: int, height: int) -> bytes:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+def heic(image: Image.Image) -> bytes:
+    """As phones write it."""
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(image).save(stream, quality=90)
+    return stream.getvalue()
 
 
 def near(image: Image.Image, at: tuple[int, int], colour: tuple[int, int, int], *, within: int = 12) -> bool:
@@ -74,6 +82,12 @@ READABLE: dict[str, Callable[[], bytes]] = {
     "ユニコード.jpg": lambda: encoded(photo(), "JPEG"),
     os.fsdecode(b"not utf-8 \xff.jpg"): lambda: encoded(photo(), "JPEG"),
     "no extension": lambda: encoded(photo(), "JPEG"),
+    "plain.avif": lambda: encoded(photo(), "AVIF"),
+    "plain.jp2": lambda: encoded(photo(), "JPEG2000"),
+    "phone.heic": lambda: heic(photo()),
+    "heic named.jpg": lambda: heic(photo()),
+    "stereo.mpo": lambda: encoded(photo(), "MPO", save_all=True, append_images=[photo(colour=(0, 0, 250))]),
+    "trailer.jpg": lambda: encoded(photo(), "JPEG") + b"SEFH and more" * 20,
 }
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
@@ -81,9 +95,13 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "truncated.jpg": (lambda: encoded(Image.effect_noise((200, 200), 90), "JPEG")[:2000], "truncated or damaged"),
     "truncated.png": (lambda: encoded(Image.effect_noise((200, 200), 90), "PNG")[:2000], "truncated or damaged"),
     "text.jpg": (lambda: b"I am a shopping list.", "not a picture"),
-    "postscript.png": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+    "postscript.png": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript is not read"),
+    "page.jpg": (lambda: b"<!DOCTYPE html><p>404", "a web page"),
+    "pointer.jpg": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+    "jxl.jpg": (lambda: b"\xff\x0a\xfa\x1f", "JPEG XL is not read"),
+    "cut.heic": (lambda: heic(photo())[:60], "header is damaged"),
     "big.png": (lambda: png_claiming(10_000, 10_000), "10000 x 10000 pixels"),
-    "bomb.png": (lambda: png_claiming(60_000, 60_000), "bomb"),
+    "bomb.png": (lambda: png_claiming(60_000, 60_000), "60000 x 60000 pixels"),
     "header only.png": (lambda: png_claiming(64, 64), "truncated or damaged"),
 }
 
@@ -207,16 +225,16 @@ def test_equal_files_have_equal_digests_and_others_do_not(tmp_path: Path) -> Non
     assert len(a) == 32
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    kind=st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"]),
+    kind=st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "HEIF"]),
     cut=st.floats(0, 1),
     noise=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=8),
 )
 def test_whatever_the_bytes_only_image_error_comes_out(
     tmp_path: Path, kind: str, cut: float, noise: list[tuple[float, int]]
 ) -> None:
-    content = bytearray(encoded(photo(), kind))
+    content = bytearray(heic(photo()) if kind == "HEIF" else encoded(photo(), kind))
     for position, value in noise:
         content[int(position * len(content))] = value
     path = tmp_path / "fuzzed.jpg"
@@ -225,47 +243,41 @@ def test_whatever_the_bytes_only_image_error_comes_out(
         assert read_image(path).mode == "RGB"
 
 
-def test_find_images_lists_pictures_sorted_and_nothing_hidden(tmp_path: Path) -> None:
-    good = encoded(photo(), "JPEG")
-    for name in ("b.JPG", "a.webp", "sub/c.png", "sub/deeper/d.tif", "no extension", "x.jpg/inside.jpg"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(good)
-    for name in (".hidden.jpg", ".thumbnails/t.jpg", "notes.txt", "README", "film.mp4"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"not a picture")
-    found, skipped = find_images(tmp_path)
-    names = [path.relative_to(tmp_path).as_posix() for path in found]
-    assert names == ["a.webp", "b.JPG", "no extension", "sub/c.png", "sub/deeper/d.tif", "x.jpg/inside.jpg"]
-    assert skipped == []
+def test_a_jpeg_above_the_limit_is_read_at_the_first_share_that_fits(tmp_path: Path) -> None:
+    stored = photo((400, 200), (0, 0, 250))
+    stored.paste(RED, (0, 0, 200, 200))
+    for kind, name in (("JPEG", "a.jpg"), ("MPO", "b.mpo")):
+        (tmp_path / name).write_bytes(encoded(stored, kind))
+        for limit, size in ((80_000, (400, 200)), (79_999, (200, 100)), (5_000, (100, 50)), (1_250, (50, 25))):
+            seen = read_image(tmp_path / name, max_pixels=limit)
+            assert seen.size == size
+            assert near(seen, (size[0] // 4, size[1] // 2), RED, within=30)
+            assert near(seen, (3 * size[0] // 4, size[1] // 2), (0, 0, 250), within=30)
+        with pytest.raises(ImageError, match="--max-pixels"):
+            read_image(tmp_path / name, max_pixels=1_249)
+        assert image_size(tmp_path / name) == (400, 200)
 
 
-def test_find_images_searches_every_folder_once(tmp_path: Path) -> None:
-    photos, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
-    for folder in (photos / "z", elsewhere):
-        folder.mkdir(parents=True)
-        (folder / "p.jpg").write_bytes(b"")
-    (photos / "a loop").symlink_to(photos)
-    (photos / "a link inside").symlink_to(photos / "z")
-    (photos / "outside").symlink_to(elsewhere)
-    found, skipped = find_images(photos)
-    assert [path.relative_to(photos).as_posix() for path in found] == ["outside/p.jpg", "z/p.jpg"]
-    assert [one.path.name for one in skipped] == ["a link inside", "a loop"]
+def test_the_limit_is_a_setting_also_above_what_pillow_warns_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wall.png"
+    path.write_bytes(png_claiming(20_000, 20_000))
+    with pytest.raises(ImageError, match=LIMIT):
+        read_image(path)
+    monkeypatch.setenv(LIMIT, "400_000_000")
+    with pytest.raises(ImageError, match="truncated"):  # so it was tried
+        read_image(path)
+    monkeypatch.setenv(LIMIT, "")
+    with pytest.raises(ImageError, match=f"{MAX_PIXELS:,}"):
+        read_image(path)
+    monkeypatch.setenv(LIMIT, "many")
+    with pytest.raises(ConfigError, match="'many'"):
+        read_image(path)
 
 
-def test_find_images_lists_a_folder_it_may_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "locked").mkdir()
-    listdir = os.listdir
-
-    def guarded(path: Path) -> list[str]:
-        if path.name == "locked":
-            raise PermissionError(13, "Permission denied")
-        return listdir(path)
-
-    monkeypatch.setattr(os, "listdir", guarded)
-    _, skipped = find_images(tmp_path)
-    assert [(one.path.name, one.reason) for one in skipped] == [("locked", "permission denied")]
-
-
-def test_find_images_refuses_what_is_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a folder"):
-        find_images(tmp_path / "absent")
+def test_pillow_knows_no_new_format_after_a_heic_was_read(tmp_path: Path) -> None:
+    known = set(Image.OPEN)
+    (tmp_path / "a.heic").write_bytes(heic(photo()))
+    read_image(tmp_path / "a.heic")
+    assert "HEIF" not in set(Image.OPEN) - known

@@ -273,10 +273,12 @@ def test_open_corpus_takes_folders_and_files_of_every_kind(tmp_path: Path) -> No
 
 def test_open_corpus_suggests_what_was_meant(tmp_path: Path) -> None:
     put_photos(tmp_path, "holiday/a.jpg")
-    with pytest.raises(DataError, match=r"Did you mean '.*/holiday'.*Give a folder"):
+    with pytest.raises(DataError, match=r"no such folder or file.*Did you mean .*/holiday\?.*Give a folder"):
         open_corpus(tmp_path / "holidays")
     with pytest.raises(DataError, match="Did you mean 'scenes'"):
         open_corpus("scene")
+    with pytest.raises(DataError, match="is this folder"):
+        open_corpus("")
     with pytest.raises(DataError, match="give the folder it is in"):
         open_corpus(tmp_path / "holiday/a.jpg")
 
@@ -340,6 +342,7 @@ def test_check_corpus_counts_everything_and_names_what_cannot_be_read(tmp_path: 
         },
         "skipped_rows": [{"path": str(file), "where": "line 5", "reason": "'gone.jpg': no such file"}],
         "unused": [],
+        "files": None,
     }
 
 

@@ -44,7 +44,9 @@ class _Guarded(TyperGroup):
         except BrokenPipeError:
             raise  # typer ends quietly
         except (CrossgraphError, OSError) as error:
-            typer.echo(f"error: {error}", err=True)
+            from crossgraph.cli.output import shown_lines
+
+            typer.echo(f"error: {shown_lines(error)}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt:
             typer.echo("stopped; what was finished is kept: run the same command again to go on.", err=True)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import typer
 
-from crossgraph.cli.output import print_json
+from crossgraph.cli.output import as_json as to_json
+from crossgraph.cli.output import print_json, print_raw, shown
 from crossgraph.errors import ConfigError, CrossgraphError
 from crossgraph.gallery.search.query import Query, parse_query
 from crossgraph.gallery.search.results import SearchResult, SearchResults
 
-Form: TypeAlias = Literal["people", "json", "csv", "paths"]
+Form: TypeAlias = Literal["people", "json", "csv", "paths", "paths0"]
 
 
 @dataclass
@@ -27,29 +27,37 @@ class Printer:
     shown: int = 0
 
     @classmethod
-    def of(cls, *, as_json: bool, as_csv: bool, paths: bool, several: bool, headed: bool) -> Printer:
-        """The printer of the form asked for. Raises `ConfigError` for two forms at once."""
+    def of(cls, *, as_json: bool, as_csv: bool, paths: bool, print0: bool, several: bool, headed: bool) -> Printer:
+        """The printer of the form asked for, with `paths` also `print0`. Raises `ConfigError` for two forms at once."""
         if as_json + as_csv + paths > 1:
             raise ConfigError("give one of --json, --csv and --paths.")
-        return cls("json" if as_json else "csv" if as_csv else "paths" if paths else "people", several, headed)
+        if print0 and not paths:
+            raise ConfigError("--print0 parts paths; give --paths too.")
+        listed: Form = "paths0" if print0 else "paths"
+        return cls("json" if as_json else "csv" if as_csv else listed if paths else "people", several, headed)
 
     def show(self, found: SearchResults) -> None:
         """Print the answer to one query."""
         match self.form:
             case "json" if self.several:
-                typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+                typer.echo(to_json(found.to_json()))
             case "json":
                 print_json(found.to_json())
             case "csv":
-                typer.echo(found.to_csv(header=not self.shown, query=self.several), nl=False)
+                print_raw(found.to_csv(header=not self.shown, query=self.several), end="")
             case "paths":
                 for path in dict.fromkeys(result.path for result in found.results):
-                    typer.echo(path)
+                    print_raw(str(path))
+            case "paths0":
+                for path in dict.fromkeys(result.path for result in found.results):
+                    print_raw(str(path), end="\0")
             case "people":
                 if self.headed:
-                    typer.echo(("\n" if self.shown else "") + found.query)
+                    typer.echo(("\n" if self.shown else "") + shown(found.query))
                 _print(found)
         self.shown += 1
+        if found.offset and not found.results:
+            typer.echo(f"no answers beyond the first {found.offset:,}; give a smaller --offset", err=True)
 
 
 def answer_each(lines: Iterable[tuple[str, str]], search: Callable[[Query], SearchResults], printer: Printer) -> int:
@@ -64,18 +72,18 @@ def answer_each(lines: Iterable[tuple[str, str]], search: Callable[[Query], Sear
             raise
         except (CrossgraphError, OSError) as error:
             failed += 1
-            typer.echo(f"error: {f'{place}, {line!r}: ' if place else ''}{error}", err=True)
+            typer.echo(f"error: {f'{place}, {line!r}: ' if place else ''}{shown(error)}", err=True)
     return failed
 
 
 def _print(found: SearchResults) -> None:
     if found.kind == "sum":
-        typer.echo(f"searched for: {found.query}", err=True)
+        typer.echo(f"searched for: {shown(found.query)}", err=True)
     for result in found.results:
-        caption = "" if result.caption is None else f"  {result.caption}"
+        caption = "" if result.caption is None else f"  {shown(result.caption)}"
         notes = "" if result.match == "semantic" else f"  [{result.match}]"
         notes += f"  (+{len(result.similar)} alike)" if result.similar else ""
-        typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {result.path}{caption}{notes}")
+        typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {shown(result.path)}{caption}{notes}")
     stage = "re-ranked" if found.stage == "rerank" else f"by the {found.stage} alone: {found.why}"
     times = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in found.timings_ms.items())
     typer.echo(f"{found.searched:,} {found.target} searched, {stage} ({times} ms)", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson
+from crossgraph.cli.options import AsJson, Exclude, MaxPixels, limit_pixels, named
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,27 +22,46 @@ def check(
     data: Annotated[
         str,
         typer.Argument(
+            callback=named,
             help="A folder, a caption file, a file of features, LAYOUT:PATH, scenes[:COUNT[:SEED]] or "
-            "matrices-demo[:SEED]. The name of a layout alone (mirflickr, nuswide, coco, rsicd, matrices) explains it."
+            "matrices-demo[:SEED]. The name of a layout alone (mirflickr, nuswide, coco, rsicd, matrices) explains it.",
         ),
     ],
     concepts: Annotated[
         int | None, typer.Option("--concepts", min=2, help="Derive so many labels from the captions and count them.")
     ] = None,
+    exclude: Exclude = None,
+    max_pixels: MaxPixels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decode every picture once; list what cannot be read, counts, splits, labels and duplicates."""
-    from crossgraph.cli.output import print_json, print_rich, print_rows, print_skipped, print_unused
+    """Decode every picture once; list what cannot be read, counts, splits, labels and duplicates.
+
+    Exits with 1 if anything was skipped.
+    """
+    from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.check import check_corpus
     from crossgraph.progress import choose_progress
 
+    limit_pixels(max_pixels)
     progress = choose_progress()
-    report = check_corpus(data, relabel=None if concepts is None else _relabel(concepts, progress), progress=progress)
+    relabel = None if concepts is None else _relabel(concepts, progress)
+    report = check_corpus(data, relabel=relabel, exclude=exclude or (), progress=progress)
     if as_json:
         print_json(report.to_json())
-        return
-    for part in _told(report):
-        print_rich(part)
+    else:
+        for part in _told(report):
+            print_rich(part)
+        _print_files(report)
+    if report.unreadable or report.skipped_rows:
+        raise typer.Exit(1)
+
+
+def _print_files(report: CorpusReport) -> None:
+    """What became of every file of the folder, if it is one; files and rows that were skipped or not used, by name."""
+    from crossgraph.cli.output import files_in_sum, print_rich, print_rows, print_skipped, print_unused
+
+    if report.files is not None:
+        print_rich(files_in_sum(report.images, report.unreadable, report.files))
     print_skipped(report.unreadable)
     print_rows(report.skipped_rows)
     print_unused(report.unused)

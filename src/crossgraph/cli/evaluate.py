@@ -56,6 +56,8 @@ def evaluate(
     from crossgraph.evaluation.compositional_probe import probe_markdown, probe_table
     from crossgraph.progress import choose_progress
 
+    if as_json and markdown:
+        raise ConfigError("give one of --json and --markdown.")
     if blend is not None and two_stage is None:
         raise ConfigError("--blend mixes the scores of two stages; give --two-stage K too.")
     if protocol is None and (variations or curves is not None):

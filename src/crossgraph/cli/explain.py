@@ -29,6 +29,8 @@ def explain(
     from crossgraph.cli.output import print_json
     from crossgraph.gallery.explanations.explain import alignment_to_json
 
+    if not sentence.strip():
+        raise ConfigError("the sentence is empty; say what the picture shows.")
     if out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{out}: the ending says no picture format; use one of {', '.join(ENDINGS)}.")
     alignment, drawing = verbs.explain(sentence, image, verbs.load_search_model(model, device=device))

@@ -68,7 +68,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove that every picture is found and every feature is finite and there; exits with 1 if anything is wrong."""
-    from crossgraph.cli.output import print_json
+    from crossgraph.cli.output import print_json, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep import health
     from crossgraph.progress import choose_progress
@@ -82,7 +82,7 @@ def verify(
             f"features, {found.files:,} files as stored, {found.orphans:,} orphans, {len(found.problems):,} problems"
         )
         for problem in found.problems:
-            typer.echo(f"  {problem.subject}: {problem.message}", err=True)
+            typer.echo(f"  {shown(problem.subject)}: {shown(problem.message)}", err=True)
     if found.problems:
         raise typer.Exit(1)
 
@@ -145,18 +145,25 @@ def export(
         str | None, typer.Option("--format", help="csv, jsonl or paths; else by the ending of --out.")
     ] = None,
     where: Where = None,
+    print0: Annotated[
+        bool, typer.Option("--print0", help="With paths: end each with a NUL, not a new line, for xargs -0.")
+    ] = False,
 ) -> None:
     """Everything known of the pictures besides features: CSV, JSON lines, or bare paths."""
+    from crossgraph.cli.output import print_raw, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 
     opened, chosen = Gallery.open(gallery), format_of(format, out)
+    if print0 and chosen != "paths":
+        raise ConfigError("--print0 parts paths; give --format paths too.")
+    end = "\0" if print0 else "\n"
     if out is None:
         for line in export_lines(opened, format=chosen, where=where):
-            typer.echo(line)
+            print_raw(line, end=end)
     else:
-        count = export_file(opened, out, format=chosen, where=where)
-        typer.echo(f"{count:,} pictures in {out}", err=True)
+        count = export_file(opened, out, format=chosen, where=where, end=end)
+        typer.echo(f"{count:,} pictures in {shown(out)}", err=True)
 
 
 @gallery_commands.command()

@@ -157,9 +157,9 @@ def _image_file(target: str, data: str | None) -> Path | None:
     if data is not None:
         example = corpus.image_ids[0]
         raise DataError(f"{target!r} is no picture of {data}; give an id such as {example!r}, or leave out --data.")
-    from crossgraph.data.images import EXTENSIONS
+    from crossgraph.data.file_kinds import IMAGE_ENDINGS
 
-    if Path(target).suffix.lower() in EXTENSIONS:
+    if Path(target).suffix.lower() in IMAGE_ENDINGS:
         raise DataError(f"{target}: no such file. Give a picture that exists, or a sentence.")
     if not target.strip():
         raise ConfigError("the sentence is empty; say what the graph should be of.")

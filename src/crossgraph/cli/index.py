@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, GalleryFolder, OtherRun
+from crossgraph.cli.options import AsJson, Device, Exclude, GalleryFolder, MaxPixels, OtherRun, limit_pixels, named
+
+if TYPE_CHECKING:
+    from crossgraph.data.corpus import Corpus
 
 
 def index(
-    folder: Annotated[str, typer.Argument(help="The pictures: a folder, a caption file, or scenes[:COUNT[:SEED]].")],
+    folder: Annotated[
+        str,
+        typer.Argument(
+            callback=named,
+            help="The pictures: a folder, a caption file, or scenes[:COUNT[:SEED]].",
+        ),
+    ],
     gallery: GalleryFolder,
     model: OtherRun = None,
     split: Annotated[str | None, typer.Option("--split", help="Only the pictures of one split.")] = None,
+    exclude: Exclude = None,
+    max_pixels: MaxPixels = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -24,21 +35,27 @@ def index(
     Nothing is removed; `crossgraph sync` also follows files that moved or went.
     """
     from crossgraph import verbs
-    from crossgraph.cli.output import print_json, print_rich, print_skipped, skipped_to_json
+    from crossgraph.cli.output import files_in_sum, print_json, print_rich, print_skipped, skipped_to_json
     from crossgraph.data.sources import open_corpus
     from crossgraph.progress import choose_progress
 
+    limit_pixels(max_pixels)
     progress = choose_progress()
     loaded = None if model is None else verbs.load_search_model(model, device=device)
     scenes = folder.split(":")[0] == "scenes"
-    source = open_corpus(folder, split=split, progress=progress) if scenes or split is not None else Path(folder)
-    report = verbs.index(source, gallery, model=loaded, progress=progress, device=device)
+    source: Corpus | Path = (
+        open_corpus(folder, split=split, exclude=exclude or (), progress=progress)
+        if scenes or split is not None
+        else Path(folder)
+    )
+    report = verbs.index(source, gallery, model=loaded, exclude=exclude, progress=progress, device=device)
     if as_json:
         kept = {name: value for name, value in asdict(report).items() if name != "changes"}
-        print_json({"gallery": str(gallery), **kept, "skipped": skipped_to_json(report.skipped)})
+        print_json({"gallery": str(gallery), "read": report.read, **kept, "skipped": skipped_to_json(report.skipped)})
         return
     print_rich(
         f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
         f"{len(report.skipped):,} skipped, in {report.seconds:.1f} s"
     )
+    print_rich(files_in_sum(report.read, report.skipped, report.files))
     print_skipped(report.skipped)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
+from crossgraph.errors import ConfigError
+
 CPU = "cpu"
 
-Data: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--data",
-        help="A folder, a caption file, a file of features, LAYOUT:PATH[?OPTION=VALUE&...], or a drawn corpus: "
-        "scenes[:COUNT[:SEED]], matrices-demo[:SEED].",
-    ),
-]
+
+def named(place: str) -> str:
+    """The folder or file that is meant; an empty text would mean this folder, and is refused."""
+    if not place.strip():
+        raise ConfigError("a folder or file is named by an empty text. Name it; . is this folder.")
+    return place
+
+
+def all_named(places: list[str] | None) -> list[str] | None:
+    """The same for several."""
+    return None if places is None else [named(place) for place in places]
+
+
+def limit_pixels(pixels: int | None) -> None:
+    """Set what --max-pixels said, for this process and those it starts: pictures are decoded in many places."""
+    if pixels is not None:
+        os.environ["CROSSGRAPH_MAX_PIXELS"] = str(pixels)
 
 
 def _checked(name: str) -> str:
@@ -28,6 +40,32 @@ def _checked(name: str) -> str:
     return str(checked_device(name))
 
 
+Data: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        callback=named,
+        help="A folder, a caption file, a file of features, LAYOUT:PATH[?OPTION=VALUE&...], or a drawn corpus: "
+        "scenes[:COUNT[:SEED]], matrices-demo[:SEED].",
+    ),
+]
+Exclude: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Leave out files and folders of a folder, as .gitignore does: '*.gif', 'old/'; repeatable. "
+        "A file .crossgraphignore says it for good.",
+    ),
+]
+MaxPixels: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        help="Read pictures of more pixels reduced (JPEG), or skip them; default: CROSSGRAPH_MAX_PIXELS or 89,478,485.",
+    ),
+]
 Device: TypeAlias = Annotated[
     str,
     typer.Option(

@@ -57,6 +57,9 @@ def search(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print one line per answer, separated by commas.")] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print the paths alone, one a line, for pipes.")] = False,
+    print0: Annotated[
+        bool, typer.Option("--print0", help="With --paths: end each with a NUL, not a new line, for xargs -0.")
+    ] = False,
 ) -> None:
     """Print the best answers with rank, score, place in the shortlist, and path."""
     from crossgraph import verbs
@@ -66,7 +69,14 @@ def search(
     from crossgraph.gallery.search.query import Feedback
 
     asked = _query(query or [], image, item, queries)
-    printer = Printer.of(as_json=as_json, as_csv=as_csv, paths=paths, several=asked is None, headed=queries is not None)
+    printer = Printer.of(
+        as_json=as_json,
+        as_csv=as_csv,
+        paths=paths,
+        print0=print0,
+        several=asked is None,
+        headed=queries is not None,
+    )
     options = SearchOptions(
         k=k,
         mode=mode,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, OtherRun
+from crossgraph.cli.options import AsJson, Device, Exclude, MaxPixels, OtherRun, all_named, limit_pixels
 from crossgraph.errors import ConfigError, CrossgraphError
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def sync(
     gallery: Annotated[Path, typer.Argument(help="The gallery's folder.")],
     folders: Annotated[
-        list[str] | None, typer.Argument(help="Folders or caption files; none: all that were given before.")
+        list[str] | None,
+        typer.Argument(callback=all_named, help="Folders or caption files; none: all that were given before."),
     ] = None,
     model: OtherRun = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")] = False,
@@ -35,16 +36,20 @@ def sync(
         str | None, typer.Option("--forget", help="Look at this folder no longer, keep its pictures, and stop.")
     ] = None,
     watch: Annotated[float | None, typer.Option("--watch", help="Go on, every so many seconds, until Ctrl-C.")] = None,
+    exclude: Exclude = None,
+    max_pixels: MaxPixels = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Add new pictures, encode changed ones again, follow moved ones, drop those whose file is gone.
 
     A second run, also after a kill, does only what is left. Several folders may share one gallery, which remembers
-    them; one that was moved or renamed is recognised when its new place is given. Skipped files are listed, and again
-    by `crossgraph gallery stats --skipped`.
+    them, and what to --exclude (an empty pattern ends that); a picture excluded only now stays. A folder that was moved
+    or renamed is recognised when its new place is given. Skipped files are listed, and again by
+    `crossgraph gallery stats --skipped`.
     """
     from crossgraph import verbs
+    from crossgraph.cli.output import shown_lines
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.progress import Silent, choose_progress
 
@@ -54,6 +59,7 @@ def sync(
         Gallery.open(gallery).forget(forget)
         typer.echo(f"{gallery} looks at {forget} no longer; its pictures stay.")
         return
+    limit_pixels(max_pixels)
     progress = choose_progress()
     loaded = None if model is None else verbs.load_search_model(model, device=device)
     report = verbs.sync(
@@ -63,6 +69,7 @@ def sync(
         dry_run=dry_run,
         rehash=rehash,
         allow_empty=allow_empty,
+        exclude=exclude,
         progress=progress,
         device=device,
     )
@@ -77,7 +84,7 @@ def sync(
             last = ""
         except CrossgraphError as error:  # a disk that is away comes back; say it once
             if str(error) != last:
-                typer.echo(f"error: {error}", err=True)
+                typer.echo(f"error: {shown_lines(error)}", err=True)
             last = str(error)
             continue
         if report.changes:
@@ -85,7 +92,7 @@ def sync(
 
 
 def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:
-    from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
+    from crossgraph.cli.output import files_in_sum, print_json, print_skipped, shown, skipped_to_json
 
     if as_json:
         changes = [
@@ -98,20 +105,28 @@ def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -
         ]
         skipped = skipped_to_json(report.skipped)
         print_json(
-            {"gallery": str(gallery), "dry_run": dry_run, **asdict(report), "skipped": skipped, "changes": changes}
+            {
+                "gallery": str(gallery),
+                "dry_run": dry_run,
+                "read": report.read,
+                **asdict(report),
+                "skipped": skipped,
+                "changes": changes,
+            }
         )
         return
     would = "would be " if dry_run else ""
     for change in report.changes if dry_run else ():
-        before = "" if change.before is None else f"{change.before} -> "
-        typer.echo(f"{change.kind:6}  {before}{change.path}")
+        before = "" if change.before is None else f"{shown(change.before)} -> "
+        typer.echo(f"{change.kind:6}  {before}{shown(change.path)}")
     typer.echo(
         f"{gallery}: {would}{report.added:,} added, {report.updated:,} updated, {report.moved:,} moved, "
         f"{report.removed:,} removed, {report.unchanged:,} unchanged, {len(report.skipped):,} skipped, "
         f"in {report.seconds:.1f} s"
     )
+    typer.echo(files_in_sum(report.read, report.skipped, report.files))
     for moved in report.moved_folders:
-        typer.echo(f"  {moved.before} -> {moved.now}")
+        typer.echo(f"  {shown(moved.before)} -> {shown(moved.now)}")
         if moved.left:
             typer.echo(
                 f"  {moved.left:,} pictures of {moved.before} are not in {moved.now} and stay; to remove them: "

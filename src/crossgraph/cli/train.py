@@ -44,6 +44,8 @@ def train(
     from crossgraph.progress import choose_progress
     from crossgraph.training.loop import Interrupted
 
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file. --out names the run's folder: give one that is new or empty.")
     progress = choose_progress()
     settings = settings_of_run(config, method, changes or (), resumed=out if resume else None)
     corpus = open_corpus(data, progress=progress)

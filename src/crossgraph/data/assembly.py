@@ -16,7 +16,8 @@ import numpy as np
 
 from crossgraph.data.corpus import Corpus, Skipped, SkippedRow, Understood
 from crossgraph.data.encodings import decode_text
-from crossgraph.data.images import find_images, require_file
+from crossgraph.data.images import require_file
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.names import Ambiguous, Match, NameResolver
 from crossgraph.errors import DataError, ImageError
 
@@ -178,7 +179,7 @@ class CorpusBuilder:
         if self._resolvers is None:
             folders = [folder for folder in dict.fromkeys(self._folders) if folder.is_dir()]
             outer = [one for one in folders if not any(other != one and one.is_relative_to(other) for other in folders)]
-            self._resolvers = [(one, NameResolver(names_below(one, find_images(one)[0]))) for one in outer]
+            self._resolvers = [(one, NameResolver(names_below(one, take_inventory(one).images))) for one in outer]
         return self._resolvers
 
     def _nothing_found(self) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crossgraph.data.corpus import Corpus, Skipped, SkippedRow, Understood
+from crossgraph.data.corpus import Corpus, FileCounts, Skipped, SkippedRow, Understood
 from crossgraph.data.images import image_bytes_digest, read_image
-from crossgraph.data.sources import open_corpus
+from crossgraph.data.inventory import accounted
+from crossgraph.data.sources import folder_of, open_corpus
 from crossgraph.errors import ImageError
 from crossgraph.progress import Progress, Silent
 
@@ -25,7 +26,8 @@ class CorpusReport:
     labels. `features` are kind and widths of given features, where there are no picture files; equal rows of theirs
     count as equal pictures. `captions_per_image` is least, mean and most. `duplicate_captions` counts the
     captions that repeat an earlier one; `duplicate_images` groups the ids of pictures whose files are equal.
-    `understood` is how the source was read; `skipped_rows` and `unused` are rows and files that were not.
+    `understood` is how the source was read; `skipped_rows` and `unused` are rows and files that were not; `files`
+    counts what else is in the folder.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CorpusReport:
     understood: Understood
     skipped_rows: tuple[SkippedRow, ...]
     unused: tuple[Skipped, ...]
+    files: FileCounts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain dicts, lists, strings and numbers."""
@@ -61,6 +64,7 @@ class CorpusReport:
             "duplicate_captions": self.duplicate_captions,
             "duplicate_images": [list(group) for group in self.duplicate_images],
             "images_without_captions": self.images_without_captions,
+            "files": None if self.files is None else asdict(self.files),
             "unreadable": [{"path": str(one.path), "reason": one.reason} for one in self.unreadable],
             "understood": asdict(self.understood) | {"columns": dict(self.understood.columns)},
             "skipped_rows": [
@@ -71,14 +75,20 @@ class CorpusReport:
 
 
 def check_corpus(
-    spec: str | Path, *, relabel: Callable[[Corpus], Corpus] | None = None, progress: Progress = Silent()
+    spec: str | Path,
+    *,
+    relabel: Callable[[Corpus], Corpus] | None = None,
+    exclude: Sequence[str] = (),
+    progress: Progress = Silent(),
 ) -> CorpusReport:
     """Open `spec` as `open_corpus` does and decode every picture once; `relabel` may put other labels in.
 
     Raises `DataError` only when the source itself cannot be opened, saying of a known layout what is missing and where
     its official source is; pictures never raise.
     """
-    corpus = open_corpus(spec, progress=progress)
+    corpus = open_corpus(spec, exclude=exclude, progress=progress)
+    if (folder := folder_of(spec)) is not None:
+        corpus = accounted(corpus, folder, exclude=exclude)
     if relabel is not None:
         corpus = relabel(corpus)
     source = corpus.understood.layout
@@ -131,4 +141,5 @@ def _report(corpus: Corpus, digests: Mapping[Path, str], *, source: str) -> Corp
         understood=corpus.understood,
         skipped_rows=corpus.skipped_rows,
         unused=corpus.unused,
+        files=corpus.files,
     )

@@ -6,6 +6,8 @@ Every source (one file each in this folder) ends in a `Corpus`; nothing downstre
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -61,6 +63,29 @@ class Understood:
 
 
 @dataclass(frozen=True)
+class FileCounts:
+    """Files of a folder that are neither pictures nor listed by name.
+
+    Files that could hold captions, those of no interest by ending, and those that are not the user's or were excluded,
+    by what they are.
+    """
+
+    texts: int = 0
+    uninteresting: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def sum_of(cls, counts: Iterable[FileCounts]) -> FileCounts:
+        """The counts of several folders together, the largest first."""
+        every = list(counts)
+        by_ending, by_kind = Counter[str](), Counter[str]()
+        for one in every:
+            by_ending.update(one.uninteresting)
+            by_kind.update(one.left_out)
+        return cls(sum(one.texts for one in every), dict(by_ending.most_common()), dict(by_kind.most_common()))
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Pictures and their captions; immutable.
 
@@ -71,7 +96,8 @@ class Corpus:
     every twin of its picture. With `features` there are no picture files, and no sentences unless the features are of
     images alone: paths and captions are mere names, and the rows of the features stand for them. `skipped` are pictures
     left out, `skipped_rows` rows of caption files, and `unused` files that look as if they belonged to the corpus but
-    were not read; `understood` says how it was read.
+    were not read; `understood` says how it was read. `files` counts what else is in the folder that it was made from,
+    if that was looked through.
     """
 
     name: str
@@ -90,6 +116,7 @@ class Corpus:
     skipped_rows: tuple[SkippedRow, ...] = ()
     unused: tuple[Skipped, ...] = ()
     understood: Understood = Understood()
+    files: FileCounts | None = None
 
     def __post_init__(self) -> None:
         n = len(self.image_paths)

@@ -1,12 +1,14 @@
 """Read pictures that cannot be trusted: a good file becomes RGB, anything else one `ImageError` with a plain reason.
 
-The kind of file is decided by its content, never by its name, and its size is checked before a pixel is decoded.
+The kind of file is decided by its content, never by its name, and its size is checked before a pixel is decoded. Only
+decoders named here ever see a file: others of Pillow start programs (EPS) or read formats nobody photographs in.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import importlib
 import io
 import os
 import stat
@@ -19,18 +21,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from crossgraph.data.corpus import Skipped
-from crossgraph.errors import DataError, ImageError
+from crossgraph.data.file_kinds import HEAD, image_format, in_words
+from crossgraph.errors import ConfigError, ImageError
 
 MAX_PIXELS = 89_478_485
-"""Larger pictures are refused: an RGB picture of this many pixels takes 256 MiB. Pillow warns from here on too."""
+"""Larger pictures are read reduced, or refused, unless a limit is set: RGB of this many pixels takes 256 MiB."""
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+LIMIT = "CROSSGRAPH_MAX_PIXELS"
+"""The environment variable that sets another limit, also for the processes started from here."""
 
-# Only these decoders ever see a file: others of Pillow start programs (EPS) or read formats nobody photographs in.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_MODULES = {
+    "JPEG": ("PIL.JpegImagePlugin", "jpeg_factory"),  # also MPO: several JPEGs in one file, of which the first is read
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "JPEG2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
+}
+"""Format -> who opens it. They are called by name: Pillow's list of openers belongs to the whole process."""
 
 # ImageOps.exif_transpose would also rewrite the EXIF block, which fails on blocks that are damaged elsewhere.
 _UPRIGHT = {
@@ -57,16 +70,27 @@ _REASONS = {
 _warning_filter = threading.Lock()
 
 
-def read_image(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def pixel_limit() -> int:
+    """How many pixels a picture may have: `CROSSGRAPH_MAX_PIXELS`, or `MAX_PIXELS`. Raises `ConfigError`."""
+    written = os.environ.get(LIMIT, "").replace(",", "").replace("_", "").strip()
+    if not written:
+        return MAX_PIXELS
+    if not (written.isascii() and written.isdigit() and int(written)):
+        raise ConfigError(f"{LIMIT} must be a number of pixels of at least 1, got {os.environ[LIMIT]!r}.")
+    return int(written)
+
+
+def read_image(path: Path | str, *, max_pixels: int | None = None) -> Image.Image:
     """The picture in `path` as an upright RGB image: the first frame, transparency on white.
 
     16-bit grey is scaled to 8 bits by its full range; 32-bit integers and floats, which have no fixed range, by the
-    darkest and brightest value. Pillow's own ceiling of twice `MAX_PIXELS` holds whatever `max_pixels` says.
-    Raises `ImageError` for everything that cannot be read, and nothing else.
+    darkest and brightest value. A JPEG of more than `max_pixels` (by default `pixel_limit()`) is read at a half, a
+    quarter or an eighth of its size. Raises `ImageError` for everything that cannot be read, and nothing else.
     """
+    limit = pixel_limit() if max_pixels is None else max_pixels
     with _opened(Path(path)) as file:
         image = _header(Path(path), file)
-        _refuse_size(Path(path), image.size, max_pixels=max_pixels)
+        _fit(Path(path), image, limit)
         try:
             image.load()
             return _rgb(_upright(image))
@@ -105,41 +129,7 @@ def image_bytes_digest(path: Path | str) -> str:
         try:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
         except OSError as error:
-            raise ImageError(path, _file_reason(error)) from error
-
-
-def find_images(folder: Path) -> tuple[list[Path], list[Skipped]]:
-    """All files under `folder` that should be pictures, sorted, and the folders that could not be searched.
-
-    A file is a candidate by its extension, or, without one, by its content; nothing is decoded. Hidden files and
-    folders are left out. Links to folders are followed once: one that leads to a folder already searched is listed.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: not a folder. Give the folder that holds the pictures.")
-    found: list[Path] = []
-    skipped: list[Skipped] = []
-    searched: set[tuple[int, int]] = set()
-    folders: list[Path] = [folder]
-    links: list[Path] = []
-    while folders or links:
-        # Links wait until every real folder has been searched, so a picture keeps its real path.
-        current = folders.pop() if folders else links.pop(0)
-        try:
-            status = current.stat()
-            if (status.st_dev, status.st_ino) in searched:
-                skipped.append(Skipped(current, "a link to a folder that is searched already"))
-                continue
-            searched.add((status.st_dev, status.st_ino))
-            paths = sorted(current / name for name in os.listdir(current) if not name.startswith("."))
-        except OSError as error:
-            skipped.append(Skipped(current, _file_reason(error)))
-            continue
-        for path in paths:
-            if os.path.isdir(path):
-                (links if path.is_symlink() else folders).append(path)
-            elif path.suffix.strip().lower() in EXTENSIONS or (not path.suffix and _looks_like_image(path)):
-                found.append(path)
-    return sorted(found), sorted(skipped, key=lambda one: one.path)
+            raise ImageError(path, file_reason(error)) from error
 
 
 def require_file(path: Path) -> None:
@@ -147,7 +137,7 @@ def require_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        raise ImageError(path, _file_reason(error)) from error
+        raise ImageError(path, file_reason(error)) from error
     if stat.S_ISDIR(mode):
         raise ImageError(path, "a folder, not a file")
     if not stat.S_ISREG(mode):
@@ -160,7 +150,7 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise ImageError(path, _file_reason(error)) from error
+        raise ImageError(path, file_reason(error)) from error
     with file:
         if os.fstat(file.fileno()).st_size == 0:
             raise ImageError(path, "the file is empty")
@@ -176,21 +166,39 @@ def _warnings_ignored() -> Iterator[None]:
 
 
 def _header(path: Path, file: io.BufferedReader) -> Image.Image:
+    """The picture in `file`, of which no pixel was decoded yet."""
+    head = file.peek(HEAD)[:HEAD]
+    found = image_format(head)
+    if found is None:
+        raise ImageError(path, in_words(head))
+    module, name = _MODULES[found]
     try:
         with _warnings_ignored():
-            return Image.open(file, formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        raise ImageError(path, f"not a picture ({', '.join(_FORMATS)} can be read)") from error
+            opened: Image.Image = getattr(importlib.import_module(module), name)(file)
+            return opened
     except Image.DecompressionBombError as error:
-        raise ImageError(path, "far too many pixels; it may be a decompression bomb") from error
+        raise ImageError(path, f"more pixels than its decoder takes ({2 * MAX_PIXELS:,})") from error
     except Exception as error:
         raise ImageError(path, f"the header is damaged ({error})") from error
 
 
-def _refuse_size(path: Path, size: tuple[int, int], *, max_pixels: int) -> None:
-    width, height = size
-    if not 0 < width * height <= max_pixels:
-        raise ImageError(path, f"{width} x {height} pixels; between 1 and {max_pixels:,} pixels can be read")
+def _fit(path: Path, image: Image.Image, max_pixels: int) -> None:
+    """Have a picture decoded to at most so many pixels. Raises `ImageError` where its decoder cannot do that."""
+    width, height = image.size
+    for share in (1, 2, 4, 8):
+        if 0 < -(-width // share) * -(-height // share) <= max_pixels and (share == 1 or _reduces(image)):
+            if share > 1:
+                image.draft(None, (width // share, height // share))
+            return
+    raise ImageError(
+        path,
+        f"{width} x {height} pixels; between 1 and {max_pixels:,} pixels can be read (another limit: --max-pixels, or "
+        f"{LIMIT})",
+    )
+
+
+def _reduces(image: Image.Image) -> bool:
+    return image.format in ("JPEG", "MPO")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -225,16 +233,8 @@ def _stretched(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values - low) * (255.0 / max(high - low, 1e-12))).round().astype(np.uint8))
 
 
-def _looks_like_image(path: Path) -> bool:
-    try:
-        with _opened(path) as file:
-            _header(path, file)
-    except ImageError:
-        return False
-    return True
-
-
-def _file_reason(error: OSError | ValueError) -> str:
+def file_reason(error: OSError | ValueError) -> str:
+    """Why a file or folder cannot be opened, in plain words."""
     if isinstance(error, OSError):
         return _REASONS.get(error.errno or 0, error.strerror or str(error))
     return str(error)

@@ -6,7 +6,7 @@ A path's own content says how it is read; `name:PATH` says it outright, and `nam
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.drawn.matrices_demo import open_matrices_demo
 from crossgraph.data.drawn.scenes import MANIFEST, open_named_scenes, open_scenes
 from crossgraph.data.guides import GUIDES
+from crossgraph.data.inventory import without_excluded
 from crossgraph.data.layouts.coco import CocoOptions, is_coco, open_coco
 from crossgraph.data.layouts.csv_captions import TableOptions, open_csv
 from crossgraph.data.layouts.dchmt import is_dchmt, open_dchmt
@@ -72,6 +73,9 @@ OPTIONS: Mapping[str, type[SourceOptions]] = {
 }
 """Source -> what it can be told after the `?`."""
 
+EXCLUDING = frozenset({"folder", "img2dataset"})
+"""Sources that look through a folder, whose openers take `exclude`."""
+
 LAYOUTS: Mapping[str, Callable[[Path], bool]] = {
     "mirflickr": is_mirflickr,
     "nuswide": is_nuswide,
@@ -105,15 +109,21 @@ _BY_SUFFIX = {
 
 
 def open_corpus(
-    spec: str | Path, *, name: str | None = None, split: str | None = None, progress: Progress = Silent()
+    spec: str | Path,
+    *,
+    name: str | None = None,
+    split: str | None = None,
+    exclude: Sequence[str] = (),
+    progress: Progress = Silent(),
 ) -> Corpus:
     """The corpus that `spec` means: a folder, a file, "name:PATH?option=value", or one that is drawn.
 
     The texts "scenes[:COUNT[:SEED]]" and "matrices-demo[:SEED]" are drawn; for a folder of that name, write "./scenes".
-    `name` replaces the corpus's own; `split` keeps one split only; `progress` hears of scenes being drawn. Raises
-    `DataError` saying what to give instead.
+    `name` replaces the corpus's own; `split` keeps one split only; `exclude` are patterns (of gitignore) of
+    pictures to leave out of a folder; `progress` hears of scenes being drawn. Raises `DataError` saying what to give
+    instead.
     """
-    corpus = _open(spec, name, progress)
+    corpus = _open(spec, name, exclude, progress)
     if corpus.skipped_rows:
         first = corpus.skipped_rows[0]
         progress.note(
@@ -133,7 +143,19 @@ def source_of(spec: str | Path) -> str:
     return word or _source_of(path)
 
 
-def _open(spec: str | Path, name: str | None, progress: Progress) -> Corpus:
+def folder_of(spec: str | Path) -> Path | None:
+    """The folder that `spec` names, if it is one: what lies in it belongs to the corpus."""
+    word, path, _ = _parsed(spec)
+    return path if word not in DRAWN and path.is_dir() else None
+
+
+def place_of(spec: str | Path) -> Path | None:
+    """The folder or file that `spec` is the path of, and nothing else; None for what is drawn or told a layout."""
+    word, path, _ = _parsed(spec)
+    return path if not word and path.exists() else None
+
+
+def _open(spec: str | Path, name: str | None, exclude: Sequence[str], progress: Progress) -> Corpus:
     word, path, told = _parsed(spec)
     if word in DRAWN:
         drawn = (
@@ -151,7 +173,12 @@ def _open(spec: str | Path, name: str | None, progress: Progress) -> Corpus:
         corpus = DATASETS[source](path, name=name, options=options_of(OPTIONS[source], told, spec=str(spec)))
     else:
         options_of(NoOptions, told, spec=str(spec))
-        corpus = DATASETS[source](path, name=name)
+        if source in EXCLUDING:
+            corpus = DATASETS[source](path, name=name, exclude=exclude)
+        else:
+            corpus = DATASETS[source](path, name=name)
+    if source not in EXCLUDING and path.is_dir():
+        corpus = without_excluded(corpus, path, exclude=exclude)
     if corpus.understood.layout:
         return corpus
     return replace(corpus, understood=replace(corpus.understood, layout=source))
@@ -160,6 +187,8 @@ def _open(spec: str | Path, name: str | None, progress: Progress) -> Corpus:
 def _parsed(spec: str | Path) -> tuple[str, Path, str]:
     """The named source ("" if the path is to say it), the path, and the options as text."""
     if isinstance(spec, str):
+        if not spec.strip():
+            raise DataError("the data are named by an empty text. Give a folder or a caption file; . is this folder.")
         word, sign, rest = spec.partition(":")
         if word in DRAWN:
             return word, Path(), ""
@@ -196,5 +225,7 @@ def _guide(source: str) -> str:
 
 def _missing(path: Path) -> str:
     beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, beside, n=4, cutoff=0.5)
-    return unknown_name("corpus", str(path), [*DRAWN, *(str(path.parent / other) for other in near)])
+    near = [str(path.parent / other) for other in difflib.get_close_matches(path.name, beside, n=4, cutoff=0.5)]
+    if path.is_absolute() or len(path.parts) > 1:
+        return f"{path}: no such folder or file.{f' Did you mean {near[0]}?' if near else ''}"
+    return unknown_name("corpus", str(path), [*DRAWN, *near])

@@ -6,16 +6,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
-from crossgraph.data.corpus import Corpus, Skipped
-from crossgraph.data.sources import open_corpus
-from crossgraph.errors import GalleryError, unknown_name
+from crossgraph.data.corpus import Corpus, FileCounts, Skipped
+from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
+from crossgraph.files import empty_folder
 from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources, without_moved
-from crossgraph.gallery.changes.sources import Source, Sources, open_sources
+from crossgraph.gallery.changes.sources import Sources, open_sources, source_to_index
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
 from crossgraph.gallery.changes.upsert import NewImage, upsert
 from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, described, require_same_model
@@ -72,6 +73,24 @@ class Gallery(GalleryFolder):
         return cls(folder, manifest, model)
 
     @classmethod
+    @contextmanager
+    def filled(cls, folder: Path | str, model: SearchModel, *, run: str | None = None) -> Iterator[Gallery]:
+        """A new gallery, as `create` makes it, to be filled in the block; nothing of it stays if that failed at once.
+
+        That is, if the block raised before any picture was stored.
+        """
+        folder = Path(folder)
+        was_there = folder.exists()
+        made = cls.create(folder, model, run=run)
+        try:
+            yield made
+        except (CrossgraphError, OSError, KeyboardInterrupt):
+            with suppress(GalleryError), made.changing():  # another process may be filling it by now
+                if not len(made):
+                    empty_folder(folder, itself=not was_there)
+            raise
+
+    @classmethod
     def open(cls, folder: Path | str, model: SearchModel | None = None) -> Gallery:
         """The gallery in `folder`; without a `model` it can be looked at, not searched or added to.
 
@@ -91,22 +110,29 @@ class Gallery(GalleryFolder):
         snapshot = self.snapshot()
         return snapshot.item(find_row(snapshot, name))
 
-    def index(self, source: Path | str | Corpus, *, batch: int = 256, progress: Progress | None = None) -> SyncReport:
+    def index(
+        self,
+        source: Path | str | Corpus,
+        *,
+        exclude: Sequence[str] | None = None,
+        batch: int = 256,
+        progress: Progress | None = None,
+    ) -> SyncReport:
         """Add the pictures of a folder (with its captions, if any) or a corpus; those already there are left alone.
 
         Committed batch by batch: after a kill, the next run continues. A picture whose file changed is encoded
-        again and replaced, none is removed. Unreadable files are listed in the report. Raises `GalleryError` if there
+        again and replaced, none is removed. Unreadable files are listed in the report. `exclude` are patterns (of
+        gitignore) of files to leave out, by default what is remembered of the folder. Raises `GalleryError` if there
         is nothing to index, or if another process is indexing into this gallery.
         """
-        corpus = source if isinstance(source, Corpus) else open_corpus(source)
+        opened = source_to_index(source, exclude, self.follow())
+        corpus = opened.corpus
         if corpus.features is not None:
             raise GalleryError(f"corpus {corpus.name!r} has given features and no pictures; a gallery holds pictures.")
         if not len(corpus):
             unread = f" ({len(corpus.skipped)} files could not be read)" if corpus.skipped else ""
             raise GalleryError(f"{corpus.name} has no pictures to index{unread}. Name a folder that holds some.")
-        found = not isinstance(source, Corpus) and os.path.exists(source)  # scenes by name are no folder
-        place = os.path.abspath(str(source)) if found else ""
-        return self._sync(Sources((Source(place, corpus),)), batch=batch, progress=progress)
+        return self._sync(Sources((opened,)), batch=batch, progress=progress)
 
     def sync(
         self,
@@ -115,6 +141,7 @@ class Gallery(GalleryFolder):
         dry_run: bool = False,
         rehash: bool = False,
         allow_empty: bool = False,
+        exclude: Sequence[str] | None = None,
         batch: int = 256,
         progress: Progress | None = None,
     ) -> SyncReport:
@@ -123,10 +150,14 @@ class Gallery(GalleryFolder):
         New pictures are added, changed ones encoded again, moved ones follow their file, and those whose file is gone
         go. Committed batch by batch: after a kill, the next run continues. With `dry_run` nothing is written; with
         `rehash` every file is read, also where size and time did not change. A folder that lost all its pictures,
-        as an unmounted one does, is refused unless `allow_empty`. One of `sources` that holds most pictures of a
+        as an unmounted one does, is refused unless `allow_empty`; a folder in it that is there and empty keeps them.
+        `exclude` are patterns (of gitignore) of files to leave out, by default what is remembered of each folder; a
+        picture that is excluded only now stays. One of `sources` that holds most pictures of a
         remembered folder which is gone takes its place: they moved, and those that are not there stay as they were.
         """
-        found = open_sources(sources, gallery=self.folder, manifest=self.follow(), allow_empty=allow_empty)
+        found = open_sources(
+            sources, gallery=self.folder, manifest=self.follow(), allow_empty=allow_empty, exclude=exclude
+        )
         return self._sync(found, batch=batch, rehash=rehash, dry_run=dry_run, progress=progress)
 
     def forget(self, source: Path | str) -> None:
@@ -260,9 +291,11 @@ class Gallery(GalleryFolder):
                 digests=digests,
                 rehash=rehash,
                 dry_run=dry_run,
+                allow_empty=sources.allow_empty,
             )
+            counts = FileCounts.sum_of(corpus.files for corpus in sources.corpora if corpus.files is not None)
             if dry_run:
-                return run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora))
+                return replace(run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora)), files=counts)
             if sources.emptied and run.gone:
                 raise GalleryError(
                     f"{sources.emptied} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
@@ -276,15 +309,17 @@ class Gallery(GalleryFolder):
             write_skipped(self.folder, report.skipped, under=sources.roots, looked_at=looked_at)
             left = [one.before for one in report.moved_folders if one.left]
             self._replace_if_new(without_moved(self.manifest, moved, left, sources))
-            return report
+            return replace(report, files=counts)
 
     def _remember(self, sources: Sources) -> None:
         """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""
         filled = [corpus for corpus in sources.corpora if len(corpus)]
         roots = [os.path.commonpath([path.absolute().parent for path in corpus.image_paths]) for corpus in filled]
+        excludes = self.manifest.excludes | {one.name: one.exclude for one in sources.opened if one.name}
         new = {
             "roots": tuple(dict.fromkeys((*self.manifest.roots, *roots))),
             "sources": tuple(dict.fromkeys((*self.manifest.sources, *sources.names))),
+            "excludes": {name: patterns for name, patterns in excludes.items() if patterns},
         }
         self._replace_if_new(self.manifest.model_copy(update=new))
 

@@ -27,19 +27,21 @@ def index(
     gallery: Path | str,
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
+    exclude: Sequence[str] | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> SyncReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
 
-    A new gallery needs a `model`; an existing one remembers its own.
+    A new gallery needs a `model`; an existing one remembers its own. Arguments as in `Gallery.index`.
     """
     if Gallery.exists(gallery):
-        return open_gallery(gallery, model=model, device=device).index(source, progress=progress)
+        return open_gallery(gallery, model=model, device=device).index(source, exclude=exclude, progress=progress)
     if model is None:
         raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
     loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
-    return Gallery.create(gallery, loaded, run=str(loaded.run.resolve())).index(source, progress=progress)
+    with Gallery.filled(gallery, loaded, run=str(loaded.run.resolve())) as opened:
+        return opened.index(source, exclude=exclude, progress=progress)
 
 
 def sync(
@@ -50,6 +52,7 @@ def sync(
     dry_run: bool = False,
     rehash: bool = False,
     allow_empty: bool = False,
+    exclude: Sequence[str] | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> SyncReport:
@@ -58,19 +61,24 @@ def sync(
     Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none, and one of a
     gallery that is not there yet leaves nothing behind.
     """
+
+    def synced(opened: Gallery) -> SyncReport:
+        return opened.sync(
+            folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, exclude=exclude, progress=progress
+        )
+
     if Gallery.exists(gallery) and dry_run:
-        opened = Gallery.open(gallery, None if model is None else given_search_model(model, device=device))
-    elif Gallery.exists(gallery):
-        opened = open_gallery(gallery, model=model, device=device)
-    elif model is None:
+        return synced(Gallery.open(gallery, None if model is None else given_search_model(model, device=device)))
+    if Gallery.exists(gallery):
+        return synced(open_gallery(gallery, model=model, device=device))
+    if model is None:
         raise GalleryError(f"{gallery} is not a gallery yet. Name the run to encode with (--model RUN).")
-    else:
-        loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
-        if dry_run:
-            with tempfile.TemporaryDirectory() as nowhere:
-                return Gallery.create(Path(nowhere) / "gallery", loaded).sync(folders, dry_run=True, progress=progress)
-        opened = Gallery.create(gallery, loaded, run=str(loaded.run.resolve()))
-    return opened.sync(folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, progress=progress)
+    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    if dry_run:
+        with tempfile.TemporaryDirectory() as nowhere:
+            return synced(Gallery.create(Path(nowhere) / "gallery", loaded))
+    with Gallery.filled(gallery, loaded, run=str(loaded.run.resolve())) as opened:
+        return synced(opened)
 
 
 def migrate(

@@ -35,5 +35,5 @@ def test_rsicd_without_class_lists_has_no_labels(tmp_path: Path) -> None:
 def test_rsicd_without_its_caption_file_says_where_it_is_had(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dataset_rsicd\.json is missing(?s:.*)RSICD_optimal"):
         open_corpus(f"rsicd:{tmp_path}")
-    with pytest.raises(DataError, match=r"unknown corpus(?s:.*)RSICD_optimal"):
+    with pytest.raises(DataError, match=r"no such folder(?s:.*)RSICD_optimal"):
         open_corpus(f"rsicd:{tmp_path}/nowhere")

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from crossgraph.data.assembly import malformed
 from crossgraph.data.graphs.detections import Side, Size
 from crossgraph.data.graphs.rows import json_rows, parsed_row
-from crossgraph.data.images import find_images, image_size
+from crossgraph.data.images import image_size
+from crossgraph.data.inventory import take_inventory
 from crossgraph.errors import ImageError
 
 
@@ -43,7 +44,7 @@ def sizes_in(folder: Path) -> dict[str, Size]:
     """
     sizes: dict[str, Size] = {}
     names: dict[str, list[Size]] = {}
-    for file in find_images(folder)[0]:
+    for file in take_inventory(folder).images:
         try:
             size = image_size(file)
         except ImageError:

@@ -18,7 +18,7 @@ from crossgraph.data.assembly import NO_SPLIT, CorpusBuilder, read_bytes, shorte
 from crossgraph.data.columns import Columns, captions_in, columns_of, labels_in
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.encodings import Decoded, decode_text, is_undecoded
-from crossgraph.data.images import EXTENSIONS
+from crossgraph.data.file_kinds import IMAGE_ENDINGS
 from crossgraph.data.names import GENERIC_FOLDERS
 from crossgraph.data.options import SourceOptions
 from crossgraph.data.tables import SEPARATORS, TableRow, table_rows
@@ -159,7 +159,7 @@ def _names_picture(folder: Path) -> Callable[[str], bool]:
 
     def names_picture(field: str) -> bool:
         name = field.strip()
-        if Path(name).suffix.lower() in EXTENSIONS:
+        if Path(name).suffix.lower() in IMAGE_ENDINGS:
             return True
         try:
             return name not in ("", ".", "..") and (folder / name).is_file()
@@ -174,7 +174,7 @@ def _row_start(separator: str) -> Callable[[str], bool]:
 
     def starts_row(line: str) -> bool:
         first, sign, _ = line.partition(separator)
-        return bool(sign) and Path(first.strip().strip('"')).suffix.lower() in EXTENSIONS
+        return bool(sign) and Path(first.strip().strip('"')).suffix.lower() in IMAGE_ENDINGS
 
     return starts_row
 

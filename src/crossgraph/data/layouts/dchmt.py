@@ -14,6 +14,7 @@ import numpy as np
 from crossgraph.data.assembly import CorpusBuilder
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.feature_cache import Array
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.matrix_files import variables_in
 from crossgraph.data.shares import Shares, share_splits
@@ -51,7 +52,7 @@ def open_dchmt(folder: Path, *, name: str | None = None, options: Shares = Share
     columns = (("image", "index.mat"), ("caption", "caption.mat"), ("labels", "label.mat"))
     understood = Understood("dchmt", columns[: len(rows)], splits="drawn")
     corpus = builder.build(name or folder.absolute().name, label_names=names, understood=understood)
-    return with_unused(corpus, folder, [folder / file for file in FILES])
+    return with_unused(corpus, take_inventory(folder).texts, [folder / file for file in FILES])
 
 
 def _rows(file: Path) -> Array:

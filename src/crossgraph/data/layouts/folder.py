@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from crossgraph.data.assembly import CorpusBuilder, json_content, split_name
 from crossgraph.data.corpus import Corpus, Skipped, Understood
-from crossgraph.data.images import EXTENSIONS, find_images
+from crossgraph.data.exclusions import Exclusions
+from crossgraph.data.file_kinds import IMAGE_ENDINGS
+from crossgraph.data.inventory import take_inventory, without_excluded
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, open_csv, picture_folders, read_table
 from crossgraph.data.layouts.flickr import SPLIT_FILES, is_flickr, open_flickr
 from crossgraph.data.layouts.json_captions import is_json, open_json, read_entries
@@ -52,37 +54,42 @@ _SPLIT_WORD = re.compile(r"(?<![a-z])(training|train|validation|valid|val|dev|te
 _MOST = 40  # files of unknown names whose content is looked at
 
 
-def open_folder(folder: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in `folder`. Raises `DataError` if it has no pictures, or a well-known caption file no good row."""
+def open_folder(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
+    """The corpus in `folder`, less what the patterns of `exclude` leave out, pictures and caption files.
+
+    Raises `DataError` if it has no pictures, or a well-known caption file no good row.
+    """
+    found = take_inventory(folder, exclude=exclude)
+    exclusions = Exclusions(folder, exclude)
     for file_name, opener in CAPTION_FILES.items():
-        if (folder / file_name).is_file():
-            return with_unused(
-                opener(folder / file_name, name=name), folder, [folder / file_name, *_companions(folder)]
-            )
+        file = folder / file_name
+        if file.is_file() and exclusions.source_above(file) is None:
+            corpus = without_excluded(opener(file, name=name), folder, exclude=exclude)
+            return with_unused(corpus, found.texts, [file, *_companions(folder)])
     failed: dict[Path, str] = {}
-    for files in caption_files(folder):
+    for files in caption_files(folder, exclusions):
         try:
-            corpus = _open(files, folder, name)
+            corpus = without_excluded(_open(files, folder, name), folder, exclude=exclude)
         except DataError as error:
             failed |= {file: str(error).removeprefix(f"{file}: ") for file in files}
             continue
-        there = len(find_images(folder)[0])
+        there = len(found.images)
         if 2 * len(corpus) >= there:
-            return with_unused(corpus, folder, [*files, *_companions(folder)], failed)
+            return with_unused(corpus, found.texts, [*files, *_companions(folder)], failed)
         reason = f"it names {len(corpus):,} of the {there:,} pictures here; to use it, give the file"
         failed |= dict.fromkeys(files, reason)
-    corpus = open_sidecar(folder, name=name)
+    corpus = open_sidecar(found, name=name)
     reasons = tuple(Skipped(one.path, failed.get(one.path, one.reason)) for one in corpus.unused)
     return replace(corpus, unused=reasons)
 
 
-def caption_files(folder: Path) -> list[list[Path]]:
+def caption_files(folder: Path, exclusions: Exclusions) -> list[list[Path]]:
     """The files of a folder whose content is that of a caption file, likely names first; files of splits together."""
     names = os.listdir(folder)
     endings = tuple(frozenset().union(*(kinds for kinds, _, _ in KINDS)))
     texts = [name for name in names if name.lower().endswith(endings)]
     if texts:
-        stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(tuple(EXTENSIONS))}
+        stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(tuple(IMAGE_ENDINGS))}
         texts = [name for name in texts if os.path.splitext(name)[0] not in stems]
     places = [folder / name for name in sorted(texts, key=lambda one: (_LIKELY.search(one) is None, one))]
     below = [folder / name for name in _FOLDERS if (folder / name).is_dir()]
@@ -90,7 +97,7 @@ def caption_files(folder: Path) -> list[list[Path]]:
     known = [file for file in places if not _is_other(file)][:_MOST]
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in known:
-        if file.is_file() and opener_of(file) is not None:
+        if file.is_file() and exclusions.source_above(file) is None and opener_of(file) is not None:
             template = _SPLIT_WORD.sub("*", file.name)
             groups.setdefault((file.parent, template), []).append(file)
     return list(groups.values())

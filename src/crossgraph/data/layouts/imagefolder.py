@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from crossgraph.data.assembly import CorpusBuilder, split_name
 from crossgraph.data.corpus import Corpus, Understood
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.class_folders import SPLIT_FOLDERS
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, read_table
 from crossgraph.data.layouts.json_entries import EntryOptions
@@ -50,7 +51,7 @@ def open_imagefolder(folder: Path, *, name: str | None = None) -> Corpus:
         found[0] if found else Understood(), layout="imagefolder", notes=tuple(f"read {file}" for file in files)
     )
     corpus = builder.build(name or folder.absolute().name, understood=understood)
-    return with_unused(_with_splits(corpus), folder, files)
+    return with_unused(_with_splits(corpus), take_inventory(folder).texts, files)
 
 
 def metadata_files(folder: Path) -> list[Path]:

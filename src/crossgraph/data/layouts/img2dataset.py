@@ -12,16 +12,17 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from crossgraph.data.assembly import CorpusBuilder, read_bytes
-from crossgraph.data.corpus import Corpus, Skipped, Understood
+from crossgraph.data.assembly import CorpusBuilder, names_below, read_bytes
+from crossgraph.data.corpus import Corpus, FileCounts, Skipped, Understood
 from crossgraph.data.encodings import decode_text, is_undecoded
-from crossgraph.data.images import EXTENSIONS, find_images
-from crossgraph.data.text_files import text_files, unused_texts
+from crossgraph.data.file_kinds import IMAGE_ENDINGS
+from crossgraph.data.inventory import holds_images, take_inventory
+from crossgraph.data.text_files import unused_texts
 from crossgraph.data.unpacked import safe_path, unpacked
 from crossgraph.errors import DataError
 
@@ -37,6 +38,8 @@ class _Found:
     images: dict[str, Path] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     tars: list[Path] = field(default_factory=list)
+    texts: tuple[Path, ...] = ()
+    files: FileCounts | None = None
 
 
 def is_img2dataset(folder: Path) -> bool:
@@ -46,18 +49,19 @@ def is_img2dataset(folder: Path) -> bool:
     if any(_SHARD.fullmatch(name.removesuffix(".tar")) for name in tars):
         return True
     if tars:
-        return not find_images(folder)[0]
+        return not holds_images(folder)
     stats = any(name.endswith("_stats.json") for name in names)
     shards = [folder / name for name in names if _SHARD.fullmatch(name) and (folder / name).is_dir()]
-    return any(stats or (any(shard.glob("*.json")) and bool(find_images(shard)[0])) for shard in shards)
+    return any(stats or (any(shard.glob("*.json")) and holds_images(shard)) for shard in shards)
 
 
-def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in a folder of shards, or in one tar file. Raises `DataError` if there are no pictures.
+def open_img2dataset(place: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
+    """The corpus in a folder of shards, less what the patterns of `exclude` leave out of it, or in one tar file.
 
-    A tar file that is cut short gives what is before the cut, and is listed.
+    A tar file that is cut short gives what is before the cut, and is listed; one that was read counts as a text. Raises
+    `DataError` if there are no pictures.
     """
-    found = _found(place)
+    found = _found(place, exclude)
     if not found.images:
         reasons = "".join(f" {one.path}: {one.reason}." for one in found.skipped[:3])
         raise DataError(f"{place}: no pictures in it, nor in its tar files.{reasons} Give a folder that holds some.")
@@ -81,38 +85,32 @@ def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
         notes.append(f"pictures with a .json and no .txt, and so without a caption: {more}")
     understood = Understood("img2dataset", (("caption", f"the whole {ending}"),), notes=tuple(notes))
     corpus = builder.build(name or place.absolute().stem, understood=understood)
-    return _with(corpus, place, found)
+    stems = {os.path.splitext(path)[0] for path in corpus.image_paths}
+    orphans = [file for file in found.texts if file.suffix != ".parquet" and os.path.splitext(file)[0] not in stems]
+    skipped = (*corpus.skipped, *found.skipped)
+    return replace(corpus, skipped=skipped, unused=unused_texts(orphans, ()), files=found.files)
 
 
-def _with(corpus: Corpus, place: Path, found: _Found) -> Corpus:
-    """The corpus with what was skipped, and with the texts that no picture has."""
-    unused: tuple[Skipped, ...] = ()
-    if place.is_dir():
-        stems = {os.path.splitext(path)[0] for path in corpus.image_paths}
-        orphans = [
-            file
-            for file in text_files(place)
-            if not file.endswith(".parquet") and os.path.splitext(file)[0] not in stems
-        ]
-        unused = unused_texts(orphans, ())
-    return replace(corpus, skipped=(*corpus.skipped, *found.skipped), unused=unused)
-
-
-def _found(place: Path) -> _Found:
+def _found(place: Path, exclude: Sequence[str]) -> _Found:
     found = _Found()
-    tars = sorted(place.rglob("*.tar")) if place.is_dir() else [place]
+    tars = [place]
     if place.is_dir():
-        paths, skipped = find_images(place)
-        found.images.update((path.relative_to(place).as_posix(), path) for path in paths)
-        found.skipped += skipped
+        there = take_inventory(place, exclude=exclude)
+        found.images.update(zip(names_below(place, there.images), there.images, strict=True))
+        tars = [one.path for one in there.skipped if one.path.suffix.lower() == ".tar"]
+        found.skipped += [one for one in there.listed if one.path not in tars]
+        found.texts, found.files = there.texts, there.counts
     for tar in tars:
         folder = unpacked(tar, partial(_unpack, tar))
         cut = folder / _CUT
         if cut.is_file():
             found.skipped.append(Skipped(tar, cut.read_text(encoding="utf-8")))
+        elif found.files is not None:
+            found.files = replace(found.files, texts=found.files.texts + 1)
         found.tars.append(folder)
-        paths, _ = find_images(folder)
-        found.images.update((f"{tar.stem}/{path.relative_to(folder).as_posix()}", path) for path in paths)
+        images = take_inventory(folder).images
+        inside = names_below(folder, images)
+        found.images.update((f"{tar.stem}/{one}", path) for one, path in zip(inside, images, strict=True))
     return found
 
 
@@ -136,7 +134,7 @@ def _unpack(tar: Path, folder: Path) -> None:
 
 def _wanted(stream: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for member in stream:
-        if member.isfile() and Path(member.name).suffix.lower() in EXTENSIONS | _TEXTS:
+        if member.isfile() and Path(member.name).suffix.lower() in IMAGE_ENDINGS | _TEXTS:
             yield member
 
 

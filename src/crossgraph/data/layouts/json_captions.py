@@ -16,7 +16,7 @@ from crossgraph.data.assembly import CorpusBuilder, json_content, malformed
 from crossgraph.data.columns import caption_key, image_key, texts_of
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.encodings import decode_text
-from crossgraph.data.images import EXTENSIONS
+from crossgraph.data.file_kinds import IMAGE_ENDINGS
 from crossgraph.data.layouts.coco import coco_captions, is_coco_captions
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EntryOptions, add_entry
@@ -53,7 +53,7 @@ def is_json(file: Path) -> bool:
     if '"images"' in head and ("sentences" in keys or "file_name" in keys):
         return True
     named = image_key(keys) is not None and ("conversations" in keys or caption_key(keys) is not None)
-    return named or any(key.endswith(tuple(EXTENSIONS)) for key in keys)
+    return named or any(key.endswith(tuple(IMAGE_ENDINGS)) for key in keys)
 
 
 def read_entries(

@@ -18,7 +18,7 @@ from crossgraph.data.assembly import NO_SPLIT
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.feature_cache import Array
 from crossgraph.data.given_features import GivenFeatures, text_names
-from crossgraph.data.images import find_images
+from crossgraph.data.inventory import holds_images
 from crossgraph.data.layouts.matrix_files import SUFFIXES, Variable, variables_in
 from crossgraph.data.layouts.matrix_layouts import MatrixOptions, Part, find_layout, toml_beside
 from crossgraph.data.shares import hold_out, share_splits
@@ -39,7 +39,7 @@ def is_matrices(folder: Path) -> bool:
     """Whether a folder holds matrices, and either says what they are or has no pictures besides."""
     if (folder / "matrices.toml").is_file():
         return True
-    return any(name.endswith(SUFFIXES) for name in os.listdir(folder)) and not find_images(folder)[0]
+    return any(name.endswith(SUFFIXES) for name in os.listdir(folder)) and not holds_images(folder)
 
 
 def open_matrices(path: Path, *, name: str | None = None, options: MatrixOptions = MatrixOptions()) -> Corpus:

@@ -19,6 +19,7 @@ from typing import Any
 from crossgraph.data.assembly import NO_SPLIT, CorpusBuilder, shortened, split_name
 from crossgraph.data.columns import LABEL_WORDS, SPLIT_WORDS, caption_key, image_key, texts_of
 from crossgraph.data.corpus import Corpus, Understood
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EntryOptions
 from crossgraph.data.text_files import with_unused
@@ -49,7 +50,7 @@ def open_parquet(place: Path, *, name: str | None = None, options: EntryOptions 
     understood = replace(found[0], layout="parquet", notes=(*sorted(caches), f"{len(files)} files"))
     tried = f"To say it by hand: parquet:{place}?image=COLUMN&caption=COLUMN."
     corpus = builder.build(name or place.absolute().stem, understood=understood, tried=tried)
-    return with_unused(corpus, place, files) if place.is_dir() else corpus
+    return with_unused(corpus, take_inventory(place).texts, files) if place.is_dir() else corpus
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -15,28 +15,25 @@ import numpy as np
 from crossgraph.data.assembly import NO_SPLIT, names_below, numbered_lines, read_bytes
 from crossgraph.data.corpus import Corpus, SkippedRow, Understood
 from crossgraph.data.encodings import Decoded, decode_text, is_undecoded
-from crossgraph.data.images import find_images
+from crossgraph.data.inventory import Inventory
 from crossgraph.data.layouts.class_folders import with_class_folders
-from crossgraph.data.text_files import text_files, unused_texts
+from crossgraph.data.text_files import unused_texts
 from crossgraph.errors import DataError
 
 SIDECARS = ("{stem}.txt", "{stem}.caption", "{name}.txt", "{name}.caption")
 """Where the captions of a picture may be, in that order: by its path without its ending, or with it."""
 
 
-def open_sidecar(folder: Path, *, name: str | None = None) -> Corpus:
-    """The pictures under `folder`, sorted by path, with the captions beside them. Raises `DataError` if there are none.
+def open_sidecar(found: Inventory, *, name: str | None = None) -> Corpus:
+    """The pictures of a folder that was looked through, with the captions beside them.
 
     Two pictures of one name and different extensions share their text file. Lines that are no text are listed. Without
-    any captions, the names of folders may be labels.
+    any captions, the names of folders may be labels. Raises `DataError` if there are no pictures.
     """
-    paths, skipped = find_images(folder)
+    folder, paths = found.folder, found.images
     if not paths:
-        raise DataError(
-            f"{folder}: no pictures in it. Give a folder that holds JPEG, PNG, WebP, GIF, BMP or TIFF files."
-        )
-    texts = text_files(folder)
-    beside = frozenset(texts)
+        raise DataError(f"{folder}: no pictures in it{_what_else(found)}. Give a folder that holds some.")
+    beside = frozenset(map(str, found.texts))
     captions: list[list[str]] = []
     rows: list[SkippedRow] = []
     encodings: set[str] = set()
@@ -50,14 +47,14 @@ def open_sidecar(folder: Path, *, name: str | None = None) -> Corpus:
     endings = ", ".join(sorted({Path(file).suffix for file in read}))
     corpus = Corpus(
         name=name or folder.absolute().name,
-        image_paths=tuple(paths),
+        image_paths=paths,
         image_ids=tuple(names_below(folder, paths)),
         image_splits=(NO_SPLIT,) * len(paths),
         captions=tuple(caption for texts in captions for caption in texts),
         caption_image=np.repeat(np.arange(len(paths)), [len(texts) for texts in captions]).astype(np.int64),
-        skipped=tuple(skipped),
+        skipped=found.listed,
         skipped_rows=tuple(rows),
-        unused=unused_texts(texts, read),
+        unused=unused_texts(found.texts, frozenset(map(Path, read))),
         understood=Understood(
             "folder",
             (("caption", f"lines of {endings} beside the picture"),) if read else (),
@@ -65,6 +62,7 @@ def open_sidecar(folder: Path, *, name: str | None = None) -> Corpus:
             rows=lines + len(rows),
             rows_read=lines,
         ),
+        files=found.counts,
     )
     return corpus if corpus.captions else with_class_folders(corpus)
 
@@ -94,3 +92,16 @@ def _good_lines(file: Path, decoded: Decoded, rows: list[SkippedRow]) -> Iterabl
             rows.append(SkippedRow(file, f"line {number}", f"bytes that are no {decoded.encoding} text"))
         else:
             yield line
+
+
+def _what_else(found: Inventory) -> str:
+    """What is in a folder without pictures, that its owner may see what was taken for what."""
+    counts = found.counts
+    said = (
+        [f"{len(found.listed)} skipped ({found.listed[0].path.name}: {found.listed[0].reason})"] if found.listed else []
+    )
+    said += [f"{counts.texts} texts"] if counts.texts else []
+    for what, by_name in (("of no interest", counts.uninteresting), ("left out", counts.left_out)):
+        if by_name:
+            said.append(f"{sum(by_name.values())} {what} ({', '.join(f'{name} {n}' for name, n in by_name.items())})")
+    return f", but {', '.join(said)}" if said else ""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crossgraph.errors import DataError, GalleryError
+from crossgraph.gallery.tables.csv_cells import unguarded
 from crossgraph.gallery.tables.notes import Value, checked_name
 
 KEYS = ("id", "path")
@@ -21,7 +22,8 @@ def read_annotations(file: Path) -> dict[str | Path, dict[str, Value | None]]:
     """Values by column, by id or path. Relative paths start at the folder of `file`.
 
     In a CSV an empty cell takes a value away, "true" and "false" are truth values, and what looks like a number is
-    one, unless it starts with zeros. Raises `DataError` naming the line that cannot be understood.
+    one, unless it starts with zeros; an apostrophe before what looks like a formula is taken away. Raises `DataError`
+    naming the line that cannot be understood.
     """
     opener = {".csv": _csv_rows, ".jsonl": _json_rows}.get(file.suffix.lower())
     if opener is None:
@@ -54,7 +56,11 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Value | None]]]:
         for row in reader:
             if None in row or None in row.values():
                 raise DataError(f"{file}, line {reader.line_num}: it has not as many cells as the header.")
-            yield reader.line_num, {name: cell if name in KEYS else _typed(cell.strip()) for name, cell in row.items()}
+            cells = {name: unguarded(cell) for name, cell in row.items()}
+            yield (
+                reader.line_num,
+                {name: cell if name in KEYS else _typed(cell.strip()) for name, cell in cells.items()},
+            )
 
 
 def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, Value | None]]]:

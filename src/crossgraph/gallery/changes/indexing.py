@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.images import date_taken, read_image
+from crossgraph.data.images import date_taken, image_size, pixel_limit, read_image
 from crossgraph.errors import ImageError
 from crossgraph.gallery.changes.encoded import EncodedEntries, Features
 from crossgraph.gallery.stages.model import (
@@ -161,7 +161,10 @@ def commit_entries(store: Store, encoded: EncodedEntries, *, copies: Sequence[St
 def describe(entry: Entry) -> Item:
     """The picture of `entry` with what its file says. Raises `ImageError` if it cannot be read."""
     image = read_image(entry.path)
-    blank = Item(entry.id, entry.path, entry.digest, *image.size, ())
+    width, height = image.size
+    if 4 * width * height >= pixel_limit():  # it may have been read reduced: the rest of the file says its size
+        width, height = image_size(entry.path)
+    blank = Item(entry.id, entry.path, entry.digest, width, height, ())
     return _item(entry, replace(blank, taken=date_taken(entry.path), perceptual_hash=perceptual_hash(image)))
 
 

@@ -101,10 +101,12 @@ def without_moved(
 ) -> Manifest:
     """The manifest without the sources that moved or are gone; a folder with pictures `left` in it stays known."""
     dropped = {*sources.absent, *(one.before for one in moved)}
+    now = {one.before: one.now for one in moved}
     folders = ({*sources.absent} | {one.folder for one in moved}) - set(left)
     return manifest.model_copy(
         update={
             "sources": tuple(name for name in manifest.sources if name not in dropped),
+            "excludes": {now.get(name, name): patterns for name, patterns in manifest.excludes.items()},
             "roots": tuple(name for name in manifest.roots if name not in folders),
         }
     )

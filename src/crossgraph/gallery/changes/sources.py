@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.images import find_images
-from crossgraph.data.sources import open_corpus
+from crossgraph.data.inventory import accounted, take_inventory
+from crossgraph.data.sources import open_corpus, place_of
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.changes.moves import absolute, near_paths
 from crossgraph.gallery.tables.manifest import Manifest
@@ -21,12 +21,14 @@ from crossgraph.gallery.tables.manifest import Manifest
 class Source:
     """One source, opened: its absolute path, its pictures, and the folders in which they can be found gone.
 
-    The name is empty for a corpus that is no place, as one that is drawn.
+    The name is empty for a corpus that is no place, as one that is drawn. `exclude` are the patterns of what was left
+    out of it.
     """
 
     name: str
     corpus: Corpus
     roots: tuple[Path, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,16 @@ class Sources:
 
 
 def open_sources(
-    names: Sequence[Path | str], *, gallery: Path, manifest: Manifest, allow_empty: bool = False
+    names: Sequence[Path | str],
+    *,
+    gallery: Path,
+    manifest: Manifest,
+    allow_empty: bool = False,
+    exclude: Sequence[str] | None = None,
 ) -> Sources:
-    """The sources of these names, or all that the gallery remembers, opened.
+    """The sources of these names, or all that the gallery remembers, opened, less the files that patterns leave out.
+
+    `exclude` are those patterns, by default what the gallery remembers of each source.
 
     Raises `GalleryError` if there is none, or one is not there that the gallery does not know, or that is looked at
     unnamed; `DataError` as corpora do.
@@ -81,9 +90,24 @@ def open_sources(
             raise GalleryError(f"{path}: no such folder or file.{near_paths(path, manifest.sources)}")
         if not names:
             raise GalleryError(not_there(path, gallery))
-    opened = tuple(_open(Path(path)) for path in paths if path not in absent)
+    opened = tuple(
+        open_source(path, manifest.excludes.get(path, ()) if exclude is None else exclude)
+        for path in paths
+        if path not in absent
+    )
     lost = tuple(path for path in (*manifest.sources, *absent) if path not in paths or path in absent)
     return Sources(opened, tuple(dict.fromkeys(path for path in lost if _is_lost(path))), absent, allow_empty)
+
+
+def source_to_index(source: Path | str | Corpus, exclude: Sequence[str] | None, manifest: Manifest) -> Source:
+    """What is to be added, of which no picture can be found gone; `exclude` as in `open_sources`."""
+    if isinstance(source, Corpus):
+        return Source("", source)
+    place = place_of(source)
+    if place is None:
+        return Source("", open_corpus(source, exclude=exclude or ()))
+    known = manifest.excludes.get(absolute(place), ())
+    return replace(open_source(absolute(place), known if exclude is None else exclude, allow_empty=False), roots=())
 
 
 def not_there(path: str, gallery: Path) -> str:
@@ -103,15 +127,24 @@ def _is_lost(path: str) -> bool:
         return False
 
 
-def _open(path: Path) -> Source:
+def open_source(place: str, exclude: Sequence[str] = (), *, allow_empty: bool = True) -> Source:
+    """The source at this absolute path, also, with `allow_empty`, when no picture is in it.
+
+    Raises `DataError` if it cannot be read.
+    """
+    path, patterns = Path(place), tuple(pattern for pattern in exclude if pattern.strip())
     try:
-        corpus = open_corpus(path)
+        corpus = open_corpus(path, exclude=patterns)
     except DataError:
-        images, skipped = find_images(path) if path.is_dir() else ([path], [])
-        if images:
+        if not allow_empty or not path.is_dir():
             raise
-        corpus = Corpus(path.name, (), (), (), (), np.empty(0, np.int64), skipped=tuple(skipped))
+        found = take_inventory(path, exclude=patterns)
+        if found.images:
+            raise
+        corpus = Corpus(path.name, (), (), (), (), np.empty(0, np.int64), skipped=found.listed, files=found.counts)
+    if path.is_dir():
+        corpus = accounted(corpus, path, exclude=patterns)
     roots = {path if path.is_dir() else path.parent}
     if len(corpus):
         roots.add(Path(os.path.commonpath([image.absolute().parent for image in corpus.image_paths])))
-    return Source(str(path), corpus, tuple(sorted(roots)))
+    return Source(place, corpus, tuple(sorted(roots)), patterns)

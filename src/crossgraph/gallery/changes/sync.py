@@ -17,9 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from crossgraph.data.corpus import Corpus, Skipped
+from crossgraph.data.corpus import Corpus, FileCounts, Skipped
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
+from crossgraph.gallery.changes.empty_folders import in_empty_folders, told_of_empty
 from crossgraph.gallery.changes.indexing import Entry, FileState, commit, describe
 from crossgraph.gallery.changes.moved_sources import Digests, MovedSource, is_gone
 from crossgraph.gallery.stages.model import SearchModel
@@ -59,7 +60,7 @@ class MovedFolder:
 class SyncReport:
     """What one run did, or, of a dry run, would do. `changes` names each, `skipped` what was left out and why.
 
-    `moved_folders` were recognised by the pictures in them.
+    `moved_folders` were recognised by the pictures in them. `files` counts what else is in the folders.
     """
 
     added: int
@@ -71,6 +72,12 @@ class SyncReport:
     seconds: float
     changes: tuple[Change, ...] = field(repr=False)
     moved_folders: tuple[MovedFolder, ...] = ()
+    files: FileCounts = field(default_factory=FileCounts)
+
+    @property
+    def read(self) -> int:
+        """How many pictures could be read, or were known to be as they are."""
+        return self.added + self.updated + self.moved + self.unchanged
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,8 @@ class Sync:
     """One run over `images`. `roots` are the folders in which pictures may be found gone; none: nothing goes.
 
     Pictures of `moved` sources are gone as well, and may be found at a new place, but do not go; `digests` may have
-    been read while that was found out.
+    been read while that was found out. Those in a folder that is there and empty, as where a disk is not connected, do
+    not go either unless `allow_empty`.
     """
 
     def __init__(
@@ -116,6 +124,7 @@ class Sync:
         digests: Digests | None = None,
         rehash: bool = False,
         dry_run: bool = False,
+        allow_empty: bool = False,
     ) -> None:
         self._store = store
         self._model = model
@@ -130,8 +139,11 @@ class Sync:
         self._moved, self._digests = moved, digests or Digests()
         self._by_digest = {known.digest: known.id for known in self._known.values()}
         self._gone = self._find_gone(roots)
+        self._away = {} if allow_empty else in_empty_folders(self._gone, roots)
+        self._gone = {path: known for path, known in self._gone.items() if path not in self._away}
         lost = {path: known for one in moved for path, known in one.images.items()}
         self._lost = {path: known for path, known in lost.items() if path not in self._gone}
+        self._lost |= {path: self._known[path] for path in self._away}
         self._gone_by_digest: dict[str, list[str]] = {}
         for path, known in (self._gone | self._lost).items():
             if path not in self._excluded:
@@ -162,6 +174,7 @@ class Sync:
                     skipped=len(self._skipped),
                 )
         self._remove_gone(batch)
+        self._skipped += told_of_empty(folder for path, folder in self._away.items() if path in self._lost)
         counts = self._counted
         if not self._dry_run and (counts["change"] or counts["remove"] or counts["add"]):
             self._store.drop_orphans()

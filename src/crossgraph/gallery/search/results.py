@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.options import Sort, Target
+from crossgraph.gallery.tables.csv_cells import guarded
 
 Stage: TypeAlias = Literal["codes", "shortlist", "rerank"]
 Verdict: TypeAlias = Literal["strong", "weak", "nothing good found"]
@@ -69,7 +70,10 @@ class SearchResults:
         return {name: value for name, value in vars(self).items() if name != "results"} | {"results": rows}
 
     def to_csv(self, *, header: bool = True, query: bool = False) -> str:
-        """One line per answer under a line of names, if wanted; with `query`, the first column says what was asked."""
+        """One line per answer under a line of names, if wanted; with `query`, the first column says what was asked.
+
+        Texts that begin like a formula have an apostrophe before them, for spreadsheets.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         columns = ("query", *COLUMNS) if query else COLUMNS
@@ -77,7 +81,7 @@ class SearchResults:
             writer.writerow(columns)
         for result in self.results:
             values = {"query": self.query, **asdict(result)}
-            writer.writerow(["" if values[name] is None else values[name] for name in columns])
+            writer.writerow([_cell(values[name]) for name in columns])
         return text.getvalue()
 
     def sorted_by(self, sort: Sort) -> SearchResults:
@@ -87,6 +91,10 @@ class SearchResults:
         if sort == "date":
             return replace(self, results=tuple(sorted(self.results, key=lambda found: -_written(found.path))))
         return self
+
+
+def _cell(value: object) -> object:
+    return guarded(str(value)) if isinstance(value, str | Path) else "" if value is None else value
 
 
 def _written(path: Path) -> float:

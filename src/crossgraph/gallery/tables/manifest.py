@@ -33,7 +33,8 @@ class Manifest(BaseModel):
     `model` and `shortlist` are fingerprints, `run` is where the model was loaded from and `run_from_here` the same as
     seen from the gallery's folder, for a gallery that moved together with it; `width` is that of the shortlist
     vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures indexed so far,
-    `sources` the folders and caption files that a sync looks at. `tables` is the subfolder with the model's tables,
+    `sources` the folders and caption files that a sync looks at, `excludes` the
+    patterns of files that it leaves out of each. `tables` is the subfolder with the model's tables,
     `migrating` the one that is being made for another model. `optimized` says when the tables were last compacted and
     how many bytes that saved.
     """
@@ -50,6 +51,7 @@ class Manifest(BaseModel):
     bits: int = 0
     roots: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    excludes: dict[str, tuple[str, ...]] = {}
     tables: str = ""
     migrating: str | None = None
     optimized: Optimized | None = None
@@ -65,7 +67,7 @@ class Manifest(BaseModel):
         except FileNotFoundError:
             raise GalleryError(
                 f"{folder} is not a gallery: it has no {FILE}. "
-                f"Make one with `crossgraph index FOLDER --gallery {folder}`."
+                f"Make one with `crossgraph index FOLDER --gallery {folder} --model RUN`."
             ) from None
         except (OSError, ValueError) as error:
             raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error

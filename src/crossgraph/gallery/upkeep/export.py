@@ -16,6 +16,7 @@ from crossgraph.errors import GalleryError, unknown_name
 from crossgraph.files import replacing
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.filters import column_kinds, read_column, rows_where
+from crossgraph.gallery.tables.csv_cells import guarded
 
 Format = Literal["csv", "jsonl", "paths"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -33,7 +34,10 @@ def format_of(name: str | None, file: Path | None) -> Format:
 
 
 def export_lines(gallery: Gallery, *, format: Format, where: str | None = None) -> Iterator[str]:
-    """The lines of an export, in order of id, without line ends; a CSV has a header, and lists joined by newlines."""
+    """The lines of an export, in order of id, without line ends; a CSV has a header, and lists joined by newlines.
+
+    Texts of a CSV that begin like a formula have an apostrophe before them; `annotate` takes it away again.
+    """
     snapshot = gallery.snapshot()
     rows = np.arange(len(snapshot.items)) if where is None else rows_where(snapshot, where)
     names = ["path"] if format == "paths" else [name for name in column_kinds(snapshot) if name not in LEFT_OUT]
@@ -51,13 +55,13 @@ def export_lines(gallery: Gallery, *, format: Format, where: str | None = None) 
                 yield json.dumps(dict(zip(names, map(_plain, values), strict=True)), ensure_ascii=False)
 
 
-def export_file(gallery: Gallery, file: Path, *, format: Format, where: str | None = None) -> int:
-    """Write an export into `file`, at once; returns how many pictures it names."""
+def export_file(gallery: Gallery, file: Path, *, format: Format, where: str | None = None, end: str = "\n") -> int:
+    """Write an export into `file`, at once, with `end` after each line; returns how many pictures it names."""
     count = -1 if format == "csv" else 0
     try:
         with replacing(file) as stream:
             for line in export_lines(gallery, format=format, where=where):
-                stream.write(f"{line}\n".encode())
+                stream.write(f"{line}{end}".encode())
                 count += 1
     except OSError as error:
         raise GalleryError(f"{file} could not be written: {error.strerror}.") from error
@@ -76,5 +80,7 @@ def _plain(value: object) -> object:
 
 def _cell(value: object) -> str:
     if isinstance(value, list):
-        return "\n".join(value)
+        return guarded("\n".join(value))
+    if isinstance(value, str):
+        return guarded(value)
     return "" if value is None else str(_plain(value))

@@ -117,6 +117,7 @@ def _moved_manifest(manifest: Manifest, moves: Moves, files: MovedFiles, folder:
     new = manifest.model_copy(
         update={
             "sources": _moved_folders(manifest.sources, moves, files, stays=os.path.exists),
+            "excludes": {moves.place(name): patterns for name, patterns in manifest.excludes.items()},
             "roots": _moved_folders(manifest.roots, moves, files, stays=lambda _: True),
         }
     )
