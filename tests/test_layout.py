@@ -43,7 +43,7 @@ INSIDE = {
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
         ("inventory",),
         ("text_files",),
-        ("assembly", "concepts", "batches"),
+        ("assembly", "concepts", "batches", "splits"),
         ("graphs",),
         ("features",),
         ("layouts", "drawn"),

@@ -20,6 +20,7 @@ from crossgraph.config import RunConfig, merged, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.sources import given_corpus
+from crossgraph.data.splits import split_of
 from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
 from crossgraph.evaluation.ablation_table import COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.evaluation.protocols import LabelProtocol
@@ -29,7 +30,7 @@ from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, RunManifest, read_manifest, weights_fingerprint
-from crossgraph.training.held_out import selection_of
+from crossgraph.training.held_out import divided, selection_of
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
 
 MEASURING = 2
@@ -117,12 +118,12 @@ def _refuse(
         raise ConfigError(f"{config.method} has nothing to re-rank with; leave out --two-stage.")
     if two_stage_k is not None and protocol is not None:
         raise ConfigError("label retrieval ranks by code or embedding, in one stage; leave out --two-stage.")
-    if protocol is not None and protocol.selection == "apart" and selection_of(corpus, config) == split:
+    if protocol is not None and protocol.selection == "apart" and selection_of(config) == split:
         raise ConfigError(
             f"epochs would be selected on split {split!r}, which asks the queries of protocol {protocol.name}; set "
             "training.validation_slice=0.1, or vary selection=any and say so."
         )
-    corpus.split(split)
+    split_of(divided(corpus, config)[0], split)
 
 
 def _with_seed(config: RunConfig, seed: int) -> RunConfig:

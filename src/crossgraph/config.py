@@ -80,7 +80,9 @@ class TrainingConfig(_Section):
     hardness_epochs: float = Field(1.0, ge=0, description="epochs from the mean over negatives to the hardest one")
     average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0: off")
     neighbours: int = Field(0, ge=0, description="batches of look-alikes: pick among so many neighbours; 0: random")
-    validation_split: str = "val"
+    validation_split: str = Field(
+        "val", description="split to select epochs by; a tenth of the training pictures where a source has none"
+    )
     validation_slice: float = Field(
         0.0, ge=0, lt=1, description="share of the training pictures held out to select by; 0: select by the split"
     )

@@ -14,6 +14,7 @@ from PIL import Image
 from crossgraph.methods.kidrr import KidrrConfig
 from crossgraph.types import Alignment, NodeMatch
 from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
+from tests.gallery.fake_model import FakeModel
 
 
 def answer(*words: object) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def test_matched_nodes_are_told_after_the_words(tmp_path: Path, monkeypatch: pyt
         ("ball",), torch.tensor([[0.0, 0.0, 0.5, 0.5]]), torch.ones(1, 1), torch.ones(1), 0.5, (found, lost)
     )
     drawing = Image.new("RGB", (4, 4))
-    monkeypatch.setattr("crossgraph.verbs.load_search_model", lambda *_, **__: None)
+    monkeypatch.setattr("crossgraph.verbs.load_search_model", lambda *_, **__: FakeModel("a", fine=True))
     monkeypatch.setattr("crossgraph.verbs.explain", lambda *_: (alignment, drawing))
     words = ("explain", "ball", tmp_path / "a.png", "--model", "run", "--out", tmp_path / "overlay.png")
     lines = call(*words).stdout.splitlines()

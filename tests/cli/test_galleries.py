@@ -51,6 +51,14 @@ def test_a_folder_is_followed_and_its_gallery_looked_after(gallery: Path, traine
     notes = tmp_path / "notes.csv"
     notes.write_text(f"path,kind,year\n{third},Airport,1999\n")
     assert "kind (text), year (number)" in call("gallery", "annotate", gallery, notes).stdout
+    notes.write_text(f"path,kind,year\n{third},Airport,1999\nnothing.png,Port,2000\n{third},one, two,3\n")
+    partly = call("gallery", "annotate", gallery, notes)
+    assert (partly.exit_code, "1 pictures annotated" in partly.stdout) == (1, True)
+    assert "2 of 3 rows were left out" in partly.stderr
+    assert "line 3: no picture of the gallery has the id or path 'nothing.png'" in partly.stderr
+    assert "line 4: it has 4 cells, and the header 3" in partly.stderr
+    told = json.loads(call("gallery", "annotate", gallery, notes, "--json").stdout)
+    assert [row["line"] for row in told["left_out"]] == [3, 4]
     words = ("a red ball", "--gallery", gallery, "--where", "kind = 'Airport' and date > '2024-01-01'")
     assert [row["path"] for row in json.loads(call("search", *words, "--json").stdout)["results"]] == [str(third)]
     exported = call("gallery", "export", gallery, "--where", "year < 2000")

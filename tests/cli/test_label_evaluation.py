@@ -45,8 +45,12 @@ def test_a_drawn_protocol_measures_only_runs_that_left_its_queries_out(trained: 
     run = tmp_path / "run"
     settings = with_settings((*TINY, "model.heads=2", "training.validation_slice=0.2", "training.select_by=map"))
     train = ("train", "--data", DATA, "--method", "dual_encoder", *settings)
-    assert "no split 'val' to select epochs by" in refused(
-        *train, "--set", "training.validation_slice=0.0", *SPLIT_BY_LABELS, "--out", tmp_path / "other"
+    assert "no split 'dev' to select epochs by" in refused(
+        *train,
+        *with_settings(("training.validation_slice=0.0", "training.validation_split=dev")),
+        *SPLIT_BY_LABELS,
+        "--out",
+        tmp_path / "other",
     )
     assert "validation mAP 0." in call(*train, *SPLIT_BY_LABELS, "--out", run).stdout
     evaluate = ("evaluate", "--data", DATA, "--json", "--model")

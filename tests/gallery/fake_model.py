@@ -12,6 +12,7 @@ from PIL import Image
 from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_image
+from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.errors import ImageError
 from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.stages.model import Coder
@@ -97,6 +98,9 @@ class FakeModel:
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
         return stack_encoded([self._row(self._words(sentence)) for sentence in sentences])
+
+    def understanding(self, text: str) -> Understanding:
+        return read_text(text, max_words=40)
 
     def explain(self, sentence: str, path: Path) -> Alignment:
         raise NotImplementedError

@@ -9,6 +9,7 @@ import torch
 from crossgraph.data.graphs.graph_batches import batch_graphs
 from crossgraph.data.images import read_image
 from crossgraph.encoders.grid import grid_boxes
+from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes
@@ -40,6 +41,9 @@ class GraphModel:
     @torch.inference_mode()
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
         return self.method.encode_texts(text_batch(sentences))
+
+    def understanding(self, text: str) -> Understanding:
+        return read_text(text, max_words=40)
 
     @torch.inference_mode()
     def explain(self, sentence: str, path: Path) -> Alignment:

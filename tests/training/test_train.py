@@ -178,23 +178,15 @@ def test_a_corpus_without_captions_is_refused(scenes: Corpus, cache: FeatureCach
     assert not (tmp_path / "run").exists()
 
 
-def test_a_missing_validation_or_train_split_is_named(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no split 'val' to select epochs by, only train"):
-        train(scenes.split("train"), settings(), tmp_path / "run", cache=cache)
+def test_a_missing_or_forbidden_validation_split_is_named(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no split 'dev'"):
         train(scenes, settings(validation_split="dev"), tmp_path / "run", cache=cache)
+    for split in ("test", "train", "all"):
+        with pytest.raises(ConfigError, match=f"validation_split={split} would select epochs by that split"):
+            train(scenes, settings(validation_split=split), tmp_path / "run", cache=cache)
     with pytest.raises(ConfigError, match="no train split, only test"):
         train(scenes.split("test"), settings(), tmp_path / "run", cache=cache)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_corpus_without_splits_is_trained_and_validated_as_a_whole(
-    scenes: Corpus, cache: FeatureCache, tmp_path: Path
-) -> None:
-    whole = replace(scenes, image_splits=("all",) * len(scenes))
-    model = train(whole, settings(epochs=1), tmp_path / "run", cache=cache)
-    assert model.manifest.data.validation_split == "all"
-    assert model.manifest.data.train_images == 24
 
 
 def test_a_wrong_setting_is_refused_before_anything_is_written(

@@ -37,7 +37,9 @@ class Printer:
         return cls("json" if as_json else "csv" if as_csv else listed if paths else "people", several, headed)
 
     def show(self, found: SearchResults) -> None:
-        """Print the answer to one query."""
+        """Print the answer to one query, and on stderr what of it was not understood."""
+        for note in found.notes:
+            typer.echo(f"note: {found.query!r}: {note}" if self.several else f"note: {note}", err=True)
         match self.form:
             case "json" if self.several:
                 typer.echo(to_json(found.to_json()))

@@ -33,11 +33,16 @@ def explain(
         raise ConfigError("the sentence is empty; say what the picture shows.")
     if out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{out}: the ending says no picture format; use one of {', '.join(ENDINGS)}.")
-    alignment, drawing = verbs.explain(sentence, image, verbs.load_search_model(model, device=device))
+    loaded = verbs.load_search_model(model, device=device)
+    alignment, drawing = verbs.explain(sentence, image, loaded)
+    notes = loaded.understanding(sentence).notes()
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     drawing.save(out)
     if as_json:
-        print_json({"sentence": sentence, "path": str(image), "drawing": str(out), **alignment_to_json(alignment)})
+        said = {"sentence": sentence, "path": str(image), "drawing": str(out), "notes": list(notes)}
+        print_json({**said, **alignment_to_json(alignment)})
         return
     for word, score in zip(alignment.words, alignment.word_scores.tolist(), strict=True):
         typer.echo(f"{score:8.3f}  {word}")

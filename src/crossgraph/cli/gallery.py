@@ -214,6 +214,7 @@ def remove(
     from crossgraph.cli.output import print_json
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import rows_where
+    from crossgraph.gallery.tables.item_names import NamedRow, find_items
 
     opened = Gallery.open(gallery)
     names = list(items or ())
@@ -222,6 +223,9 @@ def remove(
         names += [snapshot.item(row).id for row in rows_where(snapshot, where).tolist()]
     elif not names:
         raise GalleryError("name the pictures to remove, by id or path, or by --where.")
+    for found in find_items(opened.snapshot(), names):
+        if isinstance(found, NamedRow) and found.guess:
+            typer.echo(f"note: {found.guess}", err=True)
     removed = opened.remove(names)
     if as_json:
         print_json({"gallery": str(gallery), "removed": [{"id": item.id, "path": str(item.path)} for item in removed]})
@@ -235,21 +239,37 @@ def annotate(
     file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file: one row a picture, with its id or path.")],
     as_json: AsJson = False,
 ) -> None:
-    """Set columns of your own, for --where and exports; an empty cell or null takes a value away."""
+    """Set columns of your own, for --where and exports; an empty cell or null takes a value away.
+
+    Rows that cannot be understood, or name no picture, are listed and left out; the exit code is then 1.
+    """
     from crossgraph.cli.output import print_json
-    from crossgraph.gallery.changes.annotations import read_annotations
+    from crossgraph.gallery.changes.annotations import matched, read_annotations
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import column_kinds
 
     opened = Gallery.open(gallery)
-    count = opened.annotate(read_annotations(file))
+    read = read_annotations(file)
+    found = matched(read, opened.snapshot())
+    count = opened.annotate(found.values)
+    bad = sorted((*read.bad, *found.bad), key=lambda row: row.line)
     kinds = column_kinds(opened.snapshot())
     own = {name: kinds[name] for name in opened.snapshot().notes.column_names}
     if as_json:
-        print_json({"gallery": str(gallery), "annotated": count, "columns": own})
+        left_out = [asdict(row) for row in bad]
+        told = {"annotated": count, "columns": own, "left_out": left_out, "notes": list(found.guesses)}
+        print_json({"gallery": str(gallery), **told})
     else:
         listed = ", ".join(f"{name} ({kind})" for name, kind in own.items())
         typer.echo(f"{gallery}: {count:,} pictures annotated; columns: {listed or 'none'}")
+        for note in found.guesses:
+            typer.echo(f"note: {file}, {note}", err=True)
+        if bad:
+            typer.echo(f"{len(bad):,} of {len(bad) + len(read.rows) - len(found.bad):,} rows were left out:", err=True)
+        for row in bad:
+            typer.echo(f"  {file}, line {row.line}: {row.reason}", err=True)
+    if bad:
+        raise typer.Exit(1)
 
 
 def _count(number: int | None) -> str:

@@ -72,7 +72,7 @@ def train(
             err=True,
         )
         raise typer.Exit(130) from None
-    facts = model.describe() | {"selected": model.manifest.selected}
+    facts = model.describe() | {"selected": model.manifest.selected, "data": model.manifest.data.model_dump()}
     if as_json:
         print_json(facts)
     else:
@@ -81,7 +81,12 @@ def train(
         by = (
             f"mAP {selected['map']:.3f}" if model.config.training.select_by == "map" else f"rSum {selected['rsum']:.1f}"
         )
-        print_rich(f"{out}: {model.config.method}, epoch {selected['epoch']}, validation {by}")
+        learnt = model.manifest.data
+        print_rich(
+            f"{out}: {model.config.method}, epoch {selected['epoch']}, validation {by} on {learnt.validation_split}"
+        )
+        if learnt.held_out is not None:
+            print_rich(learnt.held_out.text())
 
 
 def settings_of_run(

@@ -31,13 +31,15 @@ from crossgraph.files import TEMPORARY, write_atomically
 Array: TypeAlias = NDArray[Any]
 
 SHARD = ".safetensors"
+CACHE_VARIABLE = "CROSSGRAPH_CACHE"
+"""The variable of the environment that says where features and drawn scenes are kept."""
 
 log = logging.getLogger(__name__)
 
 
 def cache_root() -> Path:
     """Where this user's features and drawn scenes are kept: $CROSSGRAPH_CACHE, by default ~/.cache/crossgraph."""
-    root = os.environ.get("CROSSGRAPH_CACHE")
+    root = os.environ.get(CACHE_VARIABLE)
     return Path(root) if root else Path.home() / ".cache" / "crossgraph"
 
 
@@ -126,7 +128,8 @@ class RecordStore:
             write_atomically(path, _pack(self._pending))
         except OSError as error:
             raise FeatureError(
-                f"the feature cache cannot be written: {error}. Free some space, or choose a folder that is writable."
+                f"the feature cache cannot be written: {error}. Free some space, or name another folder "
+                f"in {CACHE_VARIABLE}; now it is {os.environ.get(CACHE_VARIABLE) or 'not set'}."
             ) from error
         self._pending = {}
         self._take_in(path)

@@ -24,7 +24,7 @@ class Shares(SourceOptions):
 
 def share_splits(names: Sequence[str], *, val: float, test: float, seed: int) -> list[str]:
     """A split for each of `names`, which are unique: `test` and `val` of these shares, rounded, the rest `train`."""
-    order = sorted(range(len(names)), key=lambda row: _draw(names[row], seed))
+    order = sorted(range(len(names)), key=lambda row: draw(names[row], seed))
     tests, vals = round(test * len(names)), round(val * len(names))
     splits = ["train"] * len(names)
     for place, row in enumerate(order[: tests + vals]):
@@ -42,5 +42,6 @@ def hold_out(names: Sequence[str], splits: Sequence[str], *, val: float, seed: i
     return ["val" if row in held else split for row, split in enumerate(splits)]
 
 
-def _draw(name: str, seed: int) -> bytes:
+def draw(name: str, seed: int) -> bytes:
+    """What a name draws by `seed`, as 32 bytes that are compared: as good as random, and always the same."""
     return hashlib.sha256(f"{seed}|{name}".encode("utf-8", "surrogateescape")).digest()

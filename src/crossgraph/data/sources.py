@@ -36,6 +36,7 @@ from crossgraph.data.layouts.precomp import is_precomp, open_precomp
 from crossgraph.data.layouts.rsicd import open_rsicd
 from crossgraph.data.options import NoOptions, SourceOptions, options_of
 from crossgraph.data.shares import Shares
+from crossgraph.data.splits import split_of
 from crossgraph.errors import DataError, unknown_name
 from crossgraph.progress import Progress, Silent
 
@@ -119,9 +120,9 @@ def open_corpus(
     """The corpus that `spec` means: a folder, a file, "name:PATH?option=value", or one that is drawn.
 
     The texts "scenes[:COUNT[:SEED]]" and "matrices-demo[:SEED]" are drawn; for a folder of that name, write "./scenes".
-    `name` replaces the corpus's own; `split` keeps one split only; `exclude` are patterns (of gitignore) of
-    pictures to leave out of a folder; `progress` hears of scenes being drawn. Raises `DataError` saying what to give
-    instead.
+    `name` replaces the corpus's own; `split` keeps one split only (`data.splits`); `exclude` are patterns (of
+    gitignore) of pictures to leave out of a folder; `progress` hears of scenes being drawn. Raises `DataError` saying
+    what to give instead.
     """
     corpus = _open(spec, name, exclude, progress)
     if corpus.skipped_rows:
@@ -129,7 +130,7 @@ def open_corpus(
         progress.note(
             "rows skipped", count=len(corpus.skipped_rows), first=f"{first.path}, {first.where}: {first.reason}"
         )
-    return corpus if split is None else corpus.split(split)
+    return corpus if split is None else split_of(corpus, split)
 
 
 def given_corpus(data: Corpus | Path | str) -> Corpus:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
+from crossgraph.encoders.understanding import Understanding, read_text
+
 MAX_WORDS = 40
 """Captions are cut after this many words unless told otherwise."""
 
@@ -51,6 +53,10 @@ class TextEncoder(ABC):
     @abstractmethod
     def encode(self, captions: Sequence[str]) -> list[TextFeatures]:
         """Words of each caption, at least one and at most `max_words`, in order."""
+
+    def understanding(self, text: str) -> Understanding:
+        """What of a text is read and known; every word, up to `max_words`, unless an encoder knows better."""
+        return read_text(text, max_words=self.max_words)
 
     @abstractmethod
     def describe(self) -> dict[str, object]:

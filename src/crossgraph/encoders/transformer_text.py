@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,15 @@ from crossgraph.encoders.names import resolve
 from crossgraph.encoders.pretrained import architecture, load_network, load_piece, one_side
 from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder, TextFeatures
 from crossgraph.encoders.tokenizer_identity import tokenizer_identity
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.words import EMPTY, WORD, normalise
 
 BATCH = 64
+
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+"""How sentence-piece tokenizers write a byte of a character that they have no piece for."""
 
 MAX_TOKENS = 512
 """No caption needs more, and models that claim a few more positions (RoBERTa) keep those for themselves."""
@@ -99,6 +104,34 @@ class TransformerTextEncoder(TextEncoder):
             states = average_tokens(weights, hidden[row])
             features.append(TextFeatures(words or (EMPTY,), states=_half(states), whole=_half(wholes[row])))
         return features
+
+    def understanding(self, text: str) -> Understanding:
+        """What of a text is read: words up to the limits, those unknown that hold a character without a token."""
+        read, sentence = super().understanding(text), normalise(text)
+        found = list(WORD.finditer(sentence))[: self.max_words]
+        if not found:
+            return read
+        tokens = self.tokenizer(
+            sentence[: found[-1].end()], truncation=True, max_length=self.limit, return_offsets_mapping=True
+        )
+        belongs = tokens_of_words(found, torch.tensor(tokens["offset_mapping"]))
+        foreign = torch.tensor([self._is_foreign(number) for number in tokens["input_ids"]])
+        count = int(belongs.any(dim=1).sum())
+        unknown = dict.fromkeys(
+            word for word, own in zip(read.words[:count], belongs, strict=False) if bool((own & foreign).any())
+        )
+        return replace(
+            read,
+            words=read.words[:count],
+            left_out=(*read.words[count:], *read.left_out),
+            unknown=(*unknown, *read.unknown),
+        )
+
+    def _is_foreign(self, number: int) -> bool:
+        """Whether a token stands for characters that the tokenizer does not have."""
+        return number == self.tokenizer.unk_token_id or bool(
+            BYTE.fullmatch(self.tokenizer.convert_ids_to_tokens(number))
+        )
 
     def _read(self, tokens: Any) -> tuple[Float[Tensor, "m t d"], Float[Tensor, "m w"]]:
         """The states of all tokens, and a vector for each text."""

@@ -52,6 +52,8 @@ class EvaluationProtocol:
     blends: tuple[float, ...]
     """How much of the first stage's score each run added to the second's; 0 for an exhaustive ranking."""
     seeds: tuple[int, ...]
+    about: str = ""
+    """What is to be known of the split: how it was held out, or that it was trained on."""
 
     def text(self) -> str:
         """The protocol in one line, to stand under a table."""
@@ -61,8 +63,9 @@ class EvaluationProtocol:
             ranking += f", blended with {', '.join(f'{share:g}' for share in shares)} of its score"
             ranking += " by run" if len(shares) > 1 else ""
         seeds = f"{'seed' if len(self.seeds) == 1 else 'seeds'} {', '.join(map(str, self.seeds))}"
+        split = f"{self.split} ({self.about})" if self.about else self.split
         return (
-            f"{self.dataset}, split {self.split}: {self.images:,} images, {self.captions:,} captions; {ranking}; "
+            f"{self.dataset}, split {split}: {self.images:,} images, {self.captions:,} captions; {ranking}; "
             f"ties by expectation; strict: only a picture's own captions count, duplicate-aware: equal captions "
             f"count too; {seeds}"
         )
@@ -160,12 +163,18 @@ class EvaluationReport:
 
 
 def evaluate_scores(
-    scores: Float[Tensor, "n m"] | TwoStageResult, corpus: Corpus, *, split: str, seed: int, samples: int = 1000
+    scores: Float[Tensor, "n m"] | TwoStageResult,
+    corpus: Corpus,
+    *,
+    split: str,
+    seed: int,
+    about: str = "",
+    samples: int = 1000,
 ) -> EvaluationReport:
     """The report of one run: the numbers of `scores` (images x captions) on `corpus`, which is already the split.
 
-    `split` and `seed` name the run in the protocol; `samples` is the number of bootstrap samples. Raises
-    `ScoreError` if the scores do not fit the corpus or are not finite.
+    `split`, with what is to be known `about` it, and `seed` name the run in the protocol; `samples` is the number of
+    bootstrap samples. Raises `ScoreError` if the scores do not fit the corpus or are not finite.
     """
     staged = scores if isinstance(scores, TwoStageResult) else None
     image_to_text, text_to_image = (
@@ -193,7 +202,8 @@ def evaluate_scores(
         twin_accuracy(text_to_image, corpus),
     )
     shortlist, blend = (staged.k, staged.blend) if staged else (None, 0.0)
-    return EvaluationReport(EvaluationProtocol(corpus.name, split, n, m, shortlist, (blend,), (seed,)), (run,))
+    protocol = EvaluationProtocol(corpus.name, split, n, m, shortlist, (blend,), (seed,), about)
+    return EvaluationReport(protocol, (run,))
 
 
 def over_seeds(reports: Sequence[EvaluationReport]) -> EvaluationReport:

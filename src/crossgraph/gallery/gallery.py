@@ -26,12 +26,12 @@ from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, as_query
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
+from crossgraph.gallery.tables.item_names import find_row, find_rows
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import move_skipped, note_removed, write_skipped
-from crossgraph.gallery.tables.snapshot import find_row, find_rows
 from crossgraph.gallery.tables.store import Store, writing
 from crossgraph.progress import Progress, Silent
 

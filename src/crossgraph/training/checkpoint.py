@@ -29,6 +29,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from crossgraph.config import RunConfig, validated
+from crossgraph.data.splits import HeldOut
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
 from crossgraph.methods.contract import InputSizes
@@ -92,6 +93,10 @@ class DataFacts(_Section):
     train_images: int
     train_captions: int
     validation_split: str
+    held_out: HeldOut | None = None
+    """The rule by which the validation split was held out, where the source has none."""
+    scripts: dict[str, float] = {}
+    """The share of training captions that have letters of each script; empty where they were not counted."""
     skipped: tuple[tuple[str, str], ...] = ()
     """Files that could not be read, with reasons."""
 

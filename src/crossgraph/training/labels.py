@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from crossgraph.config import LabelsConfig
-from crossgraph.data.assembly import NO_SPLIT
 from crossgraph.data.concepts import ConceptVocabulary, concept_labels, learn_concepts
 from crossgraph.data.corpus import DERIVED_LABELS, Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.graphs.caption_graphs import parse_captions
+from crossgraph.data.splits import TRAIN
 from crossgraph.errors import DataError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
@@ -19,21 +19,20 @@ def derive_labels(
     corpus: Corpus,
     settings: LabelsConfig,
     *,
-    training_split: str | None = None,
     cache: FeatureCache,
     parser: CaptionParser | None = None,
     progress: Progress = Silent(),
 ) -> tuple[Corpus, ConceptVocabulary]:
-    """The corpus with concept labels in all splits, and the vocabulary, which only `training_split` has a say in.
+    """The corpus with concept labels in all splits, and the vocabulary, which only `train` has a say in.
 
-    By default that is `train`, or the whole of a corpus without splits.
+    Of a corpus without splits the whole has.
     """
     if corpus.features is not None and corpus.features.texts is not None:
         raise DataError(
             f"corpus {corpus.name!r} has given features and no captions to derive labels from; set labels.source=given."
         )
     parser = parser or CaptionParser()
-    training = corpus.split(training_split or (NO_SPLIT if "train" not in corpus.splits else "train"))
+    training = corpus.split(TRAIN) if TRAIN in corpus.splits else corpus
     vocabulary = learn_concepts(training, parse_captions(training.captions, parser, cache, progress=progress), settings)
     return concept_labels(
         corpus, vocabulary, parse_captions(corpus.captions, parser, cache, progress=progress)

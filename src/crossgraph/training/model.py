@@ -23,6 +23,7 @@ from crossgraph.encoders.catalogue import build_image_encoder, build_text_encode
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ImageError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
@@ -31,6 +32,7 @@ from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
+from crossgraph.training.held_out import split_as_trained
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
@@ -204,6 +206,15 @@ class TrainedModel:
                 f"{self.run} was trained on {_inputs(self.given)}, but corpus {corpus.name!r} has {_inputs(here)}. "
                 "Give a corpus like the one it was trained on, or train on this one."
             )
+
+    def understanding(self, text: str) -> Understanding:
+        """What of a text is read and known, by this run and by the one that makes its shortlist."""
+        found = self.text_encoder.understanding(text).judged_by(self.manifest.data.scripts)
+        return found if self.shortlist is None else found.together_with(self.shortlist.understanding(text))
+
+    def split_of(self, corpus: Corpus, name: str) -> Corpus:
+        """One split of a corpus; where it names none, drawn as it was drawn when this run was trained."""
+        return split_as_trained(self.manifest.data, corpus, name)
 
     def with_labels(self, corpus: Corpus, *, progress: Progress | None = None) -> Corpus:
         """A corpus with the labels this run was trained on: its own, or the run's concepts read off its captions."""

@@ -15,11 +15,13 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.data.splits import HeldOut
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
+from crossgraph.encoders.understanding import script_shares
 from crossgraph.errors import ConfigError, DataError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method, method_type
@@ -29,7 +31,7 @@ from crossgraph.training.checkpoint import DataFacts, RunManifest, environment
 from crossgraph.training.dataset import Dataset, gather_dataset
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.fine_tuning import trainable_backbone
-from crossgraph.training.held_out import training_parts, training_split
+from crossgraph.training.held_out import divided, selection_of, training_parts
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.model import TrainedModel, build_encoder
 from crossgraph.training.negative_sampler import NegativeSampler
@@ -114,8 +116,11 @@ def prepare(
     """
     _refuse_misfits(corpus, config)
     source = corpus
+    corpus, rule = divided(corpus, config)
+    if rule is not None:
+        progress.note("held out", rule=rule.text())
     corpus, labels = _labelled(corpus, config, cache=cache, progress=progress)
-    trained_on, selected_on, selection = training_parts(corpus, config)
+    trained_on, selected_on = training_parts(corpus, config)
     readers = _readers(corpus, trained_on.captions, config, cache=cache, progress=progress, device=device)
     encoders = readers.shared(config)
     helper = None if shortlist is None else TrainedModel(shortlist, cache=cache, device=device, encoders=encoders)
@@ -125,7 +130,7 @@ def prepare(
     random = RandomState(config.training.seed, device=device)
     with random.drawing():
         method = _fresh_method(config, dataset, readers)
-    data = _data_facts(source, dataset, held_out, selection=selection)
+    data = _data_facts(source, dataset, held_out, selection=selection_of(config), rule=rule)
     return Prepared(
         _manifest(config, method, readers, data, out=out, labels=labels, given=_given(source), helper=helper),
         method,
@@ -193,8 +198,7 @@ def _labelled(
 ) -> tuple[Corpus, dict[str, Any] | None]:
     """The corpus with the labels to learn from, and what they are, for the manifest; None where none are read."""
     if config.labels.source == "concepts":
-        split = training_split(corpus)
-        corpus, vocabulary = derive_labels(corpus, config.labels, training_split=split, cache=cache, progress=progress)
+        corpus, vocabulary = derive_labels(corpus, config.labels, cache=cache, progress=progress)
         return corpus, describe_labels(corpus, vocabulary)
     return corpus, describe_labels(corpus, None) if method_type(config.method).reads_labels else None
 
@@ -242,7 +246,9 @@ def _sizes(readers: Readers, known: TrainingSet | None) -> InputSizes:
     )
 
 
-def _data_facts(corpus: Corpus, dataset: Dataset, held_out: Dataset, *, selection: str) -> DataFacts:
+def _data_facts(
+    corpus: Corpus, dataset: Dataset, held_out: Dataset, *, selection: str, rule: HeldOut | None
+) -> DataFacts:
     """What is trained on; `corpus` is the whole of it as it was given, before labels were derived."""
     skipped = dict.fromkeys((*dataset.corpus.skipped, *held_out.corpus.skipped))
     return DataFacts(
@@ -251,6 +257,8 @@ def _data_facts(corpus: Corpus, dataset: Dataset, held_out: Dataset, *, selectio
         train_images=len(dataset.corpus),
         train_captions=len(dataset.corpus.captions),
         validation_split=selection,
+        held_out=rule,
+        scripts={} if corpus.features is not None else script_shares(dataset.corpus.captions),
         skipped=tuple((str(entry.path), entry.reason) for entry in skipped),
     )
 

@@ -28,8 +28,8 @@ def calibrate(
 
     Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration.fit`.
     """
-    corpus = given_corpus(data).split(split)
     loaded = load_search_model(model, device=device)
+    corpus = loaded.split_of(given_corpus(data), split)
     fitted = calibrate_model(loaded, corpus, cache=default_cache(), progress=progress)
     stored = {stage: found.model_dump() for stage, found in fitted.items()}
     if isinstance(loaded, CascadeModel):

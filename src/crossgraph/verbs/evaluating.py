@@ -10,6 +10,7 @@ import torch
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import given_corpus
+from crossgraph.data.splits import VAL
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
 from crossgraph.evaluation.label_scores import code_facts, score_direction
@@ -19,6 +20,7 @@ from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.two_stage import two_stage
 from crossgraph.progress import Progress, Silent
+from crossgraph.training.held_out import divided_as_trained, said_of_split, split_as_trained
 from crossgraph.training.model import TrainedModel
 from crossgraph.types import Encoded
 from crossgraph.verbs.models import given_model
@@ -40,13 +42,14 @@ def evaluate(
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
     model = given_model(model, device=device)
-    corpus = given_corpus(data).split(split)
+    whole, trained_on = given_corpus(data), model.manifest.data
+    corpus, about = split_as_trained(trained_on, whole, split), said_of_split(trained_on, whole, split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     texts = model.encode_corpus_texts(corpus, progress=progress)
     seed = model.config.training.seed
     if two_stage_k is None:
         scores = score_corpus(model.method, images, texts, progress=progress)
-        return evaluate_scores(scores, corpus, split=split, seed=seed)
+        return evaluate_scores(scores, corpus, split=split, about=about, seed=seed)
     if not model.method.reranks:
         raise ConfigError(
             f"{model.config.method} has one score for every pair and nothing to re-rank with; evaluate it without "
@@ -62,7 +65,7 @@ def evaluate(
         blend=model.blend if blend is None else blend,
         progress=progress,
     )
-    return evaluate_scores(ranked, corpus, split=split, seed=seed)
+    return evaluate_scores(ranked, corpus, split=split, about=about, seed=seed)
 
 
 def evaluate_seeds(
@@ -107,11 +110,18 @@ def evaluate_by_labels(
     for model in models:
         _refuse_tainted(model, corpus, chosen)
     found = tuple(
-        _label_run(model, chosen.needed(model.with_labels(corpus, progress=progress)), chosen, progress)
+        _label_run(model, chosen.needed(_labelled(model, corpus, chosen, progress)), chosen, progress)
         for model in models
     )
     require_same_task(found)
     return LabelReport(corpus.name, chosen, found)
+
+
+def _labelled(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> Corpus:
+    """The corpus with the labels that the run knows, and with the `val` that it held out, if that is to ask."""
+    if protocol.query_split == VAL:
+        corpus = divided_as_trained(model.manifest.data, corpus)
+    return model.with_labels(corpus, progress=progress)
 
 
 def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> LabelRun:

@@ -33,7 +33,7 @@ def probe(
     Pairs are scored by the method alone: no shortlist, no blend. Raises `MissingExtraError` without the caption parser.
     """
     model = given_model(model, device=device)
-    corpus = given_corpus(data).split(split)
+    corpus = model.split_of(given_corpus(data), split)
     if corpus.features is not None:
         raise ConfigError(f"corpus {corpus.name!r} has given features and no sentences that could be made false.")
     images, corpus = encode_corpus_images(model, corpus, progress=progress)

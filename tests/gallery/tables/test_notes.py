@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 
 from crossgraph.errors import DataError, GalleryError
-from crossgraph.gallery.changes.annotations import read_annotations
+from crossgraph.gallery.changes.annotations import Annotation, Annotations, read_annotations
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.tables.notes import Notes, NotesInMemory, checked_name, typed_columns
+from crossgraph.gallery.tables.notes import Notes, NotesInMemory, Value, checked_name, typed_columns
 
 
 @pytest.fixture
@@ -65,30 +65,34 @@ def test_names_of_columns_are_lower_case_and_plain() -> None:
 def test_a_csv_gives_numbers_truth_values_and_texts(tmp_path: Path) -> None:
     file = tmp_path / "notes.csv"
     file.write_text('path,Year,ok,code,who\nsub/a.jpg,1999,TRUE,007,"Ann, B."\n/abs/b.jpg,,false,1e3,\n')
-    assert read_annotations(file) == {
-        str(tmp_path / "sub/a.jpg"): {"year": 1999.0, "ok": True, "code": "007", "who": "Ann, B."},
-        "/abs/b.jpg": {"year": None, "ok": False, "code": 1000.0, "who": None},
-    }
+    first: dict[str, Value | None] = {"year": 1999.0, "ok": True, "code": "007", "who": "Ann, B."}
+    second: dict[str, Value | None] = {"year": None, "ok": False, "code": 1000.0, "who": None}
+    assert read_annotations(file).rows == (
+        Annotation(2, (str(tmp_path / "sub/a.jpg"), "sub/a.jpg"), first),
+        Annotation(3, ("/abs/b.jpg", "/abs/b.jpg"), second),
+    )
 
 
 def test_json_lines_give_values_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "notes.jsonl"
     file.write_text('{"id": "a", "year": "1999", "x": null}\n\n{"id": "a", "z": 2}\n')
-    assert read_annotations(file) == {"a": {"year": "1999", "x": None, "z": 2}}
+    assert read_annotations(file) == Annotations(
+        (Annotation(1, ("a",), {"year": "1999", "x": None}), Annotation(3, ("a",), {"z": 2})), ()
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "name,year\nx,1\n", "line 2: it names no picture"),
-        ("a.csv", "id,year\nx\n", "line 2: it has not as many cells"),
-        ("a.csv", "id,year\nx,1,2\n", "line 2: it has not as many cells"),
+        ("a.csv", "name,year\nx,1\n", "one must be 'id' or 'path'"),
+        ("a.csv", "id,year\nx\n", "line 2: it has . cells"),
+        ("a.csv", "id,year\nx,1,2\n", "line 2: it has . cells"),
         ("a.csv", "id,a b\nx,1\n", "cannot name a column"),
         ("a.jsonl", '{"id": "a", "x": [1]}\n', "line 1: x must be"),
         ("a.jsonl", '{"id": "a", "x": NaN}\n', "line 1: x must be"),
         ("a.jsonl", "[]\n", "line 1: expected an object"),
         ("a.jsonl", "{\n", "line 1: not JSON"),
-        ("a.txt", "", "ends in .csv or .jsonl"),
+        ("a.txt", "", r"ends in \.csv, \.tsv or \.jsonl"),
     ],
 )
 def test_files_that_cannot_be_understood_are_refused_with_the_line(

@@ -22,7 +22,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scene_captions import Caption, describe_scene
 from crossgraph.data.drawn.scene_drawing import draw_scene
 from crossgraph.data.drawn.scene_plans import Scene, plan_pair
-from crossgraph.data.feature_cache import cache_root
+from crossgraph.data.feature_cache import CACHE_VARIABLE, cache_root
 from crossgraph.data.layouts.jsonl import open_jsonl
 from crossgraph.errors import DataError
 from crossgraph.files import write_atomically
@@ -172,7 +172,10 @@ def _claim(folder: Path) -> None:
         begun.touch()
         (folder / MANIFEST).unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: scenes cannot be drawn there ({error.strerror}). Choose another folder.") from error
+        raise DataError(
+            f"{folder}: scenes cannot be drawn there ({error.strerror}). Choose another folder; {CACHE_VARIABLE} says "
+            "where named scenes are kept."
+        ) from error
 
 
 def _remove_others(images: Path, drawn: set[str]) -> None:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Query, described
@@ -25,7 +26,8 @@ from crossgraph.gallery.tables.folding import folded
 @dataclass(frozen=True)
 class Ranking:
     """The candidates of one search, scored by `stage`; `first` is the stage that found them, `why` says why this
-    is not re-ranked. `hits` are exact hits, which come before all others, by row.
+    is not re-ranked. `hits` are exact hits, which come before all others, by row. `understood` is
+    what the model made of each sentence of the query.
     """
 
     query: Query
@@ -39,6 +41,7 @@ class Ranking:
     stage: Stage
     scores: Float[Tensor, " k"]
     why: str
+    understood: tuple[Understanding, ...] = ()
 
 
 @torch.inference_mode()
@@ -46,6 +49,8 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     """The answers of one stage, complete: what a stage after it finds out changes nothing in them."""
     options, scope, trace = ranking.options, ranking.scope, ranking.trace
     probability, verdict = judge(calibration, ranking.stage, _evidence(ranking, calibration))
+    if any(text.is_guess for text in ranking.understood):
+        probability, verdict = None, "weak" if verdict == "strong" else verdict  # a score of noise is no evidence
     kind, text = described(ranking.query)
     found = SearchResults(
         kind,
@@ -64,6 +69,7 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
         compared=dict(trace.compared),
         verdict="strong" if ranking.hits else verdict,
         probability=probability,
+        notes=(*ranking.asked.guesses, *dict.fromkeys(note for text in ranking.understood for note in text.notes())),
     )
     return found.sorted_by(options.sort)
 

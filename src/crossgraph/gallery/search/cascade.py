@@ -21,7 +21,7 @@ from crossgraph.gallery.search.answers import Ranking, answer
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, TextQuery
-from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, why_not_reranked
+from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, understood_texts, why_not_reranked
 from crossgraph.gallery.search.results import SearchResults, Stage
 from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.state import State
@@ -80,7 +80,12 @@ class Cascade:
             with trace.timed("exact"):
                 hits = self._hits(query.sentence, asked, scope)
                 found = _joined(found, hits, asked, scope, stage, depth=options.k + options.offset)
-        return Ranking(query, options, asked, scope, found, hits, trace, stage, stage, found.scores, why=why or FOLLOWS)
+        understood = understood_texts(self._model, query)
+        return Ranking(
+            *(query, options, asked, scope, found, hits, trace, stage, stage, found.scores),
+            why=why or FOLLOWS,
+            understood=understood,
+        )
 
     def _scope(self, options: SearchOptions) -> Scope:
         """What is searched. Raises `GalleryError` where there is nothing."""

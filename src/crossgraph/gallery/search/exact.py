@@ -81,5 +81,6 @@ def _equal(texts: pa.Array | pa.ChunkedArray, wanted: pa.Scalar) -> list[int]:
 
 
 def _plain(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Lower case, with single spaces for all punctuation and white space."""
-    return pc.utf8_trim(pc.replace_substring_regex(pc.utf8_lower(texts), _BETWEEN, " "), " ")
+    """Composed lower-case letters, with single spaces for all punctuation and white space."""
+    lower = pc.utf8_lower(pc.utf8_normalize(texts, form="NFC"))
+    return pc.utf8_trim(pc.replace_substring_regex(lower, _BETWEEN, " "), " ")

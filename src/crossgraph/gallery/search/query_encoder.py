@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.data.images import read_image
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.search import mixing
 from crossgraph.gallery.search.options import Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
 from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
-from crossgraph.gallery.tables.snapshot import Snapshot, find_row
+from crossgraph.gallery.tables.item_names import UnknownName, find_items
+from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
 from crossgraph.types import Encoded
 
@@ -24,12 +27,14 @@ class EncodedQuery:
     """An encoded query: its shortlist vector, its code if there is that stage, and rows that are no answers to it.
 
     `fine` are the encodings that re-ranking compares with, each with its weight; none if nothing will be re-ranked.
+    `guesses` say which pictures names were taken for that are written otherwise.
     """
 
     vector: Float[Tensor, " d"]
     code: UInt8[Tensor, " bytes"] | None
     fine: tuple[tuple[float, Encoded], ...]
     left_out: tuple[int, ...] = ()
+    guesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,12 @@ def why_not_reranked(model: SearchModel, query: Query, feedback: Feedback, targe
     return "" if model.method.reranks else f"{model.method.name} scores by embedding"
 
 
+def understood_texts(model: SearchModel, query: Query) -> tuple[Understanding, ...]:
+    """What the model makes of each sentence of a query."""
+    sentences = [term.query.sentence for term in terms_of(query) if isinstance(term.query, TextQuery)]
+    return tuple(model.understanding(sentence) for sentence in sentences)
+
+
 class QueryEncoder:
     """Encodes queries to one snapshot of a gallery; pictures of the gallery are looked up, not encoded again."""
 
@@ -69,7 +80,8 @@ class QueryEncoder:
     def ask(self, query: Query, feedback: Feedback, target: Target, *, fine: bool) -> EncodedQuery:
         """The query for every stage; `fine` is whether it will be used to re-rank."""
         terms = terms_of(query)
-        parts = [self._part(term.query, fine=fine) for term in terms]
+        guesses: list[str] = []
+        parts = [self._part(term.query, guesses, fine=fine) for term in terms]
         weights = torch.tensor([term.weight for term in terms])
         vector, code = parts[0].vector, parts[0].code
         if len(parts) > 1:
@@ -77,14 +89,15 @@ class QueryEncoder:
             code = self._code(vector, [part.code for part in parts], weights)
         left_out = [part.row for term, part in zip(terms, parts, strict=True) if term.weight > 0]
         if feedback:
-            vector, code, disliked = self._moved(vector, code, feedback)
+            vector, code, disliked = self._moved(vector, code, feedback, guesses)
             left_out += disliked
         rows = tuple(sorted({row for row in left_out if row is not None})) if target == "images" else ()
         total = float(weights.abs().sum())
         encodings = [(term.weight / total, part.fine) for term, part in zip(terms, parts, strict=True)]
-        return EncodedQuery(vector, code, tuple((weight, part) for weight, part in encodings if part is not None), rows)
+        finest = tuple((weight, part) for weight, part in encodings if part is not None)
+        return EncodedQuery(vector, code, finest, rows, tuple(dict.fromkeys(guesses)))
 
-    def _part(self, query: Single, *, fine: bool) -> _Part:
+    def _part(self, query: Single, guesses: list[str], *, fine: bool) -> _Part:
         match query:
             case TextQuery(sentence):
                 if not sentence.strip():
@@ -97,7 +110,7 @@ class QueryEncoder:
                     raise ImageError(path, skipped[0].reason)
             case ItemQuery(name):
                 snapshot = self._snapshot
-                row = find_row(snapshot, name)
+                row = self._row(name, guesses)
                 stored = self._store.fetch([snapshot.item(row).digest]) if fine else None
                 return _Part(
                     snapshot.vectors[row], None if snapshot.codes is None else snapshot.codes[row], stored, row
@@ -115,12 +128,20 @@ class QueryEncoder:
         given = [code for code in codes if code is not None]
         return mixing.sum_of_codes(torch.stack(given), weights, bits=self._bits) if given else None
 
+    def _row(self, name: str | Path, guesses: list[str]) -> int:
+        """The row of the picture of this name; that it is written otherwise is added to `guesses`."""
+        (found,) = find_items(self._snapshot, [name])
+        if isinstance(found, UnknownName):
+            raise GalleryError(found.reason)
+        guesses += [found.guess] if found.guess else []
+        return found.row
+
     def _moved(
-        self, vector: Float[Tensor, " d"], code: UInt8[Tensor, " bytes"] | None, feedback: Feedback
+        self, vector: Float[Tensor, " d"], code: UInt8[Tensor, " bytes"] | None, feedback: Feedback, guesses: list[str]
     ) -> tuple[Float[Tensor, " d"], UInt8[Tensor, " bytes"] | None, list[int]]:
         """Vector and code moved by feedback, and the rows of what was disliked."""
-        liked = [find_row(self._snapshot, name) for name in feedback.liked]
-        disliked = [find_row(self._snapshot, name) for name in feedback.disliked]
+        liked = [self._row(name, guesses) for name in feedback.liked]
+        disliked = [self._row(name, guesses) for name in feedback.disliked]
         vectors, codes = self._snapshot.vectors, self._snapshot.codes
         vector = mixing.moved(vector, vectors[liked], vectors[disliked])
         made = self._made(vector)

@@ -46,7 +46,8 @@ class SearchResults:
 
     `searched` counts the pictures or captions searched; `timings_ms` has one entry per stage that ran, `compared` how
     many each compared with the query. `verdict` and `probability`, that the query has a good answer, are there if the
-    model was calibrated for the last stage (`gallery.search.score_calibration`).
+    model was calibrated for the last stage (`gallery.search.score_calibration`). `notes` say what of the query the
+    model did not know or read, and which pictures names were taken for that are written otherwise.
     """
 
     kind: Literal["text", "image", "item", "sum"]
@@ -62,6 +63,7 @@ class SearchResults:
     compared: dict[str, int] | None = None
     verdict: Verdict | None = None
     probability: float | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The same as plain values, ready for `json.dumps`."""

@@ -21,8 +21,10 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.device import checked_device
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.coders import ModelCoder
@@ -93,7 +95,8 @@ class CascadeManifest(BaseModel):
             found = cls.model_validate_json((folder / FILE).read_bytes())
         except FileNotFoundError:
             raise ModelError(
-                f"{folder} is not a cascade: it has no {FILE}. Make one with `crossgraph cascade build --out {folder}`."
+                f"{folder} is not a cascade: it has no {FILE}. Make one with "
+                f"`crossgraph cascade build --out {folder} --dense RUN`."
             ) from None
         except (OSError, ValidationError) as error:
             raise ModelError(f"{folder / FILE} cannot be read: {error}. Build the cascade again.") from error
@@ -200,6 +203,15 @@ class CascadeModel:
     def calibration(self) -> Mapping[str, Any]:
         """What was fitted to tell good answers from bad, by stage."""
         return self.manifest.calibration
+
+    def understanding(self, text: str) -> Understanding:
+        """What of a text is read and known, by the last stage and the shortlist."""
+        found = self._main.understanding(text)
+        return found if self.shortlist is None else found.together_with(self.shortlist.understanding(text))
+
+    def split_of(self, corpus: Corpus, name: str) -> Corpus:
+        """One split of a corpus, drawn as the run of the last stage drew it where the corpus names none."""
+        return self._main.split_of(corpus, name)
 
     def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings:
         """One row per readable picture, by the model of the last stage."""

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Encoded
@@ -88,6 +89,9 @@ class SearchModel(Protocol):
     def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings: ...
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded: ...
+
+    def understanding(self, text: str) -> Understanding:
+        """What of a text is read and known."""
 
     def explain(self, sentence: str, path: Path) -> Alignment: ...
 

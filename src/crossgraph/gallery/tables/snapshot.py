@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.memory_table import row_of
@@ -67,37 +65,3 @@ def as_item(values: Mapping[str, Any]) -> Item:
         given[name] = tuple(given.get(name, ()))
     given["path"] = Path(given["path"])
     return Item(**given)
-
-
-def find_row(snapshot: Snapshot, name: str | Path) -> int:
-    """The row of the picture with this id or path, or else of the only one whose path ends so: `beach.jpg`.
-
-    Raises `GalleryError` if there is none, or if the end of a path fits several.
-    """
-    row = snapshot.row(str(name))
-    row = snapshot.row_at(os.path.abspath(name)) if row is None else row
-    return _row_by_ending(snapshot, name) if row is None else row
-
-
-def find_rows(snapshot: Snapshot, names: Sequence[str | Path]) -> list[int]:
-    """The row of each name, as `find_row` finds it; however many there are, paths are looked through once."""
-    if len(names) == 1:
-        return [find_row(snapshot, names[0])]
-    paths = {path: row for row, path in enumerate(snapshot.items["path"].to_pylist())}
-    found = []
-    for name in names:
-        row = snapshot.row(str(name))
-        row = paths.get(os.path.abspath(name)) if row is None else row
-        found.append(_row_by_ending(snapshot, name) if row is None else row)
-    return found
-
-
-def _row_by_ending(snapshot: Snapshot, name: str | Path) -> int:
-    rows: list[int] = pc.indices_nonzero(pc.ends_with(snapshot.items["path"], f"/{name}")).to_pylist()
-    if len(rows) > 1:
-        paths = [str(snapshot.item(row).path) for row in rows[:3]]
-        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-        raise GalleryError(f"{str(name)!r} fits several pictures: {', '.join(paths)}{more}. Give the path or the id.")
-    if not rows:
-        raise GalleryError(f"no picture of the gallery has the id or path {str(name)!r}. Index it first.")
-    return rows[0]
