@@ -42,7 +42,7 @@ INSIDE = {
         ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
         ("inventory",),
-        ("text_files",),
+        ("unused",),
         ("assembly", "concepts", "batches", "splits"),
         ("graphs",),
         ("features",),

@@ -54,7 +54,9 @@ def test_json_has_the_same(tmp_path: Path) -> None:
 def test_of_very_many_rows_the_first_are_printed_and_the_rest_counted(tmp_path: Path) -> None:
     put_photos(tmp_path, "a.jpg")
     put_lines(tmp_path / "captions.csv", "image,caption", "a.jpg,one", *("short" for _ in range(300)))
-    told = call("data", "check", tmp_path).stderr
+    result = call("data", "check", tmp_path)
+    told = result.stderr
+    assert result.exit_code == 1
     assert "300 rows of caption files were skipped:" in told
     assert "line 3: " in told
     assert "line 301: " not in told

@@ -7,7 +7,7 @@ empty caption and a row that makes no sense alike.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class CorpusBuilder:
         *,
         where: str,
         split: str = NO_SPLIT,
-        labels: Iterable[str] = (),
+        labels: Collection[str] = (),
         aliases: Sequence[str] = (),
         file: Path | None = None,
         path: Path | None = None,
@@ -75,19 +75,21 @@ class CorpusBuilder:
         if path is not None:
             self._ids[image] = self._id_of_path.setdefault(str(path), image)
             self._images.setdefault(self._ids[image], _Image(path, split))
-        if image not in self._ids and image not in self._skipped:
-            self._take_in(image, aliases, split)
-        if image in self._skipped:
+        known_as = self._ids.get(image)
+        if known_as is None and image not in self._skipped:
+            known_as = self._take_in(image, aliases, split)
+        if known_as is None:
             self.reject(where, f"{image!r}: {self._skipped[image].reason}", file=file)
             return
-        picture = self._images[self._ids[image]]
+        picture = self._images[known_as]
         if picture.split != split:
             reason = f"{image!r} is in split {split!r} here and in {picture.split!r} before"
             self.reject(where, reason, file=file)
             return
         self._rows += 1
         picture.captions += [stripped for caption in captions if (stripped := caption.strip())]
-        picture.labels.update(labels)
+        if labels:
+            picture.labels.update(labels)
 
     def count(self, rows: int) -> None:
         """Note rows that were used otherwise than by `add`."""
@@ -132,16 +134,17 @@ class CorpusBuilder:
             understood=replace(understood, rows=self._rows, rows_read=rows_read, guesses=tuple(self._guesses)),
         )
 
-    def _take_in(self, image: str, aliases: Sequence[str], split: str) -> None:
-        """Note where a new picture is, or why it is nowhere."""
+    def _take_in(self, image: str, aliases: Sequence[str], split: str) -> str | None:
+        """Note where a new picture is, or why it is nowhere; what it is called in the corpus."""
         try:
             path, known_as = self._locate((image, *aliases))
         except ImageError as error:
             self._skipped[image] = Skipped(error.path, error.reason)
-            return
+            return None
         known_as = self._id_of_path.setdefault(str(path), known_as)
         self._ids[image] = known_as
         self._images.setdefault(known_as, _Image(path, split))
+        return known_as
 
     def _locate(self, names: Sequence[str]) -> tuple[Path, str]:
         """Where a picture is, and what it is called in the corpus."""

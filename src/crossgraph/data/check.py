@@ -26,8 +26,8 @@ class CorpusReport:
     labels. `features` are kind and widths of given features, where there are no picture files; equal rows of theirs
     count as equal pictures. `captions_per_image` is least, mean and most. `duplicate_captions` counts the
     captions that repeat an earlier one; `duplicate_images` groups the ids of pictures whose files are equal.
-    `understood` is how the source was read; `skipped_rows` and `unused` are rows and files that were not; `files`
-    counts what else is in the folder.
+    `understood` is how the source was read; `skipped_rows` and `unused` are rows and files that were not.
+    `files` counts what else is in the folder.
     """
 
     name: str

@@ -96,8 +96,8 @@ class Corpus:
     every twin of its picture. With `features` there are no picture files, and no sentences unless the features are of
     images alone: paths and captions are mere names, and the rows of the features stand for them. `skipped` are pictures
     left out, `skipped_rows` rows of caption files, and `unused` files that look as if they belonged to the corpus but
-    were not read; `understood` says how it was read. `files` counts what else is in the folder that it was made from,
-    if that was looked through.
+    were not read; `understood` says how it was read. `files` counts what else is in the folder that it was made
+    from, if that was looked through.
     """
 
     name: str

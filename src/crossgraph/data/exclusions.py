@@ -56,12 +56,12 @@ class Exclusions:
 
     def source_above(self, path: Path) -> str | None:
         """Who leaves out `path` or a folder that it is in; None: nobody, or it does not lie under `root`."""
-        try:
-            steps = path.relative_to(self._root).parts
-        except ValueError:
+        here = self._root == os.curdir and not path.is_absolute()
+        place = os.path.join(self._root, path) if here else str(path)
+        start = self._root.rstrip(os.sep) + os.sep
+        if not place.startswith(start) or not self._any_in(os.path.dirname(place)):
             return None
-        if not self._any_in(os.path.dirname(path)):
-            return None
+        steps = place.removeprefix(start).split(os.sep)
         folder = self._root
         for depth, step in enumerate(steps, start=1):
             self._any_in(folder)

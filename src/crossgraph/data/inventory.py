@@ -104,14 +104,14 @@ def without_excluded(corpus: Corpus, folder: Path, *, exclude: Sequence[str] = (
     return corpus if len(left) == len(corpus) else corpus.take(left)
 
 
-def accounted(corpus: Corpus, folder: Path, *, exclude: Sequence[str] = ()) -> Corpus:
+def accounted(corpus: Corpus, folder: Path, *, exclude: Sequence[str] = (), found: Inventory | None = None) -> Corpus:
     """`corpus`, with all files of the folder that it is from counted or listed, also those no caption file names.
 
-    One that was made by an inventory is as it was.
+    One that was made by an inventory is as it was. `found` is the inventory of the folder, if there is one already.
     """
     if corpus.files is not None:
         return corpus
-    found = take_inventory(folder, exclude=exclude)
+    found = found or take_inventory(folder, exclude=exclude)
     told = {one.path for one in corpus.skipped}.union(corpus.image_paths)
     unnamed = () if corpus.features is not None else found.images
     others = (*found.listed, *(Skipped(path, UNNAMED) for path in unnamed))

@@ -63,6 +63,7 @@ def test_a_caption_file_that_fails_is_named_with_its_reason(tmp_path: Path) -> N
     assert captions_of(corpus) == {"a.jpg": ["two"]}
     unused = unused_of(corpus)
     assert set(unused) == {"annotations.csv"}
+    assert [(one.path.name, one.reason) for one in corpus.skipped] == [("b.jpg", "no row of the caption file names it")]
     assert unused["annotations.csv"].startswith("none of the 1 pictures it names could be used")
 
 

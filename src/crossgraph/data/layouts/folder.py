@@ -16,7 +16,7 @@ from crossgraph.data.assembly import CorpusBuilder, json_content, split_name
 from crossgraph.data.corpus import Corpus, Skipped, Understood
 from crossgraph.data.exclusions import Exclusions
 from crossgraph.data.file_kinds import IMAGE_ENDINGS
-from crossgraph.data.inventory import take_inventory, without_excluded
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, open_csv, picture_folders, read_table
 from crossgraph.data.layouts.flickr import SPLIT_FILES, is_flickr, open_flickr
 from crossgraph.data.layouts.json_captions import is_json, open_json, read_entries
@@ -25,7 +25,7 @@ from crossgraph.data.layouts.jsonl import is_lines, open_jsonl, read_lines
 from crossgraph.data.layouts.karpathy import open_karpathy
 from crossgraph.data.layouts.rsicd import CLASSES, open_rsicd
 from crossgraph.data.layouts.sidecar import open_sidecar
-from crossgraph.data.text_files import with_unused
+from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
 CAPTION_FILES: dict[str, Callable[..., Corpus]] = {
@@ -59,24 +59,26 @@ def open_folder(folder: Path, *, name: str | None = None, exclude: Sequence[str]
 
     Raises `DataError` if it has no pictures, or a well-known caption file no good row.
     """
-    found = take_inventory(folder, exclude=exclude)
-    exclusions = Exclusions(folder, exclude)
+    found, exclusions, others = (
+        take_inventory(folder, exclude=exclude),
+        Exclusions(folder, exclude),
+        _companions(folder),
+    )
     for file_name, opener in CAPTION_FILES.items():
         file = folder / file_name
         if file.is_file() and exclusions.source_above(file) is None:
-            corpus = without_excluded(opener(file, name=name), folder, exclude=exclude)
-            return with_unused(corpus, found.texts, [file, *_companions(folder)])
+            return with_unused(opener(file, name=name), found, [file, *others], exclude=exclude)
     failed: dict[Path, str] = {}
     for files in caption_files(folder, exclusions):
         try:
-            corpus = without_excluded(_open(files, folder, name), folder, exclude=exclude)
+            corpus = _open(files, folder, name)
         except DataError as error:
             failed |= {file: str(error).removeprefix(f"{file}: ") for file in files}
             continue
-        there = len(found.images)
-        if 2 * len(corpus) >= there:
-            return with_unused(corpus, found.texts, [*files, *_companions(folder)], failed)
-        reason = f"it names {len(corpus):,} of the {there:,} pictures here; to use it, give the file"
+        corpus = with_unused(corpus, found, [*files, *others], failed=failed, exclude=exclude)
+        if 2 * len(corpus) >= len(found.images):
+            return corpus
+        reason = f"it names {len(corpus):,} of the {len(found.images):,} pictures here; to use it, give the file"
         failed |= dict.fromkeys(files, reason)
     corpus = open_sidecar(found, name=name)
     reasons = tuple(Skipped(one.path, failed.get(one.path, one.reason)) for one in corpus.unused)

@@ -8,6 +8,7 @@ Folders called train, validation, test and so on are the splits.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +19,7 @@ from crossgraph.data.layouts.class_folders import SPLIT_FOLDERS
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, read_table
 from crossgraph.data.layouts.json_entries import EntryOptions
 from crossgraph.data.layouts.jsonl import is_lines, read_lines
-from crossgraph.data.text_files import with_unused
+from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -29,8 +30,11 @@ def is_imagefolder(folder: Path) -> bool:
     return any(is_table(file) if file.suffix == ".csv" else is_lines(file) for file in metadata_files(folder))
 
 
-def open_imagefolder(folder: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in `folder`, in the order of its metadata. Raises `DataError` where no row could be used."""
+def open_imagefolder(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
+    """The corpus in `folder`, in the order of its metadata, less what the patterns of `exclude` leave out.
+
+    Raises `DataError` where no row could be used.
+    """
     files = metadata_files(folder)
     builder = CorpusBuilder(folder if len(files) != 1 else files[0], [folder])
     found: list[Understood] = []
@@ -51,7 +55,7 @@ def open_imagefolder(folder: Path, *, name: str | None = None) -> Corpus:
         found[0] if found else Understood(), layout="imagefolder", notes=tuple(f"read {file}" for file in files)
     )
     corpus = builder.build(name or folder.absolute().name, understood=understood)
-    return with_unused(_with_splits(corpus), take_inventory(folder).texts, files)
+    return with_unused(_with_splits(corpus), take_inventory(folder, exclude=exclude), files, exclude=exclude)
 
 
 def metadata_files(folder: Path) -> list[Path]:

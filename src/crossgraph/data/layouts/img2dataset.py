@@ -22,8 +22,8 @@ from crossgraph.data.corpus import Corpus, FileCounts, Skipped, Understood
 from crossgraph.data.encodings import decode_text, is_undecoded
 from crossgraph.data.file_kinds import IMAGE_ENDINGS
 from crossgraph.data.inventory import holds_images, take_inventory
-from crossgraph.data.text_files import unused_texts
 from crossgraph.data.unpacked import safe_path, unpacked
+from crossgraph.data.unused import unused_texts
 from crossgraph.errors import DataError
 
 _SHARD = re.compile(r"\d{5,}")
@@ -109,8 +109,8 @@ def _found(place: Path, exclude: Sequence[str]) -> _Found:
             found.files = replace(found.files, texts=found.files.texts + 1)
         found.tars.append(folder)
         images = take_inventory(folder).images
-        inside = names_below(folder, images)
-        found.images.update((f"{tar.stem}/{one}", path) for one, path in zip(inside, images, strict=True))
+        names = (f"{tar.stem}/{name}" for name in names_below(folder, images))
+        found.images.update(zip(names, images, strict=True))
     return found
 
 

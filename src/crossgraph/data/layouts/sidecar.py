@@ -17,7 +17,7 @@ from crossgraph.data.corpus import Corpus, SkippedRow, Understood
 from crossgraph.data.encodings import Decoded, decode_text, is_undecoded
 from crossgraph.data.inventory import Inventory
 from crossgraph.data.layouts.class_folders import with_class_folders
-from crossgraph.data.text_files import unused_texts
+from crossgraph.data.unused import unused_texts
 from crossgraph.errors import DataError
 
 SIDECARS = ("{stem}.txt", "{stem}.caption", "{name}.txt", "{name}.caption")
@@ -30,31 +30,22 @@ def open_sidecar(found: Inventory, *, name: str | None = None) -> Corpus:
     Two pictures of one name and different extensions share their text file. Lines that are no text are listed. Without
     any captions, the names of folders may be labels. Raises `DataError` if there are no pictures.
     """
-    folder, paths = found.folder, found.images
-    if not paths:
+    folder = found.folder
+    if not found.images:
         raise DataError(f"{folder}: no pictures in it{_what_else(found)}. Give a folder that holds some.")
-    beside = frozenset(map(str, found.texts))
-    captions: list[list[str]] = []
-    rows: list[SkippedRow] = []
-    encodings: set[str] = set()
-    read: dict[str, list[str]] = {}
-    for path in map(str, paths):
-        file = _beside(path, beside)
-        if file is not None and file not in read:
-            read[file] = _captions(Path(file), rows, encodings)
-        captions.append([] if file is None else read[file])
+    captions, read, rows, encodings = _sidecars(found)
     lines = sum(map(len, read.values()))
-    endings = ", ".join(sorted({Path(file).suffix for file in read}))
+    endings = ", ".join(sorted({os.path.splitext(file)[1] for file in read}))
     corpus = Corpus(
         name=name or folder.absolute().name,
-        image_paths=paths,
-        image_ids=tuple(names_below(folder, paths)),
-        image_splits=(NO_SPLIT,) * len(paths),
-        captions=tuple(caption for texts in captions for caption in texts),
-        caption_image=np.repeat(np.arange(len(paths)), [len(texts) for texts in captions]).astype(np.int64),
+        image_paths=found.images,
+        image_ids=tuple(names_below(folder, found.images)),
+        image_splits=(NO_SPLIT,) * len(found.images),
+        captions=tuple(caption for own in captions for caption in own),
+        caption_image=np.repeat(np.arange(len(found.images)), [len(own) for own in captions]).astype(np.int64),
         skipped=found.listed,
         skipped_rows=tuple(rows),
-        unused=unused_texts(found.texts, frozenset(map(Path, read))),
+        unused=unused_texts((text for text in found.texts if str(text) not in read), ()),
         understood=Understood(
             "folder",
             (("caption", f"lines of {endings} beside the picture"),) if read else (),
@@ -65,6 +56,21 @@ def open_sidecar(found: Inventory, *, name: str | None = None) -> Corpus:
         files=found.counts,
     )
     return corpus if corpus.captions else with_class_folders(corpus)
+
+
+def _sidecars(found: Inventory) -> tuple[list[list[str]], dict[str, list[str]], list[SkippedRow], set[str]]:
+    """The captions of each picture and by file, the lines that are none, and the encodings."""
+    beside = frozenset(map(str, found.texts))
+    captions: list[list[str]] = []
+    rows: list[SkippedRow] = []
+    encodings: set[str] = set()
+    read: dict[str, list[str]] = {}
+    for path in map(str, found.images):
+        file = _beside(path, beside)
+        if file is not None and file not in read:
+            read[file] = _captions(Path(file), rows, encodings)
+        captions.append([] if file is None else read[file])
+    return captions, read, rows, encodings
 
 
 def _beside(path: str, texts: Collection[str]) -> str | None:
