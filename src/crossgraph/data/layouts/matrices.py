@@ -159,7 +159,8 @@ class _Reader:
         array = self._array(name)
         if array.ndim != 2 or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
             raise DataError(f"{self.path}: {name} must be a matrix of numbers, one row an item; got {_kind(array)}")
-        matrix = np.ascontiguousarray(array.T if self.transposed else array, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is named below
+            matrix = np.ascontiguousarray(array.T if self.transposed else array, dtype=np.float32)
         if not np.isfinite(matrix).all():
             bad = ~np.isfinite(matrix)
             row, column = np.argwhere(bad)[0].tolist()
