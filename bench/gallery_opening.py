@@ -63,7 +63,7 @@ def write(store: Store, first: int, count: int, options: argparse.Namespace) -> 
                 640,
                 480,
                 texts,
-                perceptual_hash=random.bytes(64),
+                perceptual_hash=random.bytes(320),
                 bytes=100_000,
                 modified=datetime(2024, 1, 1, tzinfo=UTC),
                 source="synthetic",

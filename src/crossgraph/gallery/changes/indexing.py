@@ -24,8 +24,8 @@ from crossgraph.gallery.stages.model import (
     encode_images_for_stages,
     encode_texts_for_stages,
 )
-from crossgraph.gallery.tables.folding import perceptual_hash
 from crossgraph.gallery.tables.items import Item, caption_id
+from crossgraph.gallery.tables.likeness import perceptual_hash
 from crossgraph.gallery.tables.store import Store, Stored
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.gallery.search.exact import Match
+from crossgraph.gallery.search.folds import folds, groups_of, rows_under
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Query, described
 from crossgraph.gallery.search.query_encoder import EncodedQuery
@@ -20,14 +23,13 @@ from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.score_calibration import Evidence, judge, sample_rows
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.shortlist import Candidates
-from crossgraph.gallery.tables.folding import folded
 
 
 @dataclass(frozen=True)
 class Ranking:
     """The candidates of one search, scored by `stage`; `first` is the stage that found them, `why` says why this
-    is not re-ranked. `hits` are exact hits, which come before all others, by row. `understood` is
-    what the model made of each sentence of the query.
+    is not re-ranked. `hits` are exact hits, which come before all others, by row; else the candidates are ranked part
+    by part. `understood` is what the model made of each sentence of the query.
     """
 
     query: Query
@@ -40,8 +42,21 @@ class Ranking:
     first: Stage
     stage: Stage
     scores: Float[Tensor, " k"]
+    parts: Int[Tensor, " k"]
     why: str
     understood: tuple[Understanding, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """How many answers are made, with those that are passed over."""
+        return self.options.offset + self.options.k
+
+    def order(self) -> Int[Tensor, " k"]:
+        """Places among the candidates, best first."""
+        semantic = self.scores.argsort(descending=True, stable=True)
+        order: list[int] = semantic[self.parts[semantic].argsort(stable=True)].tolist()
+        rows = self.candidates.rows.tolist()
+        return torch.tensor(sorted(order, key=lambda place: rows[place] not in self.hits), dtype=torch.long)
 
 
 @torch.inference_mode()
@@ -75,14 +90,24 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
 
 
 def _page(ranking: Ranking) -> list[tuple[int, list[int]]]:
-    """Places among the candidates of the answers asked for, best first, each with those that look like it."""
-    options, rows = ranking.options, ranking.candidates.rows.tolist()
-    semantic = ranking.scores.argsort(descending=True, stable=True).tolist()
-    order = sorted(semantic, key=lambda place: rows[place] not in ranking.hits)
-    places: list[tuple[int, list[int]]] = [(place, []) for place in order]
-    if options.fold and options.target == "images":
-        places = folded(ranking.scope.snapshot.items, rows, order, k=options.offset + options.k)
-    return places[options.offset : options.offset + options.k]
+    """Places among the candidates of the answers asked for, best first, each with the rows that look like it."""
+    options, scope, order = ranking.options, ranking.scope, ranking.order()
+    if not folds(options):
+        return [(place, []) for place in order[options.offset : ranking.depth].tolist()]
+    with ranking.trace.timed("fold"):
+        rows = ranking.candidates.rows[order]
+        heads = [int(group[0]) for group in groups_of(rows, scope, k=ranking.depth)]
+        under = rows_under(scope, rows[heads].tolist(), start=options.offset, without=ranking.asked.left_out)
+        return [
+            (int(order[head]), _best_first(ranking, others))
+            for head, others in zip(heads[options.offset :], under, strict=True)
+        ]
+
+
+def _best_first(ranking: Ranking, rows: list[int]) -> list[int]:
+    """Some rows by the stage that found the candidates: few of them were re-ranked."""
+    scores = ranking.scope.scores(torch.tensor(rows, dtype=torch.long), ranking.asked, ranking.first)
+    return [rows[place] for place in scores.argsort(descending=True, stable=True).tolist()]
 
 
 def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | None:
@@ -96,7 +121,7 @@ def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | No
 
 
 def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> SearchResult:
-    """The candidate at `place` as the answer at `rank`."""
+    """The candidate at `place` as the answer at `rank`, with the rows that look `alike`."""
     scope, row = ranking.scope, int(ranking.candidates.rows[place])
     ranks, scores = dict[str, int | None](), dict[str, float]()
     for stage, handed_on in ranking.trace.handed_on.items():
@@ -116,5 +141,5 @@ def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> Search
         ranks,
         scores,
         ranking.hits.get(row, "semantic"),
-        tuple(scope.item(int(ranking.candidates.rows[other])).path for other in alike),
+        tuple(map(Path, scope.snapshot.items["path"].take(pa.array(alike, pa.int64())).to_pylist())),
     )

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.errors import GalleryError, ScoreError
 from crossgraph.gallery.search.answers import Ranking, answer
 from crossgraph.gallery.search.exact import Match
+from crossgraph.gallery.search.folds import folds, gathered, groups_of, reranked_places
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, TextQuery
 from crossgraph.gallery.search.query_encoder import EncodedQuery, QueryEncoder, understood_texts, why_not_reranked
@@ -30,7 +31,6 @@ from crossgraph.gallery.stages.model import SearchModel, has_own_vectors
 from crossgraph.gallery.stages.shortlist import Candidates, nearest
 
 BLOCK = 256  # pairs fetched and scored at once
-FOLDED = 100  # candidates of such a search that folds: enough for ten answers of ten pictures each
 FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
 FOLLOWS = "re-ranking follows"
 """Why the answer of an earlier stage was not re-ranked."""
@@ -54,8 +54,8 @@ class Cascade:
         """What `search` answers, as soon as it is known: first without re-ranking, then, if there is any, with it.
 
         The first is the answer of a search that does not re-rank, but that its `why` is `FOLLOWS` and that it is made
-        of the candidates that will be re-ranked: of more, folding gathers more, and of fewer than `FEWEST`, codes hand
-        on fewer and calibration sees fewer.
+        of the candidates that will be re-ranked: of fewer than `FEWEST`, codes hand on fewer and calibration sees
+        fewer.
         """
         for ranking in self._rankings(query, options, feedback):
             yield answer(ranking, self._model.calibration)
@@ -65,7 +65,7 @@ class Cascade:
         found = self._found(query, options, feedback, why=why)
         yield found
         if not why:
-            yield replace(found, stage="rerank", scores=self._rescore(found), why="")
+            yield self._reranked(found)
 
     @torch.inference_mode()
     def _found(self, query: Query, options: SearchOptions, feedback: Feedback, *, why: str) -> Ranking:
@@ -73,19 +73,18 @@ class Cascade:
         scope, trace = self._scope(options), Trace(self._clock)
         with trace.timed("encode"):
             asked = self._encoder.ask(query, feedback, options.target, fine=not why)
-        found = self._candidates(asked, scope, options, trace, reranks=not why)
+        found, parts = self._gathered(asked, scope, options, trace, reranks=not why)
         stage: Stage = list(trace.handed_on)[-1]
         hits: dict[int, Match] = {}
         if options.exact and options.target == "images" and isinstance(query, TextQuery):
             with trace.timed("exact"):
                 hits = self._hits(query.sentence, asked, scope)
-                found = _joined(found, hits, asked, scope, stage, depth=options.k + options.offset)
-        understood = understood_texts(self._model, query)
-        return Ranking(
-            *(query, options, asked, scope, found, hits, trace, stage, stage, found.scores),
+        ranking = Ranking(
+            *(query, options, asked, scope, found, hits, trace, stage, stage, found.scores, parts),
             why=why or FOLLOWS,
-            understood=understood,
+            understood=understood_texts(self._model, query),
         )
+        return _with_hits(ranking)
 
     def _scope(self, options: SearchOptions) -> Scope:
         """What is searched. Raises `GalleryError` where there is nothing."""
@@ -97,13 +96,29 @@ class Cascade:
         codes = state.codes if target == "images" else state.caption_codes
         return Scope.of(state.snapshot, target, codes, where=options.where)
 
+    def _gathered(
+        self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool, parts: int = 0
+    ) -> tuple[Candidates, Int[Tensor, " k"]]:
+        """The candidates of the last stage before re-ranking, and the part of the ranking that each belongs to.
+
+        With folding, they are enough for so many `parts` of re-ranking, and for the answers asked for.
+        """
+        depth, shortlist = options.offset + options.k, options.work.shortlist if reranks else None
+        if not folds(options):
+            found = self._candidates(asked, scope, options, trace, wanted=max(depth, shortlist or FEWEST))
+            return found, torch.zeros(len(found.rows), dtype=torch.long)
+        groups = 1 + shortlist * max(parts, -(-depth // shortlist)) if shortlist else depth
+        found, looks = gathered(
+            lambda count: self._candidates(asked, scope, options, trace, wanted=count), scope, groups=groups
+        )
+        trace.handed_on[list(trace.handed_on)[-1]] = found
+        return found, looks
+
     def _candidates(
-        self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool
+        self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, wanted: int
     ) -> Candidates:
-        """The candidates of the last stage before re-ranking."""
+        """The best `wanted` candidates of the last stage before re-ranking."""
         mode, among = options.work, None
-        fewest = FOLDED if options.fold else FEWEST
-        wanted = max(options.offset + options.k, mode.shortlist if reranks and mode.shortlist else fewest)
         if scope.codes is not None and asked.code is not None:
             by_vectors = mode.candidates > 0 and has_own_vectors(self._model)
             count = max(wanted, mode.candidates) if by_vectors else wanted
@@ -125,6 +140,29 @@ class Cascade:
         """Rows whose caption, tag or file name is `sentence`, less those that are no answers."""
         found = self._state.exact.images(sentence)
         return {row: match for row, match in found.items() if row not in asked.left_out and scope.holds(row)}
+
+    def _reranked(self, found: Ranking) -> Ranking:
+        """The order of the last stage: with folding, of enough parts for the answers asked for."""
+        shortlist = found.options.work.shortlist
+        if not folds(found.options) or not shortlist:
+            return replace(found, stage="rerank", scores=self._rescore(found), why="")
+        parts = -(-found.depth // shortlist)
+        while True:
+            places, owners = reranked_places(found.candidates.rows, found.scope, shortlist=shortlist, parts=parts)
+            chosen = _chosen(found, places, owners)
+            chosen = replace(chosen, stage="rerank", scores=self._rescore(chosen), why="")
+            rows = chosen.candidates.rows[chosen.order()]
+            most = parts * shortlist
+            if (
+                len(groups_of(rows, found.scope, k=found.depth)) >= found.depth
+                or len(groups_of(found.candidates.rows, found.scope, k=most + 1)) <= most
+            ):
+                return chosen
+            parts += 1  # pictures that look like two others brought groups together
+            more, looks = self._gathered(
+                found.asked, found.scope, found.options, found.trace, reranks=True, parts=parts
+            )
+            found = _with_hits(replace(found, candidates=more, scores=more.scores, parts=looks))
 
     @torch.inference_mode()
     def _rescore(self, found: Ranking) -> Float[Tensor, " k"]:
@@ -150,14 +188,33 @@ class Cascade:
         return scores + self._model.blend * found.candidates.scores if self._model.blend else scores
 
 
-def _joined(
-    found: Candidates, hits: dict[int, Match], asked: EncodedQuery, scope: Scope, stage: Stage, *, depth: int
-) -> Candidates:
-    """The candidates, and behind them the best `depth` of the exact hits that are not among them."""
-    more = sorted(set(hits) - set(found.rows.tolist()))
+def _with_hits(ranking: Ranking) -> Ranking:
+    """The ranking with the best exact hits that are not among its candidates behind them: as many as there are answers,
+    and with folding none that looks like a better one.
+    """
+    found, scope = ranking.candidates, ranking.scope
+    more = sorted(set(ranking.hits) - set(found.rows.tolist()))
     if not more:
-        return found
+        return ranking
     rows = torch.tensor(more)
-    scores = scope.scores(rows, asked, stage)
-    best = scores.argsort(descending=True, stable=True)[:depth]
-    return Candidates(torch.cat([found.rows, rows[best]]), torch.cat([found.scores, scores[best]]))
+    scores = scope.scores(rows, ranking.asked, ranking.first)
+    best = scores.argsort(descending=True, stable=True)
+    if folds(ranking.options):
+        best = best[[int(group[0]) for group in groups_of(rows[best], scope, k=ranking.depth)]]
+    best = best[: ranking.depth]
+    joined = Candidates(torch.cat([found.rows, rows[best]]), torch.cat([found.scores, scores[best]]))
+    parts = torch.cat([ranking.parts, torch.zeros(len(best), dtype=torch.long)])
+    return replace(ranking, candidates=joined, scores=joined.scores, parts=parts)
+
+
+def _chosen(found: Ranking, places: list[int], parts: list[int]) -> Ranking:
+    """The ranking of the candidates at some places, which belong to these parts, and of its exact hits."""
+    part_of = dict(zip(places, parts, strict=True))
+    kept = [place for place, row in enumerate(found.candidates.rows.tolist()) if place in part_of or row in found.hits]
+    candidates = Candidates(found.candidates.rows[kept], found.candidates.scores[kept])
+    return replace(
+        found,
+        candidates=candidates,
+        scores=candidates.scores,
+        parts=torch.tensor([part_of.get(place, 0) for place in kept], dtype=torch.long),
+    )

@@ -23,8 +23,8 @@ class SearchResult:
 
     Of a caption that several pictures carry, `id` and `path` name the first. Ranks count from 1. `ranks` and `scores`
     say where each stage had it, by stage; an exact hit that a stage did not hand on has no rank there.
-    `shortlist_rank` and `shortlist_score` are those of the last stage before re-ranking. `similar` are pictures that
-    look alike and were folded under this one.
+    `shortlist_rank` and `shortlist_score` are those of the last stage before re-ranking. `similar` are all pictures
+    of the gallery that were folded under this one: they look like it, and like no answer before it.
     """
 
     rank: int

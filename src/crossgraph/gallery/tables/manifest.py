@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from crossgraph.errors import GalleryError
 from crossgraph.files import write_atomically
 
-FORMAT = 2
+FORMAT = 3
 FILE = "gallery.json"
 TABLES = ("items", "captions", "parts")
 """The tables of a model, in the folder that the manifest names."""

@@ -78,6 +78,7 @@ class MemoryIndex:
             of_captions["vector"],
             visible,
             notes.values,
+            items.matrices["perceptual_hash"],
             items.matrices.get("code"),
             of_captions.get("code"),
         )

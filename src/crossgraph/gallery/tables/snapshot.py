@@ -18,7 +18,7 @@ from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.memory_table import row_of
 from crossgraph.gallery.tables.notes import typed_columns
 
-ITEM_COLUMNS = tuple(field.name for field in fields(Item))
+ITEM_COLUMNS = tuple(field.name for field in fields(Item) if field.name != "perceptual_hash")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Snapshot:
     """Everything visible as of one `version` of the tables; rows are in order of id.
 
     `caption_owners[r]` is the row in `items` of the first picture that carries caption r. `values` are those of the
-    columns that users added, one a row.
+    columns that users added, one a row; `looks` are perceptual hashes, which `item` does not give.
     """
 
     version: tuple[int, ...]
@@ -36,6 +36,7 @@ class Snapshot:
     caption_vectors: Matrix
     caption_owners: NDArray[np.int64]
     values: pa.Table
+    looks: Matrix
     codes: Matrix | None = None
     caption_codes: Matrix | None = None
 
@@ -60,7 +61,7 @@ class Snapshot:
 
 def as_item(values: Mapping[str, Any]) -> Item:
     """The picture of one row of the table."""
-    given = {name: value for name, value in values.items() if value is not None and name in ITEM_COLUMNS}
+    given = {name: values[name] for name in (*ITEM_COLUMNS, "perceptual_hash") if values.get(name) is not None}
     for name in ("captions", "labels"):
         given[name] = tuple(given.get(name, ()))
     given["path"] = Path(given["path"])

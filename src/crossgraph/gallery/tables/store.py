@@ -32,6 +32,7 @@ from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
 from crossgraph.gallery.tables.items import Item, Known, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
+from crossgraph.gallery.tables.likeness import BYTES, UNKNOWN
 from crossgraph.gallery.tables.memory_index import MemoryIndex
 from crossgraph.gallery.tables.memory_table import fixed_rows
 from crossgraph.gallery.tables.notes import Notes
@@ -85,7 +86,7 @@ class Store:
             ("bytes", pa.int64()),
             ("modified", pa.timestamp("us", tz="UTC")),
             ("taken", pa.timestamp("us", tz="UTC")),
-            ("perceptual_hash", pa.binary()),
+            ("perceptual_hash", pa.binary(BYTES)),
             ("source", pa.string()),
             ("indexed_at", pa.timestamp("us", tz="UTC")),
             *features,
@@ -201,7 +202,10 @@ class Store:
         """Make pictures visible, replacing those of the same id. Their parts and captions must be written before."""
         written = {"indexed_at": datetime.now(UTC)}
         rows = [
-            asdict(item) | written | {"path": str(item.path), "caption_ids": [caption_id(one) for one in item.captions]}
+            asdict(item)
+            | written
+            | {"path": str(item.path), "caption_ids": [caption_id(one) for one in item.captions]}
+            | {"perceptual_hash": item.perceptual_hash or UNKNOWN}
             for item in items
         ]
         schema, features = self._items.schema, _features(vectors, codes)
