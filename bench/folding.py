@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crossgraph.data.images import find_images, read_image
+from crossgraph.data.images import read_image
+from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.tables.likeness import APART_AT_FIRST, BYTES, first_words, look_alike, perceptual_hash
 
 WORDS = ("stone", "moon", "bridge", "tree", "window", "paper", "letter", "music", "house", "winter", "bread", "salt")
@@ -171,7 +172,7 @@ def main() -> None:
     sets: dict[str, list[Image.Image]] = {}
     named: dict[str, list[str]] = {}
     for folder in options.folders:
-        paths = find_images(folder)[0]
+        paths = sorted(open_corpus(folder).image_paths)
         paths = random.Random(0).sample(paths, min(options.count, len(paths)))
         sets[str(folder)], named[str(folder)] = [read_image(path) for path in paths], [path.name for path in paths]
     photos = sets[str(options.folders[0])][: options.copied]
