@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from crossgraph.data.images import read_image
-from crossgraph.data.sources import open_corpus
+from crossgraph.data.inventory import take_inventory
 from crossgraph.gallery.tables.likeness import APART_AT_FIRST, BYTES, first_words, look_alike, perceptual_hash
 
 WORDS = ("stone", "moon", "bridge", "tree", "window", "paper", "letter", "music", "house", "winter", "bread", "salt")
@@ -172,7 +172,7 @@ def main() -> None:
     sets: dict[str, list[Image.Image]] = {}
     named: dict[str, list[str]] = {}
     for folder in options.folders:
-        paths = sorted(open_corpus(folder).image_paths)
+        paths = list(take_inventory(folder).images)
         paths = random.Random(0).sample(paths, min(options.count, len(paths)))
         sets[str(folder)], named[str(folder)] = [read_image(path) for path in paths], [path.name for path in paths]
     photos = sets[str(options.folders[0])][: options.copied]
