@@ -32,7 +32,7 @@ SENTENCE = "a red circle above a blue square"
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return draw_scenes(tmp_path_factory.mktemp("scenes") / "scenes", 12)
+    return draw_scenes(tmp_path_factory.mktemp("scenes") / "scenes", 40)
 
 
 def settings(method: str, **images: object) -> RunConfig:
@@ -41,7 +41,7 @@ def settings(method: str, **images: object) -> RunConfig:
             "method": method,
             "images": images,
             "texts": {"min_count": 1},
-            "training": {"epochs": 1, "batch_size": 4, "validation_split": "train"},
+            "training": {"epochs": 1, "batch_size": 4},
             "model": MODELS[method],
         }
     )

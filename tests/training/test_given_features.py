@@ -19,6 +19,7 @@ from crossgraph.data.given_features import GivenFeatures
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.errors import ConfigError, DataError, GalleryError, ModelError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.training.checkpoint import read_manifest
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import evaluate, load_model, probe, train
@@ -111,6 +112,8 @@ def test_pictures_sentences_and_galleries_are_refused(run: TrainedModel, tmp_pat
 
 def test_a_gallery_takes_no_given_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Gallery, "__init__", lambda _: None)
+    empty = Manifest(model="m", shortlist=None, method="cca", run=None, width=1)
+    monkeypatch.setattr(Gallery, "follow", lambda _: empty)
     with pytest.raises(GalleryError, match="given features and no pictures"):
         Gallery().index(PAIRS)  # type: ignore[call-arg]
 
