@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import shutil
@@ -14,8 +15,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from crossgraph.data.check import check_corpus
 from crossgraph.data.exclusions import IGNORE_FILE
@@ -259,6 +264,61 @@ def test_pictures_of_a_caption_file_are_left_out_by_patterns_too_and_those_it_do
         {"--exclude": 1, IGNORE_FILE: 1, HIDDEN: 1},
     )
     assert [(one.path.name, one.reason) for one in report.unreadable] == [("d.jpg", UNNAMED)]
+
+
+def put_layout(folder: Path, layout: str) -> None:
+    """Two pictures, one of them in `old`, with captions in that layout."""
+    images, captions = ("a.jpg", "old/b.jpg"), ("one", "two")
+    for name in images:
+        fill(folder, {name: jpeg()})
+    rows = [{"file_name": name, "text": text} for name, text in zip(images, captions, strict=True)]
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    match layout:
+        case "folder":
+            fill(folder, {"a.txt": b"one", "old/b.txt": b"two"})
+        case "known name":
+            fill(folder, {"captions.csv": b"image,caption\na.jpg,one\nold/b.jpg,two\n"})
+        case "jsonl":
+            fill(folder, {"some.jsonl": lines})
+        case "imagefolder":
+            fill(folder, {"metadata.jsonl": lines})
+        case "parquet":
+            pq.write_table(pa.Table.from_pylist(rows), folder / "rows.parquet")
+        case "img2dataset":
+            fill(folder, {"a.txt": b"one", "old/b.txt": b"two", "00000.tar": tarred("c.jpg")})
+        case _:
+            assert layout == "dchmt"
+            cells = [np.array([[one] for one in column], dtype=object) for column in (images, captions)]
+            savemat(folder / "index.mat", {"index": cells[0]})
+            savemat(folder / "caption.mat", {"caption": cells[1]})
+
+
+@pytest.mark.parametrize("layout", ["folder", "known name", "jsonl", "imagefolder", "parquet", "img2dataset", "dchmt"])
+def test_every_layout_heeds_patterns_and_counts_every_file(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSGRAPH_CACHE", str(tmp_path / "cache"))
+    put_layout(tmp_path / "data", layout)
+    fill(tmp_path / "data", {"old/notes.csv": b"a,b\n", "film.mp4": b"film", "broken.zip": b"no"})
+    there = files_there(tmp_path / "data")
+    monkeypatch.chdir(tmp_path / "data")
+    for place in (tmp_path / "data", Path(".")):
+        whole, part = check_corpus(place), check_corpus(place, exclude=["old"])
+        inside = layout == "img2dataset"  # an empty picture in a tar, which is no file of the folder
+        assert (whole.images, part.images) == (2, 1)
+        assert [one.path.name for one in whole.unused] == ["notes.csv"]
+        assert part.unused == ()
+        for report in (whole, part):
+            files = report.files
+            assert files is not None
+            counted = files.texts + sum(files.uninteresting.values()) + sum(files.left_out.values())
+            assert report.images + len(report.unreadable) - inside + counted == there
+
+
+def test_a_caption_file_that_is_excluded_is_not_read(tmp_path: Path) -> None:
+    put_layout(tmp_path, "known name")
+    corpus = open_corpus(tmp_path, exclude=["captions.csv"])
+    assert (len(corpus), corpus.captions) == (2, ())
 
 
 ODD_NAMES = (

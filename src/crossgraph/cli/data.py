@@ -57,11 +57,11 @@ def check(
 
 
 def _print_files(report: CorpusReport) -> None:
-    """What became of every file of the folder, if it is one, and those that were skipped, by name."""
+    """What became of every file of the folder, if it is one; files and rows that were skipped or not used, by name."""
     from crossgraph.cli.output import files_in_sum, print_rich, print_rows, print_skipped, print_unused
 
     if report.files is not None:
-        print_rich(files_in_sum(report.images, len(report.unreadable), report.files))
+        print_rich(files_in_sum(report.images, report.unreadable, report.files))
     print_skipped(report.unreadable)
     print_rows(report.skipped_rows)
     print_unused(report.unused)

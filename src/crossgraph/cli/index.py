@@ -57,5 +57,5 @@ def index(
         f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
         f"{len(report.skipped):,} skipped, in {report.seconds:.1f} s"
     )
-    print_rich(files_in_sum(report.read, len(report.skipped), report.files))
+    print_rich(files_in_sum(report.read, report.skipped, report.files))
     print_skipped(report.skipped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -15,7 +16,7 @@ from rich.table import Table
 from crossgraph.data.corpus import FileCounts, Skipped, SkippedRow
 
 LISTED = 100
-"""So many files are listed of each reason; --json lists all."""
+"""So many files of each reason, or rows, are listed; --json lists all."""
 
 # Control characters move the cursor, set the title of a terminal, turn a name around; surrogates cannot be printed.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -76,8 +77,18 @@ def skipped_to_json(skipped: Sequence[Skipped]) -> list[dict[str, str]]:
     return [{"path": str(entry.path), "reason": entry.reason} for entry in skipped]
 
 
-SHOWN = 20
-"""Rows or unused files of one reason that are printed one by one; --json has all."""
+def print_skipped(skipped: Sequence[Skipped]) -> None:
+    """Every skipped file with its reason, on stderr; of a reason that very many have, the first."""
+    if skipped:
+        typer.echo(f"{len(skipped)} files were skipped:", err=True)
+    counts: Counter[str] = Counter()
+    for entry in skipped:
+        counts[entry.reason] += 1
+        if counts[entry.reason] <= LISTED:
+            typer.echo(f"  {shown(entry.path)}: {shown(entry.reason)}", err=True)
+    for reason, count in counts.items():
+        if count > LISTED:
+            typer.echo(f"  and {count - LISTED:,} more: {shown(reason)} (--json lists all)", err=True)
 
 
 def print_rows(rows: Sequence[SkippedRow]) -> None:
@@ -96,32 +107,21 @@ def print_unused(unused: Sequence[Skipped]) -> None:
 
 
 def _print_some(lines: Sequence[str]) -> None:
-    for line in lines[:SHOWN]:
+    for line in lines[:LISTED]:
         typer.echo(f"  {shown(line)}", err=True)
-    if len(lines) > SHOWN:
-        typer.echo(f"  and {len(lines) - SHOWN} more (--json lists all)", err=True)
+    if len(lines) > LISTED:
+        typer.echo(f"  and {len(lines) - LISTED:,} more (--json lists all)", err=True)
 
 
-def print_skipped(skipped: Sequence[Skipped]) -> None:
-    """Every skipped file with its reason, on stderr; of a reason that very many have, the first."""
-    if skipped:
-        typer.echo(f"{len(skipped)} files were skipped:", err=True)
-    counts: Counter[str] = Counter()
-    for entry in skipped:
-        counts[entry.reason] += 1
-        if counts[entry.reason] <= LISTED:
-            typer.echo(f"  {shown(entry.path)}: {shown(entry.reason)}", err=True)
-    for reason, count in counts.items():
-        if count > LISTED:
-            typer.echo(f"  and {count - LISTED:,} more: {shown(reason)} (--json lists all)", err=True)
-
-
-def files_in_sum(read: int, skipped: int, files: FileCounts) -> str:
-    """What became of every file of a folder, in one line."""
+def files_in_sum(read: int, skipped: Sequence[Skipped], files: FileCounts) -> str:
+    """What became of every file of a folder, in one line; pictures that are named and not there are no files of it."""
+    gone = sum(not os.path.lexists(one.path) for one in skipped)
+    files_skipped = sum(not os.path.isdir(one.path) for one in skipped) - gone
     texts = f", texts {files.texts:,}" if files.texts else ""
+    missing = f"; named and not there {gone:,}" if gone else ""
     return (
-        f"read {read:,}, skipped {skipped:,}{texts}, of no interest {_summed(files.uninteresting)}, "
-        f"left out {_summed(files.left_out)}"
+        f"read {read:,}, skipped {files_skipped:,}{texts}, of no interest {_summed(files.uninteresting)}, "
+        f"left out {_summed(files.left_out)}{missing}"
     )
 
 

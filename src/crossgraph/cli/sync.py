@@ -124,7 +124,7 @@ def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -
         f"{report.removed:,} removed, {report.unchanged:,} unchanged, {len(report.skipped):,} skipped, "
         f"in {report.seconds:.1f} s"
     )
-    typer.echo(files_in_sum(report.read, len(report.skipped), report.files))
+    typer.echo(files_in_sum(report.read, report.skipped, report.files))
     for moved in report.moved_folders:
         typer.echo(f"  {shown(moved.before)} -> {shown(moved.now)}")
         if moved.left:

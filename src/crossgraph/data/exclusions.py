@@ -56,9 +56,12 @@ class Exclusions:
 
     def source_above(self, path: Path) -> str | None:
         """Who leaves out `path` or a folder that it is in; None: nobody, or it does not lie under `root`."""
-        if not str(path).startswith(self._root.rstrip(os.sep) + os.sep) or not self._any_in(os.path.dirname(path)):
+        here = self._root == os.curdir and not path.is_absolute()
+        place = os.path.join(self._root, path) if here else str(path)
+        start = self._root.rstrip(os.sep) + os.sep
+        if not place.startswith(start) or not self._any_in(os.path.dirname(place)):
             return None
-        steps = path.relative_to(self._root).parts
+        steps = place.removeprefix(start).split(os.sep)
         folder = self._root
         for depth, step in enumerate(steps, start=1):
             self._any_in(folder)

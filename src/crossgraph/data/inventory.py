@@ -84,11 +84,22 @@ def take_inventory(folder: Path, *, exclude: Sequence[str] = ()) -> Inventory:
     return walk.inventory()
 
 
+def holds_images(folder: Path) -> bool:
+    """Whether a picture of the user's, by its ending, is anywhere under `folder`: quicker than an inventory."""
+    for _, folders, files in os.walk(folder):
+        folders[:] = [one for one in folders if _not_the_users(one) is None]
+        if any(ending_of(file) in IMAGE_ENDINGS and _not_the_users(file) is None for file in files):
+            return True
+    return False
+
+
 def without_excluded(corpus: Corpus, folder: Path, *, exclude: Sequence[str] = ()) -> Corpus:
-    """`corpus` less the pictures in `folder` that patterns leave out: those of `exclude`, and of .crossgraphignore."""
+    """`corpus` less the files in `folder` that patterns leave out: those of `exclude`, and of .crossgraphignore."""
+    exclusions = Exclusions(folder, exclude)
+    unused = tuple(one for one in corpus.unused if exclusions.source_above(one.path) is None)
+    corpus = replace(corpus, unused=unused)
     if corpus.features is not None:
         return corpus
-    exclusions = Exclusions(folder, exclude)
     left = [row for row, path in enumerate(corpus.image_paths) if exclusions.source_above(path) is None]
     return corpus if len(left) == len(corpus) else corpus.take(left)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from crossgraph.data.corpus import Corpus, Understood
@@ -59,7 +60,7 @@ DATASETS: dict[str, Callable[..., Corpus]] = {
     "dchmt": open_dchmt,
     "matrices": open_matrices,
 }
-"""Source -> opener; each takes a path and `name`, and those in `OPTIONS` take `options`."""
+"""Source -> opener; each takes a path and `name`, those in `OPTIONS` `options`, those in `EXCLUDING` `exclude`."""
 
 OPTIONS: Mapping[str, type[SourceOptions]] = {
     "csv": TableOptions,
@@ -73,6 +74,9 @@ OPTIONS: Mapping[str, type[SourceOptions]] = {
     "matrices": MatrixOptions,
 }
 """Source -> what it can be told after the `?`."""
+
+EXCLUDING = frozenset({"folder", "imagefolder", "img2dataset", "parquet", "dchmt"})
+"""Sources whose openers look through a folder themselves: patterns say what they leave out."""
 
 LAYOUTS: Mapping[str, Callable[[Path], bool]] = {
     "mirflickr": is_mirflickr,
@@ -122,8 +126,6 @@ def open_corpus(
     what to give instead.
     """
     corpus = _open(spec, name, exclude, progress)
-    if corpus.files is None and (folder := folder_of(spec)) is not None:
-        corpus = without_excluded(corpus, folder, exclude=exclude)
     if corpus.skipped_rows:
         first = corpus.skipped_rows[0]
         progress.note(
@@ -169,13 +171,13 @@ def _open(spec: str | Path, name: str | None, exclude: Sequence[str], progress: 
     if word and not path.exists():
         raise DataError(f"{_missing(path)}{_guide(word)}")
     source = word or _source_of(path)
-    if source in OPTIONS:
-        corpus = DATASETS[source](path, name=name, options=options_of(OPTIONS[source], told, spec=str(spec)))
+    opener, options = DATASETS[source], options_of(OPTIONS.get(source, NoOptions), told, spec=str(spec))
+    opener = partial(opener, options=options) if source in OPTIONS else opener
+    if source in EXCLUDING:
+        corpus = opener(path, name=name, exclude=exclude)
     else:
-        options_of(NoOptions, told, spec=str(spec))
-        corpus = (
-            open_folder(path, name=name, exclude=exclude) if source == "folder" else DATASETS[source](path, name=name)
-        )
+        corpus = opener(path, name=name)
+        corpus = without_excluded(corpus, path, exclude=exclude) if path.is_dir() else corpus
     if corpus.understood.layout:
         return corpus
     return replace(corpus, understood=replace(corpus.understood, layout=source))

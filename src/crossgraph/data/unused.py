@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crossgraph.data.corpus import Corpus, Skipped
-from crossgraph.data.inventory import accounted, take_inventory, without_excluded
+from crossgraph.data.inventory import Inventory, accounted, without_excluded
 
 _NO_CAPTIONS = re.compile(
     r"(readme|licen[sc]e|copying|notice|changelog|requirements|citation|_?stats|\d+_stats)\b", re.I
@@ -26,19 +26,19 @@ def unused_texts(files: Iterable[Path], used: Collection[Path]) -> tuple[Skipped
 
 def with_unused(
     corpus: Corpus,
-    folder: Path,
+    found: Inventory,
     used: Iterable[Path],
     *,
     failed: Mapping[Path, str] | None = None,
     exclude: Sequence[str] = (),
 ) -> Corpus:
-    """The corpus with the files of `folder` that look like captions and were not read, and all others accounted for.
+    """The corpus with the files of its folder that look like captions and were not read, and all others accounted for.
 
-    `failed` are files that were tried, and why they could not be read.
+    `found` is what is in the folder less what the patterns of `exclude` leave out, which the corpus loses too. `failed`
+    are files that were tried, and why they could not be read.
     """
     reasons = failed or {}
-    found = take_inventory(folder, exclude=exclude)
     texts = unused_texts(found.texts, frozenset(used))
     unused = tuple(Skipped(one.path, reasons.get(one.path, one.reason)) for one in texts)
-    corpus = without_excluded(replace(corpus, unused=unused), folder, exclude=exclude)
-    return accounted(corpus, folder, found=found)
+    corpus = without_excluded(replace(corpus, unused=unused), found.folder, exclude=exclude)
+    return accounted(corpus, found.folder, found=found)

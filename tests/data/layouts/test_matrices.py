@@ -164,6 +164,7 @@ def test_columns_links_and_class_names_are_understood(tmp_path: Path) -> None:
             {"texts": np.where(T_TR > 1, np.nan, T_TR)},
             rf"texts holds \d+ numbers that are not finite, the first in row {NAN_AT[0]}, column {NAN_AT[1]};",
         ),
+        ({"texts": np.where(T_TR > 1, 1e300, T_TR)}, r"texts holds \d+ numbers that are not finite"),
         ({"texts": np.array(["a b"] * 12)}, "texts must be a matrix of numbers"),
         ({"label_names": np.array(["x", "y"])}, "class numbers run from 1 to 3, but there are 2 names"),
     ],

@@ -5,7 +5,7 @@ Each holds one variable (`index`, `caption`, `category`) with one row a picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from crossgraph.data.assembly import CorpusBuilder
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.feature_cache import Array
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.matrix_files import variables_in
 from crossgraph.data.shares import Shares, share_splits
@@ -28,8 +29,13 @@ def is_dchmt(folder: Path) -> bool:
     return all((folder / file).is_file() for file in FILES[:2])
 
 
-def open_dchmt(folder: Path, *, name: str | None = None, options: Shares = Shares()) -> Corpus:
-    """The corpus in `folder`, in the order of the index. Raises `DataError` for files that do not fit each other."""
+def open_dchmt(
+    folder: Path, *, name: str | None = None, options: Shares = Shares(), exclude: Sequence[str] = ()
+) -> Corpus:
+    """The corpus in `folder`, in the order of the index, less what the patterns of `exclude` leave out.
+
+    Raises `DataError` for files that do not fit each other.
+    """
     if not is_dchmt(folder):
         raise DataError(f"{folder}: {' and '.join(FILES[:2])} must be in it.")
     rows = {file: _rows(folder / file) for file in FILES if (folder / file).is_file()}
@@ -51,7 +57,9 @@ def open_dchmt(folder: Path, *, name: str | None = None, options: Shares = Share
     columns = (("image", "index.mat"), ("caption", "caption.mat"), ("labels", "label.mat"))
     understood = Understood("dchmt", columns[: len(rows)], splits="drawn")
     corpus = builder.build(name or folder.absolute().name, label_names=names, understood=understood)
-    return with_unused(corpus, folder, [folder / file for file in FILES])
+    return with_unused(
+        corpus, take_inventory(folder, exclude=exclude), [folder / file for file in FILES], exclude=exclude
+    )
 
 
 def _rows(file: Path) -> Array:

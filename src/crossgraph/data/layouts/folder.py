@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crossgraph.data.assembly import CorpusBuilder, json_content, split_name
 from crossgraph.data.corpus import Corpus, Skipped, Understood
+from crossgraph.data.exclusions import Exclusions
 from crossgraph.data.file_kinds import IMAGE_ENDINGS
 from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, open_csv, picture_folders, read_table
@@ -54,32 +55,37 @@ _MOST = 40  # files of unknown names whose content is looked at
 
 
 def open_folder(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
-    """The corpus in `folder`, less what the patterns of `exclude` leave out.
+    """The corpus in `folder`, less what the patterns of `exclude` leave out, pictures and caption files.
 
     Raises `DataError` if it has no pictures, or a well-known caption file no good row.
     """
+    found, exclusions, others = (
+        take_inventory(folder, exclude=exclude),
+        Exclusions(folder, exclude),
+        _companions(folder),
+    )
     for file_name, opener in CAPTION_FILES.items():
-        if (folder / file_name).is_file():
-            used = [folder / file_name, *_companions(folder)]
-            return with_unused(opener(folder / file_name, name=name), folder, used, exclude=exclude)
+        file = folder / file_name
+        if file.is_file() and exclusions.source_above(file) is None:
+            return with_unused(opener(file, name=name), found, [file, *others], exclude=exclude)
     failed: dict[Path, str] = {}
-    for files in caption_files(folder):
+    for files in caption_files(folder, exclusions):
         try:
             corpus = _open(files, folder, name)
         except DataError as error:
             failed |= {file: str(error).removeprefix(f"{file}: ") for file in files}
             continue
-        there = len(take_inventory(folder, exclude=exclude).images)
-        if 2 * len(corpus) >= there:
-            return with_unused(corpus, folder, [*files, *_companions(folder)], failed=failed, exclude=exclude)
-        reason = f"it names {len(corpus):,} of the {there:,} pictures here; to use it, give the file"
+        corpus = with_unused(corpus, found, [*files, *others], failed=failed, exclude=exclude)
+        if 2 * len(corpus) >= len(found.images):
+            return corpus
+        reason = f"it names {len(corpus):,} of the {len(found.images):,} pictures here; to use it, give the file"
         failed |= dict.fromkeys(files, reason)
-    corpus = open_sidecar(folder, name=name, exclude=exclude)
+    corpus = open_sidecar(found, name=name)
     reasons = tuple(Skipped(one.path, failed.get(one.path, one.reason)) for one in corpus.unused)
     return replace(corpus, unused=reasons)
 
 
-def caption_files(folder: Path) -> list[list[Path]]:
+def caption_files(folder: Path, exclusions: Exclusions) -> list[list[Path]]:
     """The files of a folder whose content is that of a caption file, likely names first; files of splits together."""
     names = os.listdir(folder)
     endings = tuple(frozenset().union(*(kinds for kinds, _, _ in KINDS)))
@@ -93,7 +99,7 @@ def caption_files(folder: Path) -> list[list[Path]]:
     known = [file for file in places if not _is_other(file)][:_MOST]
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in known:
-        if file.is_file() and opener_of(file) is not None:
+        if file.is_file() and exclusions.source_above(file) is None and opener_of(file) is not None:
             template = _SPLIT_WORD.sub("*", file.name)
             groups.setdefault((file.parent, template), []).append(file)
     return list(groups.values())

@@ -8,11 +8,13 @@ Folders called train, validation, test and so on are the splits.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from crossgraph.data.assembly import CorpusBuilder, split_name
 from crossgraph.data.corpus import Corpus, Understood
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.class_folders import SPLIT_FOLDERS
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, read_table
 from crossgraph.data.layouts.json_entries import EntryOptions
@@ -28,8 +30,11 @@ def is_imagefolder(folder: Path) -> bool:
     return any(is_table(file) if file.suffix == ".csv" else is_lines(file) for file in metadata_files(folder))
 
 
-def open_imagefolder(folder: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in `folder`, in the order of its metadata. Raises `DataError` where no row could be used."""
+def open_imagefolder(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
+    """The corpus in `folder`, in the order of its metadata, less what the patterns of `exclude` leave out.
+
+    Raises `DataError` where no row could be used.
+    """
     files = metadata_files(folder)
     builder = CorpusBuilder(folder if len(files) != 1 else files[0], [folder])
     found: list[Understood] = []
@@ -50,7 +55,7 @@ def open_imagefolder(folder: Path, *, name: str | None = None) -> Corpus:
         found[0] if found else Understood(), layout="imagefolder", notes=tuple(f"read {file}" for file in files)
     )
     corpus = builder.build(name or folder.absolute().name, understood=understood)
-    return with_unused(_with_splits(corpus), folder, files)
+    return with_unused(_with_splits(corpus), take_inventory(folder, exclude=exclude), files, exclude=exclude)
 
 
 def metadata_files(folder: Path) -> list[Path]:

@@ -12,16 +12,16 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from crossgraph.data.assembly import CorpusBuilder, names_below, read_bytes
-from crossgraph.data.corpus import Corpus, Skipped, Understood
+from crossgraph.data.corpus import Corpus, FileCounts, Skipped, Understood
 from crossgraph.data.encodings import decode_text, is_undecoded
 from crossgraph.data.file_kinds import IMAGE_ENDINGS
-from crossgraph.data.inventory import Inventory, take_inventory
+from crossgraph.data.inventory import holds_images, take_inventory
 from crossgraph.data.unpacked import safe_path, unpacked
 from crossgraph.data.unused import unused_texts
 from crossgraph.errors import DataError
@@ -38,7 +38,8 @@ class _Found:
     images: dict[str, Path] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     tars: list[Path] = field(default_factory=list)
-    inventory: Inventory | None = None
+    texts: tuple[Path, ...] = ()
+    files: FileCounts | None = None
 
 
 def is_img2dataset(folder: Path) -> bool:
@@ -48,18 +49,19 @@ def is_img2dataset(folder: Path) -> bool:
     if any(_SHARD.fullmatch(name.removesuffix(".tar")) for name in tars):
         return True
     if tars:
-        return not take_inventory(folder).images
+        return not holds_images(folder)
     stats = any(name.endswith("_stats.json") for name in names)
     shards = [folder / name for name in names if _SHARD.fullmatch(name) and (folder / name).is_dir()]
-    return any(stats or (any(shard.glob("*.json")) and bool(take_inventory(shard).images)) for shard in shards)
+    return any(stats or (any(shard.glob("*.json")) and holds_images(shard)) for shard in shards)
 
 
-def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
-    """The corpus in a folder of shards, or in one tar file. Raises `DataError` if there are no pictures.
+def open_img2dataset(place: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
+    """The corpus in a folder of shards, less what the patterns of `exclude` leave out of it, or in one tar file.
 
-    A tar file that is cut short gives what is before the cut, and is listed.
+    A tar file that is cut short gives what is before the cut, and is listed; one that was read counts as a text. Raises
+    `DataError` if there are no pictures.
     """
-    found = _found(place)
+    found = _found(place, exclude)
     if not found.images:
         reasons = "".join(f" {one.path}: {one.reason}." for one in found.skipped[:3])
         raise DataError(f"{place}: no pictures in it, nor in its tar files.{reasons} Give a folder that holds some.")
@@ -83,35 +85,28 @@ def open_img2dataset(place: Path, *, name: str | None = None) -> Corpus:
         notes.append(f"pictures with a .json and no .txt, and so without a caption: {more}")
     understood = Understood("img2dataset", (("caption", f"the whole {ending}"),), notes=tuple(notes))
     corpus = builder.build(name or place.absolute().stem, understood=understood)
-    return _with(corpus, found)
-
-
-def _with(corpus: Corpus, found: _Found) -> Corpus:
-    """The corpus with what was skipped, and with the texts that no picture has."""
-    corpus = replace(corpus, skipped=(*corpus.skipped, *found.skipped))
-    if found.inventory is None:
-        return corpus
     stems = {os.path.splitext(path)[0] for path in corpus.image_paths}
-    orphans = (
-        file for file in found.inventory.texts if file.suffix != ".parquet" and os.path.splitext(file)[0] not in stems
-    )
-    return replace(corpus, unused=unused_texts(orphans, ()), files=found.inventory.counts)
+    orphans = [file for file in found.texts if file.suffix != ".parquet" and os.path.splitext(file)[0] not in stems]
+    skipped = (*corpus.skipped, *found.skipped)
+    return replace(corpus, skipped=skipped, unused=unused_texts(orphans, ()), files=found.files)
 
 
-def _found(place: Path) -> _Found:
+def _found(place: Path, exclude: Sequence[str]) -> _Found:
     found = _Found()
     tars = [place]
     if place.is_dir():
-        found.inventory = take_inventory(place)
-        tars = [one.path for one in found.inventory.skipped if one.path.suffix == ".tar"]
-        images = found.inventory.images
-        found.images.update(zip(names_below(place, images), images, strict=True))
-        found.skipped += [one for one in found.inventory.listed if one.path not in tars]
+        there = take_inventory(place, exclude=exclude)
+        found.images.update(zip(names_below(place, there.images), there.images, strict=True))
+        tars = [one.path for one in there.skipped if one.path.suffix.lower() == ".tar"]
+        found.skipped += [one for one in there.listed if one.path not in tars]
+        found.texts, found.files = there.texts, there.counts
     for tar in tars:
         folder = unpacked(tar, partial(_unpack, tar))
         cut = folder / _CUT
         if cut.is_file():
             found.skipped.append(Skipped(tar, cut.read_text(encoding="utf-8")))
+        elif found.files is not None:
+            found.files = replace(found.files, texts=found.files.texts + 1)
         found.tars.append(folder)
         images = take_inventory(folder).images
         names = (f"{tar.stem}/{name}" for name in names_below(folder, images))

@@ -18,7 +18,7 @@ from crossgraph.data.assembly import NO_SPLIT
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.feature_cache import Array
 from crossgraph.data.given_features import GivenFeatures, text_names
-from crossgraph.data.inventory import take_inventory
+from crossgraph.data.inventory import holds_images
 from crossgraph.data.layouts.matrix_files import SUFFIXES, Variable, variables_in
 from crossgraph.data.layouts.matrix_layouts import MatrixOptions, Part, find_layout, toml_beside
 from crossgraph.data.shares import hold_out, share_splits
@@ -39,7 +39,7 @@ def is_matrices(folder: Path) -> bool:
     """Whether a folder holds matrices, and either says what they are or has no pictures besides."""
     if (folder / "matrices.toml").is_file():
         return True
-    return any(name.endswith(SUFFIXES) for name in os.listdir(folder)) and not take_inventory(folder).images
+    return any(name.endswith(SUFFIXES) for name in os.listdir(folder)) and not holds_images(folder)
 
 
 def open_matrices(path: Path, *, name: str | None = None, options: MatrixOptions = MatrixOptions()) -> Corpus:
@@ -159,7 +159,8 @@ class _Reader:
         array = self._array(name)
         if array.ndim != 2 or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
             raise DataError(f"{self.path}: {name} must be a matrix of numbers, one row an item; got {_kind(array)}")
-        matrix = np.ascontiguousarray(array.T if self.transposed else array, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is named below
+            matrix = np.ascontiguousarray(array.T if self.transposed else array, dtype=np.float32)
         if not np.isfinite(matrix).all():
             bad = ~np.isfinite(matrix)
             row, column = np.argwhere(bad)[0].tolist()

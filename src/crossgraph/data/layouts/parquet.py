@@ -19,6 +19,7 @@ from typing import Any
 from crossgraph.data.assembly import NO_SPLIT, CorpusBuilder, shortened, split_name
 from crossgraph.data.columns import LABEL_WORDS, SPLIT_WORDS, caption_key, image_key, texts_of
 from crossgraph.data.corpus import Corpus, Understood
+from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EntryOptions
 from crossgraph.data.unpacked import safe_path, unpacked
@@ -34,10 +35,13 @@ def is_parquet(folder: Path) -> bool:
     return any(_columns(file, EntryOptions()) is not None for file in parquet_files(folder)[:1])
 
 
-def open_parquet(place: Path, *, name: str | None = None, options: EntryOptions = EntryOptions()) -> Corpus:
-    """The corpus in a parquet file, or in all of a folder; rows that make no sense are listed.
+def open_parquet(
+    place: Path, *, name: str | None = None, options: EntryOptions = EntryOptions(), exclude: Sequence[str] = ()
+) -> Corpus:
+    """The corpus in a parquet file, or in all of a folder less what the patterns of `exclude` leave out.
 
-    Raises `DataError` for files without a picture and captions, or without one good row.
+    Rows that make no sense are listed. Raises `DataError` for files without a picture and captions, or without one
+    good row.
     """
     files = [place] if place.is_file() else parquet_files(place)
     if not files:
@@ -49,7 +53,9 @@ def open_parquet(place: Path, *, name: str | None = None, options: EntryOptions 
     understood = replace(found[0], layout="parquet", notes=(*sorted(caches), f"{len(files)} files"))
     tried = f"To say it by hand: parquet:{place}?image=COLUMN&caption=COLUMN."
     corpus = builder.build(name or place.absolute().stem, understood=understood, tried=tried)
-    return with_unused(corpus, place, files) if place.is_dir() else corpus
+    if place.is_file():
+        return corpus
+    return with_unused(corpus, take_inventory(place, exclude=exclude), files, exclude=exclude)
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ caption per non-empty line. Pictures without a text file have no captions.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from crossgraph.data.assembly import NO_SPLIT, names_below, numbered_lines, read_bytes
 from crossgraph.data.corpus import Corpus, SkippedRow, Understood
 from crossgraph.data.encodings import Decoded, decode_text, is_undecoded
-from crossgraph.data.inventory import Inventory, take_inventory
+from crossgraph.data.inventory import Inventory
 from crossgraph.data.layouts.class_folders import with_class_folders
 from crossgraph.data.unused import unused_texts
 from crossgraph.errors import DataError
@@ -24,13 +24,13 @@ SIDECARS = ("{stem}.txt", "{stem}.caption", "{name}.txt", "{name}.caption")
 """Where the captions of a picture may be, in that order: by its path without its ending, or with it."""
 
 
-def open_sidecar(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
-    """The pictures under `folder`, sorted by path, with the captions beside them. Raises `DataError` if there are none.
+def open_sidecar(found: Inventory, *, name: str | None = None) -> Corpus:
+    """The pictures of a folder that was looked through, with the captions beside them.
 
     Two pictures of one name and different extensions share their text file. Lines that are no text are listed. Without
-    any captions, the names of folders may be labels. `exclude` are patterns of gitignore.
+    any captions, the names of folders may be labels. Raises `DataError` if there are no pictures.
     """
-    found = take_inventory(folder, exclude=exclude)
+    folder = found.folder
     if not found.images:
         raise DataError(f"{folder}: no pictures in it{_what_else(found)}. Give a folder that holds some.")
     captions, read, rows, encodings = _sidecars(found)

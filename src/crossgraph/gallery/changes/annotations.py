@@ -63,9 +63,9 @@ def read_annotations(file: Path) -> Annotations:
     """The rows of `file`. Relative paths start at its folder, or are the ends of paths.
 
     In a CSV an empty cell takes a value away, "true" and "false" are truth values, and what looks like a number is
-    one, unless it starts with zeros; an apostrophe before what looks like a formula is taken away, and cells may be
-    parted by tabs or semicolons too. Rows that cannot be understood are listed. Raises `DataError` where none can, or
-    where the header cannot.
+    one, unless it starts with zeros; an apostrophe before what looks like a formula is taken away. Cells may be parted
+    by tabs or semicolons too. Rows that cannot be understood are listed. Raises `DataError` where none can, or where
+    the header cannot.
     """
     reader = {".csv": _csv_rows, ".tsv": _csv_rows, ".jsonl": _json_rows}.get(file.suffix.lower())
     if reader is None:
@@ -146,8 +146,8 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[int, Columns] | BadRow]:
                 "into double quotes.",
             )
         else:
-            cells = zip(names, map(unguarded, row.fields), strict=True)
-            yield row.line, {name: cell.strip() if name in KEYS else _typed(cell.strip()) for name, cell in cells}
+            cells = zip(names, (unguarded(field).strip() for field in row.fields), strict=True)
+            yield row.line, {name: cell if name in KEYS else _typed(cell) for name, cell in cells}
 
 
 def _json_rows(text: str, _: str) -> Iterator[tuple[int, Columns] | BadRow]:

@@ -6,6 +6,9 @@
 The bits are the signs of 1,024 random projections *(Charikar 2002)*: how many differ says at what angle two patterns
 stand. What runs straight across or down is no part of the pattern, so that lines of text say nothing and their words
 do. Two pictures look alike if their patterns are close, no place has another colour and none is much lighter or darker.
+
+The hashes of the `imagehash` library know brightness without colour, or colours without place. Its pHash of 256 bits
+finds copies as well, but pages of text lie nearer to each other, and what differs in its detail is alike to it.
 """
 
 from __future__ import annotations
