@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import Trained, call
 
@@ -104,3 +105,21 @@ def test_what_cannot_be_done_is_refused_in_one_message(trained: Trained, words: 
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("error:") == 1
+
+
+def test_rows_and_texts_that_were_not_used_are_listed_by_index_and_sync(trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (32, 32), (80 * number, 40, 90)).save(folder / f"{number}.png")
+    (folder / "captions.csv").write_text("image,caption\n0.png,a dark square\n9.png,a lost one\n1.png,a square\n")
+    (folder / "notes.csv").write_text("image,caption\n2.png,another table\n")
+    gallery = tmp_path / "gallery"
+    done = call("index", folder, "--gallery", gallery, "--model", trained.dual_encoder)
+    assert done.exit_code == 0
+    assert "1 rows of caption files were skipped" in done.stderr
+    assert "captions.csv, line 3: '9.png'" in done.stderr
+    told = json.loads(call("sync", gallery, "--json").stdout)
+    assert [(row["path"], row["where"]) for row in told["skipped_rows"]] == [(str(folder / "captions.csv"), "line 3")]
+    assert [one["path"] for one in told["unused"]] == [str(folder / "notes.csv")]
+    assert str(folder / "notes.csv") in done.stderr

@@ -35,7 +35,7 @@ def index(
     Nothing is removed; `crossgraph sync` also follows files that moved or went.
     """
     from crossgraph import verbs
-    from crossgraph.cli.output import files_in_sum, print_json, print_rich, print_skipped, skipped_to_json
+    from crossgraph.cli.output import files_in_sum, left_out_to_json, print_json, print_left_out, print_rich
     from crossgraph.data.sources import open_corpus
     from crossgraph.progress import choose_progress
 
@@ -51,11 +51,11 @@ def index(
     report = verbs.index(source, gallery, model=loaded, exclude=exclude, progress=progress, device=device)
     if as_json:
         kept = {name: value for name, value in asdict(report).items() if name != "changes"}
-        print_json({"gallery": str(gallery), "read": report.read, **kept, "skipped": skipped_to_json(report.skipped)})
+        print_json({"gallery": str(gallery), "read": report.read, **kept, **left_out_to_json(report)})
         return
     print_rich(
         f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
         f"{len(report.skipped):,} skipped, in {report.seconds:.1f} s"
     )
     print_rich(files_in_sum(report.read, report.skipped, report.files))
-    print_skipped(report.skipped)
+    print_left_out(report)

@@ -8,12 +8,16 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 from crossgraph.data.corpus import FileCounts, Skipped, SkippedRow
+
+if TYPE_CHECKING:
+    from crossgraph.gallery.changes.sync import SyncReport
 
 LISTED = 100
 """So many files of each reason, or rows, are listed; --json lists all."""
@@ -75,6 +79,27 @@ def facts_table(*rows: tuple[str, object], title: str | None = None) -> Table:
 def skipped_to_json(skipped: Sequence[Skipped]) -> list[dict[str, str]]:
     """Skipped files with their reasons as plain values."""
     return [{"path": str(entry.path), "reason": entry.reason} for entry in skipped]
+
+
+def rows_to_json(rows: Sequence[SkippedRow]) -> list[dict[str, str]]:
+    """Skipped rows of caption files, with where they stand and their reasons, as plain values."""
+    return [{"path": str(row.path), "where": row.where, "reason": row.reason} for row in rows]
+
+
+def left_out_to_json(report: SyncReport) -> dict[str, list[dict[str, str]]]:
+    """Files, rows and texts that a run could not use, as plain values."""
+    return {
+        "skipped": skipped_to_json(report.skipped),
+        "skipped_rows": rows_to_json(report.skipped_rows),
+        "unused": skipped_to_json(report.unused),
+    }
+
+
+def print_left_out(report: SyncReport) -> None:
+    """Files, rows and texts that a run could not use, each with its reason, on stderr."""
+    print_skipped(report.skipped)
+    print_rows(report.skipped_rows)
+    print_unused(report.unused)
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:

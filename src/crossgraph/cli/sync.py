@@ -92,7 +92,7 @@ def sync(
 
 
 def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:
-    from crossgraph.cli.output import files_in_sum, print_json, print_skipped, shown, skipped_to_json
+    from crossgraph.cli.output import files_in_sum, left_out_to_json, print_json, print_left_out, shown
 
     if as_json:
         changes = [
@@ -103,14 +103,13 @@ def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -
             }
             for change in report.changes
         ]
-        skipped = skipped_to_json(report.skipped)
         print_json(
             {
                 "gallery": str(gallery),
                 "dry_run": dry_run,
                 "read": report.read,
                 **asdict(report),
-                "skipped": skipped,
+                **left_out_to_json(report),
                 "changes": changes,
             }
         )
@@ -133,4 +132,4 @@ def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -
                 f"crossgraph sync {gallery} {moved.before} --allow-empty",
                 err=True,
             )
-    print_skipped(report.skipped)
+    print_left_out(report)

@@ -293,9 +293,10 @@ class Gallery(GalleryFolder):
                 dry_run=dry_run,
                 allow_empty=sources.allow_empty,
             )
-            counts = FileCounts.sum_of(corpus.files for corpus in sources.corpora if corpus.files is not None)
             if dry_run:
-                return replace(run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora)), files=counts)
+                return _told(
+                    run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora)), sources.corpora
+                )
             if sources.emptied and run.gone:
                 raise GalleryError(
                     f"{sources.emptied} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
@@ -309,7 +310,7 @@ class Gallery(GalleryFolder):
             write_skipped(self.folder, report.skipped, under=sources.roots, looked_at=looked_at)
             left = [one.before for one in report.moved_folders if one.left]
             self._replace_if_new(without_moved(self.manifest, moved, left, sources))
-            return replace(report, files=counts)
+            return _told(report, sources.corpora)
 
     def _remember(self, sources: Sources) -> None:
         """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""
@@ -326,6 +327,16 @@ class Gallery(GalleryFolder):
     def _replace_if_new(self, manifest: Manifest) -> None:
         if manifest != self.manifest:
             self.replace_manifest(manifest)
+
+
+def _told(report: SyncReport, corpora: Sequence[Corpus]) -> SyncReport:
+    """The report with what the sources themselves have to say: other files, rows and texts that were not used."""
+    return replace(
+        report,
+        files=FileCounts.sum_of(corpus.files for corpus in corpora if corpus.files is not None),
+        skipped_rows=tuple(row for corpus in corpora for row in corpus.skipped_rows),
+        unused=tuple(one for corpus in corpora for one in corpus.unused),
+    )
 
 
 def _skipped(corpora: Sequence[Corpus]) -> list[Skipped]:

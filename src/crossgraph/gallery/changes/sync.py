@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from crossgraph.data.corpus import Corpus, FileCounts, Skipped
+from crossgraph.data.corpus import Corpus, FileCounts, Skipped, SkippedRow
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
 from crossgraph.gallery.changes.empty_folders import in_empty_folders, told_of_empty
@@ -60,7 +60,8 @@ class MovedFolder:
 class SyncReport:
     """What one run did, or, of a dry run, would do. `changes` names each, `skipped` what was left out and why.
 
-    `moved_folders` were recognised by the pictures in them. `files` counts what else is in the folders.
+    `moved_folders` were recognised by the pictures in them. `files` counts what else is in the folders, `skipped_rows`
+    are rows of caption files that could not be used, and `unused` files that look like captions and were not read.
     """
 
     added: int
@@ -73,6 +74,8 @@ class SyncReport:
     changes: tuple[Change, ...] = field(repr=False)
     moved_folders: tuple[MovedFolder, ...] = ()
     files: FileCounts = field(default_factory=FileCounts)
+    skipped_rows: tuple[SkippedRow, ...] = ()
+    unused: tuple[Skipped, ...] = ()
 
     @property
     def read(self) -> int:
