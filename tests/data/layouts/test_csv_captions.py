@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,9 @@ def tables(draw: st.DrawFn) -> Drawn:
         quoted = '"' + caption.replace('"', '""') + '"'
         if kind is None:
             good.append((image, caption))
-            bare = not caption.startswith('"') and draw(st.booleans())
+            # A quote behind a separator opens a field, so a caption that holds these is written with quotes.
+            opens = re.search(rf'(^|{re.escape(separator)})\s*"', caption)
+            bare = opens is None and draw(st.booleans())
             lines.append(f"{image}{separator}{caption if bare else quoted}")
         else:
             row = {"short": image, "nameless": f"{separator}{quoted}", "gone": f"gone.jpg{separator}{quoted}"}
