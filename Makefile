@@ -6,6 +6,7 @@ CODE := src tests bench
 
 # PyTorch's threads give their core away while they wait: on a machine that does anything else that is far quicker.
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 1000
 # As many processes as cores, so each may have one thread only; a file stays in one process, with its fixtures.
 TESTS := -m pytest -q --numprocesses auto --dist loadfile
 # Below this share of lines the tests fail; what is printed is the rest.

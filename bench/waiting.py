@@ -2,11 +2,12 @@
 
     python bench/waiting.py [--data scenes:400] [--seconds 15] [--busy 1] [--rounds 3] [--out waiting.json]
 
-"default" is torch as it comes, imported before crossgraph with no setting in the environment; "passive" is what
-crossgraph sets when it is imported first. The method is a small dual encoder, threads are as many as torch takes by
-itself. Each measurement is a `crossgraph train` of its own, stopped after so many seconds of steps; the rounds
-alternate, and medians are printed. For the ratio, a default that takes no step at all counts as one that takes one.
-Other work on the machine counts as busy too: the load is printed beside.
+"default" is torch as it comes, imported before crossgraph with no setting in the environment; "asleep" are threads
+that sleep at once; "passive" is what crossgraph sets when it is imported first: sleep after a moment. The method is a
+small dual encoder, threads are as many as torch takes by itself. Each measurement is a `crossgraph train` of its own,
+stopped after so many seconds of steps; the rounds alternate, and medians are printed. For the ratio, a default that
+takes no step at all counts as one that takes one. Other work on the machine counts as busy too: the load is printed
+beside.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ from pathlib import Path
 from crossgraph.waiting import SETTINGS
 
 TRAIN = "from crossgraph.cli import main; main()"
-POLICIES = {"default": f"import torch; {TRAIN}", "passive": TRAIN}
+POLICIES = {
+    "default": f"import torch; {TRAIN}",
+    "asleep": f"import os; os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'; {TRAIN}",
+    "passive": TRAIN,
+}
 SMALL = ("model.width=128", "model.heads=4", "images.size=64", "images.cells=[3]", "training.batch_size=32")
 
 

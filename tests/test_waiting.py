@@ -23,7 +23,10 @@ def said(program: str, **settings: str) -> list[str]:
 
 
 def test_importing_crossgraph_lets_waiting_threads_sleep() -> None:
-    assert said(f"import crossgraph; {SAY}") == ["PASSIVE", "OMP_WAIT_POLICY=PASSIVE (set by crossgraph)"]
+    assert said(f"import crossgraph; {SAY}") == [
+        "PASSIVE",
+        "OMP_WAIT_POLICY=PASSIVE, GOMP_SPINCOUNT=1000 (set by crossgraph)",
+    ]
 
 
 def test_the_command_line_does_so_before_anything_is_loaded() -> None:
@@ -43,6 +46,6 @@ def test_where_torch_was_imported_first_nothing_is_changed_and_it_is_said() -> N
 
 
 def test_a_program_started_from_here_inherits_it() -> None:
-    child = "import os; print(os.environ['OMP_WAIT_POLICY'])"
+    child = "import os; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'])"
     program = f"import subprocess, sys, crossgraph; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
-    assert said(program) == ["PASSIVE"]
+    assert said(program) == ["PASSIVE 1000"]
