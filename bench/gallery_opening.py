@@ -152,6 +152,8 @@ def main() -> None:
     if options.commit is not None:
         commit_here(options.commit, options)
         return
+    if options.work is not None:
+        options.work.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=options.work))
     try:
         store = store_of(folder, options)
