@@ -26,7 +26,7 @@ def stats(
     as_json: AsJson = False,
 ) -> None:
     """Rows, bytes, fragments, model, folders, duplicates, last compaction."""
-    from crossgraph.cli.output import facts_table, print_json, print_rich, print_skipped, skipped_to_json
+    from crossgraph.cli.output import facts_table, print_json, print_rich, print_skipped
     from crossgraph.gallery.tables.skipped import read_skipped
     from crossgraph.gallery.upkeep.stats import gallery_stats
 
@@ -34,7 +34,7 @@ def stats(
     left_out = read_skipped(gallery)
     if as_json:
         at = None if found.optimized_at is None else found.optimized_at.isoformat()
-        print_json({**asdict(found), "optimized_at": at, "skipped_files": skipped_to_json(left_out)})
+        print_json({**asdict(found), "optimized_at": at, "skipped_files": [one.to_json() for one in left_out]})
         return
     rows: list[tuple[str, object]] = [
         ("pictures", f"{found.rows:,}"),
@@ -123,12 +123,12 @@ def migrate(
     Run it again after a kill: it goes on where it was.
     """
     from crossgraph import verbs
-    from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
+    from crossgraph.cli.output import print_json, print_skipped
     from crossgraph.progress import choose_progress
 
     done = verbs.migrate(gallery, model, leave_out=leave_out, progress=choose_progress(), device=device)
     if as_json:
-        print_json({"gallery": str(gallery), **asdict(done), "left_out": skipped_to_json(done.left_out)})
+        print_json({"gallery": str(gallery), **asdict(done), "left_out": [one.to_json() for one in done.left_out]})
         return
     typer.echo(
         f"{gallery}: {done.encoded:,} pictures encoded, {done.found_encoded:,} by an earlier run, "
@@ -181,7 +181,7 @@ def add(
 ) -> None:
     """Add or replace single pictures. A sync keeps their captions and labels."""
     from crossgraph import verbs
-    from crossgraph.cli.output import print_json, print_skipped, skipped_to_json
+    from crossgraph.cli.output import print_json, print_skipped
     from crossgraph.gallery.changes.upsert import NewImage
 
     if id is not None and len(files) != 1:
@@ -192,7 +192,7 @@ def add(
     )
     if as_json:
         kept = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged}
-        print_json({"gallery": str(gallery), **kept, "skipped": skipped_to_json(report.skipped)})
+        print_json({"gallery": str(gallery), **kept, "skipped": [one.to_json() for one in report.skipped]})
     else:
         typer.echo(
             f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "

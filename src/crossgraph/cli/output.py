@@ -76,22 +76,12 @@ def facts_table(*rows: tuple[str, object], title: str | None = None) -> Table:
     return table
 
 
-def skipped_to_json(skipped: Sequence[Skipped]) -> list[dict[str, str]]:
-    """Skipped files with their reasons as plain values."""
-    return [{"path": str(entry.path), "reason": entry.reason} for entry in skipped]
-
-
-def rows_to_json(rows: Sequence[SkippedRow]) -> list[dict[str, str]]:
-    """Skipped rows of caption files, with where they stand and their reasons, as plain values."""
-    return [{"path": str(row.path), "where": row.where, "reason": row.reason} for row in rows]
-
-
 def left_out_to_json(report: SyncReport) -> dict[str, list[dict[str, str]]]:
     """Files, rows and texts that a run could not use, as plain values."""
     return {
-        "skipped": skipped_to_json(report.skipped),
-        "skipped_rows": rows_to_json(report.skipped_rows),
-        "unused": skipped_to_json(report.unused),
+        "skipped": [one.to_json() for one in report.skipped],
+        "skipped_rows": [one.to_json() for one in report.skipped_rows],
+        "unused": [one.to_json() for one in report.unused],
     }
 
 

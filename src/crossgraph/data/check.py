@@ -65,12 +65,10 @@ class CorpusReport:
             "duplicate_images": [list(group) for group in self.duplicate_images],
             "images_without_captions": self.images_without_captions,
             "files": None if self.files is None else asdict(self.files),
-            "unreadable": [{"path": str(one.path), "reason": one.reason} for one in self.unreadable],
+            "unreadable": [one.to_json() for one in self.unreadable],
             "understood": asdict(self.understood) | {"columns": dict(self.understood.columns)},
-            "skipped_rows": [
-                {"path": str(one.path), "where": one.where, "reason": one.reason} for one in self.skipped_rows
-            ],
-            "unused": [{"path": str(one.path), "reason": one.reason} for one in self.unused],
+            "skipped_rows": [one.to_json() for one in self.skipped_rows],
+            "unused": [one.to_json() for one in self.unused],
         }
 
 

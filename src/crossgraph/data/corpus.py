@@ -31,6 +31,10 @@ class Skipped:
     path: Path
     reason: str
 
+    def to_json(self) -> dict[str, str]:
+        """The same as plain values."""
+        return {"path": str(self.path), "reason": self.reason}
+
 
 @dataclass(frozen=True)
 class SkippedRow:
@@ -39,6 +43,10 @@ class SkippedRow:
     path: Path
     where: str
     reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """The same as plain values."""
+        return {"path": str(self.path), "where": self.where, "reason": self.reason}
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class EncodedEntries:
         """The same as record batches: `items`, `captions` and `skipped`."""
         rows = [asdict(item) | {"path": str(item.path)} for item in self.items]
         columns = {field.name: pa.array([row[field.name] for row in rows], field.type) for field in _ITEM}
-        skipped = [{"path": str(entry.path), "reason": entry.reason} for entry in self.skipped]
+        skipped = [entry.to_json() for entry in self.skipped]
         return {
             "items": pa.record_batch(columns | self.images.to_arrow()),
             "captions": pa.record_batch({"text": pa.array(self.texts, pa.string()), **self.captions.to_arrow()}),
