@@ -24,7 +24,7 @@ from crossgraph.gallery.stages.cascade_model import CascadeModel, build_cascade
 from crossgraph.training.checkpoint import WEIGHTS
 from crossgraph.verbs import evaluate, load_model, train
 from tests.training.fake_dataset import MODELS
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import encode_by_colour
 from tests.training.tiny_models import save_bert, save_vit
 
 SENTENCE = "a red circle above a blue square"
@@ -49,8 +49,7 @@ def settings(method: str, **images: object) -> RunConfig:
 
 @pytest.fixture
 def _colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+    encode_by_colour(monkeypatch)
 
 
 @pytest.mark.usefixtures("_colours")

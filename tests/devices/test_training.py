@@ -21,14 +21,13 @@ from crossgraph.training.checkpoint import LAST, LOG, WEIGHTS, read_tensors
 from crossgraph.training.loop import Interrupted
 from crossgraph.verbs import load_model, train
 from tests.training.fake_dataset import MODELS, Watcher
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import encode_by_colour
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _fake_encoder() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-            patched.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+        encode_by_colour(patched)
         yield
 
 

@@ -16,7 +16,7 @@ from crossgraph.training.dataset import TrainingPass
 from crossgraph.training.run_lock import LOCK
 from crossgraph.verbs import evaluate, load_model, train
 from tests.training.fake_dataset import MODELS, fake_dataset, fake_trainer
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import encode_by_colour
 
 
 @pytest.mark.parametrize("method", ["cca", "random_projection"])
@@ -76,8 +76,7 @@ def test_a_training_pass_shows_every_described_picture_with_all_its_captions(mir
 def test_the_verbs_train_and_evaluate_it_like_any_method(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+    encode_by_colour(monkeypatch)
     scenes, cache = draw_scenes(tmp_path / "scenes", 24), FeatureCache(tmp_path / "cache")
     config = RunConfig.model_validate({"method": name, "texts": {"min_count": 1}, "model": MODELS[name]})
     model = train(scenes, config, tmp_path / "run", cache=cache)

@@ -17,13 +17,12 @@ from crossgraph.progress import Silent
 from crossgraph.training.prepare import prepare
 from crossgraph.verbs import evaluate, train
 from tests.training.fake_dataset import MODELS
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import encode_by_colour
 
 
 @pytest.fixture(autouse=True)
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+    encode_by_colour(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -19,15 +19,14 @@ from crossgraph.training.checkpoint import read_manifest
 from crossgraph.training.labels import derive_labels, describe_labels, labels_as_trained
 from crossgraph.verbs import load_model, train
 from tests.training.fake_dataset import MODELS
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import encode_by_colour
 
 CONCEPTS = {"source": "concepts", "count": 6, "most": 0.9}
 
 
 @pytest.fixture(autouse=True)
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+    encode_by_colour(monkeypatch)
 
 
 @pytest.fixture(scope="module")

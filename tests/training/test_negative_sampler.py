@@ -28,7 +28,7 @@ from crossgraph.training.prepare import text_encoder_for
 from crossgraph.verbs import load_model, train
 from crossgraph.words import normalise
 from tests.training.fake_dataset import MODELS, Watcher
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import ColourEncoder, encode_by_colour
 
 CONFIG = RunConfig.model_validate({"method": "sgfns", "texts": {"min_count": 1}, "model": MODELS["sgfns"]})
 
@@ -139,8 +139,7 @@ def test_a_method_names_the_edits_it_wants(negatives: str, kinds: set[str]) -> N
 
 @pytest.fixture
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+    encode_by_colour(monkeypatch)
 
 
 @pytest.mark.usefixtures("_fake_encoder")

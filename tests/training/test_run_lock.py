@@ -15,7 +15,7 @@ from crossgraph.errors import ModelError
 from crossgraph.training.checkpoint import LAST, WEIGHTS
 from crossgraph.training.run_lock import sole_trainer
 from crossgraph.verbs.training import train
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import encode_by_colour
 from tests.training.test_train import settings
 
 FIRST = """
@@ -27,7 +27,7 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.verbs.training import train
 from tests.training.fake_dataset import Watcher
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import ColourEncoder, encode_by_colour
 from tests.training.test_train import settings
 
 prepare.build_encoder = model.build_encoder = lambda *_: ColourEncoder()
@@ -47,8 +47,7 @@ train(scenes, chosen, folder / "run", cache=FeatureCache(folder / "cache"), prog
 
 @pytest.fixture(autouse=True)
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+    encode_by_colour(monkeypatch)
 
 
 @pytest.mark.slow

@@ -25,13 +25,12 @@ from crossgraph.training.run_lock import LOCK
 from crossgraph.training.validation import BLENDS
 from crossgraph.verbs import evaluate, load_model, train
 from tests.training.fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
-from tests.training.fake_encoder import ColourEncoder
+from tests.training.fake_encoder import ColourEncoder, encode_by_colour
 
 
 @pytest.fixture(autouse=True)
 def _fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("crossgraph.training.prepare", "crossgraph.training.model"):
-        monkeypatch.setattr(f"{module}.build_encoder", lambda *_: ColourEncoder())
+    encode_by_colour(monkeypatch)
 
 
 @pytest.fixture(scope="module")
