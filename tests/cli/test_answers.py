@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def test_search_for_people_prints_one_line_per_answer(trained: Trained, words: t
     result = call("search", "a red ball", "--gallery", trained.gallery, "-k", 3, *words)
     assert len(result.stdout.splitlines()) == 3
     assert stage in result.stderr
+    assert re.search(r"^\d+ (pictures|captions) searched, ", result.stderr, re.MULTILINE)
 
 
 def test_a_picture_finds_itself_by_file_but_not_as_item(trained: Trained) -> None:

@@ -88,7 +88,8 @@ def _print(found: SearchResults) -> None:
         typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {shown(result.path)}{caption}{notes}")
     stage = "re-ranked" if found.stage == "rerank" else f"by the {found.stage} alone: {found.why}"
     times = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in found.timings_ms.items())
-    typer.echo(f"{found.searched:,} {found.target} searched, {stage} ({times} ms)", err=True)
+    what = "pictures" if found.target == "images" else "captions"
+    typer.echo(f"{found.searched:,} {what} searched, {stage} ({times} ms)", err=True)
     if found.verdict is not None:
         chance = "" if found.probability is None else f" (a good answer with probability {found.probability:.2f})"
         typer.echo(f"match: {found.verdict}{chance}", err=True)
