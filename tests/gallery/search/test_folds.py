@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, ItemQuery
@@ -162,7 +163,8 @@ def test_captions_are_not_folded(gallery: Gallery) -> None:
 def test_likeness_that_is_a_chain_leaves_no_place_empty(tmp_path: Path) -> None:
     """Each of forty pictures looks like its neighbours, so that what goes under what depends on the order."""
     gallery = Gallery.create(tmp_path / "gallery", model_with("fine"))
-    gallery.index(draw_images(tmp_path / "pictures", 40))
+    paths = sorted(draw_images(tmp_path / "pictures", 40).iterdir())
+    gallery.upsert([NewImage(path, id=path.stem) for path in paths])  # the order of ids must not hang on the folder
     looks = gallery.snapshot().looks.pooled().numpy()
     looks[:] = looks[0]
     looks[:, 0] = 6 * np.random.default_rng(0).permutation(40)

@@ -90,10 +90,11 @@ def test_where_two_fit_both_are_named_and_where_none_does_the_nearest(snapshot: 
 
 
 def test_a_path_that_lies_elsewhere_is_not_taken_for_one_of_the_same_name(snapshot: Snapshot) -> None:
-    away, here = find_items(snapshot, ["/elsewhere/Beach.JPG", str(snapshot.item(0).path).upper()])
+    row = next(row for row, path in enumerate(snapshot.items["path"].to_pylist()) if path.endswith("/Beach.JPG"))
+    away, here = find_items(snapshot, ["/elsewhere/Beach.JPG", str(snapshot.item(row).path).upper()])
     assert isinstance(away, UnknownName)
     assert isinstance(here, NamedRow)
-    assert here.row == 0
+    assert here.row == row
 
 
 def test_many_names_are_found_as_one_after_the_other(snapshot: Snapshot) -> None:
