@@ -29,7 +29,9 @@ class _Section(BaseModel):
 class ImagesConfig(_Section):
     """How pictures become numbers."""
 
-    encoder: str = Field("efficientnet-lite0", description="efficientnet-lite0|1|2, a model folder, or hf:owner/model")
+    encoder: str = Field(
+        "efficientnet-lite0", description="efficientnet-lite0|1|2, a model folder, hf:owner/model, or a run"
+    )
     size: int | None = Field(None, ge=32, description="pixels a side; none: the encoder's own")
     cells: tuple[int, ...] = Field((5,), description="grid cells a side, one number per scale")
     regions: str | None = Field(
@@ -39,6 +41,14 @@ class ImagesConfig(_Section):
         False, description="train the picture network too, from pixels in the place of cached features"
     )
     rate: float = Field(0.3, gt=0, description="where it is trained: its multiple of training.learning_rate")
+    rate_decay: float = Field(1.0, gt=0, le=1, description="each of its layers has this multiple of the rate above it")
+    from_block: int = Field(
+        0, ge=0, description="train it from this block on; what comes into the block is computed once and cached"
+    )
+    crops: tuple[int, ...] = Field(
+        (), description="train on random squares of so many cells a side of what comes into from_block, one a step"
+    )
+    uncropped: float = Field(0.15, ge=0, le=1, description="share of the epochs, the last ones, without crops")
     mirror: bool = Field(False, description="also train on mirrored pictures (never where captions say left or right)")
 
 

@@ -145,7 +145,9 @@ class Batch:
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
     `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
-    pictures, where the corpus has any; `rows` say which pictures of the training set they are. `carried` is where one
+    pictures, where the corpus has any; `rows` say which pictures of the training set they are. For methods that read
+    names, `label_texts` are the names of all labels; `class_texts` those of the classes that the image network told
+    apart before training, and `classes` how probable each is for each picture. `carried` is where one
     phase of a training step leaves detached tensors for the next; it lives as long as the batch, and copies begin anew.
     """
 
@@ -156,6 +158,9 @@ class Batch:
     negative_captions: NegativeCaptions | None = None
     labels: Bool[Tensor, "n c"] | None = None
     rows: Int[Tensor, " n"] | None = None
+    label_texts: TextBatch | None = None
+    class_texts: TextBatch | None = None
+    classes: Float[Tensor, "n k"] | None = None
     carried: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> Batch:

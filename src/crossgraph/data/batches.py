@@ -6,12 +6,21 @@ A picture is encoded once per step however many captions it brings; an epoch sho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of `side` cells of every map of a step; `top` and `left` are shares of the room there is to move it."""
+
+    side: int
+    top: float
+    left: float
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,7 @@ class Step:
     captions: tuple[int, ...]
     caption_image: tuple[int, ...]
     mirrored: tuple[bool, ...]
+    crop: Crop | None = None
 
 
 def plan_epoch(
@@ -70,6 +80,12 @@ def plan_epoch(
                 )
             )
     return [steps[i] for i in rng.permutation(len(steps))]
+
+
+def cropped(steps: Sequence[Step], sides: Sequence[int], *, seed: int, epoch: int) -> list[Step]:
+    """The steps of an epoch, each with a random crop of one of `sides`; a pure function of seed and epoch too."""
+    rng = np.random.default_rng((seed, epoch, len(sides)))
+    return [replace(step, crop=Crop(int(rng.choice(sides)), *rng.random(2).tolist())) for step in steps]
 
 
 def _groups_of_neighbours(

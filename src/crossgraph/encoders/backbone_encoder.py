@@ -47,4 +47,6 @@ class BackboneEncoder(ImageEncoder):
 def backbone_fingerprint(backbone: Backbone, *, cells: Sequence[int]) -> str:
     """What manifests and the feature cache know the features of a backbone by; to be asked before it is fused."""
     settings = {**backbone.identity(), "cells": list(cells), "pixels": backbone.preparation.describe()}
+    if backbone.frozen_below:
+        settings |= {"started_from": backbone.started_from, "from_block": backbone.frozen_below}
     return encoder_fingerprint("image", settings, weights_of(backbone))

@@ -37,7 +37,8 @@ def build_image_encoder(
 
 
 def build_backbone(name: str = "efficientnet-lite0", *, size: int | None = None, download: bool = True) -> Backbone:
-    """The image network called `name`, as it can be trained: one of `IMAGE_ENCODERS`, or a Hugging Face vision model.
+    """The image network called `name`, as it can be trained: one of `IMAGE_ENCODERS`, a Hugging Face vision model, or
+    the network that a run trained, by the run's folder.
 
     `size` is the side in pixels at which pictures are read (by default the one the network was trained at); what a
     name may be is said in `names`. Raises `ConfigError` for an unknown name, `MissingExtraError` for absent weights,
@@ -51,6 +52,10 @@ def build_backbone(name: str = "efficientnet-lite0", *, size: int | None = None,
         from crossgraph.encoders.efficientnet import EfficientNetBackbone
 
         return EfficientNetBackbone(place.name, size=size)
+    from crossgraph.encoders.tuned import is_run, load_tuned
+
+    if is_run(place.folder):
+        return load_tuned(place.folder, size=size)
     from crossgraph.encoders.transformer_image import TransformerBackbone
 
     return TransformerBackbone(place, size=size)

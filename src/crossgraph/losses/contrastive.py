@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.losses.matching import positive_scores, same_image_mask
 
 
 def info_nce(
-    scores: Float[Tensor, "n m"], caption_image: Int[Tensor, " m"], *, scale: float | Tensor
+    scores: Float[Tensor, "n m"],
+    caption_image: Int[Tensor, " m"],
+    *,
+    scale: float | Tensor,
+    neither: Bool[Tensor, "n m"] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy of each caption over the images, plus of each matching pair over the image's foreign captions.
 
     `scale` is the inverse temperature. Going from image to text, each positive competes with the negatives alone:
     the other captions of the same image are left out of the denominator, so siblings never repel each other
-    (van den Oord 2018, with the same-image mask). Nearest sibling: `triplet_loss`, which hears only violations.
+    (van den Oord 2018, with the same-image mask). Pairs marked in `neither` count as no negatives, as where a picture
+    has a caption of the same words. Nearest sibling: `triplet_loss`, which hears only violations.
     """
     logits = scores * scale
     matched = same_image_mask(caption_image, scores.shape[0])
+    if neither is not None:
+        logits = logits.masked_fill(neither & ~matched, torch.finfo(logits.dtype).min)
     to_image = F.cross_entropy(logits.T, caption_image)
     foreign = logits.masked_fill(matched, float("-inf")).logsumexp(dim=1)[caption_image]
     to_text = F.softplus(foreign - positive_scores(logits, caption_image)).mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from crossgraph.losses.contrastive import info_nce
@@ -26,9 +26,14 @@ class RankingLoss(nn.Module):
         return self.start if self.scale is None else self.scale.exp().clamp(max=100.0)
 
     def forward(
-        self, scores: Float[Tensor, "n m"], caption_image: Int[Tensor, " m"], *, hardness: float
+        self,
+        scores: Float[Tensor, "n m"],
+        caption_image: Int[Tensor, " m"],
+        *,
+        hardness: float,
+        neither: Bool[Tensor, "n m"] | None = None,
     ) -> Float[Tensor, ""]:
-        """The loss of a batch's scores; `hardness` matters to the hinge only."""
+        """The loss of a batch's scores; `hardness` matters to the hinge only, pairs that are `neither` to InfoNCE."""
         if self.scale is None:
             return triplet_loss(scores, caption_image, margin=self.margin, hardness=hardness)
-        return info_nce(scores, caption_image, scale=self.inverse_temperature)
+        return info_nce(scores, caption_image, scale=self.inverse_temperature, neither=neither)

@@ -106,6 +106,16 @@ class Method(nn.Module, ABC):
         """The kinds of false captions that training should bring along; none by default (`graphs.negatives`)."""
         return frozenset()
 
+    @property
+    def reads_label_names(self) -> bool:
+        """Whether training wants the names of all labels as texts (`Batch.label_texts`)."""
+        return False
+
+    @property
+    def reads_classes(self) -> bool:
+        """Whether training wants what the image network knew before (`Batch.classes`, `Batch.class_texts`)."""
+        return False
+
     def learn(self, training_set: TrainingSet) -> None:
         """Take in what is known of the whole training set, before the first step and again when a run is resumed.
 

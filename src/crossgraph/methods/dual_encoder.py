@@ -14,6 +14,8 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | whole-item vector            | DualEncoder.whole_proj | ours       |
 | hinge loss                   | losses.triplet_loss    | documented |
 | InfoNCE                      | losses.info_nce        | documented |
+| names of labels              | losses.name_loss       | documented |
+| names of classes             | losses.name_loss       | ours       |
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.losses.matching import equal_captions
+from crossgraph.losses.names import name_loss
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.methods.settings import RankedConfig
@@ -41,6 +45,15 @@ class DualEncoderConfig(RankedConfig):
     width: int = Field(512, gt=0, description="channels of the embedding")
     heads: int = Field(8, gt=0, description="pooling heads; must divide the width")
     temperature: float = Field(0.05, gt=0, description="where the learned temperature of InfoNCE starts")
+    ignore_equal: bool = Field(
+        False, description="a caption is no negative of pictures that have one of the same words (InfoNCE only)"
+    )
+    label_weight: float = Field(
+        0.0, ge=0, description="weight of the loss between pictures and the names of their labels as texts"
+    )
+    class_weight: float = Field(
+        0.0, ge=0, description="weight of what the image network knew of its own classes, by their names as texts"
+    )
 
 
 class DualEncoder(Method):
@@ -65,6 +78,14 @@ class DualEncoder(Method):
         Provenance("whole-item vector", "DualEncoder.whole_proj", "ours", "what the parts leave out"),
         Provenance("hinge loss", "losses.triplet_loss", "documented", "VSE++ (Faghri 2018)"),
         Provenance("InfoNCE", "losses.info_nce", "documented", "CPC (van den Oord 2018), same-image pairs masked"),
+        Provenance("names of labels", "losses.name_loss", "documented", "UniCL (Yang 2022), labels as texts"),
+        Provenance(
+            "names of classes",
+            "losses.name_loss",
+            "ours",
+            "after ConSE (Norouzi 2014) and DeViSE (Frome 2013): the classifier's verdict on each training picture, "
+            "distilled through texts",
+        ),
     )
 
     def __init__(self, config: DualEncoderConfig, sizes: InputSizes) -> None:
@@ -76,6 +97,16 @@ class DualEncoder(Method):
         self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin, scale=1.0 / config.temperature)
+
+    @property
+    def reads_label_names(self) -> bool:
+        """Where they are learned from."""
+        return self.config.label_weight > 0
+
+    @property
+    def reads_classes(self) -> bool:
+        """Where they are learned from."""
+        return self.config.class_weight > 0
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
@@ -96,9 +127,27 @@ class DualEncoder(Method):
         return (images.embedding * texts.embedding).sum(dim=-1)
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
-        """The ranking loss chosen in the config."""
-        scores = self.score(self.encode_images(batch.images), self.encode_texts(batch.texts))
-        return {self.config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness)}
+        """The ranking loss chosen in the config and, weighted, those of names."""
+        images, config = self.encode_images(batch.images), self.config
+        scores = self.score(images, self.encode_texts(batch.texts))
+        same = equal_captions(batch.texts.words, batch.caption_image, len(images)) if config.ignore_equal else None
+        found = {config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)}
+        if config.label_weight and batch.labels is not None and batch.label_texts is not None:
+            found["labels"] = config.label_weight * self._label_loss(images, batch.labels, batch.label_texts)
+        if config.class_weight and batch.classes is not None and batch.class_texts is not None:
+            names = self.score(images, self.encode_texts(batch.class_texts))
+            scale = self.rank.inverse_temperature
+            found["classes"] = config.class_weight * name_loss(names, batch.classes, scale=scale)
+        return found
+
+    def _label_loss(
+        self, images: Encoded, labels: Bool[Tensor, "n c"], names: TextBatch, known: Bool[Tensor, "n c"] | None = None
+    ) -> Float[Tensor, ""]:
+        """Each picture among the names of labels, and each name among the pictures, where it is known of them."""
+        scores, scale = self.score(images, self.encode_texts(names)), self.rank.inverse_temperature
+        there = name_loss(scores, labels.float(), known, scale=scale)
+        back = name_loss(scores.T, labels.T.float(), None if known is None else known.T, scale=scale)
+        return there + back
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """How much of the cosine each region and word carry: pooling is linear, so the score splits into pairs.

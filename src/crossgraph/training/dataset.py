@@ -14,15 +14,17 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.given_tables import given_image_table, given_text_table
 from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.inner_table import InnerTable
 from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.text_features import TextTable, extract_text_features
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.inner_maps import InnerMapEncoder
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import DataError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress
-from crossgraph.types import Batch, ImageBatch
+from crossgraph.types import Batch, ImageBatch, TextBatch
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,13 @@ class Dataset:
     """
 
     corpus: Corpus
-    images: ImageTable | PixelTable
+    images: ImageTable | PixelTable | InnerTable
     mirrored: ImageTable | None
     texts: TextTable
+    label_texts: TextTable | None = None
+    """The names of all labels as texts, where the method reads them."""
+    class_texts: TextTable | None = None
+    """The names of the classes that the image network told apart before training, where the method reads them."""
 
     def caption_image(self) -> Int[Tensor, " m"]:
         """The row of every caption's picture."""
@@ -52,12 +58,20 @@ class Dataset:
             hardness,
             labels=None if labels is None else torch.from_numpy(labels[list(step.images)]),
             rows=torch.tensor(step.images),
+            label_texts=_all_rows(self.label_texts),
+            class_texts=_all_rows(self.class_texts),
+            classes=self.images.classes(step.images) if self._gives_classes() else None,
         )
+
+    def _gives_classes(self) -> bool:
+        return self.class_texts is not None and isinstance(self.images, InnerTable)
 
     def _images(self, step: Step) -> ImageBatch:
         """The pictures of a step, mirrored where it says so."""
         if isinstance(self.images, PixelTable):
             return self.images.rows(step.images, mirrored=step.mirrored)
+        if isinstance(self.images, InnerTable):
+            return self.images.rows(step.images, mirrored=step.mirrored, crop=step.crop)
         images = self.images.rows(step.images)
         if self.mirrored is None or not any(step.mirrored):
             return images
@@ -113,13 +127,15 @@ def gather_dataset(
     parser: CaptionParser | None = None,
     backbone: Backbone | None = None,
     cells: tuple[int, ...] = (),
+    device: str = "cpu",
     progress: Progress,
 ) -> Dataset:
     """Features of one split, from the cache where they are known. Unreadable pictures are left out of the corpus.
 
     A `parser` is given for methods that read scene graphs. Of a corpus with given features, these are the features.
     With a `backbone`, pictures are pixels, of which it makes features of `cells` at every reading; the frozen encoder
-    then only finds out which can be read.
+    then only finds out which can be read. Where it is frozen below a block, what comes into the block is cached and
+    read instead.
     """
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
@@ -129,12 +145,20 @@ def gather_dataset(
             return Dataset(corpus, images, None, given_text_table(corpus))
         texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
         return Dataset(corpus, images, None, texts)
-    images, skipped = extract_image_features(corpus.image_paths, image_encoder, cache, progress=progress)
+    inner = backbone is not None and backbone.frozen_below > 0
+    reader = InnerMapEncoder(backbone, device=device) if backbone is not None and inner else image_encoder
+    images, skipped = extract_image_features(corpus.image_paths, reader, cache, progress=progress)
     corpus = corpus.without(list(skipped))
     mirrored = None
     if mirror and backbone is None:
         mirrored, _ = extract_image_features(corpus.image_paths, image_encoder, cache, view="mirror", progress=progress)
     texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
+    if backbone is not None and inner:
+        return Dataset(corpus, InnerTable(images, backbone, cells), None, texts)
     if backbone is not None:
         return Dataset(corpus, PixelTable(images.paths, backbone, cells), None, texts)
     return Dataset(corpus, images, mirrored, texts)
+
+
+def _all_rows(table: TextTable | None) -> TextBatch | None:
+    return None if table is None else table.rows(range(len(table)))

@@ -27,7 +27,12 @@ def trainable_backbone(config: RunConfig, *, download: bool) -> Backbone | None:
         raise ConfigError(f"{config.method} is solved, not trained, so no network can be trained with it.")
     if config.images.regions is not None:
         raise ConfigError("images.regions are parts of cached features; leave them out, or set images.trainable=false.")
-    return build_backbone(config.images.encoder, size=config.images.size, download=download)
+    backbone = build_backbone(config.images.encoder, size=config.images.size, download=download)
+    if config.images.from_block:
+        backbone.freeze_below(config.images.from_block)
+    elif config.images.crops:
+        raise ConfigError("images.crops are of what comes into a block; name the block in images.from_block.")
+    return backbone
 
 
 def own_encoder(method: Method, images: ImagesConfig, *, device: str) -> BackboneEncoder:
@@ -39,15 +44,20 @@ def own_encoder(method: Method, images: ImagesConfig, *, device: str) -> Backbon
     return BackboneEncoder(backbone, cells=images.cells, device=device)
 
 
-def groups_of(method: Method, phase: str, *, backbone_rate: float) -> list[ParameterGroup]:
-    """The parameter groups of a phase, those of the image network at `backbone_rate` times their group's rate."""
-    network = set() if method.backbone is None else {id(one) for one in method.backbone.parameters()}
+def groups_of(method: Method, phase: str, *, backbone_rate: float, decay: float = 1.0) -> list[ParameterGroup]:
+    """The parameter groups of a phase, those of the image network at `backbone_rate` times their group's rate.
+
+    Each layer of the network below the topmost has `decay` times the rate of the one above (Howard & Ruder 2018).
+    """
+    backbone = method.backbone
+    layers = backbone.layers() if isinstance(backbone, Backbone) else []
+    depths = {id(parameter): depth for depth, layer in enumerate(layers) for parameter in layer}
     groups = []
     for group in method.groups(phase):
-        theirs = [one for one in group.parameters if id(one) in network]
-        groups.append(
-            ParameterGroup([one for one in group.parameters if id(one) not in network], group.rate, group.betas)
-        )
-        if theirs:
-            groups.append(ParameterGroup(theirs, group.rate * backbone_rate, group.betas))
+        heads = [one for one in group.parameters if id(one) not in depths]
+        groups.append(ParameterGroup(heads, group.rate, group.betas))
+        for depth in range(len(layers)):
+            theirs = [one for one in group.parameters if depths.get(id(one)) == depth]
+            if theirs:
+                groups.append(ParameterGroup(theirs, group.rate * backbone_rate * decay**depth, group.betas))
     return groups

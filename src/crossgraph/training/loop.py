@@ -15,10 +15,10 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossgraph.config import RunConfig, TrainingConfig
-from crossgraph.data.batches import Step, plan_epoch
+from crossgraph.data.batches import Step, cropped, plan_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
@@ -74,14 +74,18 @@ class Trainer:
         self.neighbours = None if given is None else given.cpu().numpy()
         self.group_size = None if companions is None or neighbours is not None else companions.shape[1] + 1
         self.negative_sampler, self.look_alikes = negative_sampler, torch.empty(0, 0, dtype=torch.long)
-        self.mirror, self.random = config.images.mirror, random
+        self.images, self.random = config.images, random
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
         self.optimisers = {
-            phase: _optimiser(groups_of(method, phase, backbone_rate=config.images.rate), config.training)
+            phase: _optimiser(
+                groups_of(method, phase, backbone_rate=config.images.rate, decay=config.images.rate_decay),
+                config.training,
+            )
             for phase in method.phases()
         }
-        averaged = method.named_parameters() if config.training.average and self.optimisers else None
-        self.average = None if averaged is None else {name: value.detach().clone() for name, value in averaged}
+        self.average: dict[str, Tensor] | None = None
+        if config.training.average and self.optimisers:
+            self.average = {name: value.detach().clone() for name, value in _trained(method)}
         self.position = Position()
         self.selected: dict[str, Any] | None = None
         self.captions = dataset.corpus.captions_of_images()
@@ -116,7 +120,7 @@ class Trainer:
         self._validate()
 
     def _plan(self, epoch: int) -> list[Step]:
-        return plan_epoch(
+        steps = plan_epoch(
             self.captions,
             batch_size=self.training.batch_size,
             captions_per_image=self.training.captions_per_image,
@@ -124,9 +128,13 @@ class Trainer:
             epoch=epoch,
             neighbours=self.neighbours,
             group_size=self.group_size,
-            mirror=self.mirror,
+            mirror=self.images.mirror,
             drop_tail=self.training.drop_tail,
         )
+        whole = epoch >= round((1 - self.images.uncropped) * self.training.epochs)
+        if whole or not self.images.crops:
+            return steps
+        return cropped(steps, self.images.crops, seed=self.training.seed, epoch=epoch)
 
     def _epoch(self, stop: threading.Event) -> None:
         epoch, plan = self.position.epoch, self._plan(self.position.epoch)
@@ -211,7 +219,7 @@ class Trainer:
         if self.average is None:
             return
         decay = min(self.training.average, (1 + self.position.steps_done) / (10 + self.position.steps_done))
-        for name, value in self.method.named_parameters():
+        for name, value in _trained(self.method):
             self.average[name].lerp_(value.detach(), 1 - decay)
 
     def _validate(self) -> None:
@@ -272,6 +280,11 @@ def _optimiser(groups: list[ParameterGroup], training: TrainingConfig) -> torch.
         lr=training.learning_rate,
         weight_decay=training.weight_decay,
     )
+
+
+def _trained(method: Method) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters that are stepped, by name."""
+    return ((name, value) for name, value in method.named_parameters() if value.requires_grad)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

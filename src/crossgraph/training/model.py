@@ -15,6 +15,7 @@ from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.given_tables import given_image_table, given_text_table
 from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.inner_table import InnerTable
 from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
@@ -121,7 +122,9 @@ class TrainedModel:
         """The picture encoder: the run's own, or else refused when it is not the one the run was trained on."""
         if self.config.images.trainable:
             own = partial(own_encoder, self.method, self.config.images, device=self.device)
-            return self.encoders.image_encoder(f"of run {self.fingerprint}", regions=None, load=own)
+            finished = self.manifest.weights is not None
+            name = self.manifest.image_encoder if finished else f"of run {self.fingerprint}"
+            return self.encoders.image_encoder(name, regions=None, load=own)
         return self.encoders.image_encoder(
             self.manifest.image_encoder, regions=self.manifest.regions, load=self._load_image_encoder
         )
@@ -255,7 +258,9 @@ def _inputs(given: dict[str, Any] | None) -> str:
 
 
 @torch.inference_mode()
-def encode_images(method: Method, table: ImageTable | PixelTable, *, device: str = "cpu", block: int = 256) -> Encoded:
+def encode_images(
+    method: Method, table: ImageTable | PixelTable | InnerTable, *, device: str = "cpu", block: int = 256
+) -> Encoded:
     """All pictures of a table, block by block."""
     blocks = [range(i, min(i + block, len(table))) for i in range(0, len(table), block)]
     if not blocks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from crossgraph.training.neighbours import shortlist_neighbours
 from crossgraph.training.places import places_of, regions_digest
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import shrunk
-from crossgraph.training.training_set import training_set
+from crossgraph.training.training_set import spelled_out, training_set
 from crossgraph.training.validation import Validation
 from crossgraph.words import Vocabulary
 
@@ -56,6 +56,7 @@ class Readers:
     backbone: Backbone | None = None
     """The image network, where the run trains it: pictures are then pixels that it reads in cells of `cells`."""
     cells: tuple[int, ...] = ()
+    device: str = "cpu"
 
     def dataset(self, corpus: Corpus, *, mirror: bool) -> Dataset:
         """One split as features."""
@@ -68,6 +69,7 @@ class Readers:
             parser=self.parser,
             backbone=self.backbone,
             cells=self.cells,
+            device=self.device,
             progress=self.progress,
         )
 
@@ -130,6 +132,7 @@ def prepare(
     random = RandomState(config.training.seed, device=device)
     with random.drawing():
         method = _fresh_method(config, dataset, readers)
+    dataset = _with_names(dataset, method, readers)
     data = _data_facts(source, dataset, held_out, selection=selection_of(config), rule=rule)
     return Prepared(
         _manifest(config, method, readers, data, out=out, labels=labels, given=_given(source), helper=helper),
@@ -216,7 +219,7 @@ def _readers(
     backbone = trainable_backbone(config, download=True)
     texts, images = encoders_for(config, corpus, captions, device=device)
     parser = CaptionParser() if method_type(config.method).reads_graphs else None
-    return Readers(images, texts, parser, cache, progress, backbone, config.images.cells)
+    return Readers(images, texts, parser, cache, progress, backbone, config.images.cells, device)
 
 
 def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Method:
@@ -227,6 +230,26 @@ def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Meth
     if known is not None:
         method.learn(known)
     return method
+
+
+def _with_names(dataset: Dataset, method: Method, readers: Readers) -> Dataset:
+    """The training data with the names of labels and classes as texts, where the method reads them."""
+    if method.reads_label_names and dataset.corpus.labels is None:
+        raise DataError(
+            f"model.label_weight wants labels, and corpus {dataset.corpus.name!r} has none; give one that has, or set "
+            "model.label_weight=0."
+        )
+    if method.reads_classes and (readers.backbone is None or not readers.backbone.frozen_below):
+        raise ConfigError(
+            "model.class_weight wants the verdicts of an image network that is trained from one of its blocks on; set "
+            "images.trainable and images.from_block, or model.class_weight=0."
+        )
+    labels, classes = None, None
+    if method.reads_label_names:
+        labels = readers.tabulate([spelled_out(name) for name in dataset.corpus.label_names])
+    if method.reads_classes and readers.backbone is not None:
+        classes = readers.tabulate(readers.backbone.class_names())
+    return replace(dataset, label_texts=labels, class_texts=classes)
 
 
 def _given(corpus: Corpus) -> dict[str, Any] | None:

@@ -1,0 +1,75 @@
+"""The image network that a run trained for itself, as the encoder of other runs: `images.encoder=RUN`.
+
+RUN/manifest.json         from which network, at what size, from which block on
+RUN/weights.safetensors   what was trained, as backbone.*
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from crossgraph.encoders.backbone import Backbone
+from crossgraph.errors import ConfigError, ModelError
+
+MANIFEST, WEIGHTS, PREFIX = "manifest.json", "weights.safetensors", "backbone."
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `folder` is a trained run rather than a model of another library."""
+    return (folder / MANIFEST).is_file()
+
+
+def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
+    """The image network of the run in `folder`, as it was selected, at the size it was trained at.
+
+    Raises `ConfigError` for a run that trained none and for another size, `ModelError` for one that cannot be read.
+    """
+    # Imported here because the catalogue builds what a run started from, and calls this.
+    from crossgraph.encoders.catalogue import build_backbone
+
+    manifest = _manifest(folder)
+    images = manifest["config"]["images"]
+    if not images.get("trainable"):
+        raise ConfigError(
+            f"the run {folder} trained no image network; it reads pictures by {images['encoder']!r}: name that, or a "
+            "run that was trained with images.trainable=true."
+        )
+    if size not in (None, images["size"]):
+        raise ConfigError(f"the network of {folder} was trained at size {images['size']}, got {size}; leave it out.")
+    backbone = build_backbone(_started_from(folder, manifest), size=images["size"], download=False)
+    if images.get("from_block"):
+        backbone.freeze_below(images["from_block"])
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118
+            tensors = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
+        backbone.load_state_dict({n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"the image network of the run {folder} cannot be read: {error}") from error
+    return backbone.eval()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if "images" not in manifest["config"]:
+            raise KeyError("images")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / MANIFEST} is not the manifest of a trained run: {error!r}.") from error
+    return manifest
+
+
+def _started_from(folder: Path, manifest: dict[str, Any]) -> str:
+    """The network that a run began with: a name, or a folder where it is now."""
+    name = str(manifest["config"]["images"]["encoder"])
+    known = manifest.get("places", {}).get("image encoder")
+    if known is None:
+        return name
+    beside = os.path.normpath(folder.resolve() / known["from_run"])
+    return next((place for place in (known["path"], beside) if Path(place).exists()), name)
