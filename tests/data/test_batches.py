@@ -1,13 +1,14 @@
 """Every caption once an epoch, every picture once a step, the same plan from the same seed."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossgraph.data.batches import Step, plan_epoch
+from crossgraph.data.batches import Step, cropped, plan_epoch
 
 Captions = list[list[int]]
 
@@ -172,3 +173,15 @@ def test_about_half_of_the_pictures_are_mirrored() -> None:
     steps = plan(numbered([1] * 400), mirror=True)
     flips = [flip for step in steps for flip in step.mirrored]
     assert 150 < sum(flips) < 250
+
+
+def test_crops_are_a_function_of_seed_and_epoch_and_change_nothing_else() -> None:
+    steps = plan_epoch([[0, 1]] * 9, batch_size=3, captions_per_image=1, seed=4, epoch=2)
+    once, again = (cropped(steps, (5, 7), seed=4, epoch=2) for _ in range(2))
+    assert once == again
+    assert once != cropped(steps, (5, 7), seed=4, epoch=3)
+    assert [replace(step, crop=None) for step in once] == steps
+    crops = [step.crop for step in once if step.crop is not None]
+    assert len(crops) == len(steps)
+    assert {crop.side for crop in crops} == {5, 7}
+    assert all(0 <= share < 1 for crop in crops for share in (crop.top, crop.left))

@@ -82,3 +82,15 @@ def test_large_scores_stay_finite() -> None:
     loss.backward()
     assert loss.isfinite()
     assert scores.grad.isfinite().all()
+
+
+def test_pairs_that_are_neither_count_as_no_negatives() -> None:
+    torch.manual_seed(1)
+    scores, link = torch.randn(3, 4), torch.tensor([0, 1, 2, 2])
+    neither = torch.zeros(3, 4, dtype=torch.bool)
+    neither[0, 1] = neither[2, 3] = True  # the second is a match, and stays one
+    low = scores.clone()
+    low[0, 1] = -1e4
+    left_out = info_nce(scores, link, scale=1.0, neither=neither)
+    torch.testing.assert_close(left_out, info_nce(low, link, scale=1.0))
+    assert left_out < info_nce(scores, link, scale=1.0)

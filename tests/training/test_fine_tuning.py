@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.encoders.catalogue import build_backbone, build_image_encoder
-from crossgraph.errors import ConfigError
+from crossgraph.errors import ConfigError, DataError, ModelError
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes
 from crossgraph.training.checkpoint import WEIGHTS, read_manifest, read_tensors
@@ -126,4 +127,112 @@ def test_what_cannot_go_with_a_network_in_training_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         train(scenes, settings(vit, method, **images), tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
+    assert not (tmp_path / "run").exists()
+
+
+def from_a_block(**changes: object) -> RunConfig:
+    """Settings of a run that trains the last blocks of a small EfficientNet, with everything that goes with it."""
+    images = {"encoder": "efficientnet-lite0", "size": 96, "cells": [2], "trainable": True, "from_block": 12}
+    chosen = settings(Path(), **{**images, "crops": [4, 5], "rate_decay": 0.8, "mirror": True, "uncropped": 0.5})
+    model = {**MODELS["dual_encoder"], "class_weight": 0.5, "ignore_equal": True}
+    training = chosen.training.model_copy(update={"average": 0.9, **changes})
+    return chosen.model_copy(update={"model": model, "training": training})
+
+
+@pytest.fixture(scope="module")
+def from_inside(scenes: Corpus, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    folder = tmp_path_factory.mktemp("inside")
+    return train(scenes, from_a_block(), folder / "run", cache=FeatureCache(folder / "cache"))
+
+
+def test_a_network_that_is_trained_from_a_block_on_is_kept_from_there(from_inside: TrainedModel) -> None:
+    kept, _ = read_tensors(from_inside.run / WEIGHTS)
+    numbers = {int(name.split(".")[3]) for name in kept if name.startswith("backbone.network._blocks.")}
+    assert numbers == {12, 13, 14, 15}
+    assert not any("_conv_stem" in name for name in kept)
+
+
+def test_its_pictures_are_seen_alike_from_the_inner_maps_and_from_files(
+    from_inside: TrainedModel, scenes: Corpus
+) -> None:
+    evaluated = evaluate(from_inside, scenes, split="val")
+    assert from_inside.manifest.selected is not None
+    assert evaluated.strict.mean["rsum"] == pytest.approx(from_inside.manifest.selected["rsum"], abs=1.0)
+
+
+def test_a_run_from_a_block_that_was_stopped_ends_as_one_that_was_not(
+    scenes: Corpus, tmp_path: Path, from_inside: TrainedModel
+) -> None:
+    stop = Watcher(lambda done: os.kill(os.getpid(), signal.SIGINT) if done == 2 else None)
+    with pytest.raises(Interrupted):
+        train(scenes, from_a_block(), tmp_path / "run", cache=from_inside.cache, progress=stop)
+    resumed = train(scenes, from_a_block(), tmp_path / "run", cache=from_inside.cache, resume=True)
+    assert resumed.fingerprint == from_inside.fingerprint
+
+
+def test_the_network_of_a_run_is_the_encoder_of_another(
+    scenes: Corpus, tmp_path: Path, from_inside: TrainedModel
+) -> None:
+    other = RunConfig.model_validate(
+        {
+            "method": "kidrr",
+            "images": {"encoder": str(from_inside.run), "cells": [2]},
+            "texts": {"min_count": 1},
+            "training": {"epochs": 1, "batch_size": 8},
+            "model": MODELS["kidrr"],
+        }
+    )
+    run = train(scenes, other, tmp_path / "kidrr", shortlist=from_inside.run, cache=from_inside.cache)
+    assert run.manifest.image_encoder == read_manifest(from_inside.run).image_encoder
+    loaded = load_model(tmp_path / "kidrr", cache=from_inside.cache)
+    assert loaded.shortlist is not None
+    assert loaded.image_encoder is loaded.shortlist.image_encoder  # one network in memory, and one set of features
+    moved = from_inside.run.rename(from_inside.run.parent / "moved")
+    try:
+        with pytest.raises(ModelError, match="neither there nor at"):
+            load_model(tmp_path / "kidrr", cache=from_inside.cache).image_encoder  # noqa: B018
+    finally:
+        moved.rename(from_inside.run)
+
+
+def test_a_run_that_trained_no_network_is_no_encoder(scenes: Corpus, tmp_path: Path) -> None:
+    plain = settings(Path(), encoder="efficientnet-lite0", size=64, trainable=False)
+    run = train(scenes, plain, tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
+    with pytest.raises(ConfigError, match="trained no image network"):
+        build_backbone(str(run.run))
+
+
+def test_lower_layers_have_smaller_rates() -> None:
+    sizes = InputSizes(part_width=1280, whole_width=1280, vocabulary=9)
+    method = build_method("dual_encoder", MODELS["dual_encoder"], sizes)
+    backbone = build_backbone("efficientnet-lite0", size=96)
+    backbone.freeze_below(13)
+    method.backbone = backbone
+    rates = {
+        id(parameter): group.rate
+        for group in groups_of(method, "joint", backbone_rate=0.3, decay=0.5)
+        for parameter in group.parameters
+    }
+    for depth, layer in enumerate(backbone.layers()):
+        assert [rates[id(parameter)] for parameter in layer] == pytest.approx([0.3 * 0.5**depth] * len(layer))
+    assert {rates[id(one)] for one in method.image_proj.parameters()} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("images", "model", "message"),
+    [
+        ({"crops": [4]}, {}, r"images\.from_block"),
+        ({"from_block": 2}, {}, "none to begin at"),
+        ({}, {"class_weight": 1.0}, r"images\.trainable and images\.from_block"),
+        ({}, {"label_weight": 1.0}, r"model\.label_weight=0"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(
+    images: dict[str, object], model: dict[str, object], message: str, scenes: Corpus, vit: Path, tmp_path: Path
+) -> None:
+    chosen = settings(vit, **images)
+    chosen = chosen.model_copy(update={"model": {**chosen.model, **model}})
+    unlabelled = replace(scenes, labels=None, label_names=())
+    with pytest.raises((ConfigError, DataError), match=message):
+        train(unlabelled, chosen, tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
     assert not (tmp_path / "run").exists()

