@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_vit(tmp_path_factory.mktemp("vit"))
 
 
-def settings(vit: Path, method: str = "dual_encoder", **images: object) -> RunConfig:
+def settings(vit: Path, method: str = "dual_encoder", **images: Any) -> RunConfig:
     return RunConfig.model_validate(
         {
             "method": method,
@@ -132,8 +133,8 @@ def test_what_cannot_go_with_a_network_in_training_is_refused(
 
 def from_a_block(**changes: object) -> RunConfig:
     """Settings of a run that trains the last blocks of a small EfficientNet, with everything that goes with it."""
-    images = {"encoder": "efficientnet-lite0", "size": 96, "cells": [2], "trainable": True, "from_block": 12}
-    chosen = settings(Path(), **{**images, "crops": [4, 5], "rate_decay": 0.8, "mirror": True, "uncropped": 0.5})
+    images: dict[str, Any] = {"encoder": "efficientnet-lite0", "size": 96, "from_block": 12, "crops": [4, 5]}
+    chosen = settings(Path(), **images, rate_decay=0.8, mirror=True, uncropped=0.5)
     model = {**MODELS["dual_encoder"], "class_weight": 0.5, "ignore_equal": True}
     training = chosen.training.model_copy(update={"average": 0.9, **changes})
     return chosen.model_copy(update={"model": model, "training": training})
@@ -215,7 +216,8 @@ def test_lower_layers_have_smaller_rates() -> None:
     }
     for depth, layer in enumerate(backbone.layers()):
         assert [rates[id(parameter)] for parameter in layer] == pytest.approx([0.3 * 0.5**depth] * len(layer))
-    assert {rates[id(one)] for one in method.image_proj.parameters()} == {1.0}
+    heads = [parameter for name, parameter in method.named_parameters() if not name.startswith("backbone.")]
+    assert {rates[id(one)] for one in heads} == {1.0}
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ class Backbone(nn.Module, ABC):
         frozen = self.frozen_names()
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(not name.startswith(frozen))
-        self.register_state_dict_post_hook(_without_frozen)
-        self.register_load_state_dict_post_hook(_missing_nothing_frozen)
+        self.register_state_dict_post_hook(_without_frozen)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_missing_nothing_frozen)  # type: ignore[no-untyped-call]
 
     def frozen_names(self) -> tuple[str, ...]:
         """How the names of frozen weights begin."""

@@ -55,7 +55,9 @@ class EfficientNetBackbone(Backbone):
     def inner(self, pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d r c"]:
         """The map that the first blocks make of pictures."""
         network = self.network
-        found = network._swish(network._bn0(network._conv_stem(pixels.contiguous(memory_format=torch.channels_last))))
+        found: Tensor = network._swish(
+            network._bn0(network._conv_stem(pixels.contiguous(memory_format=torch.channels_last)))
+        )
         for block in network._blocks[: self.frozen_below]:
             found = block(found)
         return found

@@ -131,7 +131,9 @@ class DualEncoder(Method):
         images, config = self.encode_images(batch.images), self.config
         scores = self.score(images, self.encode_texts(batch.texts))
         same = equal_captions(batch.texts.words, batch.caption_image, len(images)) if config.ignore_equal else None
-        found = {config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)}
+        found: dict[str, Tensor] = {
+            config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)
+        }
         if config.label_weight and batch.labels is not None and batch.label_texts is not None:
             found["labels"] = config.label_weight * self._label_loss(images, batch.labels, batch.label_texts)
         if config.class_weight and batch.classes is not None and batch.class_texts is not None:

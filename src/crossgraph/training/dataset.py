@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.data.batches import Step
@@ -60,11 +60,14 @@ class Dataset:
             rows=torch.tensor(step.images),
             label_texts=_all_rows(self.label_texts),
             class_texts=_all_rows(self.class_texts),
-            classes=self.images.classes(step.images) if self._gives_classes() else None,
+            classes=self._classes(step),
         )
 
-    def _gives_classes(self) -> bool:
-        return self.class_texts is not None and isinstance(self.images, InnerTable)
+    def _classes(self, step: Step) -> Float[Tensor, "n k"] | None:
+        """What the image network took the pictures of a step for before training, where the method asks."""
+        if self.class_texts is None or not isinstance(self.images, InnerTable):
+            return None
+        return self.images.classes(step.images)
 
     def _images(self, step: Step) -> ImageBatch:
         """The pictures of a step, mirrored where it says so."""
