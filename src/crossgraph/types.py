@@ -145,8 +145,9 @@ class Batch:
     A picture appears once however many captions it has; `caption_image[j]` is the row of caption j's picture.
     `hardness` is where the schedule stands between the mean over negatives (0) and the hardest negative (1).
     `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
-    pictures, where the corpus has any; `rows` say which pictures of the training set they are. `carried` is where one
-    phase of a training step leaves detached tensors for the next; it lives as long as the batch, and copies begin anew.
+    pictures, where the corpus has any; `rows` say which pictures of the training set they are. Of a corpus of several
+    sources, `source` says which each picture is from, and `labels_known` which labels its source tells of: a label that
+    is False and not known may well be true. `carried` is where one phase of a training step leaves detached tensors for the next; it lives as long as the batch, and copies begin anew.
     """
 
     images: ImageBatch
@@ -156,6 +157,8 @@ class Batch:
     negative_captions: NegativeCaptions | None = None
     labels: Bool[Tensor, "n c"] | None = None
     rows: Int[Tensor, " n"] | None = None
+    labels_known: Bool[Tensor, "n c"] | None = None
+    source: Int[Tensor, " n"] | None = None
     carried: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> Batch:
