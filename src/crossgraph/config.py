@@ -63,7 +63,9 @@ class LabelsConfig(_Section):
     agree: int = Field(1, ge=1, description="so many captions of a picture must name a concept")
     actions: bool = Field(True, description="also nouns with a verb (dog run), beside nouns")
     captions: int = Field(
-        0, ge=0, description="so many sentences made of the labels of a training picture that has labels and no captions"
+        0,
+        ge=0,
+        description="so many sentences made of the labels of a training picture that has labels and no captions",
     )
     leave_out: str | None = Field(
         None, description='JSON file {"labels": [...], "scenes": [...]} of labels that training must not see'

@@ -147,7 +147,8 @@ class Batch:
     `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
     pictures, where the corpus has any; `rows` say which pictures of the training set they are. Of a corpus of several
     sources, `source` says which each picture is from, and `labels_known` which labels its source tells of: a label that
-    is False and not known may well be true. `carried` is where one phase of a training step leaves detached tensors for the next; it lives as long as the batch, and copies begin anew.
+    is False and not known may well be true. `carried` is where one phase of a training step leaves detached tensors for
+    the next; it lives as long as the batch, and copies begin anew.
     """
 
     images: ImageBatch

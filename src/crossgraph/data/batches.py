@@ -86,7 +86,7 @@ def plan_joint_epoch(
 ) -> list[Step]:
     """The steps of one epoch over several sources, each of pictures from one of them, in random order.
 
-    Without `shares` and `steps` an epoch shows every caption once, as `plan_epoch` does. Otherwise it is so many `steps`
+    Without `shares` and `steps` an epoch shows every caption once, as `plan_epoch` does. Otherwise it has so many steps
     (0: as many as showing every caption once takes), of which every source has its share: those of `shares` (weights by
     name; a source that is not named is not trained on), else by its number of captions. An epoch takes up each source
     where the one before it stopped: all pictures of a source are met, in a new order, before any is met again
@@ -114,16 +114,14 @@ def plan_joint_epoch(
     steps = steps or sum(len(plan_epoch(one, seed=seed, epoch=0, **settings)) for one in owned)
     counts = _apportioned(weights, steps, source_names)
     walks = [
-        _walk(owned[one], source=one, first=epoch * count, count=count, seed=seed, **settings)
-        if count
-        else []
+        _walk(owned[one], source=one, first=epoch * count, count=count, seed=seed, **settings) if count else []
         for one, count in enumerate(counts)
     ]
     if lacking := [source_names[one] for one, count in enumerate(counts) if len(walks[one]) < count]:
         least = batch_size if drop_tail else 2
         raise ConfigError(
-            f"source {lacking[0]!r} has fewer than {least} pictures with captions to train on, and a step compares that "
-            "many; leave it out of training.shares."
+            f"source {lacking[0]!r} has fewer than {least} pictures with captions to train on, and a step compares "
+            "that many; leave it out of training.shares."
         )
     turns = order.permutation(np.repeat(np.arange(len(counts)), counts)).tolist()
     following = [iter(walk) for walk in walks]
@@ -183,6 +181,8 @@ def _walk(
     per_round = len(pictures) // batch_size if drop_tail else -(-len(pictures) // batch_size)
     if neighbours is not None and not drop_tail:
         per_round = len(pictures) // batch_size + (len(pictures) % batch_size >= least)
+    if len(pictures) // per_round < least:
+        per_round -= 1  # of an odd number of pictures in steps of two, one is left over
     for number in range(first // per_round, -(-(first + count) // per_round)):
         rng = np.random.default_rng((seed, source, number))
         order = rng.permutation(pictures)
@@ -193,7 +193,7 @@ def _walk(
         elif drop_tail:
             groups = order[: per_round * batch_size].reshape(per_round, batch_size).tolist()
         else:
-            groups = [group.tolist() for group in np.array_split(order, per_round)]
+            groups = [group.tolist() for group in np.array_split(order[: per_round * batch_size], per_round)]
         for place, images in enumerate(groups, start=number * per_round):
             if first <= place < first + count:
                 drawn = np.random.default_rng((seed, source, number, place))
@@ -216,7 +216,9 @@ def _captions_of_round(captions: Sequence[int], number: int, size: int, seed: in
     return [*order[start : start + size], *order[: max(0, start + size - len(order))]][: len(order)]
 
 
-def _step(images: Sequence[int], chosen: Mapping[int, Sequence[int]], rng: np.random.Generator, *, mirror: bool) -> Step:
+def _step(
+    images: Sequence[int], chosen: Mapping[int, Sequence[int]], rng: np.random.Generator, *, mirror: bool
+) -> Step:
     """The step of these pictures with the captions `chosen` for each, a random half of them mirrored."""
     flips = rng.random(len(images)) < 0.5 if mirror else np.zeros(len(images), dtype=bool)
     return Step(

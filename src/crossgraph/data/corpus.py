@@ -162,11 +162,14 @@ class Corpus:
         ):
             if array is not None and array.shape != (length,):
                 raise DataError(f"corpus {self.name!r}: {name} is {array.shape}, expected {(length,)}.")
-        if self.sources is not None and n:
-            if not (self.sources.min() >= 0 and self.sources.max() < len(self.source_names)):
-                raise DataError(
-                    f"corpus {self.name!r}: a picture is from a source outside 0..{len(self.source_names) - 1}."
-                )
+        if (
+            self.sources is not None
+            and n
+            and not (self.sources.min() >= 0 and self.sources.max() < len(self.source_names))
+        ):
+            raise DataError(
+                f"corpus {self.name!r}: a picture is from a source outside 0..{len(self.source_names) - 1}."
+            )
         if self.features is not None:
             texts = len(self.captions) if self.features.texts is None else len(self.features.texts)
             rows, expected = (len(self.features.images), texts), (n, len(self.captions))

@@ -1,4 +1,4 @@
-"""Several corpora as one: every picture keeps its captions, its split and its labels, and says which source it is from."""
+"""Several corpora as one: every picture keeps its captions, split and labels, and says which source it is from."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def join_corpora(corpora: Sequence[Corpus], *, progress: Progress = Silent()) ->
         return corpora[0]
     for corpus in corpora:
         if corpus.features is not None:
-            raise DataError(
-                f"corpus {corpus.name!r} has given features, which do not go with another's pictures; train on it alone."
-            )
+            raise DataError(f"corpus {corpus.name!r} has given features, which fit no other corpus; train on it alone.")
     names = _numbered([corpus.name for corpus in corpora])
     parts = [_divided(corpus, progress) for corpus in corpora]
     ids = [part.image_ids for part in parts]

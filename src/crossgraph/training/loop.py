@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -118,7 +118,7 @@ class Trainer:
         self._validate()
 
     def _plan(self, epoch: int) -> list[Step]:
-        plan = plan_epoch
+        plan: Callable[..., list[Step]] = plan_epoch
         corpus, training = self.dataset.corpus, self.training
         if corpus.sources is not None or training.shares or training.steps_per_epoch:
             plan = partial(
