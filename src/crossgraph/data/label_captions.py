@@ -38,8 +38,8 @@ def with_label_captions(corpus: Corpus, count: int) -> Corpus:
 
     Each sentence names up to `MOST` of the picture's labels in random order, in one of several forms; every second one
     begins with the scene, where the picture has one, and names it alone or with what else is there ("a photo of a
-    living room with a sofa"). All of one picture differ; of one label there may be fewer. They follow from the picture's
-    id and its labels, and come after the captions there are. Raises `DataError` for given features of texts.
+    living room with a sofa"). All of one picture differ; of one label there may be fewer. They follow from the
+    picture's id and its labels, and come after the captions there are. Raises `DataError` for given features of texts.
     """
     if not count or corpus.labels is None:
         return corpus

@@ -59,8 +59,8 @@ def one_in(count: int | None, corpus: Corpus) -> Corpus:
     """The corpus with one in `count` pictures as `val`: those whose hash of the file's name is divided by `count`.
 
     The hash is the first 32 bits of SHA-256 of the name without folders. The other pictures are as they were, or
-    `train` if they had no split; a corpus with a `val` of its own is left as it is, as is every one for None. Unlike `HeldOut`, no
-    picture's side hangs on which others there are, and pictures of equal content may be on both.
+    `train` if they had no split; a corpus with a `val` of its own is left as it is, as is every one for None. Unlike
+    `HeldOut`, no picture's side hangs on which others there are, and pictures of equal content may be on both.
     """
     if count is None or undivided(corpus) is None:
         return corpus

@@ -189,6 +189,11 @@ def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
     """Raise what the settings and the corpus say already, before any work is put in."""
     kind = method_type(config.method)
     validated(kind.config_type, config.model, section="model")
+    if unknown := sorted(set(config.training.shares) - set(corpus.source_names or (corpus.name,))):
+        raise ConfigError(
+            f"training.shares names {unknown[0]!r}, which is no source of the data; there are "
+            f"{', '.join(corpus.source_names) or corpus.name}."
+        )
     if config.labels.leave_out is not None and config.labels.source == "concepts":
         raise ConfigError(
             "labels.leave_out leaves out given labels, and labels.source=concepts reads labels off captions, which say "
