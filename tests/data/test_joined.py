@@ -120,7 +120,7 @@ def test_equal_labels_are_one_and_known_is_what_occurs_in_a_pictures_source() ->
 
 
 def test_twins_stay_in_groups_of_their_own() -> None:
-    twins = {"twin_group": np.array([0, 0, -1, 1]), "telling": np.array([True, False] * 3)}
+    twins: dict[str, Any] = {"twin_group": np.array([0, 0, -1, 1]), "telling": np.array([True, False] * 3)}
     joined = join_corpora([corpus("a", **twins), corpus("b"), corpus("c", **twins)])
     assert joined.twin_group is not None
     assert joined.twin_group.tolist() == [0, 0, -1, 1, -1, -1, -1, -1, 2, 2, -1, 3]

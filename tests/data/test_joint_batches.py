@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ CAPTIONS = numbered([1 + (3 * i) % 5 for i in range(sum(SIZES))])
 OWNER = {caption: image for image, its in enumerate(CAPTIONS) for caption in its}
 
 
-def plan(epoch: int = 0, *, captions: Sequence[Sequence[int]] = CAPTIONS, **changes: object) -> list[Step]:
-    given: dict[str, object] = {
+def plan(epoch: int = 0, *, captions: Sequence[Sequence[int]] = CAPTIONS, **changes: Any) -> list[Step]:
+    given: dict[str, Any] = {
         "sources": SOURCES,
         "source_names": NAMES,
         "shares": {"a": 2.0, "b": 1.0, "c": 1.0},
@@ -31,7 +32,7 @@ def plan(epoch: int = 0, *, captions: Sequence[Sequence[int]] = CAPTIONS, **chan
         "epoch": epoch,
         **changes,
     }
-    return plan_joint_epoch(captions, **given)  # type: ignore[arg-type]
+    return plan_joint_epoch(captions, **given)
 
 
 def source_of(step: Step) -> int:
@@ -39,7 +40,7 @@ def source_of(step: Step) -> int:
     return source
 
 
-def walk(source: int, epochs: int, **changes: object) -> list[list[int]]:
+def walk(source: int, epochs: int, **changes: Any) -> list[list[int]]:
     """The pictures of each step of one source over several epochs, in the order of the walk."""
     return [
         sorted(step.images) for epoch in range(epochs) for step in plan(epoch, **changes) if source_of(step) == source
@@ -47,7 +48,7 @@ def walk(source: int, epochs: int, **changes: object) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("changes", [{}, {"steps": 0}, {"shares": {}}, {"shares": {}, "steps": 0}])
-def test_a_step_is_of_one_source_and_its_captions_are_of_its_pictures(changes: dict[str, object]) -> None:
+def test_a_step_is_of_one_source_and_its_captions_are_of_its_pictures(changes: dict[str, Any]) -> None:
     for step in plan(**changes):
         source_of(step)
         assert 2 <= len(set(step.images)) == len(step.images) <= 4

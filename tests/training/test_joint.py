@@ -80,7 +80,7 @@ def test_a_joint_run_is_resumed_to_the_same_end(two: list[Corpus], tmp_path: Pat
     selected = model.manifest.selected
     assert selected is not None
     (found,) = evaluate(model, two[0], split="val").runs
-    assert found.strict.rsum == pytest.approx(selected["rsum"])
+    assert found.strict.metrics.rsum == pytest.approx(selected["rsum"])
 
 
 def test_words_that_are_left_out_are_in_no_label_and_no_sentence(two: list[Corpus], tmp_path: Path) -> None:

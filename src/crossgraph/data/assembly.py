@@ -7,6 +7,7 @@ empty caption and a row that makes no sense alike.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -134,6 +135,10 @@ class CorpusBuilder:
         told_apart = 1 < len(source_names) <= MOST_SOURCES
         links = [index for index, image in enumerate(images) for _ in image.captions]
         rows_read = self._rows - len(self._skipped_rows)
+        if told_apart:
+            sizes = Counter(image.source or name for image in images)
+            said = ", ".join(f"{one} {sizes[one]:,}" for one in source_names)
+            understood = replace(understood, notes=(*understood.notes, f"key source tells apart: {said}"))
         return Corpus(
             name=name,
             image_paths=tuple(image.path for image in images),
