@@ -44,6 +44,7 @@ INSIDE = {
         ("inventory",),
         ("unused",),
         ("assembly", "concepts", "batches", "splits"),
+        ("joined", "label_captions"),
         ("graphs",),
         ("features",),
         ("layouts", "drawn"),

@@ -3,6 +3,7 @@ from crossgraph.config import RunConfig as RunConfig
 from crossgraph.config import read_config as read_config
 from crossgraph.data.check import check_corpus as check_corpus
 from crossgraph.data.corpus import Corpus as Corpus
+from crossgraph.data.joined import join_corpora as join_corpora
 from crossgraph.data.sources import open_corpus as open_corpus
 from crossgraph.demo import run_demo as run_demo
 from crossgraph.errors import CrossgraphError as CrossgraphError

@@ -13,7 +13,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -72,12 +72,27 @@ class LabelsConfig(_Section):
     most: float = Field(0.5, gt=0, le=1, description="largest share; what nearly every picture has tells nothing")
     agree: int = Field(1, ge=1, description="so many captions of a picture must name a concept")
     actions: bool = Field(True, description="also nouns with a verb (dog run), beside nouns")
+    captions: int = Field(
+        0,
+        ge=0,
+        description="so many sentences made of the labels of a training picture that has labels and no captions",
+    )
+    leave_out: str | None = Field(
+        None, description='JSON file {"labels": [...], "scenes": [...]} of labels that training must not see'
+    )
 
 
 class TrainingConfig(_Section):
     """How a method is trained."""
 
     epochs: int = Field(20, ge=1, description="an epoch shows every caption once, but for a last lone picture")
+    steps_per_epoch: int = Field(
+        0, ge=0, description="an epoch is so many steps, and the next goes on from there; 0: every caption once"
+    )
+    shares: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="of several sources, the weight of each by name in an epoch's steps; none: by their captions",
+    )
     batch_size: int = Field(128, ge=2, description="different pictures a step")
     drop_tail: bool = Field(False, description="leave out an epoch's steps of fewer pictures than batch_size")
     captions_per_image: int = Field(2, ge=1, description="captions of a picture in one step")
@@ -99,6 +114,7 @@ class TrainingConfig(_Section):
     select_by: Literal["rsum", "map"] = Field(
         "rsum", description="what selects the epoch: recall of captions, or mAP by labels"
     )
+    select_source: str = Field("", description="of several sources, the one to select epochs by; none: all")
     validation_shortlist: int = Field(50, ge=1, description="candidates a query when a re-ranker is validated")
     seed: int = 0
     save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")

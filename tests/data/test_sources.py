@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -94,6 +95,56 @@ def test_a_malformed_jsonl_row_is_listed_by_file_and_line_and_the_rest_is_used(
     assert (corpus.understood.rows, corpus.understood.rows_read) == (2, 1)
     with pytest.raises(DataError, match=rf"none of its 1 rows could be read; the first, line 1: {reason}.*by hand"):
         open_jsonl(put_jsonl(tmp_path, row))
+
+
+def test_jsonl_reads_sources_and_scenes_and_keeps_labelled_pictures_without_captions(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    file = put_jsonl(
+        tmp_path,
+        {"image": "a.jpg", "source": "coco", "labels": ["dog", "hot dog"], "captions": ["one"]},
+        {"image": "b.jpg", "source": "ade", "scene": "living_room", "labels": ["sofa"], "captions": []},
+        {"image": "c.jpg", "labels": ["dog"]},
+        {"image": "d.jpg", "source": "ade", "scene": "street"},
+    )
+    corpus = open_jsonl(file)
+    assert not corpus.skipped_rows
+    assert corpus.captions == ("one",)
+    assert corpus.label_names == ("dog", "hot dog", "living room", "sofa", "street")
+    assert corpus.scene_names == ("living room", "street")
+    assert corpus.labels is not None
+    assert [np.flatnonzero(row).tolist() for row in corpus.labels] == [[0, 1], [2, 3], [0], [4]]
+    assert corpus.source_names == ("coco", "ade", tmp_path.name)
+    assert corpus.sources is not None
+    assert corpus.sources.tolist() == [0, 1, 2, 1]
+
+
+def test_a_source_that_nearly_every_row_has_for_itself_tells_no_collections_apart(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(21)]
+    put_photos(tmp_path, *names)
+    rows = [{"image": name, "source": f"https://example.org/{name}", "captions": ["x"]} for name in names]
+    assert open_jsonl(put_jsonl(tmp_path, *rows)).sources is None
+    assert open_jsonl(put_jsonl(tmp_path, *rows[:20])).source_names
+    assert open_jsonl(put_jsonl(tmp_path, *[{**row, "source": "one"} for row in rows])).sources is None
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+def test_one_in_five_is_val_by_the_hash_of_its_files_name(tmp_path: Path, split: str | None) -> None:
+    names = [f"{number}.jpg" for number in range(60)]
+    (tmp_path / "images").mkdir()
+    put_photos(tmp_path / "images", *names)
+    rows = [
+        {"image": f"images/{name}", "captions": ["x"], **({} if split is None else {"split": split})} for name in names
+    ]
+    file = put_jsonl(tmp_path, *rows)
+    corpus = open_corpus(f"jsonl:{file}?val=5")
+    held = [name for name in names if int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 5 == 0]
+    assert 3 < len(held) < 30
+    assert [f"images/{name}" for name in held] == list(corpus.split("val").image_ids)
+    assert len(corpus.split("train")) == 60 - len(held)
+    put_jsonl(tmp_path, *[{**row, "split": "val"} for row in rows[:3]], *rows[3:])
+    assert len(open_corpus(f"jsonl:{file}?val=5").split("val")) == 3
+    with pytest.raises(DataError, match="val"):
+        open_corpus(f"jsonl:{file}?val=1")
 
 
 def test_a_row_that_puts_a_picture_into_a_second_split_is_listed(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ Data: TypeAlias = Annotated[
         "scenes[:COUNT[:SEED]], matrices-demo[:SEED].",
     ),
 ]
+AllData: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        callback=all_named,
+        help="A folder, a caption file, a file of features, LAYOUT:PATH[?OPTION=VALUE&...], or a drawn corpus: "
+        "scenes[:COUNT[:SEED]], matrices-demo[:SEED]; repeatable: several are trained on together.",
+    ),
+]
 Exclude: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations
+from crossgraph.cli.options import AllData, AsJson, Device, ProtocolName, Variations
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Data,
+    data: AllData,
     out: Annotated[Path, typer.Option("--out", help="The run's folder; it must not hold a run yet.")],
     method: Annotated[str | None, typer.Option("--method", help="See: crossgraph methods list.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Settings as a TOML file.")] = None,
@@ -39,6 +39,7 @@ def train(
     """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
+    from crossgraph.data.joined import join_corpora
     from crossgraph.data.sources import open_corpus
     from crossgraph.evaluation.protocols import protocol_named
     from crossgraph.progress import choose_progress
@@ -48,7 +49,7 @@ def train(
         raise ConfigError(f"{out} is a file. --out names the run's folder: give one that is new or empty.")
     progress = choose_progress()
     settings = settings_of_run(config, method, changes or (), resumed=out if resume else None)
-    corpus = open_corpus(data, progress=progress)
+    corpus = join_corpora([open_corpus(one, progress=progress) for one in data], progress=progress)
     if protocol is not None:
         corpus = protocol_named(protocol, changes=variations or []).drawn(corpus)
     elif variations:
@@ -66,9 +67,9 @@ def train(
     except Interrupted:
         same = "" if protocol is None else f" --protocol {protocol}"
         same += "".join(f" --vary {change}" for change in variations or [])
+        again = " ".join(f"--data {one}" for one in data)
         typer.echo(
-            "stopped; where training stands is saved. "
-            f"Go on with: crossgraph train --resume --data {data} --out {out}{same}",
+            f"stopped; where training stands is saved. Go on with: crossgraph train --resume {again} --out {out}{same}",
             err=True,
         )
         raise typer.Exit(130) from None

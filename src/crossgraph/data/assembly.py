@@ -7,6 +7,7 @@ empty caption and a row that makes no sense alike.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from crossgraph.errors import DataError, ImageError
 NO_SPLIT = "all"
 """The split of every picture when the source says nothing about splits."""
 
+MOST_SOURCES = 20
+"""More different values of `source` say where each picture is from, not which collection it belongs to."""
+
 _SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 _SUGGESTIONS = 20  # near names are looked for that often: it takes time, and nobody reads more
 
@@ -34,6 +38,8 @@ class _Image:
     split: str
     captions: list[str] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
+    scenes: set[str] = field(default_factory=set)
+    source: str = ""
 
 
 class CorpusBuilder:
@@ -63,6 +69,8 @@ class CorpusBuilder:
         where: str,
         split: str = NO_SPLIT,
         labels: Collection[str] = (),
+        scene: str = "",
+        source: str = "",
         aliases: Sequence[str] = (),
         file: Path | None = None,
         path: Path | None = None,
@@ -71,6 +79,7 @@ class CorpusBuilder:
 
         `where` ("line 7" of `file`, by default of the source) is listed for a row whose picture is missing, or was in
         another split before; `aliases` are other names the picture may have, `path` is where it is, if that is known.
+        `scene` is a label of the whole picture; `source` says which of several collections the row is from.
         """
         if path is not None:
             self._ids[image] = self._id_of_path.setdefault(str(path), image)
@@ -90,6 +99,9 @@ class CorpusBuilder:
         picture.captions += [stripped for caption in captions if (stripped := caption.strip())]
         if labels:
             picture.labels.update(labels)
+        if scene:
+            picture.scenes.add(scene)
+        picture.source = picture.source or source
 
     def count(self, rows: int) -> None:
         """Note rows that were used otherwise than by `add`."""
@@ -116,10 +128,17 @@ class CorpusBuilder:
         images = list(self._images.values())
         if not images:
             raise DataError(f"{self._nothing_found()}{tried and ' ' + tried}")
-        label_names = label_names or sorted(set().union(*(image.labels for image in images)))
-        labels = [[label in image.labels for label in label_names] for image in images]
+        scenes = sorted(set().union(*(image.scenes for image in images)))
+        label_names = label_names or sorted(set(scenes).union(*(image.labels for image in images)))
+        labels = [[label in image.labels or label in image.scenes for label in label_names] for image in images]
+        source_names = list(dict.fromkeys(image.source or name for image in images))
+        told_apart = 1 < len(source_names) <= MOST_SOURCES
         links = [index for index, image in enumerate(images) for _ in image.captions]
         rows_read = self._rows - len(self._skipped_rows)
+        if told_apart:
+            sizes = Counter(image.source or name for image in images)
+            said = ", ".join(f"{one} {sizes[one]:,}" for one in source_names)
+            understood = replace(understood, notes=(*understood.notes, f"key source tells apart: {said}"))
         return Corpus(
             name=name,
             image_paths=tuple(image.path for image in images),
@@ -129,6 +148,9 @@ class CorpusBuilder:
             caption_image=np.asarray(links, dtype=np.int64),
             labels=np.asarray(labels, dtype=np.bool_) if label_names else None,
             label_names=tuple(label_names),
+            sources=np.asarray([source_names.index(image.source or name) for image in images]) if told_apart else None,
+            source_names=tuple(source_names) if told_apart else (),
+            scene_names=tuple(scenes),
             skipped=tuple(self._skipped.values()),
             skipped_rows=tuple(self._skipped_rows),
             understood=replace(understood, rows=self._rows, rows_read=rows_read, guesses=tuple(self._guesses)),

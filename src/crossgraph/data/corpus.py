@@ -105,7 +105,9 @@ class Corpus:
     images alone: paths and captions are mere names, and the rows of the features stand for them. `skipped` are pictures
     left out, `skipped_rows` rows of caption files, and `unused` files that look as if they belonged to the corpus but
     were not read; `understood` says how it was read. `files` counts what else is in the folder that it was made
-    from, if that was looked through.
+    from, if that was looked through. Of a corpus of several sources, `sources[i]` is the place in `source_names` of
+    the one that picture i is from: each has its own labels, and of others it says nothing. `scene_names` are those of
+    the labels that name the whole of a picture.
     """
 
     name: str
@@ -125,6 +127,9 @@ class Corpus:
     unused: tuple[Skipped, ...] = ()
     understood: Understood = Understood()
     files: FileCounts | None = None
+    sources: NDArray[np.int64] | None = None
+    source_names: tuple[str, ...] = ()
+    scene_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.image_paths)
@@ -150,9 +155,21 @@ class Corpus:
             )
         if (self.twin_group is None) != (self.telling is None):
             raise DataError(f"corpus {self.name!r}: twin_group and telling come together or not at all.")
-        for name, array, length in (("twin_group", self.twin_group, n), ("telling", self.telling, len(self.captions))):
+        for name, array, length in (
+            ("twin_group", self.twin_group, n),
+            ("telling", self.telling, len(self.captions)),
+            ("sources", self.sources, n),
+        ):
             if array is not None and array.shape != (length,):
                 raise DataError(f"corpus {self.name!r}: {name} is {array.shape}, expected {(length,)}.")
+        if (
+            self.sources is not None
+            and n
+            and not (self.sources.min() >= 0 and self.sources.max() < len(self.source_names))
+        ):
+            raise DataError(
+                f"corpus {self.name!r}: a picture is from a source outside 0..{len(self.source_names) - 1}."
+            )
         if self.features is not None:
             texts = len(self.captions) if self.features.texts is None else len(self.features.texts)
             rows, expected = (len(self.features.images), texts), (n, len(self.captions))
@@ -160,7 +177,7 @@ class Corpus:
                 raise DataError(
                     f"corpus {self.name!r}: features of {rows[0]} images and {rows[1]} texts, expected {expected}."
                 )
-        for array in (self.caption_image, self.labels, self.twin_group, self.telling):
+        for array in (self.caption_image, self.labels, self.twin_group, self.telling, self.sources):
             if array is not None:
                 array.setflags(write=False)
 
@@ -197,7 +214,32 @@ class Corpus:
             twin_group=None if self.twin_group is None else self.twin_group[rows],
             telling=None if self.telling is None else self.telling[kept],
             features=None if self.features is None else self.features.take(images=rows, texts=kept),
+            sources=None if self.sources is None else self.sources[rows],
         )
+
+    def of_source(self, name: str) -> Corpus:
+        """Only the pictures from one source. Raises `DataError` naming those that have any here."""
+        sources = [] if self.sources is None else self.sources.tolist()
+        rows = [row for row, source in enumerate(sources) if self.source_names[source] == name]
+        if not rows:
+            there = [self.source_names[source] for source in sorted(set(sources))]
+            raise DataError(
+                f"corpus {self.name!r} has no pictures from source {name!r}; its sources are "
+                f"{', '.join(there) or 'not told apart'}."
+            )
+        return self.take(rows)
+
+    def known_labels(self) -> NDArray[np.bool_] | None:
+        """Which labels something is known of, images x labels: those that occur anywhere in a picture's source.
+
+        None for a corpus whose sources are not told apart: all its labels are known of all its pictures.
+        """
+        if self.labels is None or self.sources is None:
+            return None
+        occur = np.zeros((len(self.source_names), len(self.label_names)), dtype=np.bool_)
+        np.logical_or.at(occur, self.sources, self.labels)
+        known: NDArray[np.bool_] = occur[self.sources]
+        return known
 
     def captions_of_images(self) -> list[list[int]]:
         """For every picture, the indices of its captions, in order."""
@@ -222,6 +264,10 @@ class Corpus:
         digest.update(self.caption_image.tobytes())
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels).tobytes())
+        if self.sources is not None:
+            digest.update("\0".join(self.source_names).encode("utf-8", "surrogateescape") + self.sources.tobytes())
+        if self.scene_names:
+            digest.update("\0".join(self.scene_names).encode("utf-8", "surrogateescape"))
         if self.features is not None:
             self.features.add_to(digest)
         return digest.hexdigest()[:16]

@@ -12,6 +12,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -52,6 +53,25 @@ class HeldOut(BaseModel):
             f"{source}: {self.held:,} of {self.images:,} pictures with captions are val, by the hash of their names "
             f"(seed {self.seed}), equal pictures on one side; the rest is train"
         )
+
+
+def one_in(count: int | None, corpus: Corpus) -> Corpus:
+    """The corpus with one in `count` pictures as `val`: those whose hash of the file's name is divided by `count`.
+
+    The hash is the first 32 bits of SHA-256 of the name without folders. The other pictures are as they were, or
+    `train` if they had no split; a corpus with a `val` of its own is left as it is, as is every one for None. Unlike
+    `HeldOut`, no picture's side hangs on which others there are, and pictures of equal content may be on both.
+    """
+    if count is None or undivided(corpus) is None:
+        return corpus
+    splits = [TRAIN if split == NO_SPLIT else split for split in corpus.image_splits]
+    for row, path in enumerate(corpus.image_paths):
+        number = int(sha256(path.name.encode("utf-8", "surrogateescape")).hexdigest()[:8], 16)
+        if splits[row] == TRAIN and number % count == 0:
+            splits[row] = VAL
+    said = f"one picture in {count} is val, by the hash of its file's name"
+    understood = replace(corpus.understood, notes=(*corpus.understood.notes, said))
+    return replace(corpus, image_splits=tuple(splits), understood=understood)
 
 
 def undivided(corpus: Corpus) -> str | None:

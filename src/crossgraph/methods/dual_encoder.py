@@ -135,7 +135,9 @@ class DualEncoder(Method):
             config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)
         }
         if config.label_weight and batch.labels is not None and batch.label_texts is not None:
-            found["labels"] = config.label_weight * self._label_loss(images, batch.labels, batch.label_texts)
+            found["labels"] = config.label_weight * self._label_loss(
+                images, batch.labels, batch.label_texts, batch.labels_known
+            )
         if config.class_weight and batch.classes is not None and batch.class_texts is not None:
             names = self.score(images, self.encode_texts(batch.class_texts))
             scale = self.rank.inverse_temperature
@@ -143,7 +145,7 @@ class DualEncoder(Method):
         return found
 
     def _label_loss(
-        self, images: Encoded, labels: Bool[Tensor, "n c"], names: TextBatch, known: Bool[Tensor, "n c"] | None = None
+        self, images: Encoded, labels: Bool[Tensor, "n c"], names: TextBatch, known: Bool[Tensor, "n c"] | None
     ) -> Float[Tensor, ""]:
         """Each picture among the names of labels, and each name among the pictures, where it is known of them."""
         scores, scale = self.score(images, self.encode_texts(names)), self.rank.inverse_temperature

@@ -95,6 +95,8 @@ class DataFacts(_Section):
     validation_split: str
     held_out: HeldOut | None = None
     """The rule by which the validation split was held out, where the source has none."""
+    left_out: tuple[str, ...] = ()
+    """Names of labels that were kept from training."""
     scripts: dict[str, float] = {}
     """The share of training captions that have letters of each script; empty where they were not counted."""
     skipped: tuple[tuple[str, str], ...] = ()

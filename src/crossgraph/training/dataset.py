@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.data.batches import Step
@@ -48,19 +49,27 @@ class Dataset:
         """The row of every caption's picture."""
         return torch.from_numpy(self.corpus.caption_image.copy())
 
+    @cached_property
+    def _labels_known(self) -> Bool[Tensor, "n c"] | None:
+        known = self.corpus.known_labels()
+        return None if known is None else torch.from_numpy(known)
+
     def batch(self, step: Step, *, hardness: float) -> Batch:
         """One step's pictures and captions as padded tensors."""
-        labels = self.corpus.labels
+        labels, sources, rows = self.corpus.labels, self.corpus.sources, list(step.images)
+        known = self._labels_known
         return Batch(
             self._images(step),
             self.texts.rows(step.captions),
             torch.tensor(step.caption_image),
             hardness,
-            labels=None if labels is None else torch.from_numpy(labels[list(step.images)]),
+            labels=None if labels is None else torch.from_numpy(labels[rows]),
             rows=torch.tensor(step.images),
             label_texts=_all_rows(self.label_texts),
             class_texts=_all_rows(self.class_texts),
             classes=self._classes(step),
+            labels_known=None if known is None else known[rows],
+            source=None if sources is None else torch.from_numpy(sources[rows]),
         )
 
     def _classes(self, step: Step) -> Float[Tensor, "n k"] | None:

@@ -18,7 +18,8 @@ from crossgraph.training.checkpoint import DataFacts
 
 def selection_of(config: RunConfig) -> str:
     """The name of what epochs are selected by: a split, or a slice of the one that is trained on."""
-    return f"slice of {TRAIN}" if config.training.validation_slice else config.training.validation_split
+    split = f"slice of {TRAIN}" if config.training.validation_slice else config.training.validation_split
+    return f"{split} of {config.training.select_source}" if config.training.select_source else split
 
 
 def divided(corpus: Corpus, config: RunConfig) -> tuple[Corpus, HeldOut | None]:
@@ -43,16 +44,22 @@ def training_parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus]:
             f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}; give a source that names the "
             "pictures to train on, or none of its splits."
         )
-    whole, settings, selection = corpus.split(TRAIN), config.training, selection_of(config)
+    whole, settings, selection = corpus.split(TRAIN), config.training, config.training.validation_split
     if settings.validation_slice:
-        return hold_out(whole, share=settings.validation_slice, seed=settings.seed)
+        kept, held = hold_out(whole, share=settings.validation_slice, seed=settings.seed)
+        return kept, _selected(held, settings.select_source)
     if selection not in corpus.splits:
         raise DataError(
             f"corpus {corpus.name!r} has no split {selection!r} to select epochs by, only {', '.join(corpus.splits)}; "
             "leave the setting out (val selects), or hold out a share of the training pictures "
             "(training.validation_slice=0.1)."
         )
-    return whole, corpus.split(selection)
+    return whole, _selected(corpus.split(selection), settings.select_source)
+
+
+def _selected(held: Corpus, source: str) -> Corpus:
+    """What is held out of one source; all of it where none is named."""
+    return held.of_source(source) if source else held
 
 
 def split_as_trained(data: DataFacts, corpus: Corpus, name: str) -> Corpus:

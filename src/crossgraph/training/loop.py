@@ -7,18 +7,20 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crossgraph.config import RunConfig, TrainingConfig
-from crossgraph.data.batches import Step, cropped, plan_epoch
+from crossgraph.data.batches import Step, cropped, plan_epoch, plan_joint_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
@@ -120,7 +122,17 @@ class Trainer:
         self._validate()
 
     def _plan(self, epoch: int) -> list[Step]:
-        steps = plan_epoch(
+        plan: Callable[..., list[Step]] = plan_epoch
+        corpus, training = self.dataset.corpus, self.training
+        if corpus.sources is not None or training.shares or training.steps_per_epoch:
+            plan = partial(
+                plan_joint_epoch,
+                sources=np.zeros(len(corpus), np.int64) if corpus.sources is None else corpus.sources,
+                source_names=corpus.source_names or (corpus.name,),
+                shares=training.shares,
+                steps=training.steps_per_epoch,
+            )
+        steps = plan(
             self.captions,
             batch_size=self.training.batch_size,
             captions_per_image=self.training.captions_per_image,

@@ -15,6 +15,7 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.data.label_captions import read_left_out, with_label_captions, without_labels
 from crossgraph.data.splits import HeldOut
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.catalogue import build_text_encoder
@@ -121,8 +122,10 @@ def prepare(
     corpus, rule = divided(corpus, config)
     if rule is not None:
         progress.note("held out", rule=rule.text())
-    corpus, labels = _labelled(corpus, config, cache=cache, progress=progress)
+    left_out = () if config.labels.leave_out is None else read_left_out(Path(config.labels.leave_out))
+    corpus, labels = _labelled(without_labels(corpus, left_out), config, cache=cache, progress=progress)
     trained_on, selected_on = training_parts(corpus, config)
+    trained_on = with_label_captions(trained_on, config.labels.captions)
     readers = _readers(corpus, trained_on.captions, config, cache=cache, progress=progress, device=device)
     encoders = readers.shared(config)
     helper = None if shortlist is None else TrainedModel(shortlist, cache=cache, device=device, encoders=encoders)
@@ -133,7 +136,7 @@ def prepare(
     with random.drawing():
         method = _fresh_method(config, dataset, readers)
     dataset = _with_names(dataset, method, readers)
-    data = _data_facts(source, dataset, held_out, selection=selection_of(config), rule=rule)
+    data = _data_facts(source, dataset, held_out, selection=selection_of(config), rule=rule, left_out=left_out)
     return Prepared(
         _manifest(config, method, readers, data, out=out, labels=labels, given=_given(source), helper=helper),
         method,
@@ -189,6 +192,16 @@ def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
     """Raise what the settings and the corpus say already, before any work is put in."""
     kind = method_type(config.method)
     validated(kind.config_type, config.model, section="model")
+    if unknown := sorted(set(config.training.shares) - set(corpus.source_names or (corpus.name,))):
+        raise ConfigError(
+            f"training.shares names {unknown[0]!r}, which is no source of the data; there are "
+            f"{', '.join(corpus.source_names) or corpus.name}."
+        )
+    if config.labels.leave_out is not None and config.labels.source == "concepts":
+        raise ConfigError(
+            "labels.leave_out leaves out given labels, and labels.source=concepts reads labels off captions, which say "
+            "what they say; set one of the two."
+        )
     if kind.reads_labels and corpus.labels is None and config.labels.source != "concepts":
         raise DataError(
             f"{config.method} learns from labels, and corpus {corpus.name!r} has none; give one that has, or derive "
@@ -270,7 +283,13 @@ def _sizes(readers: Readers, known: TrainingSet | None) -> InputSizes:
 
 
 def _data_facts(
-    corpus: Corpus, dataset: Dataset, held_out: Dataset, *, selection: str, rule: HeldOut | None
+    corpus: Corpus,
+    dataset: Dataset,
+    held_out: Dataset,
+    *,
+    selection: str,
+    rule: HeldOut | None,
+    left_out: tuple[str, ...],
 ) -> DataFacts:
     """What is trained on; `corpus` is the whole of it as it was given, before labels were derived."""
     skipped = dict.fromkeys((*dataset.corpus.skipped, *held_out.corpus.skipped))
@@ -281,6 +300,7 @@ def _data_facts(
         train_captions=len(dataset.corpus.captions),
         validation_split=selection,
         held_out=rule,
+        left_out=left_out,
         scripts={} if corpus.features is not None else script_shares(dataset.corpus.captions),
         skipped=tuple((str(entry.path), entry.reason) for entry in skipped),
     )

@@ -25,5 +25,6 @@ def hardness(epochs_done: float, *, training: TrainingConfig) -> float:
 
 def shrunk(training: TrainingConfig, *, captions: int) -> TrainingConfig:
     """The settings with a warm-up of at most a tenth of the run, so that a small corpus trains at all."""
-    steps = max(1, captions // (training.batch_size * training.captions_per_image)) * training.epochs
+    each = training.steps_per_epoch or max(1, captions // (training.batch_size * training.captions_per_image))
+    steps = each * training.epochs
     return training.model_copy(update={"warmup_steps": min(training.warmup_steps, max(1, steps // 10))})

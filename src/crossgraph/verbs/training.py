@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache, default_cache
+from crossgraph.data.joined import join_corpora
 from crossgraph.data.sources import given_corpus
 from crossgraph.device import checked_device
 from crossgraph.progress import Progress, Silent
@@ -15,7 +17,7 @@ from crossgraph.training.run import train_run
 
 
 def train(
-    data: Corpus | Path | str,
+    data: Corpus | Path | str | Sequence[Corpus | Path | str],
     config: RunConfig,
     out: Path | str,
     *,
@@ -27,12 +29,14 @@ def train(
 ) -> TrainedModel:
     """Train `config.method` on the train split of `data` into the run folder `out` and load the selected weights.
 
+    Several `data` are joined (`data.joined`): each step is of one of them, in the shares that the settings say.
     `shortlist` is a trained dual encoder: it finds the candidates of a re-ranker in training (`training.neighbours`),
     validation and search, and is copied into the run. With `resume` the run continues where it was saved; without,
     an existing run is never written over. Raises `ConfigError`, `DataError` or `ModelError`.
     """
+    several = [data] if isinstance(data, Corpus | Path | str) else data
     return train_run(
-        given_corpus(data),
+        join_corpora([given_corpus(one) for one in several], progress=progress),
         config,
         Path(out),
         shortlist=None if shortlist is None else Path(shortlist),

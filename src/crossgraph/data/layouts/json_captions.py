@@ -21,6 +21,7 @@ from crossgraph.data.layouts.coco import coco_captions, is_coco_captions
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EntryOptions, add_entry
 from crossgraph.data.layouts.karpathy import is_karpathy, karpathy_corpus
+from crossgraph.data.splits import one_in
 
 _KEY = re.compile(r'"([^"\\\n]{1,200})"\s*:')
 _EXPECTED = 'a list of {"image": "a.jpg", "caption": "..."}, {"a.jpg": "..."}, or the form of COCO or Karpathy'
@@ -39,7 +40,7 @@ def open_json(file: Path, *, name: str | None = None, options: EntryOptions = En
     builder = CorpusBuilder(file, picture_folders(file.parent, options.images))
     understood = read_entries(builder, file, content, options)
     tried = f"To say it by hand: json:{file}?image=KEY&caption=KEY&images=FOLDER."
-    return builder.build(name or file.stem, understood=understood, tried=tried)
+    return one_in(options.val, builder.build(name or file.stem, understood=understood, tried=tried))
 
 
 def is_json(file: Path) -> bool:

@@ -21,6 +21,9 @@ class EntryOptions(SourceOptions):
     image: str | None = Field(None, description="the key that names the picture")
     caption: str | None = Field(None, description="the key of the caption or captions")
     images: str | None = Field(None, description="the folder that the pictures are in")
+    val: int | None = Field(
+        None, ge=2, description="where no val is named, one in so many pictures is val, by a hash of its file's name"
+    )
 
 
 def add_entry(
@@ -46,6 +49,8 @@ def add_entry(
         where=where,
         split=split_name(own) if own is not None else split or NO_SPLIT,
         labels=_labels(entry) or (),
+        scene=scene.replace("_", " ").strip() if isinstance(scene := entry.get("scene"), str) else "",
+        source=source.strip() if isinstance(source := entry.get("source"), str) else "",
         file=file,
     )
     return keys
@@ -65,13 +70,16 @@ def _understood(
     else:
         found = caption_key([one for one in entry if one != image], options.caption)
         key, captions = found or "", None if found is None else texts_of(entry[found])
+    if captions is None and not key and (_labels(entry) or isinstance(entry.get("scene"), str)):
+        captions = []
     if captions is None:
         return f"{key} is no text or list of texts" if key else "it has no captions", None
     if not isinstance(entry.get("split", ""), str):
         return "split is no text", None
     if _labels(entry) is None:
         return "labels are no list of texts", None
-    return "", (str(entry[image]).strip(), captions, (("image", image), ("caption", key)))
+    told = (("image", image), ("caption", key)) if key else (("image", image),)
+    return "", (str(entry[image]).strip(), captions, told)
 
 
 def _answers(conversation: Any) -> list[str] | None:

@@ -1,6 +1,8 @@
 """JSON Lines: one object a line with `image` and `captions`, `caption` or `text`; optionally `split` and `labels`.
 
-`image` is relative to the file's folder or to the `images` folder in it. Other keys are ignored.
+`scene` is one more label, of the whole picture; `source` says which of several collections a picture is from. A row
+with labels and no captions is a picture without captions. `image` is relative to the file's folder or to the `images`
+folder in it. Other keys are ignored.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.encodings import decode_text, is_undecoded
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EXPECTED, EntryOptions, add_entry
+from crossgraph.data.splits import one_in
 
 
 def open_jsonl(file: Path, *, name: str | None = None, options: EntryOptions = EntryOptions()) -> Corpus:
@@ -26,7 +29,8 @@ def open_jsonl(file: Path, *, name: str | None = None, options: EntryOptions = E
     understood = read_lines(builder, file, options)
     tried = f"To say it by hand: jsonl:{file}?image=KEY&caption=KEY&images=FOLDER."
     told = replace(understood, layout="jsonl")
-    return builder.build(name or file.absolute().parent.name, understood=told, tried=tried)
+    corpus = builder.build(name or file.absolute().parent.name, understood=told, tried=tried)
+    return one_in(options.val, corpus)
 
 
 def is_lines(file: Path) -> bool:
