@@ -15,7 +15,7 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import TextTable, extract_text_features
-from crossgraph.data.label_captions import read_left_out, with_label_captions, without_labels
+from crossgraph.data.label_captions import label_words, read_left_out, with_label_captions, without_labels
 from crossgraph.data.splits import HeldOut
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.catalogue import build_text_encoder
@@ -40,7 +40,7 @@ from crossgraph.training.neighbours import shortlist_neighbours
 from crossgraph.training.places import places_of, regions_digest
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import shrunk
-from crossgraph.training.training_set import spelled_out, training_set
+from crossgraph.training.training_set import training_set
 from crossgraph.training.validation import Validation
 from crossgraph.words import Vocabulary
 
@@ -259,7 +259,7 @@ def _with_names(dataset: Dataset, method: Method, readers: Readers) -> Dataset:
         )
     labels, classes = None, None
     if method.reads_label_names:
-        labels = readers.tabulate([spelled_out(name) for name in dataset.corpus.label_names])
+        labels = readers.tabulate([label_words(name) for name in dataset.corpus.label_names])
     if method.reads_classes and readers.backbone is not None:
         classes = readers.tabulate(readers.backbone.class_names())
     return replace(dataset, label_texts=labels, class_texts=classes)

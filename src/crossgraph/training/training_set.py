@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -47,9 +46,3 @@ def label_vectors(names: Sequence[str], text_encoder: TextEncoder) -> Float[Tens
     texts = text_encoder.encode([name.replace("_", " ").replace("-", " ") for name in names])
     states = [text.states for text in texts if text.states is not None]
     return torch.stack([torch.from_numpy(one.astype("float32")).mean(dim=0) for one in states])
-
-
-def spelled_out(name: str) -> str:
-    """The name of a label as people write it: "living_room" and "BareLand" are two words each."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " ").replace("-", " "))
-    return " ".join(parted.lower().split())
