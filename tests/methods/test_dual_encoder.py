@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
+from crossgraph.losses.names import name_loss
 from tests.methods.synthetic_items import (
     draw_captions,
     draw_images,
@@ -47,3 +50,36 @@ def test_only_info_nce_learns_a_temperature_and_starts_where_it_is_told() -> Non
 @pytest.mark.parametrize("loss", ["info_nce", "triplet"])
 def test_the_loss_carries_the_name_of_its_kind(loss: str) -> None:
     assert list(small_method("dual_encoder", loss=loss).losses(training_batch())) == [loss]
+
+
+def test_names_of_labels_and_classes_are_losses_of_their_own_and_unknown_labels_count_for_nothing() -> None:
+    method = small_method("dual_encoder", label_weight=0.5, class_weight=2.0).eval()
+    batch = training_batch()
+    names, kinds = text_batch(draw_captions(3)), text_batch(draw_captions(5))
+    count = len(batch.images)
+    labels = torch.arange(count)[:, None] % 3 == torch.arange(3)
+    known = torch.ones(count, 3, dtype=torch.bool)
+    known[:, 2] = False
+    classes = torch.rand(count, 5).softmax(dim=1)
+    batch = replace(batch, labels=labels, labels_known=known, label_texts=names, class_texts=kinds, classes=classes)
+    with torch.no_grad():
+        found = method.losses(batch)
+        images, scale = method.encode_images(batch.images), method.rank.inverse_temperature
+        scores = method.score(images, method.encode_texts(names))
+        there = name_loss(scores[:, :2], labels[:, :2].float(), scale=scale)
+        back = name_loss(scores[:, :2].T, labels[:, :2].T.float(), scale=scale)
+        other = replace(batch, labels=labels & known)
+        verdict = name_loss(method.score(images, method.encode_texts(kinds)), classes, scale=scale)
+    torch.testing.assert_close(found["labels"], 0.5 * (there + back))
+    torch.testing.assert_close(found["classes"], 2.0 * verdict)
+    torch.testing.assert_close(method.losses(other)["labels"].detach(), found["labels"])
+    assert list(small_method("dual_encoder").losses(batch)) == ["info_nce"]
+
+
+def test_pictures_with_a_caption_of_the_same_words_are_not_pushed_away() -> None:
+    batch = training_batch()
+    twice = replace(batch, texts=replace(batch.texts, words=(batch.texts.words[0],) * len(batch.texts)))
+    with torch.no_grad():
+        forgiving = small_method("dual_encoder", ignore_equal=True).eval()
+        assert float(forgiving.losses(twice)["info_nce"]) == pytest.approx(0.0, abs=1e-4)
+        assert float(small_method("dual_encoder").eval().losses(twice)["info_nce"]) > 0.1
