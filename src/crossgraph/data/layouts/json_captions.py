@@ -34,9 +34,9 @@ def open_json(file: Path, *, name: str | None = None, options: EntryOptions = En
     """
     content = json_content(file, expected=_EXPECTED)
     if is_karpathy(content):
-        return karpathy_corpus(file, content, images=_images(file, options), name=name)
+        return one_in(options.val, karpathy_corpus(file, content, images=_images(file, options), name=name))
     if is_coco_captions(content):
-        return coco_captions(file, content, name=name)
+        return one_in(options.val, coco_captions(file, content, name=name))
     builder = CorpusBuilder(file, picture_folders(file.parent, options.images))
     understood = read_entries(builder, file, content, options)
     tried = f"To say it by hand: json:{file}?image=KEY&caption=KEY&images=FOLDER."

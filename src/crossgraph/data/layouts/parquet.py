@@ -22,6 +22,7 @@ from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.inventory import take_inventory
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EntryOptions
+from crossgraph.data.splits import one_in
 from crossgraph.data.unpacked import safe_path, unpacked
 from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
@@ -52,7 +53,7 @@ def open_parquet(
     caches = {note for one in found for note in one.notes}
     understood = replace(found[0], layout="parquet", notes=(*sorted(caches), f"{len(files)} files"))
     tried = f"To say it by hand: parquet:{place}?image=COLUMN&caption=COLUMN."
-    corpus = builder.build(name or place.absolute().stem, understood=understood, tried=tried)
+    corpus = one_in(options.val, builder.build(name or place.absolute().stem, understood=understood, tried=tried))
     if place.is_file():
         return corpus
     return with_unused(corpus, take_inventory(place, exclude=exclude), files, exclude=exclude)
