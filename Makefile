@@ -12,7 +12,7 @@ TESTS := -m pytest -q --numprocesses auto --dist loadfile
 # Below this share of lines the tests fail; what is printed is the rest.
 FLOOR := 96
 
-.PHONY: demo test quick check lint types test-minimum wheel-test format clean
+.PHONY: demo test quick check lint types test-minimum wheel-test default-model format clean
 
 demo: .venv/ready  ## draw scenes, train a small cascade, evaluate, index, search, write demo/report.html
 	$(BIN)/crossgraph demo --out demo
@@ -47,6 +47,10 @@ wheel-test: .venv/ready  ## build the wheel, install it into an empty environmen
 
 test-minimum: .venv-minimum/ready  ## the test suite with the lowest versions that pyproject.toml allows
 	OMP_NUM_THREADS=1 .venv-minimum/bin/python $(TESTS)
+
+# FLICKR8K, RSICD and PHOTOS are folders of data (docs/default_model.md); what is there already is not made again.
+default-model: .venv/ready  ## train, put together, teach, calibrate and pack the model that the package carries
+	$(BIN)/python bench/default_model/make.py --flickr8k $(FLICKR8K) --rsicd $(RSICD) --photos $(PHOTOS) --out runs/default
 
 format: .venv/ready
 	$(BIN)/ruff format $(CODE)
