@@ -68,6 +68,11 @@ def recalls(
     return [100 * float(found.hits(k).mean()) for k in cutoffs]
 
 
+def ratio(part: float, whole: float) -> float:
+    """`part` over `whole`, NaN where that is nothing."""
+    return part / whole if whole else float("nan")
+
+
 def _all_of(images: ImageEncodings, paths: Sequence[Path]) -> ImageEncodings:
     """`images`, if every picture could be read."""
     if images.skipped or len(images.kept) != len(paths):

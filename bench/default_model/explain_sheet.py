@@ -2,13 +2,13 @@
 
     python bench/default_model/explain_sheet.py --model RUN --data photos --out sheet.png [--json FILE]
 
-Held-out ADE20K photos (`held_out.py`) whose annotation has a box of a class that covers less than a third of the
+Held-out ADE20K photos (`held_out.py`) whose annotation has a box of a class that covers a fiftieth to a third of the
 picture: `--photos` of them, and of each one such class, both drawn with `--seed`. ADE20K's boxes hold all of a class in
 the picture. The query is the name of the class, and "a photo of a lamp" beside it; the word's strongest region is that
 with the largest weight in `crossgraph explain`, the words of a longer name taken together. It hits if its middle lies
 in the box (pointing game). Beside it: a region drawn at random from those of the same picture, in expectation, and the
 middle of the picture, which photographers aim at. A word found nowhere (weights all 0) is a miss. The sheet has the
-first ten with the box in green, as explained for the name in its sentence.
+first ten with the annotated box in green, as explained for the name alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from crossgraph.graphs.scene_graph import Box
 from crossgraph.types import Alignment
 from crossgraph.verbs import load_search_model
 
-THIRD = 1 / 3
+SMALLEST, LARGEST = 1 / 50, 1 / 3
 BOX = "#12b347"
 
 
@@ -56,7 +56,7 @@ def drawn_questions(photos: Sequence[Photo], count: int, *, seed: int) -> list[Q
     rng = np.random.default_rng(seed)
     found: list[Question] = []
     for row in rng.permutation(len(photos)).tolist():
-        things = [(name, box) for name, box in photos[row].boxes if 0 < area(box) < THIRD]
+        things = [(name, box) for name, box in photos[row].boxes if SMALLEST <= area(box) < LARGEST]
         if things and len(found) < count:
             name, box = things[int(rng.integers(len(things)))]
             found.append(Question(photos[row].path, name, box))
@@ -126,7 +126,7 @@ def main() -> None:
         hits["template"].append(points_into(within, question))
         chance.append(float(holds(question.box, alone.boxes).double().mean()))
         if place < 10:
-            drawings.append(draw_question(question, within))
+            drawings.append(draw_question(question, alone))
     sheet_of(drawings).save(asked.out)
     shares = {name: 100 * float(np.mean(found)) for name, found in hits.items()}
     shares["random region"] = 100 * float(np.mean(chance))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from command_line import add_rerank, options_of, print_table, write_numbers
-from dense_search import Pictures, recalls
+from dense_search import Pictures, ratio, recalls
 
 from crossgraph.verbs import load_search_model
 
@@ -56,7 +56,7 @@ def main() -> None:
             relevant = torch.tensor([row for row, _ in pairs])[:, None] == torch.arange(len(images))
             found = recalls(pictures.scores([text for _, text in pairs]), relevant)
             english = found[-1] if language == "en" else english
-            rows.append([len(images), language, len(pairs), *found, found[-1] / english])
+            rows.append([len(images), language, len(pairs), *found, ratio(found[-1], english)])
     print_table(headings, rows, title=f"{asked.model}: text-to-image recall, split {asked.split}.")
     write_numbers(asked.json, asked, {"rows": [dict(zip(headings, row, strict=True)) for row in rows]})
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from command_line import add_rerank, options_of, print_table, write_numbers
-from dense_search import Pictures, recalls
+from dense_search import Pictures, ratio, recalls
 from jaxtyping import Float
 from torch import Tensor
 
@@ -188,7 +188,7 @@ def compared(pictures: Pictures, pairs: Sequence[Pair], *, seed: int) -> list[fl
     scores = [pictures.scores([getattr(pair, side) for pair in pairs]) for side in ("original", "paraphrase")]
     before, after = (recalls(some, own) for some in scores)
     low, high = difference_interval(*(first_answers(some, own).hits(10) for some in scores), seed=seed)
-    return [*before, *after, after[-1] / before[-1], low, high]
+    return [*before, *after, ratio(after[-1], before[-1]), low, high]
 
 
 def difference_interval(before: Float[Tensor, " q"], after: Float[Tensor, " q"], *, seed: int) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,23 +115,19 @@ def main() -> None:
     labels = score_words(of_coco, coco, lambda photo: photo.labels)
     scenes = score_words(of_ade, ade, lambda photo: [photo.scene])
     objects = score_words(of_ade, ade, lambda photo: photo.labels)
-    groups = {
-        "COCO labels, trained": [one for one in labels if one.word not in kept_out.labels],
-        "COCO labels, zero-shot": [one for one in labels if one.word in kept_out.labels],
-        "ADE20K scenes, trained": [one for one in scenes if one.word not in kept_out.scenes],
-        "ADE20K scenes, zero-shot": [one for one in scenes if one.word in kept_out.scenes],
-        "ADE20K objects, trained": [one for one in objects if one.word not in kept_out.labels],
-        "ADE20K objects, zero-shot": [one for one in objects if one.word in kept_out.labels],
-    }
+    zero_shot = [one for one in labels if one.word in kept_out.labels]
+    groups = {"COCO labels, trained": [one for one in labels if one.word not in kept_out.labels]}
     if asked.captions:
         captions = training_captions(asked.captions)
-        zero_shot = [
-            WordScore(**{**asdict(one), "captions": said_in_captions(one.word, captions)})
-            for one in groups["COCO labels, zero-shot"]
-        ]
-        groups["COCO labels, zero-shot"] = zero_shot
+        zero_shot = [replace(one, captions=said_in_captions(one.word, captions)) for one in zero_shot]
+    groups["COCO labels, zero-shot"] = zero_shot
+    if asked.captions:
         groups["- of these in no training caption"] = [one for one in zero_shot if not one.captions]
         groups["- of these in training captions"] = [one for one in zero_shot if one.captions]
+    groups["ADE20K scenes, trained"] = [one for one in scenes if one.word not in kept_out.scenes]
+    groups["ADE20K scenes, zero-shot"] = [one for one in scenes if one.word in kept_out.scenes]
+    groups["ADE20K objects, trained"] = [one for one in objects if one.word not in kept_out.labels]
+    groups["ADE20K objects, zero-shot"] = [one for one in objects if one.word in kept_out.labels]
     headings = ["words", "count", "mAP name", "mAP template", "chance", "P@10 name", "P@10 template", "chance", "best"]
     rows: list[list[str | int | float]] = []
     for name, found in groups.items():
@@ -141,7 +137,7 @@ def main() -> None:
             rows.append([name, len(found), *cells])
     print_table(headings, rows, title=f"{asked.model}: {len(coco):,} COCO and {len(ade):,} ADE20K photos, held out.")
     zero_shot_rows: list[list[str | int | float]] = []
-    for one in groups["COCO labels, zero-shot"]:
+    for one in zero_shot:
         said = "?" if one.captions is None else one.captions
         zero_shot_rows.append(
             [one.word, one.photos, said, one.name_ap, one.template_ap, one.chance_ap, one.name_p10, one.best_p10]
