@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.encoders.grid import grid_boxes, pool_grid
+from crossgraph.encoders.grid import grid_boxes, placed, pool_grid
+from crossgraph.encoders.image import Window
 from crossgraph.encoders.pixels import Preparation
 from crossgraph.types import ImageBatch
 
@@ -27,6 +29,8 @@ class Backbone(nn.Module, ABC):
     whole_width: int
     preparation: Preparation
     frozen_statistics: bool = True
+    joint: bool = False
+    """True where the vector for the whole lies in a space that the same model has for texts."""
 
     @abstractmethod
     def tokens(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
@@ -43,12 +47,18 @@ class Backbone(nn.Module, ABC):
         """The same as `tokens`."""
         return self.tokens(pixels)
 
-    def image_batch(self, pixels: Float[Tensor, "n 3 h w"], *, cells: Sequence[int]) -> ImageBatch:
-        """The pictures as a method reads them, parts being the cells of the grids; gradients reach the network."""
+    def image_batch(
+        self, pixels: Float[Tensor, "n 3 h w"], *, cells: Sequence[int], windows: Sequence[Window]
+    ) -> ImageBatch:
+        """The pictures as a method reads them, parts being the cells of the grids; gradients reach the network.
+
+        `windows` say what of each picture its pixels show.
+        """
         grid, whole = self.tokens(pixels)
-        parts, boxes = pool_grid(grid, cells), torch.from_numpy(grid_boxes(cells)).to(grid.device)
+        parts, own = pool_grid(grid, cells), grid_boxes(cells)
+        boxes = np.array([placed(own, window) for window in windows], np.float32).reshape(-1, *own.shape)
         mask = torch.ones(parts.shape[:2], dtype=torch.bool, device=grid.device)
-        return ImageBatch(parts.float(), mask, boxes.expand(len(parts), -1, -1), whole.float())
+        return ImageBatch(parts.float(), mask, torch.from_numpy(boxes).to(grid.device), whole.float())
 
     def train(self, mode: bool = True) -> Backbone:
         """Training mode on or off; frozen statistics stay in evaluation mode."""
