@@ -122,7 +122,7 @@ def save_align(folder: Path) -> Path:
     vocabulary = _save_word_pieces(folder, WORDS, limit=64)
     vision = {
         "image_size": SIDE,
-        "width_coefficient": 0.1,
+        "width_coefficient": 1.0,
         "depth_coefficient": 0.1,
         "hidden_dim": JOINT,
         "in_channels": [32, 16],

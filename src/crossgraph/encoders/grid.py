@@ -53,19 +53,16 @@ def _covered(edges: Float[Tensor, "p 2"], cells: int) -> Float[Tensor, "p c"]:
 
 def placed(boxes: Boxes, window: Window) -> Boxes:
     """Boxes within a window of a picture, as boxes of the picture."""
-    corner, extent = _corner_and_extent(window)
+    left, top, right, bottom = window
+    corner, extent = np.array([left, top] * 2), np.array([right - left, bottom - top] * 2)
     return (corner + boxes * extent).astype(np.float32)
 
 
 def seen_in(boxes: Boxes, window: Window) -> Boxes:
     """Boxes of a picture, as boxes within a window of it; what lies outside is moved to its margin."""
-    corner, extent = _corner_and_extent(window)
-    return ((boxes - corner) / extent).clip(0, 1).astype(np.float32)
-
-
-def _corner_and_extent(window: Window) -> tuple[Float32[np.ndarray, "4"], Float32[np.ndarray, "4"]]:
     left, top, right, bottom = window
-    return np.float32([left, top] * 2), np.float32([right - left, bottom - top] * 2)
+    corner, extent = np.array([left, top] * 2), np.array([right - left, bottom - top] * 2)
+    return ((boxes - corner) / extent).clip(0, 1).astype(np.float32)
 
 
 def region_features(

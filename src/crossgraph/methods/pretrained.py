@@ -57,8 +57,8 @@ class Pretrained(ClosedForm):
         self.config = config
         if sizes.whole_width != sizes.text_whole_width:
             raise ConfigError(
-                f"pretrained compares whole vectors of one model, and those of pictures are {sizes.whole_width} numbers "
-                f"wide, those of texts {sizes.text_whole_width}; name one model with a space for both in images.encoder."
+                f"pretrained compares whole vectors of one model, and pictures have {sizes.whole_width} numbers, texts "
+                f"{sizes.text_whole_width}; name one model with a space for both in images.encoder."
             )
         self.register_buffer("logits", torch.tensor([config.scale or 1.0, config.bias or 0.0]))
         self.register_buffer("towers", torch.zeros(32, dtype=torch.uint8))
@@ -70,15 +70,12 @@ class Pretrained(ClosedForm):
 
         Runs are told apart by their weights, and this one has no others.
         """
-        self.towers.copy_(
-            torch.frombuffer(bytearray(hashlib.sha256(f"{images} {texts}".encode()).digest()), dtype=torch.uint8)
-        )
+        digest = hashlib.sha256(f"{images} {texts}".encode()).digest()
+        self.towers.copy_(torch.tensor(list(digest), dtype=torch.uint8))
         scale, bias = logits
-        own = (
-            scale if self.config.scale is None else self.config.scale,
-            bias if self.config.bias is None else self.config.bias,
-        )
-        self.logits.copy_(torch.tensor(own))
+        scale = scale if self.config.scale is None else self.config.scale
+        bias = bias if self.config.bias is None else self.config.bias
+        self.logits.copy_(torch.tensor([scale, bias]))
 
     def logits_of(self, cosines: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """The model's own logits; of SigLIP their sigmoid is a probability, of CLIP their softmax over choices."""
