@@ -63,7 +63,7 @@ def wholes(features: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def tokens_of(folder: Path, family: str, sentences: Sequence[str]) -> dict[str, torch.Tensor]:
-    """Sentences as the family's processor gives them: SigLIP's padded to 64 without a mask, SigLIP 2's in lower case."""
+    """Sentences as a family was trained on them: SigLIP padded to 64 without a mask, SigLIP 2 in lower case."""
     if family == "siglip":  # its class needs a package that is not there
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     else:
@@ -172,7 +172,7 @@ def test_boxes_under_a_centre_crop_are_of_the_whole_picture(folders: dict[str, P
     assert siglip.boxes.tolist() == [[0, 0, 1, 1]]
 
 
-def test_only_what_lies_in_a_box_changes_its_part_of_a_convolution(folders: dict[str, Path]) -> None:
+def test_what_lies_outside_the_boxes_is_not_seen(folders: dict[str, Path]) -> None:
     encoder = build_image_encoder(str(folders["clip"]), cells=(2,))
     picture = pictures()[4]
     margins = picture.copy()
