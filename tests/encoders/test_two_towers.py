@@ -248,7 +248,11 @@ def test_fingerprints_change_with_what_a_processor_does_and_only_then(tmp_path: 
     told = json.loads(file.read_text())
     file.write_text(json.dumps({**told, "written_by": "another version"}))
     assert build_image_encoder(str(folder)).fingerprint == before
-    others = [{"resample": 2}, {"size": {"shortest_edge": 40}}, {"size": {"height": 40, "width": 40}}]
+    others: list[dict[str, object]] = [
+        {"resample": 2},
+        {"size": {"shortest_edge": 40}},
+        {"size": {"height": 40, "width": 40}},
+    ]
     found = []
     for change in others:
         file.write_text(json.dumps({**told, **change}))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageStat
 from transformers import CLIPVisionModel
 
 from crossgraph.config import RunConfig, read_config
@@ -152,7 +152,7 @@ def test_an_explanation_is_what_the_score_loses_without_a_word_or_a_region(
     assert found.weights.shape == (4, 3)
     assert found.weights.sum(dim=0).tolist()[1] == pytest.approx(1, abs=1e-4)
     picture = Image.open(path).convert("RGB")
-    mean = picture.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    mean = tuple(round(value) for value in ImageStat.Stat(picture).mean)
     joint = []
     for x1, y1, x2, y2 in found.boxes.tolist():
         painted = picture.copy()

@@ -55,14 +55,16 @@ def placed(boxes: Boxes, window: Window) -> Boxes:
     """Boxes within a window of a picture, as boxes of the picture."""
     left, top, right, bottom = window
     corner, extent = np.array([left, top] * 2), np.array([right - left, bottom - top] * 2)
-    return (corner + boxes * extent).astype(np.float32)
+    moved: Boxes = (corner + boxes * extent).astype(np.float32)
+    return moved
 
 
 def seen_in(boxes: Boxes, window: Window) -> Boxes:
     """Boxes of a picture, as boxes within a window of it; what lies outside is moved to its margin."""
     left, top, right, bottom = window
     corner, extent = np.array([left, top] * 2), np.array([right - left, bottom - top] * 2)
-    return ((boxes - corner) / extent).clip(0, 1).astype(np.float32)
+    inside: Boxes = ((boxes - corner) / extent).clip(0, 1).astype(np.float32)
+    return inside
 
 
 def region_features(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from PIL import Image
+from PIL import Image, ImageStat
 
 from crossgraph.encoders.image import Boxes, ImageEncoder
 from crossgraph.encoders.text import TextEncoder
@@ -48,7 +48,7 @@ def explain_by_inputs(
 def _without_each_region(picture: Image.Image, boxes: Boxes) -> list[Image.Image]:
     """The picture with each region painted over in its mean colour."""
     picture = picture.convert("RGB")
-    mean = picture.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    mean = tuple(round(value) for value in ImageStat.Stat(picture).mean)
     found = []
     for x1, y1, x2, y2 in boxes.tolist():
         painted = picture.copy()
