@@ -25,6 +25,7 @@ from crossgraph.verbs.galleries import open_gallery as open_gallery
 from crossgraph.verbs.galleries import sync as sync
 from crossgraph.verbs.models import load_model as load_model
 from crossgraph.verbs.models import load_search_model as load_search_model
+from crossgraph.verbs.models import pretrained as pretrained
 from crossgraph.verbs.probing import probe as probe
 from crossgraph.verbs.searching import search as search
 from crossgraph.verbs.training import train as train

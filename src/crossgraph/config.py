@@ -55,9 +55,13 @@ class ImagesConfig(_Section):
 class TextsConfig(_Section):
     """How sentences become numbers."""
 
-    encoder: str = Field("words", description="words (learned vectors), minilm, a model folder, or hf:owner/model")
+    encoder: str = Field(
+        "words",
+        description="words (learned vectors), minilm, a model folder, hf:owner/model, or images: the text side of the "
+        "model that images.encoder names",
+    )
     min_count: int = Field(2, ge=1, description="rarer words of the training captions become unknown")
-    max_words: int = Field(40, ge=1, description="longer captions are cut")
+    max_words: int = Field(40, ge=1, description="longer captions are cut; a two-tower model has its own limit")
 
 
 class LabelsConfig(_Section):

@@ -203,12 +203,18 @@ def test_the_patches_are_those_of_the_model_itself(vit_folder: Path) -> None:
     assert difference(seen.whole, output.pooler_output[0].numpy()) < 1e-2
 
 
-def test_a_cropping_processor_still_sees_the_whole_picture(clip_folder: Path) -> None:
-    encoder = build_image_encoder(str(clip_folder), cells=(4,))
+def test_a_processor_that_crops_sees_the_whole_picture_unless_a_space_with_texts_hangs_on_it(
+    vit_folder: Path, clip_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(vit_folder, tmp_path, dirs_exist_ok=True)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    clip = build_image_encoder(str(clip_folder), cells=(4,))
+    encoder = build_image_encoder(str(tmp_path), cells=(4,))
     wide = Image.new("RGB", (120, 40), "white")
     changed = wide.copy()
     changed.paste((255, 0, 0), (0, 0, 20, 40))  # a crop to the centre would not see this
     assert difference(encoder.encode([wide])[0].parts, encoder.encode([changed])[0].parts) > 1e-2
+    assert difference(clip.encode([wide])[0].parts, clip.encode([changed])[0].parts) == 0
 
 
 def test_a_checkpoint_without_pooler_gives_its_cls_token_and_a_stable_fingerprint(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, bool
         asked.append((name, not local_files_only))
         if name != "owner/cached" and local_files_only:
             raise OSError("not in the cache")
+        if "*.safetensors" in allow_patterns and name != "owner/old":
+            (tmp_path / "model.safetensors").touch()
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
@@ -71,6 +73,12 @@ def test_only_the_prefix_fetches(hub: list[tuple[str, bool]], tmp_path: Path) ->
     found = resolve("hf:owner/new", kind="image encoder")
     assert found == names.Resolved("hf:owner/new", tmp_path)
     assert hub == [("owner/new", True)]
+
+
+def test_weights_in_the_old_format_are_fetched_only_where_there_are_no_others(hub: list[tuple[str, bool]]) -> None:
+    resolve("hf:owner/old", kind="image encoder")
+    resolve("hf:owner/new", kind="image encoder")
+    assert hub == [("owner/old", True), ("owner/old", True), ("owner/new", True)]
 
 
 def test_what_a_run_names_is_read_from_the_cache_and_not_fetched_unless_allowed(

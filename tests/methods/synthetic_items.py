@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossgraph.methods.catalogue import build_method
+from crossgraph.methods.catalogue import METHODS, build_method
 from crossgraph.methods.contract import ClosedForm, InputSizes, TrainingSet
 from crossgraph.types import (
     ATTRIBUTE,
@@ -71,6 +71,7 @@ SMALL: dict[str, dict[str, object]] = {
         "dropout": 0.1,
     },
     "tsscl": {"width": 16, "hidden": 16, "heads": 4, "word_width": 12, "label_hidden": 8, "dropout": 0.1},
+    "pretrained": {},
     "cca": {"components": 6},
     "semantic_matching": {"costs": (0.1, 1.0)},
     "dcmh": {"width": 32, "bits": 32, "dropout": 0.1},
@@ -105,6 +106,11 @@ class Caption:
     states: Tensor
     graph: tuple[Node, ...] = ()
 
+    @property
+    def whole(self) -> Tensor:
+        """A vector that its words decide."""
+        return torch.randn(WHOLE_WIDTH, generator=torch.Generator().manual_seed(int(self.ids.sum()) + 5000))
+
 
 def small_method(name: str, inputs: str = "ids", **changes: Any) -> Any:
     """A method of tiny width, in evaluation mode: untrained, or solved for random pairs where it is solved at all.
@@ -112,7 +118,10 @@ def small_method(name: str, inputs: str = "ids", **changes: Any) -> Any:
     `Any`, since a test reaches into the parts of the method that it names.
     """
     settings = {**SMALL.get(name, {"width": 16}), **changes}
-    method = build_method(name, settings, SIZES[inputs]).eval()
+    sizes = SIZES[inputs]
+    if METHODS[name].one_model:
+        sizes = sizes.model_copy(update={"text_whole_width": WHOLE_WIDTH})
+    method = build_method(name, settings, sizes).eval()
     if method.reads_labels:
         method.learn(training_set())
     if isinstance(method, ClosedForm):
@@ -215,9 +224,10 @@ def text_batch(captions: Sequence[Caption], inputs: str = "ids", *, padding: int
         ids[row, :real], states[row, :real], mask[row, :real] = caption.ids, caption.states, True
     words = tuple(tuple(f"w{number}" for number in caption.ids.tolist()) for caption in captions)
     graphs = graph_batch([caption.graph for caption in captions], words=longest, padding=padding)
+    whole = torch.stack([caption.whole for caption in captions])
     if inputs == "ids":
-        return TextBatch(mask, words, ids=ids, graphs=graphs)
-    return TextBatch(mask, words, states=states, graphs=graphs)
+        return TextBatch(mask, words, ids=ids, graphs=graphs, whole=whole)
+    return TextBatch(mask, words, states=states, graphs=graphs, whole=whole)
 
 
 def graph_batch(graphs: Sequence[tuple[Node, ...]], *, words: int, padding: int = 0) -> TextGraphs:

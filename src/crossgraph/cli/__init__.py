@@ -26,6 +26,7 @@ from crossgraph.cli.gallery import gallery_commands
 from crossgraph.cli.graph import graph_commands
 from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
+from crossgraph.cli.pretrained import pretrained
 from crossgraph.cli.search import search
 from crossgraph.cli.sync import sync
 from crossgraph.cli.train import train
@@ -86,6 +87,7 @@ cascade_commands.command("show")(show_cascade)
 app.command()(demo)
 app.add_typer(data_commands, name="data")
 app.command()(train)
+app.command()(pretrained)
 app.command()(evaluate)
 app.command()(ablate)
 app.add_typer(cascade_commands, name="cascade")

@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
-from crossgraph.encoders.grid import grid_boxes, pool_grid
+from crossgraph.encoders.grid import grid_boxes, placed, pool_grid
+from crossgraph.encoders.image import WHOLE, Window
 from crossgraph.encoders.pixels import Preparation
 from crossgraph.errors import ConfigError
 from crossgraph.types import ImageBatch
@@ -33,6 +35,8 @@ class Backbone(nn.Module, ABC):
     whole_width: int
     preparation: Preparation
     frozen_statistics: bool = True
+    joint: bool = False
+    """True where the vector for the whole lies in a space that the same model has for texts."""
     blocks: int = 0
     """How many blocks the network is a chain of; 0: it can be trained from pixels only."""
     inner_width: int = 0
@@ -98,9 +102,14 @@ class Backbone(nn.Module, ABC):
         """The same as `tokens`."""
         return self.tokens(pixels)
 
-    def image_batch(self, pixels: Float[Tensor, "n 3 h w"], *, cells: Sequence[int]) -> ImageBatch:
-        """The pictures as a method reads them, parts being the cells of the grids; gradients reach the network."""
-        return batch_of_tokens(*self.tokens(pixels), cells=cells)
+    def image_batch(
+        self, pixels: Float[Tensor, "n 3 h w"], *, cells: Sequence[int], windows: Sequence[Window]
+    ) -> ImageBatch:
+        """The pictures as a method reads them, parts being the cells of the grids; gradients reach the network.
+
+        `windows` say what of each picture its pixels show.
+        """
+        return batch_of_tokens(*self.tokens(pixels), cells=cells, windows=windows)
 
     def train(self, mode: bool = True) -> Backbone:
         """Training mode on or off; frozen statistics stay in evaluation mode."""
@@ -112,11 +121,18 @@ class Backbone(nn.Module, ABC):
         return self
 
 
-def batch_of_tokens(grid: Float[Tensor, "n d r c"], whole: Float[Tensor, "n e"], *, cells: Sequence[int]) -> ImageBatch:
-    """Grids of tokens as a method reads them: their cells as parts, in single precision."""
-    parts, boxes = pool_grid(grid, cells), torch.from_numpy(grid_boxes(cells)).to(grid.device)
+def batch_of_tokens(
+    grid: Float[Tensor, "n d r c"], whole: Float[Tensor, "n e"], *, cells: Sequence[int], windows: Sequence[Window] = ()
+) -> ImageBatch:
+    """Grids of tokens as a method reads them: their cells as parts, in single precision.
+
+    `windows` say what of each picture its grid covers; none: all of it.
+    """
+    parts, own = pool_grid(grid, cells), grid_boxes(cells)
+    placed_boxes = [placed(own, window) for window in windows or [WHOLE] * len(parts)]
+    boxes = np.array(placed_boxes, np.float32).reshape(-1, *own.shape)
     mask = torch.ones(parts.shape[:2], dtype=torch.bool, device=grid.device)
-    return ImageBatch(parts.float(), mask, boxes.expand(len(parts), -1, -1), whole.float())
+    return ImageBatch(parts.float(), mask, torch.from_numpy(boxes).to(grid.device), whole.float())
 
 
 def _without_frozen(module: nn.Module, state: dict[str, Tensor], prefix: str, _: object) -> None:

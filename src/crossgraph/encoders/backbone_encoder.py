@@ -12,7 +12,7 @@ from torch import Tensor
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
 from crossgraph.encoders.grid import grid_features, region_features
-from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures
+from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures, Window
 
 
 class BackboneEncoder(ImageEncoder):
@@ -22,26 +22,36 @@ class BackboneEncoder(ImageEncoder):
         self.name, self.cells, self.device = backbone.name, tuple(cells), torch.device(device)
         self.part_width, self.whole_width = backbone.part_width, backbone.whole_width
         self.fingerprint = backbone_fingerprint(backbone, cells=cells)
+        self.joint = backbone.joint
         self.backbone = backbone.eval().requires_grad_(False)
         self.backbone.fuse()
         self.backbone.to(self.device)
 
     def prepare(self, image: Image.Image) -> Image.Image:
-        """The picture squashed to the network's square."""
+        """The network's square of the picture."""
         return self.backbone.preparation.square(image)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
         """Features of each picture: cells of the pooled grids row by row, and the network's vector for the whole."""
-        return grid_features(*self._tokens(images), cells=self.cells) if images else []
+        if not images:
+            return []
+        squares = [self.prepare(image) for image in images]
+        return grid_features(*self._tokens(squares), cells=self.cells, windows=self._windows(squares))
 
     @torch.inference_mode()
     def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
         """Features of each picture: the mean of the grid under each of its boxes."""
-        return region_features(*self._tokens(images), boxes) if images else []
+        if not images:
+            return []
+        squares = [self.prepare(image) for image in images]
+        return region_features(*self._tokens(squares), boxes, windows=self._windows(squares))
 
-    def _tokens(self, images: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
-        return self.backbone.tokens(self.backbone.preparation.pixels(images).to(self.device))
+    def _tokens(self, squares: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
+        return self.backbone.tokens(self.backbone.preparation.pixels(squares).to(self.device))
+
+    def _windows(self, squares: Sequence[Image.Image]) -> list[Window]:
+        return [self.backbone.preparation.window(square) for square in squares]
 
 
 def backbone_fingerprint(backbone: Backbone, *, cells: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossgraph.encoders.image import Boxes, ImageFeatures
+from crossgraph.encoders.image import Boxes, ImageFeatures, Window
 
 
 def pool_grid(grid: Float[Tensor, "n d h w"], cells: Sequence[int]) -> Float[Tensor, "n p d"]:
@@ -51,12 +51,38 @@ def _covered(edges: Float[Tensor, "p 2"], cells: int) -> Float[Tensor, "p c"]:
     return covered / covered.sum(dim=1, keepdim=True)
 
 
+def placed(boxes: Boxes, window: Window) -> Boxes:
+    """Boxes within a window of a picture, as boxes of the picture."""
+    left, top, right, bottom = window
+    corner, extent = np.array([left, top] * 2), np.array([right - left, bottom - top] * 2)
+    moved: Boxes = (corner + boxes * extent).astype(np.float32)
+    return moved
+
+
+def seen_in(boxes: Boxes, window: Window) -> Boxes:
+    """Boxes of a picture, as boxes within a window of it; what lies outside is moved to its margin."""
+    left, top, right, bottom = window
+    corner, extent = np.array([left, top] * 2), np.array([right - left, bottom - top] * 2)
+    inside: Boxes = ((boxes - corner) / extent).clip(0, 1).astype(np.float32)
+    return inside
+
+
 def region_features(
-    grid: Float[Tensor, "n d h w"], whole: Float[Tensor, "n e"], boxes: Sequence[Boxes]
+    grid: Float[Tensor, "n d h w"],
+    whole: Float[Tensor, "n e"],
+    boxes: Sequence[Boxes],
+    *,
+    windows: Sequence[Window],
 ) -> list[ImageFeatures]:
-    """The features of `n` pictures whose parts are the boxes supplied for each, in half precision."""
+    """The features of `n` pictures whose parts are the boxes supplied for each, in half precision.
+
+    `windows` say what of each picture the feature maps show; a box outside is read at the nearest margin.
+    """
     wholes = whole.to("cpu", torch.float16).numpy()
-    parts = [pool_regions(one, torch.from_numpy(own).to(one)) for one, own in zip(grid, boxes, strict=True)]
+    parts = [
+        pool_regions(one, torch.from_numpy(seen_in(own, window)).to(one))
+        for one, own, window in zip(grid, boxes, windows, strict=True)
+    ]
     return [
         ImageFeatures(part.to("cpu", torch.float16).numpy(), own, vector)
         for part, own, vector in zip(parts, boxes, wholes, strict=True)
@@ -64,10 +90,16 @@ def region_features(
 
 
 def grid_features(
-    grid: Float[Tensor, "n d h w"], whole: Float[Tensor, "n e"], *, cells: Sequence[int]
+    grid: Float[Tensor, "n d h w"], whole: Float[Tensor, "n e"], *, cells: Sequence[int], windows: Sequence[Window]
 ) -> list[ImageFeatures]:
-    """The features of `n` pictures from their feature maps and whole vectors, in half precision."""
+    """The features of `n` pictures from their feature maps and whole vectors, in half precision.
+
+    `windows` say what of each picture its map shows; boxes are of the whole picture.
+    """
     parts = pool_grid(grid, cells).to("cpu", torch.float16).numpy()
     wholes = whole.to("cpu", torch.float16).numpy()
     boxes = grid_boxes(cells)
-    return [ImageFeatures(part, boxes, vector) for part, vector in zip(parts, wholes, strict=True)]
+    return [
+        ImageFeatures(part, placed(boxes, window), vector)
+        for part, vector, window in zip(parts, wholes, windows, strict=True)
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float16, Float32
@@ -22,6 +23,11 @@ IMAGE_ENCODERS: Mapping[str, int] = MappingProxyType(
 
 Boxes = Float32[np.ndarray, "p 4"]
 """Regions of one picture: x1, y1, x2, y2 in [0, 1]."""
+
+Window: TypeAlias = tuple[float, float, float, float]
+"""What of a picture a network sees: x1, y1, x2, y2 in [0, 1]."""
+
+WHOLE: Window = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class ImageEncoder(ABC):
     fingerprint: str
     boxes_of: Callable[[Path], Boxes | None] | None = None
     """A detector's boxes for a picture file, where it has any: what `encode_regions` is called with."""
+    joint: bool = False
+    """True where the whole vector lies in a space that the same model has for texts (`TextEncoder.logits`)."""
 
     @abstractmethod
     def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
@@ -63,7 +71,7 @@ class ImageEncoder(ABC):
         return image
 
 
-def squash(image: Image.Image, side: int) -> Image.Image:
+def squash(image: Image.Image, side: int, *, resampling: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:
     """The whole picture as an RGB square: squashed, not cropped, so that boxes cover all of it."""
     square = image.convert("RGB")
-    return square if square.size == (side, side) else square.resize((side, side), Image.Resampling.BICUBIC)
+    return square if square.size == (side, side) else square.resize((side, side), resampling)

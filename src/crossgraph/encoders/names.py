@@ -25,6 +25,7 @@ from crossgraph.errors import ConfigError, MissingExtraError, ModelError, unknow
 HUB = "hf:"
 ALLOW_DOWNLOAD = "CROSSGRAPH_ALLOW_DOWNLOAD"
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+OLD_WEIGHTS = ["pytorch_model*.bin"]
 
 Kind: TypeAlias = Literal["image encoder", "text encoder", "model"]
 
@@ -58,7 +59,10 @@ def resolve(name: str, *, kind: Kind, download: bool = True) -> Resolved:
         return Resolved(name, _packaged(name, kind))
     if name.startswith(HUB):
         if kind == "model":
-            raise ConfigError(f"{name!r} names an encoder of the hub; a model is a folder that was trained here.")
+            raise ConfigError(
+                f"{name!r} names an encoder of the hub; a model is a folder that was trained here. Make one of a model "
+                f"with a space for pictures and texts: crossgraph pretrained {name} --out RUN."
+            )
         return Resolved(name, _from_hub(name, download=download or os.environ.get(ALLOW_DOWNLOAD) == "1"))
     if is_folder(name, kind=kind):
         folder = Path(name).expanduser()
@@ -115,7 +119,10 @@ def _from_hub(name: str, *, download: bool) -> Path:
     if not all(model.partition("/")) or "/" in model.partition("/")[2]:
         raise ConfigError(f"{name!r} is no name of the Hugging Face hub; write {HUB}owner/model.")
     try:
-        return Path(snapshot_download(model, allow_patterns=HUB_FILES, local_files_only=not download))
+        folder = Path(snapshot_download(model, allow_patterns=HUB_FILES, local_files_only=not download))
+        if not any(folder.glob("*.safetensors")):  # older models have their weights in PyTorch's own format only
+            folder = Path(snapshot_download(model, allow_patterns=OLD_WEIGHTS, local_files_only=not download))
+        return folder
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if not download:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from safetensors import SafetensorError
 from torch import nn
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from crossgraph.errors import ModelError
@@ -49,7 +51,8 @@ def one_side(network: Any, side: Literal["vision", "text"]) -> tuple[Any, bool]:
 
     Of such a model the other half is dropped. An encoder-decoder gives its encoder, any other model is all of one kind.
     """
-    if hasattr(network, f"get_{'image' if side == 'vision' else 'text'}_features") and hasattr(network, "vision_model"):
+    towers = ("get_image_features", "get_text_features", "vision_model", "text_model")
+    if all(hasattr(network, part) for part in towers):
         for other in ("text_model", "text_projection") if side == "vision" else ("vision_model", "visual_projection"):
             if hasattr(network, other):
                 setattr(network, other, None)
@@ -57,6 +60,48 @@ def one_side(network: Any, side: Literal["vision", "text"]) -> tuple[Any, bool]:
     if side == "text" and network.config.is_encoder_decoder:
         return network.get_encoder(), False
     return getattr(network, f"{side}_model", network), False
+
+
+def logits_of(network: Any) -> tuple[float, float]:
+    """What a model with a space for pictures and texts makes of their cosines: logit = scale * cosine + bias."""
+    known = {name: float(value.detach()) for name, value in network.named_parameters() if value.numel() == 1}
+    if "temperature" in known:  # ALIGN
+        return 1 / known["temperature"], 0.0
+    return math.exp(known.get("logit_scale", 0.0)), known.get("logit_bias", 0.0)
+
+
+def reads_padding(network: Any) -> bool:
+    """Whether a model was trained on lower-case texts padded to full length, padding read like any token (SigLIP).
+
+    Its text tower makes noise of anything else.
+    """
+    return str(network.config.model_type) in ("siglip", "siglip2")
+
+
+def load_tokenizer(folder: Path, *, name: str) -> Any:
+    """The fast tokenizer in `folder`, which tells where in a text each token stands; `ModelError` if there is none.
+
+    A class that is written in Python or wants a package that is not there (SigLIP's) is passed over for the file
+    tokenizer.json, which says all of it.
+    """
+
+    def load() -> Any:
+        if not (folder / "tokenizer.json").is_file():
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        try:
+            found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except ImportError:
+            found = None
+        if found is not None and found.is_fast:
+            return found
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+
+    tokenizer = load_piece(load, name=name)
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"the tokenizer of {name!r} tells no character offsets; choose a model whose folder has a tokenizer.json."
+        )
+    return tokenizer
 
 
 def architecture(config: Any) -> dict[str, object]:

@@ -47,6 +47,8 @@ class TextEncoder(ABC):
     state_width: int
     whole_width: int = 0
     max_words: int
+    logits: tuple[float, float] | None = None
+    """Of a model with a space for pictures and texts, the scale and bias that make its logits of cosines there."""
     reads_sentences: bool = True
     """False where texts come as given features, so that nothing else can be encoded."""
 

@@ -1,7 +1,8 @@
 """Frozen word states of MiniLM, or of any Hugging Face text model by folder or hub name, and a vector for the whole.
 
 A model's sub-words are averaged into one state per word, words being those of `words.tokenize`, so that every
-method and every explanation sees the same words whatever the model.
+method and every explanation sees the same words whatever the model. A model with a space for pictures and texts reads a
+sentence as its own processor gives it: to the last sign, cut only where its tokens end, and, of SigLIP, padded.
 """
 
 from __future__ import annotations
@@ -15,15 +16,22 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float16, Int
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
 from crossgraph.encoders.names import resolve
-from crossgraph.encoders.pretrained import architecture, load_network, load_piece, one_side
+from crossgraph.encoders.pretrained import (
+    architecture,
+    load_network,
+    load_tokenizer,
+    logits_of,
+    one_side,
+    reads_padding,
+)
 from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder, TextFeatures
 from crossgraph.encoders.tokenizer_identity import tokenizer_identity
 from crossgraph.encoders.understanding import Understanding
-from crossgraph.errors import ConfigError, ModelError
+from crossgraph.errors import ConfigError
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.words import EMPTY, WORD, normalise
 
@@ -50,15 +58,12 @@ class TransformerTextEncoder(TextEncoder):
         assert place.folder is not None, "every text model lies in a folder"
         folder = place.folder
         network, self.joint = one_side(load_network(AutoModel, folder, name=name), "text")
-        self.tokenizer: Any = load_piece(
-            lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True), name=name
-        )
-        if not self.tokenizer.is_fast:
-            raise ModelError(f"the tokenizer of {name!r} tells no character offsets; choose a model with a fast one.")
+        self.tokenizer: Any = load_tokenizer(folder, name=name)
+        self.logits = logits_of(network) if self.joint else None
+        self.padded = self.joint and reads_padding(network)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.asked_for = place.name
-        self.max_words = max_words
         self.vocabulary_size = 0
         self.device = torch.device(device)
         self.network: Any = network.requires_grad_(False).to(self.device)
@@ -66,8 +71,9 @@ class TransformerTextEncoder(TextEncoder):
         self.name = MINILM if name == MINILM else str(config.model_type).replace("_", "-")
         positions = getattr(config, "max_position_embeddings", MAX_TOKENS)
         self.limit = min(self.tokenizer.model_max_length, positions, MAX_TOKENS)
+        self.max_words = self.limit if self.joint else max_words
         settings = {
-            "max_words": max_words,
+            **({"reads": "padded" if self.padded else "all"} if self.joint else {"max_words": max_words}),
             "limit": self.limit,
             "whole": "joint" if self.joint else "mean",
             "tokenizer": tokenizer_identity(self.tokenizer, limit=self.limit),
@@ -87,11 +93,19 @@ class TransformerTextEncoder(TextEncoder):
 
     @torch.inference_mode()
     def _encode_batch(self, captions: list[str]) -> list[TextFeatures]:
-        sentences = [normalise(caption) for caption in captions]
+        sentences = [self._as_read(caption) for caption in captions]
         matches = [list(WORD.finditer(sentence))[: self.max_words] for sentence in sentences]
-        cut = [sentence[: found[-1].end()] if found else "" for sentence, found in zip(sentences, matches, strict=True)]
+        if not self.joint:  # what follows the last word is not read
+            ends = [found[-1].end() if found else 0 for found in matches]
+            sentences = [sentence[:end] for sentence, end in zip(sentences, ends, strict=True)]
         tokens = self.tokenizer(
-            cut, padding=True, truncation=True, max_length=self.limit, return_tensors="pt", return_offsets_mapping=True
+            sentences,
+            padding="max_length" if self.padded else True,
+            truncation=True,
+            max_length=self.limit,
+            return_tensors="pt",
+            return_attention_mask=True,
+            return_offsets_mapping=True,
         )
         offsets, real = tokens.pop("offset_mapping"), tokens["attention_mask"].bool()
         hidden, wholes = self._read(tokens.to(self.device))
@@ -107,7 +121,7 @@ class TransformerTextEncoder(TextEncoder):
 
     def understanding(self, text: str) -> Understanding:
         """What of a text is read: words up to the limits, those unknown that hold a character without a token."""
-        read, sentence = super().understanding(text), normalise(text)
+        read, sentence = super().understanding(text), self._as_read(text)
         found = list(WORD.finditer(sentence))[: self.max_words]
         if not found:
             return read
@@ -127,6 +141,13 @@ class TransformerTextEncoder(TextEncoder):
             unknown=(*unknown, *read.unknown),
         )
 
+    def _as_read(self, text: str) -> str:
+        """A text as the tokenizer gets it, letter for letter as `normalise` has it but for capitals."""
+        sentence = normalise(text)
+        if not self.padded:
+            return sentence
+        return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in sentence)
+
     def _is_foreign(self, number: int) -> bool:
         """Whether a token stands for characters that the tokenizer does not have."""
         return number == self.tokenizer.unk_token_id or bool(
@@ -137,7 +158,7 @@ class TransformerTextEncoder(TextEncoder):
         """The states of all tokens, and a vector for each text."""
         if self.joint:
             output = self.network.get_text_features(
-                input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+                input_ids=tokens["input_ids"], attention_mask=None if self.padded else tokens["attention_mask"]
             )
             return output.last_hidden_state.float().cpu(), output.pooler_output.float().cpu()
         hidden = self.network(**tokens).last_hidden_state

@@ -35,6 +35,7 @@ LISTED: Mapping[str, Listed] = {
     "racg": Listed("Racg", reranks=True),
     "sgfns": Listed("Sgfns", reranks=True),
     "tsscl": Listed("Tsscl"),
+    "pretrained": Listed("Pretrained"),
     "cca": Listed("Cca"),
     "semantic_matching": Listed("SemanticMatching"),
     "dcmh": Listed("Dcmh"),

@@ -88,6 +88,9 @@ class Method(nn.Module, ABC):
     reads_graphs: ClassVar[bool] = False
     """True when captions must come with their scene graphs (`TextBatch.graphs`)."""
 
+    one_model: ClassVar[bool] = False
+    """True when both sides must be read by one pretrained model with a space for both, which `images.encoder` names."""
+
     reads_labels: ClassVar[bool] = False
     """True when training needs labels (`Batch.labels`); encoding never does."""
 

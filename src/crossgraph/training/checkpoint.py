@@ -170,9 +170,7 @@ def read_manifest(run: Path) -> RunManifest:
     try:
         tree: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(
-            f"{run} is not a trained run: it has no {MANIFEST}. Give the folder that `crossgraph train --out` wrote."
-        ) from error
+        raise ModelError(f"{run} is not a trained run: it has no {MANIFEST}. {_what_to_give(run)}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{path} cannot be read: {error}.") from error
     written = tree.get("format") if isinstance(tree, dict) else None
@@ -185,6 +183,12 @@ def read_manifest(run: Path) -> RunManifest:
         return validated(RunManifest, tree)
     except ConfigError as error:
         raise ModelError(f"{path} is not as it was written: {error}") from error
+
+
+def _what_to_give(folder: Path) -> str:
+    if (folder / "config.json").is_file():
+        return f"It looks like a pretrained model; make a run of it: crossgraph pretrained {folder} --out RUN."
+    return "Give the folder that `crossgraph train --out` wrote."
 
 
 def write_manifest(run: Path, manifest: RunManifest) -> None:

@@ -19,6 +19,7 @@ from crossgraph.data.features.inner_table import InnerTable
 from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.data.images import read_image
 from crossgraph.device import checked_device
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
@@ -35,6 +36,7 @@ from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
 from crossgraph.training.held_out import split_as_trained
 from crossgraph.training.labels import labels_as_trained
+from crossgraph.training.occluded_inputs import explain_by_inputs
 from crossgraph.training.places import located_images, located_texts
 from crossgraph.types import Alignment, Encoded, stack_encoded
 
@@ -236,9 +238,19 @@ class TrainedModel:
         table, skipped = self.image_features([path])
         if skipped:
             raise ImageError(path, skipped[0].reason)
-        text = self.text_features([sentence])
+        images, texts = table.rows([0]).to(self.device), self.text_features([sentence]).rows([0]).to(self.device)
         with torch.inference_mode():
-            return self.method.explain(table.rows([0]).to(self.device), text.rows([0]).to(self.device))
+            if not self.method.one_model:
+                return self.method.explain(images, texts)
+            return explain_by_inputs(
+                self.method,
+                images,
+                texts,
+                picture=read_image(path),
+                sentence=sentence,
+                image_encoder=self.image_encoder,
+                text_encoder=self.text_encoder,
+            )
 
     def describe(self) -> dict[str, Any]:
         """What a result should name: method, run, fingerprint, seed, selected epoch."""

@@ -37,6 +37,7 @@ from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.model import TrainedModel, build_encoder
 from crossgraph.training.negative_sampler import NegativeSampler
 from crossgraph.training.neighbours import shortlist_neighbours
+from crossgraph.training.one_model import take_towers, with_one_model
 from crossgraph.training.places import places_of, regions_digest
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import shrunk
@@ -118,7 +119,7 @@ def prepare(
     Raises `ConfigError` or `DataError` for settings that do not fit the method or the data.
     """
     _refuse_misfits(corpus, config)
-    source = corpus
+    config, source = with_one_model(config), corpus
     corpus, rule = divided(corpus, config)
     if rule is not None:
         progress.note("held out", rule=rule.text())
@@ -240,6 +241,7 @@ def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Meth
     known = training_set(dataset, readers.texts) if method_type(config.method).reads_labels else None
     method = build_method(config.method, config.model, _sizes(readers, known))
     method.backbone = readers.backbone
+    take_towers(method, readers.images, readers.texts, name=config.images.encoder)
     if known is not None:
         method.learn(known)
     return method

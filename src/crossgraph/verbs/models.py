@@ -1,7 +1,8 @@
-"""Trained models: loaded from their folder, or taken as they are where a verb is given one loaded."""
+"""Models: loaded from the folder of a run, taken as they are where a verb is given one, or made of a pretrained one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from crossgraph.encoders.names import model_folder
 from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.training.model import TrainedModel
+from crossgraph.training.one_model import make_pretrained_run
 
 GivenModel = TypeVar("GivenModel", bound=SearchModel)
 
@@ -30,6 +32,24 @@ def load_search_model(
     if is_cascade(found := model_folder(folder)):
         return CascadeModel(found, cache=cache or default_cache(), device=str(checked_device(device)))
     return load_model(found, cache=cache, device=device)
+
+
+def pretrained(
+    model: Path | str,
+    out: Path | str,
+    *,
+    cells: Sequence[int] = (5,),
+    cache: FeatureCache | None = None,
+    device: str = "cpu",
+) -> TrainedModel:
+    """Make the run folder `out` of CLIP, SigLIP, ALIGN, Chinese-CLIP or their kin, by folder or `hf:owner/model`.
+
+    It serves wherever a trained run does, and re-rankers can be trained over its features: `cells` are the sides of
+    the grids of parts. Raises `ConfigError` or `ModelError`.
+    """
+    return make_pretrained_run(
+        str(model), Path(out), cells=cells, cache=cache or default_cache(), device=str(checked_device(device))
+    )
 
 
 def given_model(model: TrainedModel | Path | str, *, device: str = "cpu") -> TrainedModel:

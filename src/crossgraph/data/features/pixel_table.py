@@ -34,6 +34,9 @@ class PixelTable:
 
     def pixels(self, indices: Sequence[int], *, mirrored: Sequence[bool] = ()) -> Float[Tensor, "n 3 h w"]:
         """The pictures at `indices` as the network reads them; those marked `mirrored` with left and right swapped."""
+        return self.backbone.preparation.pixels(self._squares(indices, mirrored or [False] * len(indices)))
+
+    def _squares(self, indices: Sequence[int], mirrored: Sequence[bool]) -> list[Image.Image]:
         preparation = self.backbone.preparation
 
         def read(index: int, mirror: bool) -> Image.Image:
@@ -41,7 +44,7 @@ class PixelTable:
             return VIEWS["mirror" if mirror else "plain"](square)
 
         with ThreadPoolExecutor() as pool:
-            return preparation.pixels(list(pool.map(read, indices, mirrored or [False] * len(indices))))
+            return list(pool.map(read, indices, mirrored))
 
     def rows(self, indices: Sequence[int], *, mirrored: Sequence[bool] = ()) -> ImageBatch:
         """The features of the pictures at `indices`, on the network's device."""
@@ -51,8 +54,10 @@ class PixelTable:
         return _joined([self._rows(indices[at : at + size], flips[at : at + size]) for at in starts])
 
     def _rows(self, indices: Sequence[int], mirrored: Sequence[bool]) -> ImageBatch:
-        device = next(self.backbone.parameters()).device
-        return self.backbone.image_batch(self.pixels(indices, mirrored=mirrored).to(device), cells=self.cells)
+        device, preparation = next(self.backbone.parameters()).device, self.backbone.preparation
+        squares = self._squares(indices, mirrored)
+        windows = [preparation.window(square) for square in squares]
+        return self.backbone.image_batch(preparation.pixels(squares).to(device), cells=self.cells, windows=windows)
 
 
 def _joined(pieces: Sequence[ImageBatch]) -> ImageBatch:
