@@ -12,6 +12,7 @@ from crossgraph.device import checked_device
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run import train_run
+from crossgraph.verbs.models import run_folder
 
 
 def train(
@@ -35,7 +36,7 @@ def train(
         given_corpus(data),
         config,
         Path(out),
-        shortlist=None if shortlist is None else Path(shortlist),
+        shortlist=None if shortlist is None else run_folder(shortlist, "dense", "rerank"),
         resume=resume,
         cache=cache or default_cache(),
         progress=progress,
