@@ -13,6 +13,7 @@ from crossgraph.methods.catalogue import METHODS as METHODS
 from crossgraph.training.model import TrainedModel as TrainedModel
 from crossgraph.verbs.calibrating import calibrate as calibrate
 from crossgraph.verbs.cascades import build_cascade as build_cascade
+from crossgraph.verbs.cascades import pack_cascade as pack_cascade
 from crossgraph.verbs.evaluating import evaluate as evaluate
 from crossgraph.verbs.evaluating import evaluate_by_labels as evaluate_by_labels
 from crossgraph.verbs.evaluating import evaluate_seeds as evaluate_seeds

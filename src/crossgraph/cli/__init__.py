@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from crossgraph.cli.ablate import ablate
 from crossgraph.cli.calibrate import calibrate
 from crossgraph.cli.cascade import build as build_cascade
+from crossgraph.cli.cascade import pack as pack_cascade
 from crossgraph.cli.cascade import show as show_cascade
 from crossgraph.cli.data import check
 from crossgraph.cli.demo import demo
@@ -81,6 +82,7 @@ methods_commands.command("list")(list_methods)
 methods_commands.command("show")(show_method)
 cascade_commands = typer.Typer(help="Trained runs put together for search.", no_args_is_help=True)
 cascade_commands.command("build")(build_cascade)
+cascade_commands.command("pack")(pack_cascade)
 cascade_commands.command("show")(show_cascade)
 
 app.command()(demo)

@@ -1,6 +1,7 @@
 from crossgraph.data.feature_cache import default_cache as default_cache
 from crossgraph.verbs.calibrating import calibrate as calibrate
 from crossgraph.verbs.cascades import build_cascade as build_cascade
+from crossgraph.verbs.cascades import pack_cascade as pack_cascade
 from crossgraph.verbs.evaluating import evaluate as evaluate
 from crossgraph.verbs.evaluating import evaluate_by_labels as evaluate_by_labels
 from crossgraph.verbs.evaluating import evaluate_seeds as evaluate_seeds

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from crossgraph.data.feature_cache import FeatureCache, default_cache
 from crossgraph.device import checked_device
-from crossgraph.gallery.stages import cascade_model
+from crossgraph.encoders.names import model_folder
+from crossgraph.gallery.stages import cascade_model, packing
 from crossgraph.gallery.stages.cascade_model import RANDOM, CascadeManifest
+from crossgraph.gallery.stages.packing import Packed
 from crossgraph.verbs.models import run_folder
 
 
@@ -36,3 +38,13 @@ def build_cascade(
         blend=blend,
         device=str(checked_device(device)),
     )
+
+
+def pack_cascade(
+    cascade: Path | str, out: Path | str, *, limit: int = packing.LIMIT, cache: FeatureCache | None = None
+) -> Packed:
+    """Write a copy of a cascade that can be given away, of at most `limit` bytes, into the new folder `out`.
+
+    Arguments as in `gallery.stages.packing.pack_cascade`.
+    """
+    return packing.pack_cascade(model_folder(cascade), Path(out), cache=cache or default_cache(), limit=limit)

@@ -33,8 +33,8 @@ class Manifest(BaseModel):
 
     `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, or its name if it comes with
     crossgraph, and `run_from_here` the same as seen from the gallery's folder, for a gallery that moved together with
-    it; `width` is that of the shortlist vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures indexed so far,
-    `sources` the folders and caption files that a sync looks at, `excludes` the
+    it; `width` is that of the shortlist vectors, `bits` that of codes (0: there are none). `roots` are the folders that
+    hold the pictures indexed so far, `sources` the folders and caption files that a sync looks at, `excludes` the
     patterns of files that it leaves out of each. `tables` is the subfolder with the model's tables,
     `migrating` the one that is being made for another model. `optimized` says when the tables were last compacted and
     how many bytes that saved.
