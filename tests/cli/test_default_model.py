@@ -149,7 +149,9 @@ def test_another_default_in_a_later_version_is_said_and_the_gallery_can_be_migra
         assert refused.exit_code == 2
         assert "by the model 'default' of another version of crossgraph" in refused.stderr
         assert f"crossgraph gallery migrate {gallery}." in refused.stderr
-    assert call(*BALL, "--gallery", gallery, "--model", packed).exit_code == 0  # a copy of the model that made it
+    shutil.copytree(gallery, tmp_path / "other")
+    assert call(*BALL, "--gallery", tmp_path / "other", "--model", packed).exit_code == 0  # the model that made it
+    assert call(*BALL, "--gallery", tmp_path / "other").exit_code == 0
     done = call("gallery", "migrate", gallery)
     assert "40 pictures encoded" in done.stdout, done.stderr
     assert json.loads((gallery / "gallery.json").read_text(encoding="utf-8"))["run"] == "default"
@@ -161,7 +163,7 @@ def test_a_gallery_keeps_its_own_model_and_is_not_migrated_to_the_default_unaske
 ) -> None:
     gallery = tmp_path / "gallery"
     shutil.copytree(trained.gallery, gallery)
-    assert "40 unchanged" in call("index", trained.images, "--gallery", gallery).stdout
+    assert "40 unchanged" in call("index", DATA, "--gallery", gallery).stdout
     refused = call("gallery", "migrate", gallery)
     assert (refused.exit_code, "--model default for the one that comes with crossgraph" in refused.stderr) == (2, True)
 

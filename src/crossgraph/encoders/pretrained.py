@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeVar
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers.utils import logging as transformers_logging
 
 from crossgraph.errors import ModelError
 
@@ -83,6 +82,8 @@ def quiet_transformers() -> Iterator[None]:
     two at once would each take the other's silence for the user's own setting and leave it behind. Silencing once, at
     import, would cost a user of transformers their messages for good.
     """
+    from transformers.utils import logging as transformers_logging
+
     with _LOADING:
         verbosity = transformers_logging.get_verbosity()
         bars = transformers_logging.is_progress_bar_enabled()
