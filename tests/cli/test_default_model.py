@@ -214,3 +214,37 @@ def test_the_default_is_not_calibrated_in_its_place(default_model: Path) -> None
     refused = call("calibrate", "--data", DATA)
     assert (refused.exit_code, "Calibrate a copy: cp -r" in refused.stderr) == (2, True)
     assert "default is not calibrated yet" in call("calibrate").stderr
+
+
+def test_show_says_what_the_default_is(default_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown = json.loads(call("model", "show", "--json").stdout)
+    manifest = CascadeManifest.read(default_model)
+    assert (shown["name"], shown["fingerprint"], shown["card"]) == ("default", manifest.fingerprint, None)
+    assert [(stage["role"], stage["method"]) for stage in shown["stages"]] == [
+        ("codes", "16 random planes"),
+        ("dense", "dual_encoder"),
+        ("rerank", "kidrr"),
+    ]
+    assert shown["bytes"] == sum(path.stat().st_size for path in default_model.rglob("*") if path.is_file())
+    assert shown["writing"]["Latin"] == 1
+    package = tmp_path / "package"
+    shutil.copytree(default_model, package / "cascade")
+    card = "# A model\n\n## Languages\n\nEnglish, and\nGerman.\n\nNo other.\n"
+    (package / "README.md").write_text(card, encoding="utf-8")
+    install_as_default(package, monkeypatch)
+    assert json.loads(call("model", "show", "--json").stdout)["languages"] == "English, and German."
+    assert call("model", "show", "--card").stdout.strip() == card.strip()
+    assert "efficientnet-lite0" in call("model", "show").stdout
+
+
+def test_show_tells_of_any_run_or_cascade_as_well(trained: Trained, cascade: Path) -> None:
+    shown = json.loads(call("model", "show", trained.dual_encoder, "--json").stdout)
+    assert (shown["name"], [stage["role"] for stage in shown["stages"]]) == (str(trained.dual_encoder), ["run"])
+    assert "16 random planes" in call("model", "show", cascade).stdout
+    refused = call("model", "show", cascade, "--card")
+    assert (refused.exit_code, "has no card" in refused.stderr) == (2, True)
+
+
+def test_a_packaged_cascade_is_shown_by_its_name(default_model: Path) -> None:
+    shown = json.loads(call("cascade", "show", "default", "--json").stdout)
+    assert shown["fingerprint"] == CascadeManifest.read(default_model).fingerprint

@@ -53,7 +53,9 @@ def pack(
 
 def show(cascade: CascadeFolder, as_json: AsJson = False) -> None:
     """Print the parts of a cascade with their fingerprints, its modes, and how well it is calibrated."""
-    _print(cascade, as_json=as_json)
+    from crossgraph.encoders.names import model_folder
+
+    _print(model_folder(cascade), as_json=as_json)
 
 
 def _print(folder: Path, *, as_json: bool) -> None:
