@@ -13,13 +13,13 @@ import torch
 
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.evaluation.ranking import score_corpus
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel
+from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Role
 from crossgraph.gallery.stages.packing import pack_cascade
 from crossgraph.progress import Silent
 from crossgraph.training.checkpoint import read_manifest, read_tensors, weights_fingerprint, write_manifest
 from tests.cli.conftest import TINY, Trained, call, with_settings
 
-RUNS = ("dense", "rerank")
+RUNS: tuple[Role, ...] = ("dense", "rerank")
 
 
 def scores(model: CascadeModel, images: list[Path], sentences: list[str]) -> tuple[torch.Tensor, torch.Tensor]:

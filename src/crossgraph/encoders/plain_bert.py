@@ -27,6 +27,12 @@ NETWORK, VOCABULARY = "model.safetensors", "tokenizer.json"
 SETTINGS = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
 """What must be said in config.json, or left out there: what makes the network plain."""
 
+PARTS = (
+    *("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
+    *("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"),
+)
+"""What a layer has weights and biases for."""
+
 LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 
 
@@ -183,9 +189,7 @@ def _is_whole(weights: Mapping[str, Tensor], *, layers: int) -> bool:
     wanted = {f"embeddings.{part}_embeddings.weight" for part in ("word", "position", "token_type")}
     wanted |= set(_pairs("embeddings.LayerNorm"))
     for layer in range(layers):
-        parts = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
-        parts += ("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm")
-        wanted |= {name for part in parts for name in _pairs(f"encoder.layer.{layer}.{part}")}
+        wanted |= {name for part in PARTS for name in _pairs(f"encoder.layer.{layer}.{part}")}
     return layers > 0 and weights.keys() - set(_pairs("pooler.dense")) == wanted
 
 

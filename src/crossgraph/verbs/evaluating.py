@@ -43,7 +43,7 @@ def evaluate(
     is measured by its last stage, its codes left out, with its own shortlist and blend.
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
-    given = given_search_model(model, device=device)
+    given: TrainedModel | CascadeModel = given_search_model(model, device=device)
     model = last_run(given)
     whole, trained_on = given_corpus(data), model.manifest.data
     corpus, about = split_as_trained(trained_on, whole, split), said_of_split(trained_on, whole, split)
