@@ -17,7 +17,19 @@ from crossgraph.methods.catalogue import method_type
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "crossgraph"
 LAYERS = (
-    ("errors", "types", "config", "progress", "words", "lazy_names", "waiting", "device", "files", "bits"),
+    (
+        "errors",
+        "types",
+        "config",
+        "progress",
+        "words",
+        "lazy_names",
+        "waiting",
+        "device",
+        "files",
+        "bits",
+        "default_model",
+    ),
     ("losses", "graphs", "layers"),
     ("encoders",),
     ("data",),
@@ -32,6 +44,7 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 INSIDE = {
     "gallery": (
+        ("home",),
         ("tables", "stages"),
         ("search",),
         ("calibration", "explanations", "changes"),

@@ -32,6 +32,7 @@ from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, RunManifest, read_manifest, weights_fingerprint
 from crossgraph.training.held_out import divided, selection_of
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
+from crossgraph.verbs.models import run_folder
 
 MEASURING = 2
 """Raised whenever a measure changes its meaning, so that old numbers are not taken for new ones."""
@@ -63,6 +64,7 @@ def run_ablation(
     corpus, split = (corpus, split) if protocol is None else (protocol.drawn(corpus), protocol.query_split)
     _refuse(corpus, config, seeds=seeds, split=split, two_stage_k=two_stage_k, protocol=protocol)
     plans, known = plan_variants(config, only=only), method_type(config.method).ablations
+    shortlist = None if shortlist is None else run_folder(shortlist, "dense", "rerank")
     bench = _Bench(corpus, shortlist, split, two_stage_k, protocol, cache, progress, device)
     variants, text = [], ""
     with progress.task("ablation", len(plans) * seeds) as task:

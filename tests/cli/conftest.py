@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from crossgraph.cli import app
+from crossgraph.encoders import names
 
 DATA = "scenes:40:1"
 TINY = (
@@ -66,3 +69,36 @@ def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
         result = call(*words)
         assert result.exit_code == 0, result.stderr
     return found
+
+
+@pytest.fixture(scope="session")
+def cascade(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random codes, the dual encoder, KIDRR."""
+    out = tmp_path_factory.mktemp("cascade") / "cascade"
+    words = ("--codes", "random:16", "--dense", trained.dual_encoder, "--rerank", trained.kidrr)
+    assert call("cascade", "build", *words, "--out", out).exit_code == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def packed(cascade: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, packed, in a folder as a package has it: what stands in for the default model."""
+    out = tmp_path_factory.mktemp("package") / "stand_in" / "cascade"
+    done = call("cascade", "pack", cascade, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+@pytest.fixture
+def default_model(packed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the model `default`, which the packed cascade is for one test."""
+    return install_as_default(packed.parent, monkeypatch)
+
+
+def install_as_default(package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have `default` mean the folder `cascade` of `package`, which need not be there; that folder."""
+    module = ModuleType("stand_in")
+    module.__file__ = str(package / "__init__.py")
+    monkeypatch.setitem(sys.modules, "stand_in", module)
+    monkeypatch.setattr(names, "MODELS", {"default": "stand_in:cascade"})
+    return package / "cascade"

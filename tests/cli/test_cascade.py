@@ -13,15 +13,6 @@ from tests.cli.conftest import DATA, Trained, call
 
 
 @pytest.fixture(scope="session")
-def cascade(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random codes, the dual encoder, KIDRR."""
-    out = tmp_path_factory.mktemp("cascade") / "cascade"
-    words = ("--codes", "random:16", "--dense", trained.dual_encoder, "--rerank", trained.kidrr)
-    assert call("cascade", "build", *words, "--out", out).exit_code == 0
-    return out
-
-
-@pytest.fixture(scope="session")
 def gallery(cascade: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gallery") / "gallery"
     assert call("index", DATA, "--gallery", folder, "--model", cascade).exit_code == 0

@@ -96,7 +96,7 @@ def test_a_gallery_is_given_to_another_model(gallery: Path, trained: Trained) ->
         (("gallery", "optimize", "GALLERY", "--keep", "-1"), "at least 0 minutes"),
         (("sync", "GALLERY", "--watch", "0"), "seconds above 0"),
         (("sync", "GALLERY", "nowhere"), "nowhere: no such folder or file"),
-        (("sync", "elsewhere", "x"), "is not a gallery yet"),
+        (("sync", "elsewhere"), "elsewhere is not a gallery: there is nothing to follow in it"),
         (("sync", "GALLERY", "--forget", "nowhere"), "remembers no folders"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import DATA, TINY, Trained, with_settings
+from tests.cli.conftest import DATA, TINY, Trained, call, with_settings
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +29,7 @@ BUDGET: dict[str, set[str]] = {
     "doctor": {"numpy", "torch"},
     "graph SENTENCE": {"numpy", "PIL", "torch", *PARSER},
     "search SENTENCE --gallery GALLERY": {*TABLES, "torch"},
+    "search SENTENCE --gallery MINILM": {*TABLES, "torch"},
     "search --image IMAGE --gallery GALLERY": {*TABLES, "torch", PICTURES},
     "evaluate --model RUN --data DATA --split test": {"numpy", "PIL", "torch", PICTURES},
     "train --method dual_encoder --data DATA --out NEW": {"numpy", "PIL", "torch", PICTURES},
@@ -37,8 +38,9 @@ BUDGET: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize("words", BUDGET)
-def test_a_verb_loads_no_more_than_it_needs(trained: Trained, tmp_path: Path, words: str) -> None:
+def test_a_verb_loads_no_more_than_it_needs(trained: Trained, by_minilm: Path, tmp_path: Path, words: str) -> None:
     given = {
+        "MINILM": str(by_minilm),
         "DATA": DATA,
         "GALLERY": str(trained.gallery),
         "RUN": str(trained.dual_encoder),
@@ -50,6 +52,21 @@ def test_a_verb_loads_no_more_than_it_needs(trained: Trained, tmp_path: Path, wo
     if typed[0] == "train":
         typed += with_settings([*TINY, "model.heads=2"])
     assert loaded_by(typed) <= BUDGET[words]
+
+
+@pytest.fixture(scope="module")
+def by_minilm(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of a run that reads sentences with MiniLM and trained its image network."""
+    folder = tmp_path_factory.mktemp("minilm")
+    more = ("texts.encoder=minilm", "images.trainable=true", "model.heads=2")
+    words = ("train", "--data", DATA, "--method", "dual_encoder", "--out", folder / "run")
+    for called in (
+        (*words, *with_settings([*TINY, *more])),
+        ("index", trained.images, "--gallery", folder / "gallery", "--model", folder / "run"),
+    ):
+        done = call(*called)
+        assert done.exit_code == 0, done.stderr
+    return folder / "gallery"
 
 
 def loaded_by(words: list[str]) -> set[str]:

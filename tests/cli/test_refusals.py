@@ -133,10 +133,6 @@ def test_what_is_no_gallery_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path} is not a gallery" in refusal("search", "a ball", "--gallery", tmp_path)
 
 
-def test_a_new_gallery_needs_a_model(cache: Path, tmp_path: Path) -> None:
-    assert "--model" in refusal("index", DATA, "--gallery", tmp_path / "gallery")
-
-
 def test_a_gallery_refuses_another_model(trained: Trained) -> None:
     message = refusal("search", "a ball", "--gallery", trained.gallery, "--model", trained.dual_encoder)
     assert "cannot be compared" in message

@@ -100,6 +100,9 @@ def test_a_model_that_comes_with_the_package_is_one_line_in_a_table(
     monkeypatch.setitem(sys.modules, "a_package", package)
     monkeypatch.setattr(names, "MODELS", {"default": "a_package:cascade", "gone": "no_such_package:cascade"})
     monkeypatch.setattr(names, "BUILT_IN", {"model": ("default", "gone")})
+    with pytest.raises(ModelError, match=r"has no model 'default': .*/cascade is not there.*--model FOLDER"):
+        resolve("default", kind="model")
+    (tmp_path / "cascade").mkdir()
     assert resolve("default", kind="model").folder == tmp_path / "cascade"
     with pytest.raises(MissingExtraError, match="pip install no-such-package"):
         resolve("gone", kind="model")

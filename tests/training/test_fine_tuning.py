@@ -70,6 +70,17 @@ def test_a_run_knows_its_own_encoder_by_the_trained_weights(tuned: TrainedModel,
     assert own != build_image_encoder(str(vit), cells=(2,)).fingerprint
 
 
+def test_the_network_is_not_built_for_sentences(tuned: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("built")
+
+    monkeypatch.setattr("crossgraph.training.fine_tuning.trainable_backbone", refuse)
+    loaded = load_model(tuned.run, cache=tuned.cache)
+    assert len(loaded.encode_raw_texts(["a red ball"]))
+    with pytest.raises(AssertionError, match="built"):
+        loaded.image_encoder  # noqa: B018
+
+
 def test_pictures_are_encoded_through_the_trained_network_and_cached_apart(
     tuned: TrainedModel, scenes: Corpus, vit: Path, tmp_path: Path
 ) -> None:

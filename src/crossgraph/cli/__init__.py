@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from crossgraph.cli.ablate import ablate
 from crossgraph.cli.calibrate import calibrate
 from crossgraph.cli.cascade import build as build_cascade
+from crossgraph.cli.cascade import pack as pack_cascade
 from crossgraph.cli.cascade import show as show_cascade
 from crossgraph.cli.data import check
 from crossgraph.cli.demo import demo
@@ -26,6 +27,7 @@ from crossgraph.cli.gallery import gallery_commands
 from crossgraph.cli.graph import graph_commands
 from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
+from crossgraph.cli.model import show as show_model
 from crossgraph.cli.pretrained import pretrained
 from crossgraph.cli.search import search
 from crossgraph.cli.sync import sync
@@ -80,8 +82,11 @@ data_commands.command()(check)
 methods_commands = typer.Typer(help="The methods there are, their switches and sources.", no_args_is_help=True)
 methods_commands.command("list")(list_methods)
 methods_commands.command("show")(show_method)
+model_commands = typer.Typer(help="Trained models, and the one that comes with crossgraph.", no_args_is_help=True)
+model_commands.command("show")(show_model)
 cascade_commands = typer.Typer(help="Trained runs put together for search.", no_args_is_help=True)
 cascade_commands.command("build")(build_cascade)
+cascade_commands.command("pack")(pack_cascade)
 cascade_commands.command("show")(show_cascade)
 
 app.command()(demo)
@@ -99,6 +104,7 @@ app.command()(search)
 app.command()(explain)
 app.add_typer(graph_commands, name="graph")
 app.add_typer(methods_commands, name="methods")
+app.add_typer(model_commands, name="model")
 app.command()(doctor)
 
 

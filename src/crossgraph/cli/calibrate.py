@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossgraph.cli.options import AsJson, Device
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    model: Annotated[Path, typer.Argument(help="A trained run or a cascade.")],
+    model: Annotated[str, typer.Argument(help="A trained run or a cascade.")] = DEFAULT_MODEL,
     data: Annotated[
         str | None, typer.Option("--data", help="What to fit on; without it, what was fitted before is printed.")
     ] = None,

@@ -32,9 +32,30 @@ def build(
     _print(out, as_json=as_json)
 
 
+def pack(
+    cascade: CascadeFolder,
+    out: Annotated[Path, typer.Option("--out", help="The new folder of the copy.")],
+    limit: Annotated[float, typer.Option("--limit", min=0, help="Megabytes that the copy may have.")] = 40,
+    as_json: AsJson = False,
+) -> None:
+    """Write a copy to give away: weights in half precision, and nothing of training or of this machine."""
+    from crossgraph import verbs
+    from crossgraph.cli.output import facts_table, print_json, print_rich
+
+    packed = verbs.pack_cascade(cascade, out, limit=round(limit * 1e6))
+    if as_json:
+        print_json({"cascade": str(out), "fingerprint": packed.manifest.fingerprint, "files": packed.files})
+        return
+    rows: list[tuple[str, object]] = [(name, f"{size:,} bytes") for name, size in packed.files.items()]
+    rows.append(("all", f"{packed.bytes:,} bytes, {packed.bytes / 1e6:.1f} MB of {limit:g}"))
+    print_rich(facts_table(*rows, title=f"{out}  {packed.manifest.fingerprint}"))
+
+
 def show(cascade: CascadeFolder, as_json: AsJson = False) -> None:
     """Print the parts of a cascade with their fingerprints, its modes, and how well it is calibrated."""
-    _print(cascade, as_json=as_json)
+    from crossgraph.encoders.names import model_folder
+
+    _print(model_folder(cascade), as_json=as_json)
 
 
 def _print(folder: Path, *, as_json: bool) -> None:

@@ -9,7 +9,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from crossgraph import default_model
 from crossgraph.cli.options import AsJson
+from crossgraph.default_model import DEFAULT_MODEL
 
 PACKAGES = ("crossgraph", "torch", "numpy", "pillow", "pylance", "transformers", "safetensors", "pydantic")
 WEIGHTS = {
@@ -20,9 +22,11 @@ WEIGHTS = {
 }
 """Encoder -> the module that carries its weights."""
 
+CASCADE = Path(str(default_model.__file__)).parent / "cascade"
+
 
 def doctor(as_json: AsJson = False) -> None:
-    """Print versions, threads and how they wait, devices, the cache, and which encoders' weights are installed."""
+    """Print versions, threads and how they wait, devices, the cache, and which weights and models are installed."""
     from crossgraph.cli.output import facts_table, print_json, print_rich
 
     facts = _facts()
@@ -59,6 +63,7 @@ def _facts() -> dict[str, dict[str, Any]]:
             encoder: "installed" if importlib.util.find_spec(module) else "not installed"
             for encoder, module in WEIGHTS.items()
         },
+        "models": {DEFAULT_MODEL: str(CASCADE) if CASCADE.is_dir() else "not in this copy of crossgraph"},
     }
 
 

@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from crossgraph.data.corpus import Corpus
+    from crossgraph.gallery.stages.cascade_model import CascadeModel
     from crossgraph.progress import Progress
     from crossgraph.training.model import TrainedModel
 
 
 def evaluate(
-    runs: Annotated[
-        list[Path], typer.Option("--model", help="A trained run; several (one per seed) give mean and deviation.")
-    ],
     data: Data,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            show_default=DEFAULT_MODEL,
+            help="A trained run or a cascade; several (one per seed) give mean and deviation.",
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option("--split", help="Which split to measure on: val, unless a --protocol says otherwise.")
     ] = None,
@@ -68,7 +75,7 @@ def evaluate(
             "(other queries: --vary queries=test)."
         )
     progress = choose_progress()
-    models = [verbs.load_model(run, device=device) for run in runs]
+    models = [verbs.load(run, device=device) for run in runs or [DEFAULT_MODEL]]
     corpus = open_corpus(data, progress=progress)
     if protocol is not None:
         _by_labels(models, corpus, protocol, variations or [], curves, as_json, markdown, progress)
@@ -93,7 +100,7 @@ def evaluate(
 
 
 def _by_labels(
-    models: list[TrainedModel],
+    models: list[TrainedModel | CascadeModel],
     corpus: Corpus,
     protocol: str,
     variations: list[str],

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from crossgraph.cli.options import AsJson, Device, RunOrCascade
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -16,8 +17,8 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 def explain(
     sentence: Annotated[str, typer.Argument(help="The sentence.")],
     image: Annotated[Path, typer.Argument(help="The picture's file.")],
-    model: RunOrCascade,
     out: Annotated[Path, typer.Option("--out", help="Where to draw the explanation.")],
+    model: RunOrCascade = DEFAULT_MODEL,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from crossgraph.cli.move import move
-from crossgraph.cli.options import AsJson, Device, OtherRun, RunOrCascade, Where
+from crossgraph.cli.options import AsJson, Device, GalleryArgument, OtherRun, Where
 from crossgraph.errors import ConfigError, GalleryError
 
 Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
@@ -21,7 +21,7 @@ gallery_commands.command()(move)
 
 @gallery_commands.command()
 def stats(
-    gallery: Folder,
+    gallery: GalleryArgument,
     skipped: Annotated[bool, typer.Option("--skipped", help="List the files that were left out, and why.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +63,7 @@ def stats(
 
 @gallery_commands.command()
 def verify(
-    gallery: Folder,
+    gallery: GalleryArgument,
     rehash: Annotated[bool, typer.Option("--rehash", help="Read every picture's file, not only its size.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +89,7 @@ def verify(
 
 @gallery_commands.command()
 def optimize(
-    gallery: Folder,
+    gallery: GalleryArgument,
     keep: Annotated[float, typer.Option("--keep", help="Minutes for which old versions stay readable.")] = 10,
     as_json: AsJson = False,
 ) -> None:
@@ -110,8 +110,15 @@ def optimize(
 
 @gallery_commands.command()
 def migrate(
-    gallery: Folder,
-    model: RunOrCascade,
+    gallery: GalleryArgument,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="The trained run or cascade; may be left out where the gallery's came with crossgraph: the one that "
+            "comes with it now.",
+        ),
+    ] = None,
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Leave out pictures whose file cannot be read any more.")
     ] = False,
@@ -139,7 +146,7 @@ def migrate(
 
 @gallery_commands.command()
 def export(
-    gallery: Folder,
+    gallery: GalleryArgument,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; none: stdout.")] = None,
     format: Annotated[
         str | None, typer.Option("--format", help="csv, jsonl or paths; else by the ending of --out.")

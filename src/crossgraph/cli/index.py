@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossgraph.cli.options import AsJson, Device, Exclude, GalleryFolder, MaxPixels, OtherRun, limit_pixels, named
+from crossgraph.gallery.home import home_gallery
 
 if TYPE_CHECKING:
     from crossgraph.data.corpus import Corpus
@@ -59,3 +60,5 @@ def index(
     )
     print_rich(files_in_sum(report.read, report.skipped, report.files))
     print_left_out(report)
+    if gallery == home_gallery():
+        typer.echo('search it with: crossgraph search "two dogs on a beach"', err=True)

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from crossgraph.errors import ConfigError
+from crossgraph.gallery.home import GALLERY_VARIABLE, home_gallery
 
 CPU = "cpu"
 
@@ -82,19 +83,37 @@ Device: TypeAlias = Annotated[
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Run: TypeAlias = Annotated[Path, typer.Option("--model", help="A trained run: the folder that train --out wrote.")]
 RunOrCascade: TypeAlias = Annotated[
-    Path, typer.Option("--model", help="A trained run, or a cascade: the folder that cascade build --out wrote.")
+    str,
+    typer.Option(
+        "--model",
+        help="A trained run, or a cascade: the folder that cascade build --out wrote; or the model that comes with "
+        "crossgraph.",
+    ),
 ]
 OtherRun: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--model", help="The trained run or cascade; needed for a new gallery, or when the run has moved."),
+    str | None,
+    typer.Option(
+        "--model",
+        help="The trained run or cascade of a new gallery (else: default, which comes with crossgraph), or where it is "
+        "when it has moved.",
+    ),
 ]
 Where: TypeAlias = Annotated[
     str | None,
     typer.Option("--where", help="Only pictures that fit, as in \"date > '2024-01-01' and label = 'Airport'\"."),
 ]
-GalleryFolder: TypeAlias = Annotated[Path, typer.Option("--gallery", help="The gallery's folder.")]
+HOME_GALLERY = f"${GALLERY_VARIABLE} or ~/.local/share/crossgraph/gallery"
+GalleryFolder: TypeAlias = Annotated[
+    Path,
+    typer.Option("--gallery", default_factory=home_gallery, show_default=HOME_GALLERY, help="The gallery's folder."),
+]
+GalleryArgument: TypeAlias = Annotated[
+    Path,
+    typer.Argument(
+        metavar="GALLERY", default_factory=home_gallery, show_default=HOME_GALLERY, help="The gallery's folder."
+    ),
+]
 ProtocolName: TypeAlias = Annotated[
     str | None,
     typer.Option(

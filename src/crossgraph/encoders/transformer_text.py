@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float16, Int
 from torch import Tensor
-from transformers import AutoModel
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
 from crossgraph.encoders.names import resolve
+from crossgraph.encoders.plain_bert import read_plain_bert
 from crossgraph.encoders.pretrained import (
     architecture,
     load_network,
@@ -57,8 +58,13 @@ class TransformerTextEncoder(TextEncoder):
         place = resolve(name, kind="text encoder", download=download)
         assert place.folder is not None, "every text model lies in a folder"
         folder = place.folder
-        network, self.joint = one_side(load_network(AutoModel, folder, name=name), "text")
-        self.tokenizer: Any = load_tokenizer(folder, name=name)
+        plain = read_plain_bert(folder, most=MAX_TOKENS)
+        network: Any
+        self.tokenizer: Any
+        if plain is not None:
+            network, self.tokenizer, self.joint = plain.network, plain.tokenizer, False
+        else:
+            network, self.tokenizer, self.joint = _of_transformers(folder, name)
         self.logits = logits_of(network) if self.joint else None
         self.padded = self.joint and reads_padding(network)
         if self.tokenizer.pad_token is None:
@@ -66,7 +72,7 @@ class TransformerTextEncoder(TextEncoder):
         self.asked_for = place.name
         self.vocabulary_size = 0
         self.device = torch.device(device)
-        self.network: Any = network.requires_grad_(False).to(self.device)
+        self.network: Any = network.to(self.device)
         config = getattr(network.config, "text_config", network.config)
         self.name = MINILM if name == MINILM else str(config.model_type).replace("_", "-")
         positions = getattr(config, "max_position_embeddings", MAX_TOKENS)
@@ -184,6 +190,18 @@ class TransformerTextEncoder(TextEncoder):
             "max_words": self.max_words,
             "fingerprint": self.fingerprint,
         }
+
+
+def _of_transformers(folder: Path, name: str) -> tuple[Any, Any, bool]:
+    """The network and the tokenizer in `folder`, and whether the network ends in a space that pictures share.
+
+    transformers is imported here because that takes longer than a search.
+    """
+    from transformers import AutoModel
+
+    network, joint = one_side(load_network(AutoModel, folder, name=name), "text")
+    tokenizer = load_tokenizer(folder, name=name)
+    return network.requires_grad_(False), tokenizer, joint
 
 
 def tokens_of_words(words: Sequence[re.Match[str]], offsets: Int[Tensor, "t 2"]) -> Bool[Tensor, "w t"]:

@@ -7,13 +7,22 @@ weights that is whole or absent.
 
 from __future__ import annotations
 
-from crossgraph.config import ImagesConfig, RunConfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from crossgraph.config import RunConfig
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.backbone_encoder import BackboneEncoder
 from crossgraph.encoders.catalogue import build_backbone
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.catalogue import method_type
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
+from crossgraph.training.checkpoint import load_weights
+
+NETWORK = "backbone."
+"""How the weights of an image network begin among those of its run."""
 
 
 def trainable_backbone(config: RunConfig, *, download: bool) -> Backbone | None:
@@ -35,13 +44,22 @@ def trainable_backbone(config: RunConfig, *, download: bool) -> Backbone | None:
     return backbone
 
 
-def own_encoder(method: Method, images: ImagesConfig, *, device: str) -> BackboneEncoder:
-    """The encoder that a run trained for itself, which `method` hands over: it is known by the weights of the run."""
-    backbone = method.backbone
-    if not isinstance(backbone, Backbone):
-        raise ModelError("this run trained no image network of its own.")
-    method.backbone = None
-    return BackboneEncoder(backbone, cells=images.cells, device=device)
+def without_network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a run less those of an image network that it trained."""
+    return {name: value for name, value in tensors.items() if not name.startswith(NETWORK)}
+
+
+def own_encoder(config: RunConfig, tensors: Mapping[str, Tensor], *, run: Path, device: str) -> BackboneEncoder:
+    """The encoder that the `run` of these settings trained for itself, with its weights among `tensors`.
+
+    Raises `ModelError` where they do not fit, or the run trained none.
+    """
+    backbone = trainable_backbone(config, download=False)
+    if backbone is None:
+        raise ModelError(f"{run} trained no image network of its own.")
+    own = {name.removeprefix(NETWORK): value for name, value in tensors.items() if name.startswith(NETWORK)}
+    load_weights(backbone, own, run=run)
+    return BackboneEncoder(backbone, cells=config.images.cells, device=device)
 
 
 def groups_of(method: Method, phase: str, *, backbone_rate: float, decay: float = 1.0) -> list[ParameterGroup]:

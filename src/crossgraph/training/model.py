@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
 from crossgraph.training.encoder_pool import EncoderPool
-from crossgraph.training.fine_tuning import own_encoder, trainable_backbone
+from crossgraph.training.fine_tuning import own_encoder, without_network
 from crossgraph.training.held_out import split_as_trained
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.occluded_inputs import explain_by_inputs
@@ -87,11 +86,8 @@ class TrainedModel:
 
     def _load_method(self) -> Method:
         method = build_method(self.config.method, self.config.model, self.manifest.sizes)
-        if self.config.images.trainable:
-            images = located_images(self.run, self.manifest, self.config.images)
-            method.backbone = trainable_backbone(self.config.model_copy(update={"images": images}), download=False)
         tensors, _ = read_tensors(self.run / WEIGHTS)
-        load_weights(method, tensors, run=self.run)
+        load_weights(method, without_network(tensors), run=self.run)
         return method.eval().to(self.device)
 
     @property
@@ -123,13 +119,18 @@ class TrainedModel:
     def image_encoder(self) -> ImageEncoder:
         """The picture encoder: the run's own, or else refused when it is not the one the run was trained on."""
         if self.config.images.trainable:
-            own = partial(own_encoder, self.method, self.config.images, device=self.device)
             finished = self.manifest.weights is not None
             name = self.manifest.image_encoder if finished else f"of run {self.fingerprint}"
-            return self.encoders.image_encoder(name, regions=None, load=own)
+            return self.encoders.image_encoder(name, regions=None, load=self._load_own_encoder)
         return self.encoders.image_encoder(
             self.manifest.image_encoder, regions=self.manifest.regions, load=self._load_image_encoder
         )
+
+    def _load_own_encoder(self) -> ImageEncoder:
+        """The network that the run trained; loaded only when pictures are to be read, which a search by text is not."""
+        images = located_images(self.run, self.manifest, self.config.images)
+        config = self.config.model_copy(update={"images": images})
+        return own_encoder(config, read_tensors(self.run / WEIGHTS)[0], run=self.run, device=self.device)
 
     def _load_image_encoder(self) -> ImageEncoder:
         if self.given is not None:

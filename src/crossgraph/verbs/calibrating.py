@@ -7,6 +7,8 @@ from pathlib import Path
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import default_cache
 from crossgraph.data.sources import given_corpus
+from crossgraph.encoders.names import model_reference, packaged_model
+from crossgraph.errors import ConfigError
 from crossgraph.gallery.calibration.fit import calibrate_model
 from crossgraph.gallery.search.results import Stage
 from crossgraph.gallery.search.score_calibration import Calibration
@@ -29,6 +31,11 @@ def calibrate(
     Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration.fit`.
     """
     loaded = load_search_model(model, device=device)
+    if packaged_model(name := model_reference(loaded.run)) is not None:
+        raise ConfigError(
+            f"{name!r} comes with crossgraph and stays as it is. Calibrate a copy: cp -r {loaded.run} FOLDER; "
+            "then name FOLDER here, and with --model in searches."
+        )
     corpus = loaded.split_of(given_corpus(data), split)
     fitted = calibrate_model(loaded, corpus, cache=default_cache(), progress=progress)
     stored = {stage: found.model_dump() for stage, found in fitted.items()}

@@ -19,15 +19,16 @@ from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.held_out import divided_as_trained, said_of_split, split_as_trained
 from crossgraph.training.model import TrainedModel
 from crossgraph.types import Encoded
-from crossgraph.verbs.models import given_model
+from crossgraph.verbs.models import given_search_model, last_run
 
 
 def evaluate(
-    model: TrainedModel | Path | str,
+    model: TrainedModel | CascadeModel | Path | str,
     data: Corpus | Path | str,
     *,
     split: str = "val",
@@ -38,10 +39,12 @@ def evaluate(
 ) -> EvaluationReport:
     """Retrieval metrics of a model on one split: every pair scored, or only shortlists of `two_stage_k` candidates.
 
-    A shortlist is ordered by fine score + `blend` x shortlist score, by default the blend that the run chose.
+    A shortlist is ordered by fine score + `blend` x shortlist score, by default the blend that the run chose. A cascade
+    is measured by its last stage, its codes left out, with its own shortlist and blend.
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
-    model = given_model(model, device=device)
+    given: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    model = last_run(given)
     whole, trained_on = given_corpus(data), model.manifest.data
     corpus, about = split_as_trained(trained_on, whole, split), said_of_split(trained_on, whole, split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
@@ -55,21 +58,21 @@ def evaluate(
             f"{model.config.method} has one score for every pair and nothing to re-rank with; evaluate it without "
             "--two-stage, or give a run of a re-ranking method."
         )
-    first = shortlist_scores(model, corpus, images, texts, progress=progress)
+    first = shortlist_scores(model, corpus, images, texts, shortlist=given.shortlist, progress=progress)
     ranked = two_stage(
         model.method,
         images,
         texts,
         shortlist_scores=first,
         k=two_stage_k,
-        blend=model.blend if blend is None else blend,
+        blend=given.blend if blend is None else blend,
         progress=progress,
     )
     return evaluate_scores(ranked, corpus, split=split, about=about, seed=seed)
 
 
 def evaluate_seeds(
-    runs: Sequence[TrainedModel | Path | str],
+    runs: Sequence[TrainedModel | CascadeModel | Path | str],
     data: Corpus | Path | str,
     *,
     split: str = "val",
@@ -92,7 +95,7 @@ def evaluate_seeds(
 
 
 def evaluate_by_labels(
-    runs: Sequence[TrainedModel | Path | str],
+    runs: Sequence[TrainedModel | CascadeModel | Path | str],
     data: Corpus | Path | str,
     protocol: LabelProtocol | str = "train-database",
     *,
@@ -106,7 +109,7 @@ def evaluate_by_labels(
     """
     chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
     corpus = chosen.drawn(given_corpus(data))
-    models = _distinct(runs, device=device)
+    models = [last_run(model) for model in _distinct(runs, device=device)]
     for model in models:
         _refuse_tainted(model, corpus, chosen)
     found = tuple(
@@ -159,9 +162,11 @@ def _refuse_tainted(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol
         )
 
 
-def _distinct(runs: Sequence[TrainedModel | Path | str], *, device: str) -> list[TrainedModel]:
+def _distinct(
+    runs: Sequence[TrainedModel | CascadeModel | Path | str], *, device: str
+) -> list[TrainedModel | CascadeModel]:
     """The runs, loaded. Raises `ConfigError` when two have the same weights: their deviation would mean nothing."""
-    models = [given_model(run, device=device) for run in runs]
+    models: list[TrainedModel | CascadeModel] = [given_search_model(run, device=device) for run in runs]
     if len({model.fingerprint for model in models}) < len(models):
         raise ConfigError(
             f"two of {', '.join(str(model.run) for model in models)} have the same weights; give every run once."
@@ -178,10 +183,16 @@ def encode_corpus_images(
 
 
 def shortlist_scores(
-    model: TrainedModel, corpus: Corpus, images: Encoded, texts: Encoded, *, progress: Progress = Silent()
+    model: TrainedModel,
+    corpus: Corpus,
+    images: Encoded,
+    texts: Encoded,
+    *,
+    shortlist: TrainedModel | None = None,
+    progress: Progress = Silent(),
 ) -> torch.Tensor:
-    """What the first stage of `model` scores: its shortlist's cosine, or its own embedding's."""
-    if model.shortlist is not None:
-        images = model.shortlist.encode_corpus_images(corpus, progress=progress).encoded
-        texts = model.shortlist.encode_corpus_texts(corpus, progress=progress)
+    """What the first stage of `model` scores: the cosine of `shortlist`, or of its own, or its own embedding's."""
+    if (first := shortlist or model.shortlist) is not None:
+        images = first.encode_corpus_images(corpus, progress=progress).encoded
+        texts = first.encode_corpus_texts(corpus, progress=progress)
     return images.embedding @ texts.embedding.T

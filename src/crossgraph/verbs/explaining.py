@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from crossgraph.data.images import read_image
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.gallery.explanations.code_match import explain_pair
 from crossgraph.gallery.explanations.explain import draw_alignment
 from crossgraph.gallery.stages.model import SearchModel
@@ -15,7 +16,7 @@ from crossgraph.verbs.models import given_search_model
 
 
 def explain(
-    sentence: str, image: Path | str, model: SearchModel | Path | str, *, device: str = "cpu"
+    sentence: str, image: Path | str, model: SearchModel | Path | str = DEFAULT_MODEL, *, device: str = "cpu"
 ) -> tuple[Alignment, Image.Image]:
     """Why a picture and a sentence match: the alignment, and the picture with it drawn over."""
     alignment = explain_pair(given_search_model(model, device=device), sentence, Path(image))

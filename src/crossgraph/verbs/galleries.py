@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crossgraph.data.corpus import Corpus
-from crossgraph.errors import GalleryError
+from crossgraph.default_model import DEFAULT_MODEL
+from crossgraph.encoders.names import model_reference, packaged_model
+from crossgraph.errors import ConfigError
 from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.home import home_gallery, no_gallery
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.upkeep.migrate import Migration
@@ -24,7 +27,7 @@ from crossgraph.verbs.models import given_search_model
 
 def index(
     source: Corpus | Path | str,
-    gallery: Path | str,
+    gallery: Path | str | None = None,
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
     exclude: Sequence[str] | None = None,
@@ -33,19 +36,19 @@ def index(
 ) -> SyncReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
 
-    A new gallery needs a `model`; an existing one remembers its own. Arguments as in `Gallery.index`.
+    A new gallery is encoded by `model`, or the one that comes with crossgraph; an existing one keeps its own. None is
+    the gallery of this user (`gallery.home`), here as elsewhere. Arguments as in `Gallery.index`.
     """
+    gallery = home_gallery() if gallery is None else gallery
     if Gallery.exists(gallery):
         return open_gallery(gallery, model=model, device=device).index(source, exclude=exclude, progress=progress)
-    if model is None:
-        raise GalleryError(f"{gallery} is a new gallery; name the trained run to encode with (--model RUN).")
-    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
-    with Gallery.filled(gallery, loaded, run=str(loaded.run.resolve())) as opened:
+    loaded: TrainedModel | CascadeModel = given_search_model(model or DEFAULT_MODEL, device=device)
+    with Gallery.filled(gallery, loaded, run=model_reference(loaded.run)) as opened:
         return opened.index(source, exclude=exclude, progress=progress)
 
 
 def sync(
-    gallery: Path | str,
+    gallery: Path | str | None = None,
     folders: Sequence[Path | str] = (),
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
@@ -58,9 +61,10 @@ def sync(
 ) -> SyncReport:
     """Make a gallery hold what `folders` hold, by default all it was given before; it is made if need be.
 
-    Arguments as in `Gallery.sync`. A new gallery needs a `model`; a dry run of an existing one needs none, and one of a
-    gallery that is not there yet leaves nothing behind.
+    Arguments as in `Gallery.sync`. A new gallery is encoded by `model`, or the one that comes with crossgraph. A dry
+    run of an existing one needs no model, and one of a gallery that is not there yet leaves nothing behind.
     """
+    gallery = home_gallery() if gallery is None else gallery
 
     def synced(opened: Gallery) -> SyncReport:
         return opened.sync(
@@ -71,34 +75,47 @@ def sync(
         return synced(Gallery.open(gallery, None if model is None else given_search_model(model, device=device)))
     if Gallery.exists(gallery):
         return synced(open_gallery(gallery, model=model, device=device))
-    if model is None:
-        raise GalleryError(f"{gallery} is not a gallery yet. Name the run to encode with (--model RUN).")
-    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    if not folders:
+        raise no_gallery(Path(gallery), "there is nothing to follow in it")
+    loaded: TrainedModel | CascadeModel = given_search_model(model or DEFAULT_MODEL, device=device)
     if dry_run:
         with tempfile.TemporaryDirectory() as nowhere:
             return synced(Gallery.create(Path(nowhere) / "gallery", loaded))
-    with Gallery.filled(gallery, loaded, run=str(loaded.run.resolve())) as opened:
+    with Gallery.filled(gallery, loaded, run=model_reference(loaded.run)) as opened:
         return synced(opened)
 
 
 def migrate(
     gallery: Path | str,
-    model: TrainedModel | CascadeModel | Path | str,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
     *,
     leave_out: bool = False,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> Migration:
-    """Encode a gallery with another trained run beside the old tables, then switch to it at once."""
-    loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    """Encode a gallery with another trained run beside the old tables, then switch to it at once.
+
+    `model` may be left out of a gallery whose model came with crossgraph: it is given the one that comes with it now.
+    """
     opened = Gallery.open(gallery)
-    return migrate_gallery(opened, loaded, run=str(loaded.run.resolve()), leave_out=leave_out, progress=progress)
+    noted = opened.manifest.run
+    if model is None and (noted is None or packaged_model(noted) is None):
+        raise ConfigError(
+            f"{gallery} was encoded by a model of your own; name the one to encode it with: --model RUN, or "
+            f"--model {DEFAULT_MODEL} for the one that comes with crossgraph."
+        )
+    loaded: TrainedModel | CascadeModel = given_search_model(model or noted or DEFAULT_MODEL, device=device)
+    return migrate_gallery(opened, loaded, run=model_reference(loaded.run), leave_out=leave_out, progress=progress)
 
 
 def open_gallery(
-    gallery: Path | str, *, model: TrainedModel | CascadeModel | Path | str | None = None, device: str = "cpu"
+    gallery: Path | str | None = None,
+    *,
+    model: TrainedModel | CascadeModel | Path | str | None = None,
+    device: str = "cpu",
 ) -> Gallery:
     """A gallery with the model it was made with; give `model` when the run has moved: its place is remembered."""
+    gallery = home_gallery() if gallery is None else gallery
     if model is None:
         run = find_run(Path(gallery), Manifest.read(Path(gallery)))
         return Gallery.open(gallery, given_search_model(run, device=device))

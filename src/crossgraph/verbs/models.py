@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from crossgraph.data.feature_cache import FeatureCache, default_cache
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_folder
-from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
+from crossgraph.errors import ModelError
+from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Part, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.one_model import make_pretrained_run
 
+Role = Literal["codes", "dense", "rerank"]
 GivenModel = TypeVar("GivenModel", bound=SearchModel)
+
+
+def load(
+    model: Path | str = DEFAULT_MODEL, *, cache: FeatureCache | None = None, device: str = "cpu"
+) -> TrainedModel | CascadeModel:
+    """The model that comes with crossgraph, or any trained run or cascade by its folder, ready to encode and search.
+
+    Raises `ModelError` when it is not in this copy of crossgraph, and as `load_search_model` does.
+    """
+    return load_search_model(model, cache=cache, device=device)
 
 
 def load_model(run: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu") -> TrainedModel:
@@ -52,9 +65,23 @@ def pretrained(
     )
 
 
-def given_model(model: TrainedModel | Path | str, *, device: str = "cpu") -> TrainedModel:
-    """The run that a verb was given: loaded onto `device` from its folder, or as it is."""
-    return load_model(model, device=device) if isinstance(model, (Path, str)) else model
+def run_folder(name: Path | str, *roles: Role) -> Path:
+    """The folder of a trained run, by folder or name; of a cascade that of its part in the first role that is filled.
+
+    Raises `ModelError` for a cascade that has none of the `roles`.
+    """
+    if not is_cascade(folder := model_folder(name)):
+        return folder
+    parts = CascadeManifest.read(folder).parts()
+    for role in roles:
+        if isinstance(parts[role], Part):
+            return folder / role
+    raise ModelError(f"the cascade {name} has no run as {' or '.join(roles)}. Name a trained run.")
+
+
+def last_run(model: TrainedModel | CascadeModel) -> TrainedModel:
+    """The run whose score counts last: of a cascade that of its last stage."""
+    return model.last if isinstance(model, CascadeModel) else model
 
 
 def given_search_model(

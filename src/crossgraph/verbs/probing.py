@@ -13,15 +13,16 @@ from crossgraph.data.sources import given_corpus
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.compositional_probe import ProbeResult, caption_editor, swap_accuracy
 from crossgraph.evaluation.ranking import score_matched
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs.evaluating import encode_corpus_images
-from crossgraph.verbs.models import given_model
+from crossgraph.verbs.models import given_search_model, last_run
 
 
 def probe(
-    model: TrainedModel | Path | str,
+    model: TrainedModel | CascadeModel | Path | str,
     data: Corpus | Path | str,
     *,
     split: str = "val",
@@ -30,9 +31,10 @@ def probe(
 ) -> ProbeResult:
     """How often a model scores a picture's caption above the same caption edited to be false, by kind of edit.
 
-    Pairs are scored by the method alone: no shortlist, no blend. Raises `MissingExtraError` without the caption parser.
+    Pairs are scored by the method of the last stage alone: no shortlist, no blend. Raises `MissingExtraError` without
+    the caption parser.
     """
-    model = given_model(model, device=device)
+    model = last_run(given_search_model(model, device=device))
     corpus = model.split_of(given_corpus(data), split)
     if corpus.features is not None:
         raise ConfigError(f"corpus {corpus.name!r} has given features and no sentences that could be made false.")

@@ -12,8 +12,11 @@ from crossgraph.verbs.galleries import open_gallery
 
 
 def search(
-    query: Query | str | Path, gallery: Gallery | Path | str, options: SearchOptions | None = None
+    query: Query | str | Path, gallery: Gallery | Path | str | None = None, options: SearchOptions | None = None
 ) -> SearchResults:
-    """The best pictures for a sentence, or for a picture given as a path; see `Gallery.search`."""
+    """The best pictures for a sentence, or for a picture given as a path; see `Gallery.search`.
+
+    Without a `gallery` that of this user is searched (`gallery.home`).
+    """
     opened = gallery if isinstance(gallery, Gallery) else open_gallery(gallery)
     return opened.search(query, options)

@@ -14,6 +14,7 @@ from crossgraph.device import checked_device
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run import train_run
+from crossgraph.verbs.models import run_folder
 
 
 def train(
@@ -39,7 +40,7 @@ def train(
         join_corpora([given_corpus(one) for one in several], progress=progress),
         config,
         Path(out),
-        shortlist=None if shortlist is None else Path(shortlist),
+        shortlist=None if shortlist is None else run_folder(shortlist, "dense", "rerank"),
         resume=resume,
         cache=cache or default_cache(),
         progress=progress,

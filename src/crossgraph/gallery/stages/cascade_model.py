@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.device import checked_device
+from crossgraph.encoders.names import model_reference
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
@@ -143,7 +144,7 @@ def build_cascade(
     models = {role: TrainedModel(run, cache=cache, device=device) for role, run in runs.items()}
     _require_roles(models)
     parts: dict[Role, Part | Planes] = {
-        role: Part(method=model.method.name, fingerprint=model.fingerprint, source=str(model.run.resolve()))
+        role: Part(method=model.method.name, fingerprint=model.fingerprint, source=model_reference(model.run))
         for role, model in models.items()
     }
     if planes is not None:
@@ -172,10 +173,11 @@ class CascadeModel:
         self._models = self._load(cache, place)
         models = self._models
         first = next(role for role in ("rerank", "dense", "codes") if role in models)
-        self._main = models[first]
+        self.last = models[first]
+        """The run of the last stage."""
         self.shortlist: TrainedModel | None = None
         if first == "rerank":
-            self.shortlist = models.get("dense") or self._main.shortlist
+            self.shortlist = models.get("dense") or self.last.shortlist
         self.coder: Coder | None = None
         planes = self.manifest.codes
         if isinstance(planes, Planes):
@@ -187,12 +189,12 @@ class CascadeModel:
     @property
     def method(self) -> Method:
         """The method of the last stage."""
-        return self._main.method
+        return self.last.method
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """The names of the labels that the model of the last stage learned from, if it learned from any."""
-        return self._main.label_names
+        return self.last.label_names
 
     @property
     def blend(self) -> float:
@@ -204,26 +206,30 @@ class CascadeModel:
         """What was fitted to tell good answers from bad, by stage."""
         return self.manifest.calibration
 
+    def describe(self) -> dict[str, Any]:
+        """What a result should name: as of the run of the last stage, with the place and fingerprint of the cascade."""
+        return self.last.describe() | {"run": str(self.run), "fingerprint": self.fingerprint}
+
     def understanding(self, text: str) -> Understanding:
         """What of a text is read and known, by the last stage and the shortlist."""
-        found = self._main.understanding(text)
+        found = self.last.understanding(text)
         return found if self.shortlist is None else found.together_with(self.shortlist.understanding(text))
 
     def split_of(self, corpus: Corpus, name: str) -> Corpus:
         """One split of a corpus, drawn as the run of the last stage drew it where the corpus names none."""
-        return self._main.split_of(corpus, name)
+        return self.last.split_of(corpus, name)
 
     def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings:
         """One row per readable picture, by the model of the last stage."""
-        return self._main.encode_image_files(paths, progress=progress)
+        return self.last.encode_image_files(paths, progress=progress)
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
         """One row per sentence, by the model of the last stage."""
-        return self._main.encode_raw_texts(sentences)
+        return self.last.encode_raw_texts(sentences)
 
     def explain(self, sentence: str, path: Path) -> Alignment:
         """Why a picture and a sentence match, by the model of the last stage."""
-        return self._main.explain(sentence, path)
+        return self.last.explain(sentence, path)
 
     def _load(self, cache: FeatureCache, device: str) -> dict[Role, TrainedModel]:
         """The runs of the parts; one that was changed since is refused."""

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from crossgraph.errors import GalleryError
 from crossgraph.files import write_atomically
+from crossgraph.gallery.home import no_gallery
 
 FORMAT = 3
 FILE = "gallery.json"
@@ -30,10 +31,10 @@ class Optimized(BaseModel):
 class Manifest(BaseModel):
     """What must be known before a gallery is read or written; replaced as a whole, never edited in place.
 
-    `model` and `shortlist` are fingerprints, `run` is where the model was loaded from and `run_from_here` the same as
-    seen from the gallery's folder, for a gallery that moved together with it; `width` is that of the shortlist
-    vectors, `bits` that of codes (0: there are none). `roots` are the folders that hold the pictures indexed so far,
-    `sources` the folders and caption files that a sync looks at, `excludes` the
+    `model` and `shortlist` are fingerprints, `run` is where the model was loaded from, or its name if it comes with
+    crossgraph, and `run_from_here` the same as seen from the gallery's folder, for a gallery that moved together with
+    it; `width` is that of the shortlist vectors, `bits` that of codes (0: there are none). `roots` are the folders that
+    hold the pictures indexed so far, `sources` the folders and caption files that a sync looks at, `excludes` the
     patterns of files that it leaves out of each. `tables` is the subfolder with the model's tables,
     `migrating` the one that is being made for another model. `optimized` says when the tables were last compacted and
     how many bytes that saved.
@@ -65,16 +66,13 @@ class Manifest(BaseModel):
             _require_format(folder, text)
             return cls.model_validate_json(text)
         except FileNotFoundError:
-            raise GalleryError(
-                f"{folder} is not a gallery: it has no {FILE}. "
-                f"Make one with `crossgraph index FOLDER --gallery {folder} --model RUN`."
-            ) from None
+            raise no_gallery(folder, f"it has no {FILE}") from None
         except (OSError, ValueError) as error:
             raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error
 
     def with_run(self, run: Path | str | None, folder: Path) -> Manifest:
         """The manifest of the gallery in `folder`, whose model was loaded from `run`."""
-        seen = None if run is None else os.path.relpath(run, os.path.realpath(folder))
+        seen = None if run is None or not os.path.isabs(run) else os.path.relpath(run, os.path.realpath(folder))
         return self.model_copy(update={"run": None if run is None else str(run), "run_from_here": seen})
 
     def write(self, folder: Path) -> None:

@@ -23,7 +23,7 @@ from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.items import Known
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import remove_leftovers
-from crossgraph.gallery.upkeep.run_place import is_run
+from crossgraph.gallery.upkeep.run_place import is_noted_run
 from crossgraph.progress import Progress, Silent
 
 
@@ -56,7 +56,7 @@ def migrate(
     with gallery.changing() as manifest:
         new = described(model, run).with_run(run, gallery.folder)
         if (new.model, new.shortlist) == (manifest.model, manifest.shortlist):
-            if run is not None and not (manifest.run is not None and is_run(Path(manifest.run))):  # it moved, no more
+            if run is not None and not is_noted_run(manifest):  # it moved, no more
                 gallery.replace_manifest(manifest.with_run(run, gallery.folder))
                 return Migration(0, len(gallery), (), time.perf_counter() - started)
             raise GalleryError(f"{gallery.folder} is encoded by {new.method} {new.model} already.")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from crossgraph.encoders.names import packaged_model
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes.moved_files import MovedFiles, look_for_moved
 from crossgraph.gallery.changes.moves import Moves, near_paths
@@ -95,7 +96,7 @@ def relocate(
 def _require_something(gallery: Gallery, known: Mapping[str, Known], moves: Moves) -> None:
     """Raise `GalleryError` for an old place in which nothing lies that the gallery knows."""
     manifest = gallery.manifest
-    run = [] if manifest.run is None else [manifest.run]
+    run = [] if manifest.run is None or packaged_model(manifest.run) else [manifest.run]
     places = [*manifest.sources, *run, *manifest.roots]
     skipped = [str(entry.path) for entry in read_skipped(gallery.folder)]
     for old, new in moves.pairs:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from crossgraph.encoders.names import model_folder, model_reference, packaged_model
 from crossgraph.errors import CrossgraphError, GalleryError
 from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.gallery import Gallery
@@ -30,8 +31,18 @@ def is_same_run(folder: Path, manifest: Manifest) -> bool:
         return False
 
 
+def is_noted_run(manifest: Manifest) -> bool:
+    """Whether there is a run where the one that made the gallery was, or the very model of the name that is noted."""
+    if manifest.run is None:
+        return False
+    packaged = packaged_model(manifest.run)
+    return is_run(Path(manifest.run)) if packaged is None else is_same_run(packaged, manifest)
+
+
 def located_run(gallery: Path, manifest: Manifest) -> Path | None:
     """The run or cascade that made a gallery: where it was, or as far from the gallery as it was; None: at neither."""
+    if manifest.run is not None and (packaged := packaged_model(manifest.run)) is not None:
+        return packaged if is_same_run(packaged, manifest) else None
     if manifest.run is not None and is_run(Path(manifest.run)):
         return Path(manifest.run)
     if manifest.run_from_here is not None:
@@ -42,12 +53,19 @@ def located_run(gallery: Path, manifest: Manifest) -> Path | None:
 
 
 def find_run(gallery: Path, manifest: Manifest) -> Path:
-    """As `located_run`. Raises `GalleryError`, which says both ways out, if the run is not there."""
+    """As `located_run`. Raises `GalleryError`, which says the ways out, if the run is not there or is another now."""
     found = located_run(gallery, manifest)
     if found is not None:
         return found
     if manifest.run is None:
         raise GalleryError(f"{gallery} does not know the run that made it ({manifest.method}). Name it: --model RUN.")
+    if packaged_model(manifest.run) is not None:
+        model_folder(manifest.run)  # says so where there is none
+        raise GalleryError(
+            f"{gallery} was encoded by the model {manifest.run!r} of another version of crossgraph ({manifest.model}); "
+            "this version brings another one, and their vectors cannot be compared. Encode the gallery again with it: "
+            f"crossgraph gallery migrate {gallery}. Or name a copy of the model that made it: --model FOLDER."
+        )
     raise GalleryError(
         f"the run that made {gallery} is not at {manifest.run} any more. Name its place with --model RUN, once: it is "
         f"remembered. If other things moved with it: crossgraph gallery move {gallery} OLD NEW."
@@ -60,12 +78,11 @@ def remember_run(gallery: Gallery, run: Path) -> None:
     A gallery that cannot be written, or that another process is writing, is left as it is: this only spares naming the
     run again.
     """
-    before = gallery.follow().run
-    if before is not None and is_run(Path(before)):
+    if is_noted_run(gallery.follow()):
         return
     try:
         with gallery.changing() as manifest:
-            gallery.replace_manifest(manifest.with_run(run.resolve(), gallery.folder))
+            gallery.replace_manifest(manifest.with_run(model_reference(run), gallery.folder))
     except GalleryError:
         return
 
