@@ -44,9 +44,17 @@ def fit_quantisation(
     if not units or not all(bool(side.isfinite().all()) for side in units):
         raise ModelError("codes cannot be learned: there are no vectors, or some are not finite numbers. Train again.")
     centre = torch.stack([side.double().mean(0) for side in units]).mean(0)
+    planes = learn_planes([(side - centre).float() for side in units], bits, generator, iterations=iterations)
+    return Quantisation(centre.float(), planes)
+
+
+def learn_planes(
+    sides: Sequence[Float[Tensor, "_ d"]], bits: int, generator: torch.Generator, *, iterations: int = ITERATIONS
+) -> Float[Tensor, "d bits"]:
+    """Planes through 0 that divide vectors about 0, each side with equal weight; raises as `fit_quantisation` does."""
     # A row by the root of its weight: sums of products over rows are then means over sides.
-    roots = torch.cat([torch.full((len(side), 1), (len(side) * len(units)) ** -0.5) for side in units])
-    rows = roots * torch.cat([(side - centre).float() for side in units])
+    roots = torch.cat([torch.full((len(side), 1), (len(side) * len(sides)) ** -0.5) for side in sides])
+    rows = roots * torch.cat(list(sides))
     directions = principal_directions(rows)
     width = directions.shape[1]
     blocks = -(-bits // width)
@@ -56,7 +64,7 @@ def fit_quantisation(
         start = random_rotation(size, generator)
         rotation = sign_rotation(rows @ directions[:, :size].float(), start, weights=roots, iterations=iterations)
         planes.append(directions[:, :size] @ rotation)
-    return Quantisation(centre.float(), torch.cat(planes, dim=1).float())
+    return torch.cat(planes, dim=1).float()
 
 
 def principal_directions(rows: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
