@@ -96,7 +96,7 @@ def measured(
 ) -> Row:
     """The numbers of one way to find candidates, means over some `scores`."""
     own, kept = (
-        torch.tensor([among_first(one, wanted) for one in scores]).mean(0).tolist()
+        torch.tensor([among_first(one, wanted) for one in scores], dtype=torch.float64).mean(0).tolist()
         for wanted in (owners[:, None], near)
     )
     return Row(name, bits, own, kept)

@@ -72,13 +72,15 @@ def principal_directions(rows: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
     covariance = rows.double().T @ rows.double()
     if float(covariance.trace()) < 1e-12:
         raise ModelError("codes cannot be learned of vectors that are all alike. Give more pictures and captions.")
-    return torch.linalg.eigh(covariance).eigenvectors.flip(1)
+    directions: Tensor = torch.linalg.eigh(covariance).eigenvectors
+    return directions.flip(1)
 
 
 def random_rotation(size: int, generator: torch.Generator) -> Float[Tensor, "k k"]:
     """An orthogonal matrix, all equally likely."""
     orthogonal, triangle = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64))
-    return orthogonal * triangle.diagonal().sign()
+    rotation: Tensor = orthogonal * triangle.diagonal().sign()
+    return rotation
 
 
 def sign_rotation(
