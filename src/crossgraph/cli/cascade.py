@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device
+from crossgraph.cli.options import AsJson, Device, all_named
 
 CascadeFolder = Annotated[Path, typer.Argument(help="The cascade's folder.")]
 
@@ -15,20 +15,37 @@ CascadeFolder = Annotated[Path, typer.Argument(help="The cascade's folder.")]
 def build(
     out: Annotated[Path, typer.Option("--out", help="The new folder of the cascade.")],
     codes: Annotated[
-        str | None, typer.Option("--codes", help="A hashing run, or random:BITS for codes without training.")
+        str | None,
+        typer.Option("--codes", help="A hashing run; itq:BITS learns codes of --data, random:BITS learns nothing."),
     ] = None,
     dense: Annotated[Path | None, typer.Option("--dense", help="The run whose embedding makes the shortlist.")] = None,
     rerank: Annotated[Path | None, typer.Option("--rerank", help="The run whose score re-ranks it.")] = None,
     blend: Annotated[
         float | None, typer.Option("--blend", help="The share of the dense score added in re-ranking.")
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", callback=all_named, help="What itq codes are learned of; repeatable, as in training."),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="The split of it that they are learned of.")] = "train",
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Copy trained runs into one folder that serves wherever a run does. Each stage may be left out."""
     from crossgraph import verbs
+    from crossgraph.progress import choose_progress
 
-    verbs.build_cascade(out, codes=codes, dense=dense, rerank=rerank, blend=blend, device=device)
+    verbs.build_cascade(
+        out,
+        codes=codes,
+        dense=dense,
+        rerank=rerank,
+        blend=blend,
+        data=data or (),
+        split=split,
+        device=device,
+        progress=choose_progress(),
+    )
     _print(out, as_json=as_json)
 
 
@@ -60,7 +77,7 @@ def show(cascade: CascadeFolder, as_json: AsJson = False) -> None:
 
 def _print(folder: Path, *, as_json: bool) -> None:
     from crossgraph.cli.output import facts_table, print_json, print_rich
-    from crossgraph.gallery.stages.cascade_model import CascadeManifest, Planes
+    from crossgraph.gallery.stages.cascade_model import CascadeManifest, Learned, Planes
     from crossgraph.gallery.stages.modes import MODES
 
     manifest = CascadeManifest.read(folder)
@@ -71,6 +88,8 @@ def _print(folder: Path, *, as_json: bool) -> None:
     for role, part in manifest.parts().items():
         if isinstance(part, Planes):
             rows.append((role, f"{part.bits} random planes  {part.fingerprint}"))
+        elif isinstance(part, Learned):
+            rows.append((role, f"{part.bits} planes learned of {part.data}, {part.split}  {part.fingerprint}"))
         else:
             rows.append((role, "none" if part is None else f"{part.method}  {part.fingerprint}  from {part.source}"))
     rows.append(("blend", manifest.blend))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache, default_cache
+from crossgraph.data.joined import join_corpora
+from crossgraph.data.sources import given_corpus
+from crossgraph.data.splits import TRAIN
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_folder
 from crossgraph.gallery.stages import cascade_model, packing
-from crossgraph.gallery.stages.cascade_model import RANDOM, CascadeManifest
+from crossgraph.gallery.stages.cascade_model import LEARNED, RANDOM, CascadeManifest
 from crossgraph.gallery.stages.packing import Packed
+from crossgraph.progress import Progress, Silent
 from crossgraph.verbs.models import run_folder
 
 
@@ -20,23 +26,31 @@ def build_cascade(
     dense: Path | str | None = None,
     rerank: Path | str | None = None,
     blend: float | None = None,
+    data: Corpus | Path | str | Sequence[Corpus | Path | str] = (),
+    split: str = TRAIN,
     cache: FeatureCache | None = None,
     device: str = "cpu",
+    progress: Progress = Silent(),
 ) -> CascadeManifest:
-    """Copy trained runs into the new folder `out`, which serves wherever a run does; `codes` is a run or `random:BITS`.
+    """Copy trained runs into the new folder `out`, which serves wherever a run does.
 
-    A cascade, also one by name, in the place of a run stands for its part in that role.
-
+    A cascade, also one by name, in the place of a run stands for its part in that role. `codes` is a run,
+    `random:BITS`, or `itq:BITS` for codes that are learned of one `split` of `data`, several of which are joined.
     Arguments as in `gallery.stages.cascade_model.build_cascade`.
     """
+    several = [data] if isinstance(data, Corpus | Path | str) else data
+    corpora = [given_corpus(one) for one in several]
     return cascade_model.build_cascade(
         Path(out),
         cache=cache or default_cache(),
-        codes=codes if codes is None or codes.startswith(RANDOM) else str(run_folder(codes, "codes")),
+        codes=codes if codes is None or codes.startswith((RANDOM, LEARNED)) else str(run_folder(codes, "codes")),
         dense=None if dense is None else run_folder(dense, "dense", "rerank"),
         rerank=None if rerank is None else run_folder(rerank, "rerank"),
         blend=blend,
+        data=join_corpora(corpora, progress=progress) if corpora else None,
+        split=split,
         device=str(checked_device(device)),
+        progress=progress,
     )
 
 

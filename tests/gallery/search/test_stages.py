@@ -14,8 +14,9 @@ from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, SumQuery, Term, TextQuery
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.coders import ModelCoder
-from crossgraph.gallery.stages.codes import RandomPlanes, hamming
+from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes, hamming
 from crossgraph.gallery.stages.model import encode_images_for_stages, encode_texts_for_stages
+from crossgraph.gallery.stages.quantisation import fit_quantisation
 from crossgraph.types import Encoded
 from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel, draw_images
 
@@ -32,11 +33,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="module", params=["random", "trained"])
+@pytest.fixture(scope="module", params=["random", "learned", "trained"])
 def coded(request: pytest.FixtureRequest) -> FakeModel:
     """A re-ranker with a dense shortlist and a stage of codes before it."""
     model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
-    model.coder = RandomPlanes(16, width=WIDTH) if request.param == "random" else ModelCoder(FakeHashing("codes"))
+    if request.param == "random":
+        model.coder = RandomPlanes(16, width=WIDTH)
+    elif request.param == "learned":
+        vectors = torch.randn(60, WIDTH, generator=torch.Generator().manual_seed(7))
+        model.coder = LearnedPlanes(fit_quantisation([vectors], bits=16))
+    else:
+        model.coder = ModelCoder(FakeHashing("codes"))
     return model
 
 

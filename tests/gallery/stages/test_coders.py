@@ -7,16 +7,24 @@ import torch
 
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.coders import ModelCoder
-from crossgraph.gallery.stages.codes import RandomPlanes
+from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes
 from crossgraph.gallery.stages.model import Coder, code_bits, encode_images_for_stages, encode_texts_for_stages
+from crossgraph.gallery.stages.quantisation import fit_quantisation
 from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel
 
 SENTENCES = ["a red thing", "two blue ones", "green"]
 
 
-@pytest.fixture(params=["planes", "model"])
+def learned_planes() -> LearnedPlanes:
+    vectors = torch.randn(60, WIDTH, generator=torch.Generator().manual_seed(7))
+    return LearnedPlanes(fit_quantisation([vectors], bits=16))
+
+
+@pytest.fixture(params=["random", "learned", "model"])
 def coder(request: pytest.FixtureRequest) -> Coder:
-    return RandomPlanes(16, width=WIDTH) if request.param == "planes" else ModelCoder(FakeHashing("codes"))
+    if request.param == "model":
+        return ModelCoder(FakeHashing("codes"))
+    return RandomPlanes(16, width=WIDTH) if request.param == "random" else learned_planes()
 
 
 @pytest.fixture
@@ -72,8 +80,8 @@ def test_a_picture_that_only_the_coder_cannot_read_is_left_out_of_all(
 
 def test_only_planes_give_codes_of_any_vector() -> None:
     vectors = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(0))
-    planes = RandomPlanes(16, width=WIDTH)
-    assert torch.equal(planes.codes_of_vectors(vectors), planes.codes_of_texts(SENTENCES, vectors))
+    for planes in (RandomPlanes(16, width=WIDTH), learned_planes()):
+        assert torch.equal(planes.codes_of_vectors(vectors), planes.codes_of_texts(SENTENCES, vectors))
     coder: Coder = ModelCoder(FakeHashing("codes"))
     assert coder.codes_of_vectors(vectors) is None
 
@@ -88,4 +96,4 @@ def test_labels_are_those_the_codes_were_learned_from() -> None:
     hashing = FakeHashing("codes")
     hashing.label_names = ("dog", "cat")
     assert ModelCoder(hashing).label_names == ("dog", "cat")
-    assert RandomPlanes(16, width=WIDTH).label_names == ()
+    assert RandomPlanes(16, width=WIDTH).label_names == learned_planes().label_names == ()

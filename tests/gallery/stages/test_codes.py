@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from crossgraph.bits import pack_bits, unpack_bits
-from crossgraph.errors import ConfigError
-from crossgraph.gallery.stages.codes import CodeIndex, RandomPlanes, hamming
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.gallery.stages.codes import PLANES, CodeIndex, LearnedPlanes, RandomPlanes, hamming
+from crossgraph.gallery.stages.quantisation import Quantisation, fit_quantisation
 from crossgraph.gallery.tables.matrix import Matrix
 
 
@@ -70,3 +73,46 @@ def test_random_codes_depend_on_the_seed_and_on_nothing_else() -> None:
 def test_a_number_of_bits_that_cannot_be_stored_is_refused(bits: int) -> None:
     with pytest.raises(ConfigError, match=f"multiple of 8; got {bits}"):
         RandomPlanes(bits, width=4)
+
+
+def learned_planes(bits: int, width: int, *, seed: int = 0) -> LearnedPlanes:
+    vectors = torch.randn(60, width, generator=torch.Generator().manual_seed(seed))
+    return LearnedPlanes(fit_quantisation([vectors], bits=bits))
+
+
+def test_the_code_of_a_hand_worked_vector() -> None:
+    learned = LearnedPlanes(Quantisation(torch.tensor([0.6, 0.0]), torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])))
+    codes = learned.codes_of_vectors(torch.tensor([[3.0, 4.0], [0.0, -2.0], [5.0, 0.0]]))
+    assert unpack_bits(codes, bits=3).int().tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    assert (learned.bits, learned.width) == (3, 2)
+
+
+def test_learned_planes_are_stored_and_read_to_the_bit(tmp_path: Path) -> None:
+    planes = learned_planes(24, 16)
+    planes.write(tmp_path / "codes")
+    again = LearnedPlanes.read(tmp_path / "codes")
+    assert torch.equal(again.learned.centre, planes.learned.centre)
+    assert torch.equal(again.learned.planes, planes.learned.planes)
+    assert again.fingerprint == planes.fingerprint
+    vectors = torch.randn(50, 16, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(again.codes_of_vectors(vectors), planes.codes_of_vectors(vectors))
+
+
+def test_the_fingerprint_changes_with_any_number_of_the_planes() -> None:
+    planes = learned_planes(16, 16)
+    for name in ("centre", "planes"):
+        tensors = {"centre": planes.learned.centre.clone(), "planes": planes.learned.planes.clone()}
+        tensors[name].flatten()[5].add_(1e-4)
+        assert LearnedPlanes(Quantisation(**tensors)).fingerprint != planes.fingerprint
+    assert learned_planes(16, 16, seed=1).fingerprint != planes.fingerprint
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no tensors", b"half"])
+def test_planes_that_are_missing_or_damaged_are_refused(content: bytes | None, tmp_path: Path) -> None:
+    if content == b"half":
+        learned_planes(16, 16).write(tmp_path)
+        content = (tmp_path / PLANES).read_bytes()[:-100]
+    if content is not None:
+        (tmp_path / PLANES).write_bytes(content)
+    with pytest.raises(ModelError, match="Build the cascade again"):
+        LearnedPlanes.read(tmp_path)

@@ -1,7 +1,7 @@
 """Trained runs put together as one model, in one folder.
 
     CASCADE/cascade.json   which part plays which role, with its fingerprint; blend; calibration
-    CASCADE/codes/         a copy of the hashing run, unless codes are random planes or there are none
+    CASCADE/codes/         a copy of the hashing run, or the planes that were learned; nothing for random planes
     CASCADE/dense/         a copy of the run whose embedding makes the shortlist
     CASCADE/rerank/        a copy of the run whose score re-ranks it
 
@@ -23,16 +23,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.splits import TRAIN
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_reference
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.coders import ModelCoder
-from crossgraph.gallery.stages.codes import RandomPlanes
+from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes, require_bits
 from crossgraph.gallery.stages.model import Coder, ImageEncodings
+from crossgraph.gallery.stages.quantisation import fit_quantisation
 from crossgraph.methods.contract import Method
-from crossgraph.progress import Progress
+from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
@@ -41,7 +43,7 @@ from crossgraph.types import Alignment, Encoded
 
 FILE = "cascade.json"
 FORMAT = 1
-RANDOM = "random:"
+RANDOM, LEARNED = "random:", "itq:"
 Role: TypeAlias = Literal["codes", "dense", "rerank"]
 ROLES: tuple[Role, ...] = ("codes", "dense", "rerank")
 
@@ -67,13 +69,30 @@ class Planes(BaseModel):
     fingerprint: str
 
 
+class Learned(BaseModel):
+    """Planes in the role of codes, learned of the vectors of a split (`gallery.stages.codes.LearnedPlanes`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bits: int
+    width: int
+    data: str
+    split: str
+    images: int
+    captions: int
+    fingerprint: str
+
+
+CodePart: TypeAlias = Part | Planes | Learned
+
+
 class CascadeManifest(BaseModel):
     """What a cascade is made of."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = FORMAT
-    codes: Part | Planes | None = None
+    codes: CodePart | None = None
     dense: Part | None = None
     rerank: Part | None = None
     blend: float = 0.0
@@ -85,7 +104,7 @@ class CascadeManifest(BaseModel):
         parts = {role: None if part is None else part.fingerprint for role, part in self.parts().items()}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def parts(self) -> dict[Role, Part | Planes | None]:
+    def parts(self) -> dict[Role, CodePart | None]:
         """The part in each role."""
         return {"codes": self.codes, "dense": self.dense, "rerank": self.rerank}
 
@@ -124,31 +143,44 @@ def build_cascade(
     dense: Path | None = None,
     rerank: Path | None = None,
     blend: float | None = None,
+    data: Corpus | None = None,
+    split: str = TRAIN,
     device: str = "cpu",
+    progress: Progress = Silent(),
 ) -> CascadeManifest:
-    """Copy trained runs into the new folder `out` as one cascade; `codes` is a run or `random:BITS`.
+    """Copy trained runs into the new folder `out` as one cascade; `codes` is a run, `random:BITS` or `itq:BITS`.
 
-    `blend` is by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. Raises
-    `ConfigError` for parts that do not go together, `ModelError` for one that is no trained run.
+    Codes by `itq` are learned of the dense vectors of the pictures and captions in one `split` of `data`. `blend` is
+    by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. Raises `ConfigError`
+    for parts that do not go together, `ModelError` for one that is no trained run or gives vectors that are all alike.
     """
     if out.exists():
         raise ConfigError(f"{out} is there already. Give a new folder, or remove it first.")
     if codes is None and dense is None and rerank is None:
         raise ConfigError("a cascade needs a part: --codes, --dense or --rerank.")
-    planes = _random_bits(codes)
+    random, learned = _bits(codes, RANDOM), _bits(codes, LEARNED)
+    if (learned is None) != (data is None):
+        raise ConfigError(
+            f"{codes} codes are learned of pictures and captions; give --data, what the dense run was trained on."
+            if data is None
+            else "--data is what codes are learned of; give --codes itq:256 too, or leave it out."
+        )
     runs: dict[Role, Path] = {}
-    if codes is not None and planes is None:
+    if codes is not None and random is None and learned is None:
         runs["codes"] = Path(codes)
     runs |= {"dense": dense} if dense is not None else {}
     runs |= {"rerank": rerank} if rerank is not None else {}
     models = {role: TrainedModel(run, cache=cache, device=device) for role, run in runs.items()}
     _require_roles(models)
-    parts: dict[Role, Part | Planes] = {
+    parts: dict[Role, CodePart] = {
         role: Part(method=model.method.name, fingerprint=model.fingerprint, source=model_reference(model.run))
         for role, model in models.items()
     }
-    if planes is not None:
-        parts["codes"] = _planes(planes, models)
+    planes: LearnedPlanes | None = None
+    if random is not None:
+        parts["codes"] = _planes(random, models)
+    if learned is not None and data is not None:
+        planes, parts["codes"] = _learned(learned, models, data, split, progress)
     if blend is None:
         blend = _chosen_blend(models)
     manifest = CascadeManifest.model_validate({**parts, "blend": blend})
@@ -156,6 +188,8 @@ def build_cascade(
     try:
         for role, run in runs.items():
             _copy_run(run, draft / role, with_shortlist="dense" not in models)
+        if planes is not None:
+            planes.write(draft / "codes")
         manifest.write(draft)
         draft.rename(out)
     finally:
@@ -182,6 +216,8 @@ class CascadeModel:
         planes = self.manifest.codes
         if isinstance(planes, Planes):
             self.coder = RandomPlanes(planes.bits, planes.width, planes.seed)
+        elif isinstance(planes, Learned):
+            self.coder = self._learned_planes(planes)
         elif first != "codes" and "codes" in models:
             self.coder = ModelCoder(models["codes"])
         self.fingerprint = self.manifest.fingerprint
@@ -231,6 +267,16 @@ class CascadeModel:
         """Why a picture and a sentence match, by the model of the last stage."""
         return self.last.explain(sentence, path)
 
+    def _learned_planes(self, part: Learned) -> LearnedPlanes:
+        """The planes that were learned when the cascade was built; others are refused."""
+        planes = LearnedPlanes.read(self.run / "codes")
+        if planes.fingerprint != part.fingerprint:
+            raise ModelError(
+                f"{self.run / 'codes'} has planes {planes.fingerprint}, but the cascade was built with "
+                f"{part.fingerprint}. Build it again."
+            )
+        return planes
+
     def _load(self, cache: FeatureCache, device: str) -> dict[Role, TrainedModel]:
         """The runs of the parts; one that was changed since is refused."""
         found: dict[Role, TrainedModel] = {}
@@ -250,13 +296,14 @@ class CascadeModel:
         return found
 
 
-def _random_bits(codes: str | None) -> int | None:
-    """The number of bits, if `codes` asks for random planes."""
-    if codes is None or not codes.startswith(RANDOM):
+def _bits(codes: str | None, kind: str) -> int | None:
+    """The number of bits, if `codes` asks for planes of this kind, which is how it starts."""
+    if codes is None or not codes.startswith(kind):
         return None
-    bits = codes.removeprefix(RANDOM)
+    bits, word = codes.removeprefix(kind), "random" if kind == RANDOM else "learned"
     if not bits.isdecimal():
-        raise ConfigError(f"random codes are written random:BITS, as in random:64; got {codes!r}.")
+        raise ConfigError(f"{word} codes are written {kind}BITS, as in {kind}64; got {codes!r}.")
+    require_bits(int(bits), word)
     return int(bits)
 
 
@@ -266,17 +313,44 @@ def _require_roles(models: Mapping[Role, TrainedModel]) -> None:
     if rerank is not None and not rerank.method.reranks:
         raise ConfigError(f"{rerank.run} ({rerank.method.name}) has no fine score to re-rank with; give it as --dense.")
     if codes is not None and codes.encode_raw_texts(["a picture"]).code is None:
-        raise ConfigError(f"{codes.run} ({codes.method.name}) gives no codes; give a hashing run, or random:64.")
+        raise ConfigError(f"{codes.run} ({codes.method.name}) gives no codes; give a hashing run, itq:64 or random:64.")
 
 
 def _planes(bits: int, models: Mapping[Role, TrainedModel]) -> Planes:
     """Random planes for the vectors that the other parts give."""
+    dense = _dense(models, "random")
+    made = RandomPlanes(bits, dense.encode_raw_texts(["a picture"]).embedding.shape[1])
+    return Planes(bits=made.bits, width=made.width, seed=made.seed, fingerprint=made.fingerprint)
+
+
+def _learned(
+    bits: int, models: Mapping[Role, TrainedModel], data: Corpus, split: str, progress: Progress
+) -> tuple[LearnedPlanes, Learned]:
+    """Planes learned of the vectors that the other parts give the pictures and captions of one split of `data`."""
+    dense = _dense(models, "learned")
+    corpus = dense.split_of(data, split)
+    sides = [dense.encode_corpus_images(corpus, progress=progress).encoded.embedding]
+    if corpus.captions:
+        sides.append(dense.encode_corpus_texts(corpus, progress=progress).embedding)
+    planes = LearnedPlanes(fit_quantisation(sides, bits=bits))
+    return planes, Learned(
+        bits=planes.bits,
+        width=planes.width,
+        data=corpus.name,
+        split=split,
+        images=len(sides[0]),
+        captions=len(corpus.captions),
+        fingerprint=planes.fingerprint,
+    )
+
+
+def _dense(models: Mapping[Role, TrainedModel], kind: str) -> TrainedModel:
+    """The run whose vectors make the shortlist. Raises `ConfigError` where codes of this kind would have none."""
     rerank = models.get("rerank")
     dense = models.get("dense") or (None if rerank is None else rerank.shortlist or rerank)
     if dense is None:
-        raise ConfigError("random codes are made of dense vectors; give --dense or --rerank too.")
-    made = RandomPlanes(bits, dense.encode_raw_texts(["a picture"]).embedding.shape[1])
-    return Planes(bits=made.bits, width=made.width, seed=made.seed, fingerprint=made.fingerprint)
+        raise ConfigError(f"{kind} codes are made of dense vectors; give --dense or --rerank too.")
+    return dense
 
 
 def _chosen_blend(models: Mapping[Role, TrainedModel]) -> float:

@@ -1,4 +1,4 @@
-"""Codes by a trained hashing run; those of random planes are in `codes.py`."""
+"""Codes by a trained hashing run; those of planes are in `codes.py`."""
 
 from __future__ import annotations
 
@@ -50,5 +50,7 @@ class ModelCoder:
 def _code(encoded: Encoded) -> UInt8[Tensor, "n bytes"]:
     """The codes of a hashing method's encodings. Raises `ModelError` where there are none."""
     if encoded.code is None:
-        raise ModelError("the model for codes gives none: it is no hashing method. Give a run of one, or random:64.")
+        raise ModelError(
+            "the model for codes gives none: it is no hashing method. Give a run of one, itq:64 or random:64."
+        )
     return encoded.code

@@ -1,4 +1,4 @@
-"""Binary codes: the nearest of many by Hamming distance, and codes that need no training.
+"""Binary codes: the nearest of many by Hamming distance, and codes made of dense vectors by planes.
 
 Distances are whole numbers, so ties are the rule: equal distances keep the order of the rows.
 """
@@ -6,23 +6,31 @@ Distances are whole numbers, so ties are the rule: equal distances keep the orde
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
-from crossgraph.errors import ConfigError
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.gallery.stages.quantisation import Quantisation
 from crossgraph.gallery.stages.shortlist import Candidates
 from crossgraph.gallery.tables.matrix import Matrix
+from crossgraph.training.checkpoint import write_tensors
 
 SEED = 0
+PLANES = "planes.safetensors"
 MOST_BITS = 4096
 FAR = 2**15 - 1
 """Farther than any code can be."""
@@ -30,25 +38,8 @@ FAR = 2**15 - 1
 BLOCK = 16_384  # codes compared at once: they stay in the cache of the processor
 
 
-@dataclass(frozen=True)
-class RandomPlanes:
-    """Codes of dense vectors: bit i says on which side of the i-th random plane a vector lies *(Charikar 2002)*.
-
-    Two vectors disagree in a bit with probability angle / pi, so more bits rank more like the vectors themselves.
-    """
-
-    bits: int
-    width: int
-    seed: int = SEED
-
-    def __post_init__(self) -> None:
-        if not 8 <= self.bits <= MOST_BITS or self.bits % 8:
-            raise ConfigError(f"random codes have 8 to {MOST_BITS} bits, a multiple of 8; got {self.bits}.")
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the planes."""
-        return hashlib.sha256(f"random planes {self.bits} {self.width} {self.seed}".encode()).hexdigest()[:16]
+class PlaneCodes(ABC):
+    """Codes of dense vectors alone, whatever they are the vectors of."""
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -65,11 +56,84 @@ class RandomPlanes:
         """The codes of the vectors of the pictures at `paths`, all of them: no file is read."""
         return self.codes_of_vectors(vectors), tuple(range(len(vectors))), ()
 
+    @abstractmethod
+    def codes_of_vectors(self, vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"]:
+        """The codes of `vectors`, eight bits to a byte."""
+
+
+@dataclass(frozen=True)
+class RandomPlanes(PlaneCodes):
+    """Codes of dense vectors: bit i says on which side of the i-th random plane a vector lies *(Charikar 2002)*.
+
+    Two vectors disagree in a bit with probability angle / pi, so more bits rank more like the vectors themselves.
+    """
+
+    bits: int
+    width: int
+    seed: int = SEED
+
+    def __post_init__(self) -> None:
+        require_bits(self.bits, "random")
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the planes."""
+        return hashlib.sha256(f"random planes {self.bits} {self.width} {self.seed}".encode()).hexdigest()[:16]
+
     def codes_of_vectors(self, vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"]:
         """The codes of `vectors`, eight bits to a byte."""
         generator = torch.Generator().manual_seed(self.seed)
         planes = torch.randn(self.width, self.bits, generator=generator)
         return pack_bits(vectors.float().cpu() @ planes > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedPlanes(PlaneCodes):
+    """Codes of dense vectors by planes that were learned of such vectors (`quantisation`)."""
+
+    learned: Quantisation
+
+    @property
+    def bits(self) -> int:
+        """How many bits the codes have: one a plane."""
+        return self.learned.planes.shape[1]
+
+    @property
+    def width(self) -> int:
+        """How many numbers the vectors have."""
+        return self.learned.planes.shape[0]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the planes."""
+        digest = hashlib.sha256(f"learned planes {self.bits} {self.width}".encode())
+        for tensor in (self.learned.centre, self.learned.planes):
+            digest.update(tensor.contiguous().numpy().astype("<f4").tobytes())
+        return digest.hexdigest()[:16]
+
+    def codes_of_vectors(self, vectors: Float[Tensor, "n d"]) -> UInt8[Tensor, "n bytes"]:
+        """The codes of `vectors`, whose lengths do not count, eight bits to a byte."""
+        units = normalize(vectors.float().cpu(), dim=1)
+        return pack_bits((units - self.learned.centre) @ self.learned.planes > 0)
+
+    def write(self, folder: Path) -> None:
+        """Store the planes in `folder`, which is made."""
+        write_tensors(folder / PLANES, {"centre": self.learned.centre, "planes": self.learned.planes}, {})
+
+    @classmethod
+    def read(cls, folder: Path) -> LearnedPlanes:
+        """The planes that `write` stored in `folder`. Raises `ModelError` if they are missing or damaged."""
+        try:
+            tensors = load((folder / PLANES).read_bytes())
+            return cls(Quantisation(tensors["centre"], tensors["planes"]))
+        except (OSError, SafetensorError, KeyError) as error:
+            raise ModelError(f"{folder / PLANES} cannot be read: {error}. Build the cascade again.") from error
+
+
+def require_bits(bits: int, kind: str) -> None:
+    """Raise `ConfigError` for a number of bits that codes of planes cannot have; `kind` is the word for them."""
+    if not 8 <= bits <= MOST_BITS or bits % 8:
+        raise ConfigError(f"{kind} codes have 8 to {MOST_BITS} bits, a multiple of 8; got {bits}.")
 
 
 def agreement(distances: Int[Tensor, " k"], bits: int) -> Float[Tensor, " k"]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.encoders.names import BUILT_IN
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Part, Role
+from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Learned, Part, Role
 from crossgraph.training.checkpoint import (
     MANIFEST,
     WEIGHTS,
@@ -78,6 +78,8 @@ def pack_cascade(cascade: Path, out: Path, *, cache: FeatureCache, limit: int = 
             if isinstance(part := manifest.parts()[role], Part):
                 fingerprint = packer.pack(cascade / role, draft / role)
                 parts[role] = part.model_copy(update={"fingerprint": fingerprint, "source": Path(part.source).name})
+        if isinstance(manifest.codes, Learned):
+            shutil.copytree(cascade / "codes", draft / "codes")
         manifest = manifest.model_copy(update=parts)
         _require_no_paths(manifest.model_dump(mode="json"), "cascade.json")
         manifest.write(draft)
