@@ -127,6 +127,11 @@ class TransformerTextEncoder(TextEncoder):
             unknown=(*unknown, *read.unknown),
         )
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """English for MiniLM."""
+        return ("en",) if self.name == MINILM else ()
+
     def _is_foreign(self, number: int) -> bool:
         """Whether a token stands for characters that the tokenizer does not have."""
         return number == self.tokenizer.unk_token_id or bool(

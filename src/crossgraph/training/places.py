@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from crossgraph.errors import ModelError
 from crossgraph.training.checkpoint import Place, RunManifest, read_manifest, write_manifest
 
 IMAGES, TEXTS, REGIONS = "image encoder", "text encoder", "regions"
+LANGUAGES = "languages"
+"""The folder in a run where languages lie that it was taught."""
 
 
 def places_of(run: Path, config: RunConfig) -> dict[str, Place]:
@@ -73,17 +76,32 @@ def located_images(run: Path, manifest: RunManifest, images: ImagesConfig) -> Im
 
 
 def located_texts(run: Path, manifest: RunManifest) -> dict[str, Any]:
-    """The description of a run's sentence encoder with the folder where it is now."""
+    """The description of a run's sentence encoder with the folders where they are now.
+
+    Languages that were taught (`encoders.polyglot`) lie in a folder named as seen from the run.
+    """
     description = dict(manifest.text_encoder)
     if "name" in description:
         sought = description.get("fingerprint", "")
         description["name"] = located(run, manifest, TEXTS, name=description["name"], fingerprint=sought)
+    if (own := languages_folder(run, manifest)) is not None:
+        description["folder"] = str(own)
     return description
 
 
+def languages_folder(run: Path, manifest: RunManifest) -> Path | None:
+    """Where the languages lie that a run's sentences may be in besides English; None where none were taught."""
+    folder = manifest.text_encoder.get("folder")
+    return None if folder is None else Path(os.path.normpath(run / folder))
+
+
 def copy_manifest(run: Path, to: Path) -> None:
-    """The manifest of `run` in the folder `to`, with its places as seen from there."""
+    """The manifest of `run` in the folder `to`, with its places as seen from there, and the languages it was taught."""
     manifest = read_manifest(run)
+    if (own := languages_folder(run, manifest)) is not None:
+        shutil.copytree(own, to / LANGUAGES, dirs_exist_ok=True)
+        texts = {**manifest.text_encoder, "folder": LANGUAGES}
+        manifest = manifest.model_copy(update={"text_encoder": texts})
     seen = {}
     for what, known in manifest.places.items():
         beside = Path(os.path.normpath(run.resolve() / known.from_run))
