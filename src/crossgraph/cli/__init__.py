@@ -28,6 +28,7 @@ from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.search import search
 from crossgraph.cli.sync import sync
+from crossgraph.cli.teach import teach
 from crossgraph.cli.train import train
 from crossgraph.errors import CrossgraphError
 from crossgraph.training.memory import keep_freed_memory
@@ -86,6 +87,7 @@ cascade_commands.command("show")(show_cascade)
 app.command()(demo)
 app.add_typer(data_commands, name="data")
 app.command()(train)
+app.command()(teach)
 app.command()(evaluate)
 app.command()(ablate)
 app.add_typer(cascade_commands, name="cascade")

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,21 @@ def _facts() -> dict[str, dict[str, Any]]:
             encoder: "installed" if importlib.util.find_spec(module) else "not installed"
             for encoder, module in WEIGHTS.items()
         },
+        "languages of sentences": {"minilm": ["en"], **_languages_of_models()},
     }
+
+
+def _languages_of_models() -> dict[str, list[str]]:
+    """The languages that each model reads that comes with crossgraph and is installed."""
+    from crossgraph.encoders.names import MODELS, model_folder
+    from crossgraph.errors import CrossgraphError
+    from crossgraph.training.taught_copy import languages_under
+
+    found = {}
+    for name in MODELS:
+        with suppress(CrossgraphError):
+            found[name] = list(languages_under(model_folder(name)))
+    return found
 
 
 def _version(package: str) -> str:

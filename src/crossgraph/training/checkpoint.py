@@ -202,6 +202,19 @@ def weights_fingerprint(run: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def run_fingerprint(run: Path) -> str:
+    """What the encodings of a run hang on: the hash of its weights, with that of the languages it was taught, if any.
+
+    Empty where there are no weights yet.
+    """
+    if not (run / WEIGHTS).exists():
+        return ""
+    weights, texts = weights_fingerprint(run), read_manifest(run).text_encoder
+    if "languages" not in texts:
+        return weights
+    return hashlib.sha256(f"{weights} {texts['fingerprint']}".encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Position:
     """Where training stands: so many steps of so many epochs are done, and the best validation so far."""

@@ -98,13 +98,18 @@ def languages_folder(run: Path, manifest: RunManifest) -> Path | None:
 def copy_manifest(run: Path, to: Path) -> None:
     """The manifest of `run` in the folder `to`, with its places as seen from there, and the languages it was taught."""
     manifest = read_manifest(run)
+    changed: dict[str, Any] = {"places": places_seen_from(to, run, manifest)}
     if (own := languages_folder(run, manifest)) is not None:
         shutil.copytree(own, to / LANGUAGES, dirs_exist_ok=True)
-        texts = {**manifest.text_encoder, "folder": LANGUAGES}
-        manifest = manifest.model_copy(update={"text_encoder": texts})
+        changed["text_encoder"] = {**manifest.text_encoder, "folder": LANGUAGES}
+    write_manifest(to, manifest.model_copy(update=changed))
+
+
+def places_seen_from(to: Path, run: Path, manifest: RunManifest) -> dict[str, Place]:
+    """The places of a run as a copy of it in the folder `to` sees them."""
     seen = {}
     for what, known in manifest.places.items():
         beside = Path(os.path.normpath(run.resolve() / known.from_run))
         path = Path(known.path)
         seen[what] = place(to, beside if beside.exists() and not path.exists() else path)
-    write_manifest(to, manifest.model_copy(update={"places": seen}))
+    return seen

@@ -93,7 +93,7 @@ def extract_text_features(
     into the cache than to encode them. So does a handful of new ones among many.
     """
     distinct = list(dict.fromkeys(captions))
-    graph = None if parser is None else _graphs(distinct, parser, cache, progress=progress).__getitem__
+    graph = None if parser is None else _graphs(distinct, encoder, parser, cache, progress=progress).__getitem__
     if encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
         features = dict(zip(distinct, encoder.encode(distinct), strict=True))
         return TextTable(tuple(captions), encoder.state_width, features.__getitem__, graph, encoder.whole_width)
@@ -112,14 +112,25 @@ def extract_text_features(
 
 
 def _graphs(
-    captions: Sequence[str], parser: CaptionParser, cache: FeatureCache, *, progress: Progress | None
+    captions: Sequence[str],
+    encoder: TextEncoder,
+    parser: CaptionParser,
+    cache: FeatureCache,
+    *,
+    progress: Progress | None,
 ) -> dict[str, SceneGraph]:
-    """The scene graph of each caption; a handful is parsed without asking the cache."""
-    if len(captions) <= TEXT_BATCH:
-        parsed = parser.parse_all([normalise(caption) for caption in captions])
+    """The scene graph of each caption; a handful is parsed without asking the cache.
+
+    The parser reads English. A caption that the encoder knows to be in another language has an empty graph, of which
+    a batch makes one node that all its words say.
+    """
+    readable = [caption for caption in captions if encoder.language_of(caption) in ("", "en")]
+    if len(readable) <= TEXT_BATCH:
+        parsed = parser.parse_all([normalise(caption) for caption in readable])
     else:
-        parsed = parse_captions(captions, parser, cache, progress=progress)
-    return dict(zip(captions, parsed, strict=True))
+        parsed = parse_captions(readable, parser, cache, progress=progress)
+    graphs = dict(zip(readable, parsed, strict=True))
+    return {caption: graphs.get(caption, SceneGraph((), ())) for caption in captions}
 
 
 def _encode_captions(captions: Sequence[str], encoder: TextEncoder, store: RecordStore, *, progress: Progress) -> None:
