@@ -1,4 +1,4 @@
-"""Captions of drawn scenes said in two invented languages: one in Latin letters, word by word, one in Chinese letters."""
+"""Captions of drawn scenes in two invented languages: one in Latin letters, word by word, one in Chinese letters."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ INSIDE = {
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
         ("inventory",),
         ("unused",),
-        ("assembly", "concepts", "batches", "splits"),
+        ("assembly", "concepts", "batches", "splits", "other_captions"),
         ("graphs",),
         ("features",),
         ("layouts", "drawn"),

@@ -50,13 +50,13 @@ def test_each_language_has_the_pictures_with_its_own_captions(tmp_path: Path) ->
 @pytest.mark.parametrize("row", ["{", '["a.jpg"]', '{"de": ["ein Hund"]}', '{"image": 3}'])
 def test_a_line_that_is_something_else_is_named(tmp_path: Path, row: str) -> None:
     file = lines(tmp_path / "c.jsonl", {"image": "a.jpg", "de": ["ein Hund"]}, "", row)
-    with pytest.raises(DataError, match="line 3: .* is no object with an image"):
+    with pytest.raises(DataError, match=r"line 3: .* is no object with an image"):
         captions_in_languages(CORPUS, file)
 
 
 @pytest.mark.parametrize("row", [{"image": "z.jpg", "de": ["x"]}, {"image": "a.jpg", "de": "x", "en": ["a dog"]}])
 def test_a_file_without_a_caption_for_any_picture_is_refused(tmp_path: Path, row: object) -> None:
-    with pytest.raises(DataError, match="no caption in another language .* .1 lines read, 3 pictures"):
+    with pytest.raises(DataError, match=r"no caption in another language .* \(1 lines read, 3 pictures\)"):
         captions_in_languages(CORPUS, lines(tmp_path / "c.jsonl", row))
 
 

@@ -41,9 +41,7 @@ def teach(
     for change in changes or ():
         asked = merged(asked, parse_change(change))
     settings = validated(TeachingConfig, asked)
-    recalls = verbs.teach(
-        model, data, captions, out, settings=settings, progress=choose_progress(), device=device
-    )
+    recalls = verbs.teach(model, data, captions, out, settings=settings, progress=choose_progress(), device=device)
     if as_json:
         print_json({"model": str(out), "recall_at_10": recalls})
         return

@@ -59,9 +59,7 @@ class PolyglotTextEncoder(TextEncoder):
     taught for another English model.
     """
 
-    def __init__(
-        self, english: TextEncoder, folder: Path, *, max_words: int = MAX_WORDS, device: str = "cpu"
-    ) -> None:
+    def __init__(self, english: TextEncoder, folder: Path, *, max_words: int = MAX_WORDS, device: str = "cpu") -> None:
         config = read_polyglot_config(folder)
         if config.english != english.fingerprint:
             raise ModelError(
@@ -100,6 +98,10 @@ class PolyglotTextEncoder(TextEncoder):
     def language_of(self, sentence: str) -> str:
         """The language that a sentence is read in."""
         return self.guess(sentence)
+
+    def reader_of(self, sentence: str) -> TextEncoder:
+        """The English model for English, so that what it encoded once need not be encoded again."""
+        return self.english if self.guess(sentence) == ENGLISH else self
 
     def encode(self, captions: Sequence[str]) -> list[TextFeatures]:
         """One state per word of each caption, and their mean as the whole, from whichever of the two reads it."""

@@ -1,7 +1,7 @@
 """A small network that is taught to give word states as a frozen text model gives them of another language.
 
-    pieces -> embedding -+-> bidirectional GRU -> linear -+-> mean over each word's pieces -> states
-                         +-> linear ----------------------+
+pieces -> embedding -+-> bidirectional GRU -> linear -+-> mean over each word's pieces -> states
+                     +-> linear ----------------------+
 """
 
 from __future__ import annotations

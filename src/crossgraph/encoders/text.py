@@ -67,6 +67,10 @@ class TextEncoder(ABC):
         """The language that a sentence is read in; empty where nobody knows."""
         return self.languages[0] if len(self.languages) == 1 else ""
 
+    def reader_of(self, sentence: str) -> TextEncoder:
+        """The encoder that reads a sentence: this one, unless it leaves some to another, whose cached features serve."""
+        return self
+
     @abstractmethod
     def describe(self) -> dict[str, object]:
         """What `build_text_encoder` needs to build this encoder again: plain JSON for a run's manifest."""

@@ -1,7 +1,7 @@
 """A trained run or a cascade again, in another folder, with the languages it was taught.
 
-    COPY/languages/     what `encoders.polyglot` reads, once for all runs of the copy
-    COPY/...            what encodes: manifests and weights; each manifest names the languages as seen from its run
+COPY/languages/     what `encoders.polyglot` reads, once for all runs of the copy
+COPY/...            what encodes: manifests and weights; each manifest names the languages as seen from its run
 """
 
 from __future__ import annotations

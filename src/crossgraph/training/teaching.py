@@ -171,7 +171,7 @@ class _School:
         student: Student,
         teachers: Sequence[_Teacher],
         lessons: _Lessons,
-        wholes: Float[Tensor, "n d"],
+        wholes: Float[Tensor, "n w"],
         exams: Mapping[str, _Exam],
         gallery: Float[Tensor, "g d"],
         settings: TeachingConfig,
@@ -330,9 +330,7 @@ def _begin_at(student: Student, wholes: Float[Tensor, "n d"]) -> None:
         student.out.bias.copy_(wholes.mean(dim=0))
 
 
-def _lessons(
-    others: Mapping[str, Mapping[str, Corpus]], cutter: PieceCutter, *, max_words: int
-) -> _Lessons:
+def _lessons(others: Mapping[str, Mapping[str, Corpus]], cutter: PieceCutter, *, max_words: int) -> _Lessons:
     parts = [corpora["train"] for corpora in others.values()]
     sentences = tuple(one for corpus in parts for one in _cut(corpus.captions, cutter, max_words))
     return _Lessons(sentences, torch.cat([torch.tensor(corpus.caption_image) for corpus in parts]))

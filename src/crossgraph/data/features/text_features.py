@@ -7,6 +7,7 @@ complete shard ended.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -95,8 +96,28 @@ def extract_text_features(
     distinct = list(dict.fromkeys(captions))
     graph = None if parser is None else _graphs(distinct, encoder, parser, cache, progress=progress).__getitem__
     if encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
-        features = dict(zip(distinct, encoder.encode(distinct), strict=True))
-        return TextTable(tuple(captions), encoder.state_width, features.__getitem__, graph, encoder.whole_width)
+        read = dict(zip(distinct, encoder.encode(distinct), strict=True)).__getitem__
+    else:
+        by_reader: dict[TextEncoder, list[str]] = defaultdict(list)
+        for caption in distinct:
+            by_reader[encoder.reader_of(caption)].append(caption)
+        reads = {
+            caption: read_by
+            for reader, own in by_reader.items()
+            for read_by in [_through_cache(own, reader, cache, progress=progress)]
+            for caption in own
+        }
+
+        def read(caption: str) -> TextFeatures:
+            return reads[caption](caption)
+
+    return TextTable(tuple(captions), encoder.state_width, read, graph, encoder.whole_width)
+
+
+def _through_cache(
+    distinct: Sequence[str], encoder: TextEncoder, cache: FeatureCache, *, progress: Progress | None
+) -> Callable[[str], TextFeatures]:
+    """What reads the features of captions, most of them from the cache; those that were not there are encoded."""
     store = cache.records(encoder.name, encoder.fingerprint, view="text")
     missing = [caption for caption in distinct if _caption_key(caption) not in store]
     fresh: dict[str, TextFeatures] = {}
@@ -108,7 +129,7 @@ def extract_text_features(
     def read(caption: str) -> TextFeatures:
         return fresh[caption] if caption in fresh else _text_of_record(store.read(_caption_key(caption)))
 
-    return TextTable(tuple(captions), encoder.state_width, read, graph, encoder.whole_width)
+    return read
 
 
 def _graphs(
