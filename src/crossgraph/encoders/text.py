@@ -68,7 +68,7 @@ class TextEncoder(ABC):
         return self.languages[0] if len(self.languages) == 1 else ""
 
     def reader_of(self, sentence: str) -> TextEncoder:
-        """The encoder that reads a sentence: this one, unless it leaves some to another, whose cached features serve."""
+        """The encoder that reads a sentence: this one, or another that it leaves it to, whose cached features serve."""
         return self
 
     @abstractmethod

@@ -13,14 +13,18 @@ a run moves, so that English is read as before.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
@@ -42,6 +46,10 @@ from crossgraph.training.model import TrainedModel
 from crossgraph.training.random_state import RandomState
 from crossgraph.types import TextBatch
 
+PRIOR = 3.0
+"""Captions' worth of evidence that each piece begins with for the mean."""
+POOL = 20
+"""Batches among whose captions those of like length are put together."""
 K = 10
 """The recall that selects the epoch: how often a caption finds its picture among the first ten."""
 
@@ -61,17 +69,18 @@ class TeachingConfig(BaseModel):
     warmup_steps: int = Field(100, ge=0, description="steps over which the rate rises from 0")
     dropout: float = Field(0.3, ge=0, lt=1)
     piece_dropout: float = Field(0.1, ge=0, lt=1, description="share of pieces that a step does not show")
+    gallery: int = Field(1024, ge=1, description="random pictures that a step ranks beside its own")
     scale: float = Field(20.0, gt=0, description="inverse temperature")
     text_weight: float = Field(1.0, ge=0, description="of finding the English captions")
     whole_weight: float = Field(1.0, ge=0, description="of drawing the mean state to the English one")
-    average: float = Field(0.995, ge=0, lt=1, description="decay of the running average of weights that is kept")
+    average: float = Field(0.995, ge=0, lt=1, description="decay of the running average of weights")
     clip: float = Field(2.0, gt=0, description="largest gradient norm")
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Taught:
-    """Languages as they were learnt, ready to be written; `recalls` are of the selected epoch, English's beside them."""
+    """Languages as they were learnt, ready to be written; `recalls` are of the selected epoch, with English's."""
 
     config: PolyglotConfig
     cutter: PieceCutter
@@ -95,6 +104,7 @@ class _Lessons:
 
     sentences: tuple[Pieces, ...]
     image: Int[Tensor, " m"]
+    lengths: Int[Tensor, " m"]
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ def teach_languages(
     )
     with random.drawing():
         student = Student(sizes, dropout=settings.dropout).to(device)
-        _begin_at(student, wholes)
+    _begin_at(student, lessons, wholes)
     school = _School(student, teachers, lessons, wholes, exams, gallery, settings, random, device)
     best, weights = school.teach(progress)
     guess = LanguageGuess.fitted(
@@ -209,8 +219,7 @@ class _School:
 
     def _epoch(self, epoch: int, progress: Progress) -> float:
         self.student.train()
-        order = torch.randperm(len(self.lessons.sentences))
-        batches = torch.split(order, self.settings.batch_size)
+        batches = self._batches()
         total = self.settings.epochs * len(batches)
         losses = 0.0
         with progress.task(f"teaching, epoch {epoch}", len(batches)) as task:
@@ -223,16 +232,25 @@ class _School:
                 task.advance()
         return losses / len(batches)
 
+    def _batches(self) -> list[Int[Tensor, " b"]]:
+        """All captions once, in random batches of captions of like length."""
+        size, lengths = self.settings.batch_size, self.lessons.lengths
+        order = torch.randperm(len(lengths))
+        pools = [pool[lengths[pool].argsort(stable=True)] for pool in torch.split(order, POOL * size)]
+        batches = [batch for pool in pools for batch in torch.split(pool, size)]
+        return [batches[place] for place in torch.randperm(len(batches)).tolist()]
+
     def _step(self, rows: Int[Tensor, " b"]) -> float:
         sentences = [self.lessons.sentences[row] for row in rows.tolist()]
         images = self.lessons.image[rows].to(self.device)
+        shown, place = self._gallery_of(images)
         texts = self._read(sentences, drop=self.settings.piece_dropout)
         assert texts.whole is not None, "a student gives wholes"
         loss = self.settings.whole_weight * (texts.whole - self.wholes[images]).square().sum(dim=1).mean() / self.spread
         for teacher in self.teachers:
             said = teacher.method.encode_texts(texts).embedding
-            found = info_nce(teacher.images @ said.T, images, scale=self.settings.scale)
-            alike = info_nce(teacher.texts @ said.T, images, scale=self.settings.scale)
+            found = info_nce(teacher.images[shown] @ said.T, place, scale=self.settings.scale)
+            alike = info_nce(teacher.texts[shown] @ said.T, place, scale=self.settings.scale)
             loss = loss + (found + self.settings.text_weight * alike) / len(self.teachers)
         self.optimiser.zero_grad()
         loss.backward()
@@ -243,6 +261,12 @@ class _School:
         for name, value in self.student.named_parameters():
             self.average[name].lerp_(value.detach(), 1 - decay)
         return float(loss.detach())
+
+    def _gallery_of(self, images: Int[Tensor, " b"]) -> tuple[Int[Tensor, " g"], Int[Tensor, " b"]]:
+        """The pictures that a step ranks, those of its captions and random others; and which is each caption's."""
+        others = torch.randint(len(self.wholes), (self.settings.gallery,), device=images.device)
+        shown = torch.cat([images, others]).unique()
+        return shown, torch.searchsorted(shown, images)
 
     def _read(self, sentences: Sequence[Pieces], *, drop: float = 0.0) -> TextBatch:
         """Sentences as a method reads them; a share `drop` of their pieces is unknown to the student."""
@@ -323,17 +347,44 @@ def _means(rows: Float[Tensor, "m d"], corpus: Corpus) -> Float[Tensor, "n d"]:
     return sums / counts[:, None]
 
 
-def _begin_at(student: Student, wholes: Float[Tensor, "n d"]) -> None:
-    """Let the student begin with the mean English state, so that what reads it meets numbers of the usual size."""
+def _begin_at(student: Student, lessons: _Lessons, wholes: Float[Tensor, "n w"]) -> None:
+    """Let the student begin as the best linear one: each piece has a vector, and their mean says the English whole.
+
+    A ridge regression of the wholes' first principal components on the pieces of captions, as `mean_of_words` weighs
+    them; `PRIOR` captions' worth of evidence holds a rare piece at the mean. The GRU begins with saying nothing.
+    """
+    mean = wholes.mean(dim=0)
+    width = student.embedding.weight.shape[1]
+    axes = torch.linalg.svd(wholes - mean, full_matrices=False).Vh[:width]
+    targets = ((wholes - mean) @ axes.T)[lessons.image].cpu().numpy()
+    weights = _piece_weights(lessons.sentences, student.config.pieces)
+    alpha = PRIOR * float(weights.multiply(weights).sum() / weights.nnz)
+    fitted = Ridge(alpha=alpha, fit_intercept=False, solver="sparse_cg", tol=1e-2).fit(weights, targets)
     with torch.no_grad():
-        student.embedding.weight.mul_(0.3)
-        student.out.bias.copy_(wholes.mean(dim=0))
+        student.embedding.weight.zero_()
+        student.shortcut.weight.zero_()
+        student.embedding.weight[:, : len(axes)].copy_(torch.from_numpy(np.asarray(fitted.coef_).T))
+        student.shortcut.weight[:, : len(axes)].copy_(axes.T)
+        student.out.weight.zero_()
+        student.out.bias.copy_(mean)
+
+
+def _piece_weights(sentences: Sequence[Pieces], pieces: int) -> csr_matrix:
+    """What share each piece has in the mean state of each sentence, if words and their pieces are averaged."""
+    rows, columns, shares = [], [], []
+    for row, sentence in enumerate(sentences):
+        of_word = Counter(sentence.word)
+        rows += [row] * len(sentence.ids)
+        columns += sentence.ids
+        shares += [1 / (of_word[word] * len(sentence.words)) for word in sentence.word]
+    return csr_matrix((np.asarray(shares, np.float32), (rows, columns)), shape=(len(sentences), pieces))
 
 
 def _lessons(others: Mapping[str, Mapping[str, Corpus]], cutter: PieceCutter, *, max_words: int) -> _Lessons:
     parts = [corpora["train"] for corpora in others.values()]
     sentences = tuple(one for corpus in parts for one in _cut(corpus.captions, cutter, max_words))
-    return _Lessons(sentences, torch.cat([torch.tensor(corpus.caption_image) for corpus in parts]))
+    image = torch.cat([torch.tensor(corpus.caption_image) for corpus in parts])
+    return _Lessons(sentences, image, torch.tensor([len(one.ids) for one in sentences]))
 
 
 def _cut(captions: Sequence[str], cutter: PieceCutter, max_words: int) -> tuple[Pieces, ...]:
