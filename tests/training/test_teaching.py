@@ -17,7 +17,7 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.encoders.polyglot import CONFIG, FILES, WEIGHTS, PolyglotTextEncoder
 from crossgraph.errors import ConfigError, DataError, ModelError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, build_cascade
+from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, build_cascade
 from crossgraph.training.checkpoint import read_manifest, weights_fingerprint
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.taught_copy import languages_under
@@ -151,7 +151,7 @@ def test_a_cascade_is_taught_in_all_its_parts_and_stays_one_when_built_into_anot
     quick = SETTINGS.model_copy(update={"epochs": 1})
     recalls = teach(cascade, home.scenes, home.captions, tmp_path / "taught", settings=quick, cache=home.cache)
     assert recalls.keys() == {"en", "de", "zh"}
-    before, after = (load_search_model(folder, cache=home.cache) for folder in (cascade, tmp_path / "taught"))
+    before, after = (CascadeModel(folder, cache=home.cache) for folder in (cascade, tmp_path / "taught"))
     assert after.languages == ("en", "de", "zh")
     assert after.fingerprint != before.fingerprint
     assert after.coder is not None

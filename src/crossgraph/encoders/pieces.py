@@ -43,7 +43,7 @@ class PieceCutter:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.size = tokenizer.get_vocab_size()
-        self._unknown = tokenizer.token_to_id(UNKNOWN)
+        self._unknown = int(tokenizer.token_to_id(UNKNOWN) or 0)
         self._cut = lru_cache(maxsize=50_000)(self._cut_word)
 
     @classmethod

@@ -29,7 +29,7 @@ def write_taught_copy(source: Path, to: Path, taught: Taught) -> None:
         shutil.copyfile(run / WEIGHTS, copy / WEIGHTS)
         manifest = read_manifest(run)
         texts = located_texts(run, manifest)
-        kept = {key: texts[key] for key in ("name", "max_words") if key in texts}
+        kept: dict[str, Any] = {key: texts[key] for key in ("name", "max_words") if key in texts}
         if described is None:
             described = build_text_encoder({"kind": "polyglot", **kept, "folder": languages}).describe()
         seen = {**described, "name": manifest.text_encoder["name"], "folder": os.path.relpath(languages, copy)}

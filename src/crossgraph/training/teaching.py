@@ -253,7 +253,7 @@ class _School:
             alike = info_nce(teacher.texts[shown] @ said.T, place, scale=self.settings.scale)
             loss = loss + (found + self.settings.text_weight * alike) / len(self.teachers)
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.settings.clip)
         self.optimiser.step()
         self.steps_done += 1
@@ -265,7 +265,7 @@ class _School:
     def _gallery_of(self, images: Int[Tensor, " b"]) -> tuple[Int[Tensor, " g"], Int[Tensor, " b"]]:
         """The pictures that a step ranks, those of its captions and random others; and which is each caption's."""
         others = torch.randint(len(self.wholes), (self.settings.gallery,), device=images.device)
-        shown = torch.cat([images, others]).unique()
+        shown = torch.unique(torch.cat([images, others]))
         return shown, torch.searchsorted(shown, images)
 
     def _read(self, sentences: Sequence[Pieces], *, drop: float = 0.0) -> TextBatch:
@@ -371,7 +371,9 @@ def _begin_at(student: Student, lessons: _Lessons, wholes: Float[Tensor, "n w"])
 
 def _piece_weights(sentences: Sequence[Pieces], pieces: int) -> csr_matrix:
     """What share each piece has in the mean state of each sentence, if words and their pieces are averaged."""
-    rows, columns, shares = [], [], []
+    rows: list[int] = []
+    columns: list[int] = []
+    shares: list[float] = []
     for row, sentence in enumerate(sentences):
         of_word = Counter(sentence.word)
         rows += [row] * len(sentence.ids)

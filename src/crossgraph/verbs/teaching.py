@@ -94,7 +94,7 @@ def _by_language(parts: Mapping[str, Corpus], captions: Path) -> dict[str, dict[
 
 def _write_cascade(manifest: CascadeManifest, folder: Path) -> None:
     """The manifest of a cascade whose parts in `folder` were taught."""
-    parts = {
+    parts: dict[str, Part] = {
         role: part.model_copy(update={"fingerprint": run_fingerprint(folder / role)})
         for role, part in manifest.parts().items()
         if isinstance(part, Part)
