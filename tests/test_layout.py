@@ -56,7 +56,7 @@ INSIDE = {
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
         ("inventory",),
         ("unused",),
-        ("assembly", "concepts", "batches", "splits"),
+        ("assembly", "concepts", "batches", "splits", "other_captions"),
         ("joined", "label_captions"),
         ("graphs",),
         ("features",),

@@ -31,6 +31,7 @@ from crossgraph.verbs.models import load_search_model as load_search_model
 from crossgraph.verbs.models import pretrained as pretrained
 from crossgraph.verbs.probing import probe as probe
 from crossgraph.verbs.searching import search as search
+from crossgraph.verbs.teaching import teach as teach
 from crossgraph.verbs.training import train as train
 
 __all__: list[str]

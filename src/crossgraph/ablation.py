@@ -29,7 +29,7 @@ from crossgraph.files import write_atomically
 from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import MANIFEST, RunManifest, read_manifest, weights_fingerprint
+from crossgraph.training.checkpoint import MANIFEST, RunManifest, read_manifest, run_fingerprint, weights_fingerprint
 from crossgraph.training.held_out import divided, selection_of
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
 from crossgraph.verbs.models import run_folder
@@ -220,7 +220,7 @@ def _refuse_another(
     same = {
         "settings": stored.model_dump(mode="json") == wanted.model_dump(mode="json"),
         "data": manifest.data.fingerprint == corpus.fingerprint(),
-        "a shortlist": manifest.shortlist == (None if shortlist is None else weights_fingerprint(Path(shortlist))),
+        "a shortlist": manifest.shortlist == (None if shortlist is None else run_fingerprint(Path(shortlist))),
     }
     other = [name for name, is_same in same.items() if not is_same]
     if other:

@@ -31,6 +31,7 @@ from crossgraph.cli.model import show as show_model
 from crossgraph.cli.pretrained import pretrained
 from crossgraph.cli.search import search
 from crossgraph.cli.sync import sync
+from crossgraph.cli.teach import teach
 from crossgraph.cli.train import train
 from crossgraph.errors import CrossgraphError
 from crossgraph.training.memory import keep_freed_memory
@@ -93,6 +94,7 @@ app.command()(demo)
 app.add_typer(data_commands, name="data")
 app.command()(train)
 app.command()(pretrained)
+app.command()(teach)
 app.command()(evaluate)
 app.command()(ablate)
 app.add_typer(cascade_commands, name="cascade")

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,21 @@ def _facts() -> dict[str, dict[str, Any]]:
             for encoder, module in WEIGHTS.items()
         },
         "models": {DEFAULT_MODEL: str(CASCADE) if CASCADE.is_dir() else "not in this copy of crossgraph"},
+        "languages of sentences": {"minilm": ["en"], **_languages_of_models()},
     }
+
+
+def _languages_of_models() -> dict[str, list[str]]:
+    """The languages that each model reads that comes with crossgraph and is installed."""
+    from crossgraph.encoders.names import MODELS, model_folder
+    from crossgraph.errors import CrossgraphError
+    from crossgraph.training.taught_copy import languages_under
+
+    found = {}
+    for name in MODELS:
+        with suppress(CrossgraphError):
+            found[name] = list(languages_under(model_folder(name)))
+    return found
 
 
 def _version(package: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossgraph.device import checked_device
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.names import resolve
-from crossgraph.encoders.text import MAX_WORDS, TextEncoder
+from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder
 from crossgraph.errors import ConfigError, ModelError, unknown_name
 
 if TYPE_CHECKING:
@@ -61,17 +62,25 @@ def build_backbone(name: str = "efficientnet-lite0", *, size: int | None = None,
     return TransformerBackbone(place, size=size)
 
 
+def described_languages(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """The languages that the text encoder of a description reads, as ISO codes; none where nobody knows."""
+    if description.get("kind") == "polyglot":
+        return tuple(description["languages"])
+    return ("en",) if description.get("name") == MINILM else ()
+
+
 def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu", download: bool = True) -> TextEncoder:
     """The encoder that `describe` described, or that a person asks for by `kind`.
 
     `{"kind": "vocabulary", "words": [...]}` or `{"kind": "transformer", "name": "minilm"}`, both with an optional
-    `max_words`, or `{"kind": "given", "of": "I_tr, T_tr", "width": 10}` for given features. Raises `ConfigError` for
+    `max_words`, `{"kind": "polyglot", "folder": "run/languages"}` for languages taught beside English (`polyglot`), or
+    `{"kind": "given", "of": "I_tr, T_tr", "width": 10}` for given features. Raises `ConfigError` for
     anything else. If a `fingerprint` is given the encoder must have it: a run must not meet other weights than it was
     trained on, so a difference raises `ModelError`.
     """
     # Imported here because transformers takes seconds to import.
     kind = description.get("kind")
-    needed = {"vocabulary": "words", "transformer": "name", "given": "of"}
+    needed = {"vocabulary": "words", "transformer": "name", "given": "of", "polyglot": "folder"}
     if kind not in needed:
         raise ConfigError(unknown_name("kind of text encoder", str(kind), needed))
     if needed[kind] not in description:
@@ -92,8 +101,12 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu", d
     else:
         from crossgraph.encoders.transformer_text import TransformerTextEncoder
 
-        place = str(checked_device(device))
-        encoder = TransformerTextEncoder(description["name"], max_words=max_words, device=place, download=download)
+        place, name = str(checked_device(device)), description.get("name", MINILM)
+        encoder = TransformerTextEncoder(name, max_words=max_words, device=place, download=download)
+        if kind == "polyglot":
+            from crossgraph.encoders.polyglot import PolyglotTextEncoder
+
+            encoder = PolyglotTextEncoder(encoder, Path(description["folder"]), max_words=max_words, device=place)
     if (wanted := description.get("fingerprint", encoder.fingerprint)) != encoder.fingerprint:
         raise ModelError(
             f"the text encoder {encoder.name!r} is not the one described: its fingerprint is {encoder.fingerprint}, "

@@ -60,6 +60,19 @@ class TextEncoder(ABC):
         """What of a text is read and known; every word, up to `max_words`, unless an encoder knows better."""
         return read_text(text, max_words=self.max_words)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that it reads, as ISO codes; none where nobody knows."""
+        return ()
+
+    def language_of(self, sentence: str) -> str:
+        """The language that a sentence is read in; empty where nobody knows."""
+        return self.languages[0] if len(self.languages) == 1 else ""
+
+    def reader_of(self, sentence: str) -> TextEncoder:
+        """The encoder that reads a sentence: this one, or another that it leaves it to, whose cached features serve."""
+        return self
+
     @abstractmethod
     def describe(self) -> dict[str, object]:
         """What `build_text_encoder` needs to build this encoder again: plain JSON for a run's manifest."""

@@ -147,6 +147,11 @@ class TransformerTextEncoder(TextEncoder):
             unknown=(*unknown, *read.unknown),
         )
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """English for MiniLM."""
+        return ("en",) if self.name == MINILM else ()
+
     def _as_read(self, text: str) -> str:
         """A text as the tokenizer gets it, letter for letter as `normalise` has it but for capitals."""
         sentence = normalise(text)

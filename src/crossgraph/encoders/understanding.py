@@ -33,7 +33,9 @@ class Understanding:
     """What a model makes of `text`: the words it reads, those `left_out` because it reads no further, and what of it
     is `unknown`: words without an entry of their own, and signs that are no words. Each is listed once.
 
-    `scripts` are those of its letters; of them the model was never shown `strange`, but only `seen`.
+    `scripts` are those of its letters; of them the model was never shown `strange`, but only `seen`. It is read in
+    `language`, one of the `languages` that the encoder knows (ISO codes), whose scripts are `taught`; all three are
+    empty where that is not known.
     """
 
     text: str
@@ -43,6 +45,9 @@ class Understanding:
     scripts: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
+    language: str = ""
+    languages: tuple[str, ...] = ()
+    taught: tuple[str, ...] = ()
 
     @property
     def is_guess(self) -> bool:
@@ -77,9 +82,10 @@ class Understanding:
     def judged_by(self, shares: Mapping[str, float]) -> Understanding:
         """The same with scripts that the training captions, of which these `shares` had letters of each, did not have.
 
-        Nothing is said where nothing was counted.
+        What the encoder was taught it has seen too. Nothing is said where nothing was counted.
         """
         seen = tuple(script for script, share in shares.items() if share >= RARE)
+        seen = _once((*seen, *self.taught)) if seen else ()
         strange = tuple(script for script in self.scripts if script not in seen) if seen else ()
         return replace(self, strange=strange, seen=seen)
 
@@ -107,7 +113,7 @@ def scripts_of(text: str) -> tuple[str, ...]:
     if text.isascii():
         return ("Latin",) if any(letter.isalpha() for letter in text) else ()
     letters = (letter for letter in unicodedata.normalize("NFKC", text) if letter.isalpha())
-    return _once(filter(None, map(_script, letters)))
+    return _once(filter(None, map(script_of, letters)))
 
 
 def script_shares(captions: Iterable[str]) -> dict[str, float]:
@@ -118,7 +124,7 @@ def script_shares(captions: Iterable[str]) -> dict[str, float]:
 
 
 @cache
-def _script(letter: str) -> str:
+def script_of(letter: str) -> str:
     """What the Unicode name of a letter begins with, as in "CYRILLIC SMALL LETTER A"; empty for one of no script."""
     first = re.split("[ -]", unicodedata.name(letter, ""), maxsplit=1)[0]
     return _SCRIPTS.get(first, first.capitalize())

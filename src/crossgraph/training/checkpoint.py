@@ -6,6 +6,7 @@
                             is whole or absent whatever happens
     RUN/log.jsonl           one line a step and one an epoch
     RUN/shortlist/          the run that finds candidates for a re-ranker, if any
+    RUN/languages/          languages besides English that its sentences may be in, if any were taught
     RUN/.lock               held by the one process that trains into the folder
 
 Every file is written under another name and renamed, so a kill leaves the old or the new one.
@@ -40,6 +41,7 @@ HINTS = (
     ("config", "images", "regions"),
     ("config", "texts", "encoder"),
     ("text_encoder", "name"),
+    ("text_encoder", "folder"),
 )
 """Where in a manifest encoders stand as they were typed: fingerprints beside them say which they are."""
 
@@ -204,6 +206,19 @@ def weights_fingerprint(run: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def run_fingerprint(run: Path) -> str:
+    """What the encodings of a run hang on: the hash of its weights, with that of the languages it was taught, if any.
+
+    Empty where there are no weights yet.
+    """
+    if not (run / WEIGHTS).exists():
+        return ""
+    weights, texts = weights_fingerprint(run), read_manifest(run).text_encoder
+    if "languages" not in texts:
+        return weights
+    return hashlib.sha256(f"{weights} {texts['fingerprint']}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

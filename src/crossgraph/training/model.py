@@ -20,7 +20,7 @@ from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
 from crossgraph.data.images import read_image
 from crossgraph.device import checked_device
-from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
+from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder, described_languages
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder
@@ -30,7 +30,7 @@ from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, weights_fingerprint
+from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, run_fingerprint
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.fine_tuning import own_encoder, without_network
 from crossgraph.training.held_out import split_as_trained
@@ -77,7 +77,7 @@ class TrainedModel:
         self.run, self.cache, self.device = run, cache, str(checked_device(device))
         self.manifest = read_manifest(run)
         self.config = self.manifest.config
-        self.fingerprint = weights_fingerprint(run) if (run / WEIGHTS).exists() else ""
+        self.fingerprint = run_fingerprint(run)
         self.method = self._load_method()
         self.encoders = encoders or EncoderPool()
         self.shortlist: TrainedModel | None = None
@@ -151,6 +151,11 @@ class TrainedModel:
 
     def _load_text_encoder(self) -> TextEncoder:
         return build_text_encoder(located_texts(self.run, self.manifest), device=self.device, download=False)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that sentences may be in, as ISO codes; none where nobody knows. Nothing is loaded to tell."""
+        return described_languages(self.manifest.text_encoder)
 
     @property
     def parser(self) -> CaptionParser | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from crossgraph.errors import ModelError
 from crossgraph.training.checkpoint import Place, RunManifest, read_manifest, write_manifest
 
 IMAGES, TEXTS, REGIONS = "image encoder", "text encoder", "regions"
+LANGUAGES = "languages"
+"""The folder in a run where languages lie that it was taught."""
 
 
 def places_of(run: Path, config: RunConfig) -> dict[str, Place]:
@@ -73,20 +76,40 @@ def located_images(run: Path, manifest: RunManifest, images: ImagesConfig) -> Im
 
 
 def located_texts(run: Path, manifest: RunManifest) -> dict[str, Any]:
-    """The description of a run's sentence encoder with the folder where it is now."""
+    """The description of a run's sentence encoder with the folders where they are now.
+
+    Languages that were taught (`encoders.polyglot`) lie in a folder named as seen from the run.
+    """
     description = dict(manifest.text_encoder)
     if "name" in description:
         sought = description.get("fingerprint", "")
         description["name"] = located(run, manifest, TEXTS, name=description["name"], fingerprint=sought)
+    if (own := languages_folder(run, manifest)) is not None:
+        description["folder"] = str(own)
     return description
 
 
+def languages_folder(run: Path, manifest: RunManifest) -> Path | None:
+    """Where the languages lie that a run's sentences may be in besides English; None where none were taught."""
+    folder = manifest.text_encoder.get("folder")
+    return None if folder is None else Path(os.path.normpath(run / folder))
+
+
 def copy_manifest(run: Path, to: Path) -> None:
-    """The manifest of `run` in the folder `to`, with its places as seen from there."""
+    """The manifest of `run` in the folder `to`, with its places as seen from there, and the languages it was taught."""
     manifest = read_manifest(run)
+    changed: dict[str, Any] = {"places": places_seen_from(to, run, manifest)}
+    if (own := languages_folder(run, manifest)) is not None:
+        shutil.copytree(own, to / LANGUAGES, dirs_exist_ok=True)
+        changed["text_encoder"] = {**manifest.text_encoder, "folder": LANGUAGES}
+    write_manifest(to, manifest.model_copy(update=changed))
+
+
+def places_seen_from(to: Path, run: Path, manifest: RunManifest) -> dict[str, Place]:
+    """The places of a run as a copy of it in the folder `to` sees them."""
     seen = {}
     for what, known in manifest.places.items():
         beside = Path(os.path.normpath(run.resolve() / known.from_run))
         path = Path(known.path)
         seen[what] = place(to, beside if beside.exists() and not path.exists() else path)
-    write_manifest(to, manifest.model_copy(update={"places": seen}))
+    return seen

@@ -7,6 +7,7 @@ complete shard ended.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -93,10 +94,30 @@ def extract_text_features(
     into the cache than to encode them. So does a handful of new ones among many.
     """
     distinct = list(dict.fromkeys(captions))
-    graph = None if parser is None else _graphs(distinct, parser, cache, progress=progress).__getitem__
+    graph = None if parser is None else _graphs(distinct, encoder, parser, cache, progress=progress).__getitem__
     if encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
-        features = dict(zip(distinct, encoder.encode(distinct), strict=True))
-        return TextTable(tuple(captions), encoder.state_width, features.__getitem__, graph, encoder.whole_width)
+        read = dict(zip(distinct, encoder.encode(distinct), strict=True)).__getitem__
+    else:
+        by_reader: dict[TextEncoder, list[str]] = defaultdict(list)
+        for caption in distinct:
+            by_reader[encoder.reader_of(caption)].append(caption)
+        reads = {
+            caption: read_by
+            for reader, own in by_reader.items()
+            for read_by in [_through_cache(own, reader, cache, progress=progress)]
+            for caption in own
+        }
+
+        def read(caption: str) -> TextFeatures:
+            return reads[caption](caption)
+
+    return TextTable(tuple(captions), encoder.state_width, read, graph, encoder.whole_width)
+
+
+def _through_cache(
+    distinct: Sequence[str], encoder: TextEncoder, cache: FeatureCache, *, progress: Progress | None
+) -> Callable[[str], TextFeatures]:
+    """What reads the features of captions, most of them from the cache; those that were not there are encoded."""
     store = cache.records(encoder.name, encoder.fingerprint, view="text")
     missing = [caption for caption in distinct if _caption_key(caption) not in store]
     fresh: dict[str, TextFeatures] = {}
@@ -108,18 +129,29 @@ def extract_text_features(
     def read(caption: str) -> TextFeatures:
         return fresh[caption] if caption in fresh else _text_of_record(store.read(_caption_key(caption)))
 
-    return TextTable(tuple(captions), encoder.state_width, read, graph, encoder.whole_width)
+    return read
 
 
 def _graphs(
-    captions: Sequence[str], parser: CaptionParser, cache: FeatureCache, *, progress: Progress | None
+    captions: Sequence[str],
+    encoder: TextEncoder,
+    parser: CaptionParser,
+    cache: FeatureCache,
+    *,
+    progress: Progress | None,
 ) -> dict[str, SceneGraph]:
-    """The scene graph of each caption; a handful is parsed without asking the cache."""
-    if len(captions) <= TEXT_BATCH:
-        parsed = parser.parse_all([normalise(caption) for caption in captions])
+    """The scene graph of each caption; a handful is parsed without asking the cache.
+
+    The parser reads English. A caption that the encoder knows to be in another language has an empty graph, of which
+    a batch makes one node that all its words say.
+    """
+    readable = [caption for caption in captions if encoder.language_of(caption) in ("", "en")]
+    if len(readable) <= TEXT_BATCH:
+        parsed = parser.parse_all([normalise(caption) for caption in readable])
     else:
-        parsed = parse_captions(captions, parser, cache, progress=progress)
-    return dict(zip(captions, parsed, strict=True))
+        parsed = parse_captions(readable, parser, cache, progress=progress)
+    graphs = dict(zip(readable, parsed, strict=True))
+    return {caption: graphs.get(caption, SceneGraph((), ())) for caption in captions}
 
 
 def _encode_captions(captions: Sequence[str], encoder: TextEncoder, store: RecordStore, *, progress: Progress) -> None:

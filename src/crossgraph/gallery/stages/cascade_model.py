@@ -233,6 +233,16 @@ class CascadeModel:
         return self.last.label_names
 
     @property
+    def runs(self) -> tuple[TrainedModel, ...]:
+        """The runs of the parts, in the order of roles."""
+        return tuple(self._models.values())
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that sentences may be in, by the model of the last stage; none where nobody knows."""
+        return self._main.languages
+
+    @property
     def blend(self) -> float:
         """The share of the shortlist's score that is added in re-ranking."""
         return self.manifest.blend

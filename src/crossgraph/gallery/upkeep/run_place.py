@@ -13,7 +13,7 @@ from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, is_cascade
 from crossgraph.gallery.tables.manifest import Manifest
-from crossgraph.training.checkpoint import MANIFEST, weights_fingerprint
+from crossgraph.training.checkpoint import MANIFEST, run_fingerprint
 
 
 def is_run(folder: Path) -> bool:
@@ -26,7 +26,7 @@ def is_same_run(folder: Path, manifest: Manifest) -> bool:
     try:
         if is_cascade(folder):
             return CascadeManifest.read(folder).fingerprint == manifest.model
-        return (folder / MANIFEST).is_file() and weights_fingerprint(folder) == manifest.model
+        return (folder / MANIFEST).is_file() and run_fingerprint(folder) == manifest.model
     except (CrossgraphError, OSError):
         return False
 

@@ -1,0 +1,108 @@
+"""In which of a few taught languages a sentence is: by its script where that decides, else by words and their letters.
+
+A naive Bayes over whole words and runs of its letters (Cavnar and Trenkle 1994 took runs of letters, Dunning
+1994 their probabilities), counted on captions of each language. English, which the frozen model reads itself, wins
+every doubt: `MARGIN` is how many nats another language must be ahead.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float16
+from torch import Tensor
+
+from crossgraph.encoders.understanding import RARE, script_of, script_shares
+from crossgraph.words import WORD, normalise
+
+ENGLISH = "en"
+MARGIN = 2.0
+BUCKETS = 2**17
+WHOLE = 4
+"""How many runs of letters a whole word counts for."""
+SIZES = range(2, 6)
+"""How many letters the runs have, the marked ends of a word included."""
+LEAST = 0.3
+"""What is added to every count, so that nothing is impossible."""
+
+
+@dataclass(frozen=True)
+class LanguageGuess:
+    """Tells the language of a sentence: `languages[i]` has the log-probabilities `weights[i]` of hashed features.
+
+    `scripts` are those that the captions of each language are written in. English comes first.
+    """
+
+    languages: tuple[str, ...]
+    scripts: tuple[tuple[str, ...], ...]
+    weights: Float16[Tensor, "l f"]
+
+    @classmethod
+    def fitted(cls, captions: Mapping[str, Iterable[str]], *, english_words: Iterable[str] = ()) -> LanguageGuess:
+        """The guess fitted on captions by language, of which one is English.
+
+        `english_words` are known to be English without standing in a caption; those that another language's captions
+        hold as well say nothing and are left out.
+        """
+        texts = {language: list(said) for language, said in captions.items()}
+        order = (ENGLISH, *(language for language in texts if language != ENGLISH))
+        words = {language: Counter(words_of(said)) for language, said in texts.items()}
+        foreign = {word for language in order[1:] for word in words[language]}
+        words[ENGLISH].update(word for word in english_words if word not in foreign)
+        return cls(
+            order,
+            tuple(_written_in(texts[language]) for language in order),
+            torch.stack([_log_probabilities(words[language]) for language in order]),
+        )
+
+    def __call__(self, sentence: str) -> str:
+        """The language of a sentence, English where nothing speaks for another.
+
+        >>> guess = LanguageGuess.fitted({"en": ["a dog runs"], "de": ["ein hund rennt"], "zh": ["奔跑的狗"]})
+        >>> guess("Hund"), guess("two dogs"), guess("狗")
+        ('de', 'en', 'zh')
+        """
+        letters = Counter(filter(None, map(script_of, filter(str.isalpha, normalise(sentence)))))
+        if not letters:
+            return ENGLISH
+        script = letters.most_common(1)[0][0]
+        rows = [row for row, scripts in enumerate(self.scripts) if script in scripts]
+        if len(rows) < 2:
+            return self.languages[rows[0]] if rows else ENGLISH
+        features = [bucket for word in words_of([sentence]) for bucket in _features(word)]
+        scores = self.weights[rows][:, features].float().sum(dim=1)
+        scores[torch.tensor([row == 0 for row in rows])] += MARGIN
+        return self.languages[rows[int(scores.argmax())]]
+
+
+def words_of(sentences: Iterable[str]) -> Iterable[str]:
+    """The lower-case words of sentences, one after the other."""
+    return (match.group().lower() for sentence in sentences for match in WORD.finditer(normalise(sentence)))
+
+
+def _written_in(captions: list[str]) -> tuple[str, ...]:
+    """The scripts that at least a hundredth of captions have letters of, if half as many as of the commonest do."""
+    shares = script_shares(captions)
+    return tuple(script for script, share in shares.items() if share >= max(RARE, max(shares.values()) / 2))
+
+
+def _features(word: str) -> list[int]:
+    """The buckets of a word and of its runs of letters, its ends marked."""
+    marked = f"<{word}>"
+    runs = [marked[start : start + size] for size in SIZES for start in range(len(marked) - size + 1)]
+    return [zlib.crc32(run.encode()) % BUCKETS for run in (*[f" {word}"] * WHOLE, *runs)]
+
+
+def _log_probabilities(words: Counter[str]) -> Float16[Tensor, " f"]:
+    counts = torch.full((BUCKETS,), LEAST, dtype=torch.float64)
+    for word, times in words.items():
+        weight = 1 + math.log(times)  # a frequent word is no proof for each of its letters
+        for bucket in _features(word):
+            counts[bucket] += weight
+    logs: Float[Tensor, " f"] = (counts / counts.sum()).log()
+    return logs.to(torch.float16)
