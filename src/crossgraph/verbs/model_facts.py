@@ -9,7 +9,7 @@ from pathlib import Path
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.names import model_folder, model_reference, packaged_model
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, Planes, is_cascade
-from crossgraph.training.checkpoint import RunManifest, read_manifest, weights_fingerprint
+from crossgraph.training.checkpoint import RunManifest, read_manifest, run_fingerprint
 
 CARD = "README.md"
 LANGUAGES = re.compile(r"^## Languages\s+(.+?)(?:\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
@@ -64,7 +64,7 @@ def model_facts(model: Path | str = DEFAULT_MODEL) -> ModelFacts:
     else:
         runs = [read_manifest(folder)]
         stages = (_stage("run", folder),)
-        fingerprint, calibration = weights_fingerprint(folder), runs[0].calibration
+        fingerprint, calibration = run_fingerprint(folder), runs[0].calibration
     card = _card(folder)
     return ModelFacts(
         name=model_reference(folder),
@@ -89,7 +89,7 @@ def _stage(role: str, run: Path) -> StageFacts:
         texts=str(manifest.text_encoder.get("name") or f"{len(manifest.text_encoder.get('words', ())):,} words"),
         parameters=manifest.parameters,
         trained_on=f"{data.name}: {data.train_images:,} pictures, {data.train_captions:,} captions",
-        fingerprint=weights_fingerprint(run),
+        fingerprint=run_fingerprint(run),
     )
 
 

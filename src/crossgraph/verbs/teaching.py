@@ -15,7 +15,7 @@ from crossgraph.data.splits import TRAIN, VAL
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_folder
 from crossgraph.errors import ConfigError, DataError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Part
+from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Learned, Part
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import run_fingerprint
 from crossgraph.training.held_out import divided_as_trained
@@ -59,7 +59,7 @@ def teach(
     try:
         write_taught_copy(source, draft, taught)
         if isinstance(loaded, CascadeModel):
-            _write_cascade(loaded.manifest, draft)
+            _write_cascade(loaded.manifest, source, draft)
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -92,8 +92,10 @@ def _by_language(parts: Mapping[str, Corpus], captions: Path) -> dict[str, dict[
     return {language: {TRAIN: corpus, VAL: held_out[language]} for language, corpus in trained_on.items()}
 
 
-def _write_cascade(manifest: CascadeManifest, folder: Path) -> None:
-    """The manifest of a cascade whose parts in `folder` were taught."""
+def _write_cascade(manifest: CascadeManifest, source: Path, folder: Path) -> None:
+    """The manifest of the cascade in `source` whose parts in `folder` were taught, and the codes that it learned."""
+    if isinstance(manifest.codes, Learned):
+        shutil.copytree(source / "codes", folder / "codes")
     parts: dict[str, Part] = {
         role: part.model_copy(update={"fingerprint": run_fingerprint(folder / role)})
         for role, part in manifest.parts().items()

@@ -30,12 +30,13 @@ from crossgraph.training.checkpoint import (
     RunManifest,
     read_manifest,
     read_tensors,
+    run_fingerprint,
     weights_fingerprint,
     write_manifest,
     write_tensors,
 )
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
-from crossgraph.training.places import IMAGES, located, located_images
+from crossgraph.training.places import IMAGES, LANGUAGES, languages_folder, located, located_images
 
 LIMIT = 40_000_000
 """Bytes that a copy may have unless told otherwise: what a package on an index can carry with ease."""
@@ -129,7 +130,7 @@ class _Packer:
             shortlist = self.pack(run / SHORTLIST, to / SHORTLIST)
         elif manifest.shortlist in self.places:
             shortlist = weights_fingerprint(self.places[manifest.shortlist])
-        places = self._places(run, manifest, to)
+        places, texts = self._places(run, manifest, to), self._texts(run, manifest, to)
         tensors, facts = read_tensors(run / WEIGHTS)
         _require_no_paths(facts, f"{to.relative_to(self.root)}/{WEIGHTS}")
         write_tensors(to / WEIGHTS, halved(tensors), facts)
@@ -137,6 +138,7 @@ class _Packer:
         packed = _without_place(manifest).model_copy(
             update={
                 "places": places,
+                "text_encoder": texts,
                 "weights": weights_fingerprint(to),
                 "shortlist": shortlist or manifest.shortlist,
             }
@@ -150,7 +152,17 @@ class _Packer:
             write_manifest(to, packed)
         told = packed.model_dump(mode="json", exclude={"text_encoder": {"words"}, "labels": True})
         _require_no_paths(told, f"{to.relative_to(self.root)}/{MANIFEST}")
-        return weights_fingerprint(to)
+        return run_fingerprint(to)
+
+    def _texts(self, run: Path, manifest: RunManifest, to: Path) -> dict[str, Any]:
+        """The sentence encoder as the copy names it; languages that were taught are copied once for all runs."""
+        folder = languages_folder(run, manifest)
+        if folder is None:
+            return manifest.text_encoder
+        own = self.root / LANGUAGES
+        if not own.exists():
+            shutil.copytree(folder, own)
+        return {**manifest.text_encoder, "folder": os.path.relpath(own, to)}
 
     def _places(self, run: Path, manifest: RunManifest, to: Path) -> dict[str, Place]:
         """Where the copy finds what it reads with. Raises `ConfigError` for what no copy can have."""
