@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossgraph.default_model import DEFAULT_MODEL
+from crossgraph.encoders.catalogue import described_languages
 from crossgraph.encoders.names import model_folder, model_reference, packaged_model
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, Planes, is_cascade
+from crossgraph.gallery.stages.cascade_model import CascadeManifest, Learned, Part, Planes, is_cascade
 from crossgraph.training.checkpoint import RunManifest, read_manifest, run_fingerprint
 
 CARD = "README.md"
@@ -32,7 +33,7 @@ class StageFacts:
 class ModelFacts:
     """What a model is; `writing` has the share of the training captions with letters of each script.
 
-    `languages` is what its card says of them. A model without a card says nothing.
+    `languages` is what its card says of them, else their ISO codes, where its encoders tell.
     """
 
     name: str
@@ -55,11 +56,11 @@ def model_facts(model: Path | str = DEFAULT_MODEL) -> ModelFacts:
     if is_cascade(folder):
         manifest = CascadeManifest.read(folder)
         stages = tuple(
-            _planes(part) if isinstance(part, Planes) else _stage(role, folder / role)
+            _stage(role, folder / role) if isinstance(part, Part) else _planes(part)
             for role, part in manifest.parts().items()
             if part is not None
         )
-        runs = [read_manifest(folder / stage.role) for stage in stages if (folder / stage.role).is_dir()]
+        runs = [read_manifest(folder / role) for role, part in manifest.parts().items() if isinstance(part, Part)]
         fingerprint, calibration = manifest.fingerprint, manifest.calibration
     else:
         runs = [read_manifest(folder)]
@@ -74,7 +75,9 @@ def model_facts(model: Path | str = DEFAULT_MODEL) -> ModelFacts:
         stages=stages,
         calibrated_for=tuple(calibration),
         writing=runs[-1].data.scripts,
-        languages=None if card is None else _languages(card),
+        languages=(None if card is None else _languages(card))
+        or ", ".join(dict.fromkeys(code for run in runs for code in described_languages(run.text_encoder)))
+        or None,
         card=card,
     )
 
@@ -98,8 +101,12 @@ def _images(manifest: RunManifest) -> str:
     return f"{images.encoder}{', trained further' if images.trainable else ''}"
 
 
-def _planes(planes: Planes) -> StageFacts:
-    return StageFacts("codes", f"{planes.bits} random planes", "", "", 0, "", planes.fingerprint)
+def _planes(planes: Planes | Learned) -> StageFacts:
+    if isinstance(planes, Learned):
+        what, of = "learned planes", f"{planes.data}: {planes.images:,} pictures, {planes.captions:,} captions"
+    else:
+        what, of = "random planes", ""
+    return StageFacts("codes", f"{planes.bits} {what}", "", "", 0, of, planes.fingerprint)
 
 
 def _card(folder: Path) -> Path | None:
