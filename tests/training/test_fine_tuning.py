@@ -241,7 +241,7 @@ def test_lower_layers_have_smaller_rates() -> None:
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(
-    images: dict[str, object], model: dict[str, object], message: str, scenes: Corpus, vit: Path, tmp_path: Path
+    images: dict[str, Any], model: dict[str, object], message: str, scenes: Corpus, vit: Path, tmp_path: Path
 ) -> None:
     chosen = settings(vit, **images)
     chosen = chosen.model_copy(update={"model": {**chosen.model, **model}})

@@ -54,7 +54,7 @@ def slow_rotation(rows: np.ndarray, start: np.ndarray, iterations: int) -> np.nd
 
 def slow_centre(sides: list[torch.Tensor]) -> np.ndarray:
     """Half-way between the means of the sides."""
-    return np.mean([np.mean(side.double().numpy(), axis=0) for side in sides], axis=0)
+    return np.asarray(np.mean([np.mean(side.double().numpy(), axis=0) for side in sides], axis=0))
 
 
 def test_the_rotation_is_that_of_the_paper_number_by_number() -> None:
@@ -93,7 +93,7 @@ def slow_rotation_of_weighed(rows: np.ndarray, counts: list[int], rotation: np.n
     """The next rotation of rows that count one by so many."""
     signs = np.where(rows @ rotation > 0, 1.0, -1.0)
     left, _, right = np.linalg.svd(rows.T @ (signs / np.array(counts)[:, None]))
-    return left @ right
+    return np.asarray(left @ right)
 
 
 def test_planes_do_not_move_any_more_once_the_slow_version_would_leave_them() -> None:

@@ -240,7 +240,7 @@ class CascadeModel:
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that sentences may be in, by the model of the last stage; none where nobody knows."""
-        return self._main.languages
+        return self.last.languages
 
     @property
     def blend(self) -> float:
