@@ -19,8 +19,7 @@ from crossgraph.encoders.polyglot import CONFIG, FILES, WEIGHTS, PolyglotTextEnc
 from crossgraph.errors import ConfigError, DataError, ModelError
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, build_cascade
 from crossgraph.training.checkpoint import read_manifest, weights_fingerprint
-from crossgraph.training.model import TrainedModel
-from crossgraph.training.taught_copy import languages_under
+from crossgraph.training.places import languages_under
 from crossgraph.training.teaching import TeachingConfig
 from crossgraph.verbs import load_model, load_search_model, teach, train
 from tests.other_languages import chinese, german, write_captions
@@ -29,6 +28,7 @@ from tests.training.fake_dataset import MODELS
 SETTINGS = TeachingConfig(
     pieces=400, epochs=4, width=32, gru_width=24, batch_size=32, learning_rate=1e-2, warmup_steps=5, dropout=0.0
 )
+QUICK = SETTINGS.model_copy(update={"epochs": 1, "seed": 3})
 ENGLISH = ["a red circle", "two big boats and a tree", "Blue!", "", "красный мяч"]
 
 
@@ -55,6 +55,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     train(scenes, settings("racg"), root / "racg", shortlist=root / "dual", cache=cache)
     recalls = teach(root / "dual", scenes, captions, root / "taught", settings=SETTINGS, cache=cache)
     return Home(root / "dual", root / "racg", root / "taught", recalls, scenes, captions, cache)
+
+
+@pytest.fixture(scope="module")
+def quick(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dual encoder, taught for one epoch from another seed."""
+    out = tmp_path_factory.mktemp("quick") / "taught"
+    teach(home.dual, home.scenes, home.captions, out, settings=QUICK, cache=home.cache)
+    return out
+
+
+@pytest.fixture(scope="module")
+def cascades(home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A cascade of both runs, and a copy of it that was taught."""
+    root = tmp_path_factory.mktemp("cascades")
+    build_cascade(root / "plain", cache=home.cache, codes="random:16", dense=home.dual, rerank=home.racg)
+    teach(root / "plain", home.scenes, home.captions, root / "taught", settings=QUICK, cache=home.cache)
+    return root / "plain", root / "taught"
 
 
 def settings(method: str) -> RunConfig:
@@ -136,22 +153,18 @@ def test_a_copy_can_be_moved(home: Home, tmp_path: Path) -> None:
         load_model(tmp_path / "elsewhere" / "run", cache=home.cache).encode_raw_texts(sentences)
 
 
-def test_the_same_seed_teaches_the_same(home: Home, tmp_path: Path) -> None:
-    weights = []
-    for name, seed in (("one", 3), ("again", 3), ("other", 4)):
-        quick = SETTINGS.model_copy(update={"epochs": 1, "seed": seed})
-        teach(home.dual, home.scenes, home.captions, tmp_path / name, settings=quick, cache=home.cache)
-        weights.append((tmp_path / name / "languages" / WEIGHTS).read_bytes())
+def test_the_same_seed_teaches_the_same(home: Home, quick: Path, tmp_path: Path) -> None:
+    teach(home.dual, home.scenes, home.captions, tmp_path / "again", settings=QUICK, cache=home.cache)
+    weights = [(run / "languages" / WEIGHTS).read_bytes() for run in (quick, tmp_path / "again", home.taught)]
     assert weights[0] == weights[1] != weights[2]
 
 
-def test_a_cascade_is_taught_in_all_its_parts_and_stays_one_when_built_into_another(home: Home, tmp_path: Path) -> None:
-    cascade = tmp_path / "cascade"
-    build_cascade(cascade, cache=home.cache, codes="random:16", dense=home.dual, rerank=home.racg)
-    quick = SETTINGS.model_copy(update={"epochs": 1})
-    recalls = teach(cascade, home.scenes, home.captions, tmp_path / "taught", settings=quick, cache=home.cache)
-    assert recalls.keys() == {"en", "de", "zh"}
-    before, after = (CascadeModel(folder, cache=home.cache) for folder in (cascade, tmp_path / "taught"))
+def test_a_cascade_is_taught_in_all_its_parts_and_they_serve_another(
+    home: Home, cascades: tuple[Path, Path], tmp_path: Path
+) -> None:
+    taught = tmp_path / "taught"
+    shutil.copytree(cascades[1], taught)
+    before, after = (CascadeModel(folder, cache=home.cache) for folder in (cascades[0], taught))
     assert after.languages == ("en", "de", "zh")
     assert after.fingerprint != before.fingerprint
     assert after.coder is not None
@@ -159,21 +172,18 @@ def test_a_cascade_is_taught_in_all_its_parts_and_stays_one_when_built_into_anot
         assert torch.equal(one.encode_raw_texts(ENGLISH).embedding, other.encode_raw_texts(ENGLISH).embedding)
     assert len({id(run.text_encoder) for run in after.runs}) == 1
     assert [read_manifest(run.run).text_encoder["folder"] for run in after.runs] == ["../languages", "../languages"]
-    parts = CascadeManifest.read(tmp_path / "taught").parts()
+    parts = CascadeManifest.read(taught).parts()
     again = tmp_path / "again"
-    build_cascade(again, cache=home.cache, dense=tmp_path / "taught" / "dense", rerank=tmp_path / "taught" / "rerank")
-    shutil.rmtree(tmp_path / "taught")
+    build_cascade(again, cache=home.cache, dense=taught / "dense", rerank=taught / "rerank")
+    shutil.rmtree(taught)
     rebuilt = load_search_model(again, cache=home.cache)
     sentence = german("a red circle")
     assert torch.equal(rebuilt.encode_raw_texts([sentence]).embedding, after.encode_raw_texts([sentence]).embedding)
     assert CascadeManifest.read(again).parts()["rerank"].fingerprint == parts["rerank"].fingerprint
 
 
-def test_a_sentence_that_no_parser_reads_is_one_node(home: Home, tmp_path: Path) -> None:
-    copy = tmp_path / "taught"
-    quick = SETTINGS.model_copy(update={"epochs": 1})
-    teach(home.racg, home.scenes, home.captions, copy, settings=quick, cache=home.cache)
-    model = load_model(copy, cache=home.cache)
+def test_a_sentence_that_no_parser_reads_is_one_node(home: Home, cascades: tuple[Path, Path]) -> None:
+    model = load_model(cascades[1] / "rerank", cache=home.cache)
     sentences = [chinese("a red circle above a blue boat"), "a red circle above a blue boat"]
     table = model.text_features(sentences)
     graphs = table.rows([0, 1]).graphs
@@ -188,8 +198,7 @@ def test_a_taught_run_can_be_taught_again(home: Home, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in home.captions.read_text(encoding="utf-8").splitlines()]
     only = tmp_path / "only.jsonl"
     only.write_text("\n".join(json.dumps({"image": row["image"], "fr": row["de"]}) for row in rows))
-    quick = SETTINGS.model_copy(update={"epochs": 1})
-    recalls = teach(home.taught, home.scenes, only, tmp_path / "fr", settings=quick, cache=home.cache)
+    recalls = teach(home.taught, home.scenes, only, tmp_path / "fr", settings=QUICK, cache=home.cache)
     assert recalls.keys() == {"en", "fr"}
     assert load_model(tmp_path / "fr").languages == ("en", "fr")
     assert torch.equal(
@@ -242,14 +251,11 @@ def test_languages_of_another_model_or_damaged_ones_are_refused(home: Home, tmp_
         PolyglotTextEncoder(english, tmp_path / "languages")
 
 
-def test_other_weights_are_another_encoder(home: Home, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(home.taught, other)
-    quick = SETTINGS.model_copy(update={"epochs": 1, "seed": 9})
-    teach(home.dual, home.scenes, home.captions, tmp_path / "nine", settings=quick, cache=home.cache)
-    shutil.copyfile(tmp_path / "nine" / "languages" / WEIGHTS, other / "languages" / WEIGHTS)
+def test_other_weights_are_another_encoder(home: Home, quick: Path, tmp_path: Path) -> None:
+    shutil.copytree(home.taught, tmp_path / "other")
+    shutil.copyfile(quick / "languages" / WEIGHTS, tmp_path / "other" / "languages" / WEIGHTS)
     with pytest.raises(ModelError, match="is not the one described: its fingerprint"):
-        TrainedModel(other, cache=home.cache).encode_raw_texts(["ein"])
+        load_model(tmp_path / "other", cache=home.cache).encode_raw_texts(["ein"])
 
 
 def test_no_sentence_depends_on_those_beside_it(home: Home) -> None:

@@ -73,9 +73,12 @@ def _languages_of_models() -> dict[str, list[str]]:
     """The languages that each model reads that comes with crossgraph and is installed."""
     from crossgraph.encoders.names import MODELS, model_folder
     from crossgraph.errors import CrossgraphError
-    from crossgraph.training.taught_copy import languages_under
 
-    found = {}
+    found: dict[str, list[str]] = {}
+    if not MODELS:
+        return found
+    from crossgraph.training.places import languages_under
+
     for name in MODELS:
         with suppress(CrossgraphError):
             found[name] = list(languages_under(model_folder(name)))

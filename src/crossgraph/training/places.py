@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from crossgraph.config import ImagesConfig, RunConfig
+from crossgraph.encoders.catalogue import described_languages
 from crossgraph.encoders.names import Kind, is_folder
 from crossgraph.errors import ModelError
-from crossgraph.training.checkpoint import Place, RunManifest, read_manifest, write_manifest
+from crossgraph.training.checkpoint import MANIFEST, Place, RunManifest, read_manifest, write_manifest
 
 IMAGES, TEXTS, REGIONS = "image encoder", "text encoder", "regions"
 LANGUAGES = "languages"
@@ -100,7 +101,9 @@ def copy_manifest(run: Path, to: Path) -> None:
     manifest = read_manifest(run)
     changed: dict[str, Any] = {"places": places_seen_from(to, run, manifest)}
     if (own := languages_folder(run, manifest)) is not None:
-        shutil.copytree(own, to / LANGUAGES, dirs_exist_ok=True)
+        (to / LANGUAGES).mkdir(parents=True, exist_ok=True)
+        for file in (*own.glob("*.json"), *own.glob("*.safetensors")):  # no more, whatever a manifest names
+            shutil.copyfile(file, to / LANGUAGES / file.name)
         changed["text_encoder"] = {**manifest.text_encoder, "folder": LANGUAGES}
     write_manifest(to, manifest.model_copy(update=changed))
 
@@ -113,3 +116,9 @@ def places_seen_from(to: Path, run: Path, manifest: RunManifest) -> dict[str, Pl
         path = Path(known.path)
         seen[what] = place(to, beside if beside.exists() and not path.exists() else path)
     return seen
+
+
+def languages_under(folder: Path) -> tuple[str, ...]:
+    """The languages that the sentences of a run or cascade may be in, those of all its runs; nothing is loaded."""
+    described = [read_manifest(file.parent).text_encoder for file in sorted(folder.rglob(MANIFEST))]
+    return tuple(dict.fromkeys(language for texts in described for language in described_languages(texts)))

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from crossgraph.encoders.catalogue import build_text_encoder, described_languages
+from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.polyglot import write_polyglot
 from crossgraph.training.checkpoint import MANIFEST, WEIGHTS, read_manifest, write_manifest
 from crossgraph.training.places import LANGUAGES, located_texts, places_seen_from
@@ -37,9 +37,3 @@ def write_taught_copy(source: Path, to: Path, taught: Taught) -> None:
             copy,
             manifest.model_copy(update={"text_encoder": seen, "places": places_seen_from(copy, run, manifest)}),
         )
-
-
-def languages_under(folder: Path) -> tuple[str, ...]:
-    """The languages that the sentences of a run or cascade may be in, those of all its runs; nothing is loaded."""
-    described = [read_manifest(file.parent).text_encoder for file in sorted(folder.rglob(MANIFEST))]
-    return tuple(dict.fromkeys(language for texts in described for language in described_languages(texts)))
