@@ -6,7 +6,8 @@ A photo is held out if the first 8 hex digits of the SHA-256 of its file's name,
 list is kept, and every source of photos is divided alike. Words are held out by a list. Of the 80 object labels of
 COCO, 20 are drawn ("person" is not among those drawn from, since most photos of people would have to go with it), and
 100 names of scenes, among those of which a held-out photo shows one. Both draws are of sorted names by
-`numpy.random.default_rng(0)`, labels first. No held-out word may be a label, an object or the name of a scene in
+`numpy.random.default_rng(0)`, labels first, over all photos, those that `photos.py` leaves out too: they were found to
+be wrong when the words were already drawn. No held-out word may be a label, an object or the name of a scene in
 training, whatever source it comes from; as a word of a caption it may.
 """
 
@@ -60,7 +61,7 @@ def main() -> None:
     """Print the words."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True, help="the folder with photos.jsonl and images/")
-    print(json.dumps(asdict(drawn_words(read_photos(options.parse_args().data))), indent=1))
+    print(json.dumps(asdict(drawn_words(read_photos(options.parse_args().data, with_wrong=True))), indent=1))
 
 
 if __name__ == "__main__":
