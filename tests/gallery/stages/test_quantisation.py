@@ -48,13 +48,14 @@ def slow_rotation(rows: np.ndarray, start: np.ndarray, iterations: int) -> np.nd
             for other in range(k):
                 product[one, other] = sum(signs[row, one] * rows[row, other] for row in range(n))
         s, _, s_other = np.linalg.svd(product)
-        rotation = s_other.T @ s.T  # R = S~ S'
+        rotation = np.matmul(s_other.T, s.T)  # R = S~ S'
     return rotation
 
 
 def slow_centre(sides: list[torch.Tensor]) -> np.ndarray:
     """Half-way between the means of the sides."""
-    return np.asarray(np.mean([np.mean(side.double().numpy(), axis=0) for side in sides], axis=0))
+    centre: np.ndarray = np.mean([np.mean(side.double().numpy(), axis=0) for side in sides], axis=0)
+    return centre
 
 
 def test_the_rotation_is_that_of_the_paper_number_by_number() -> None:
@@ -93,7 +94,8 @@ def slow_rotation_of_weighed(rows: np.ndarray, counts: list[int], rotation: np.n
     """The next rotation of rows that count one by so many."""
     signs = np.where(rows @ rotation > 0, 1.0, -1.0)
     left, _, right = np.linalg.svd(rows.T @ (signs / np.array(counts)[:, None]))
-    return np.asarray(left @ right)
+    turned: np.ndarray = left @ right
+    return turned
 
 
 def test_planes_do_not_move_any_more_once_the_slow_version_would_leave_them() -> None:
