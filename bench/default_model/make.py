@@ -41,7 +41,7 @@ def main() -> None:
     train_rerank = ["train", *sources, f"--config={CONFIGS / 'rerank.toml'}", seed, words]
     train_rerank += [f"--set=images.encoder={dense}", f"--shortlist={dense}", f"--out={rerank}"]
     captions = arguments.flickr8k / "captions_de_zh.jsonl"
-    build = ["cascade", "build", f"--codes={arguments.codes}", f"--dense={dense}", f"--rerank={rerank}"]
+    build = ["cascade", "build", f"--codes={arguments.codes}", *sources, f"--dense={dense}", f"--rerank={rerank}"]
     steps: list[tuple[str, Callable[[], bool], list[str]]] = [
         ("dense", lambda: is_trained(dense), train_dense),
         ("rerank", lambda: is_trained(rerank), train_rerank),
@@ -74,7 +74,7 @@ def read_arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/default"))
     parser.add_argument("--packed", type=Path, default=PACKED)
-    parser.add_argument("--codes", default="random:512")
+    parser.add_argument("--codes", default="itq:256", help="learned of the same sources")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

@@ -3,6 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from crossgraph.errors import ModelError
+from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.names import name_loss
 from tests.methods.synthetic_items import (
     draw_captions,
@@ -83,3 +85,21 @@ def test_pictures_with_a_caption_of_the_same_words_are_not_pushed_away() -> None
         forgiving = small_method("dual_encoder", ignore_equal=True).eval()
         assert float(forgiving.losses(twice)["info_nce"]) == pytest.approx(0.0, abs=1e-4)
         assert float(small_method("dual_encoder").eval().losses(twice)["info_nce"]) > 0.1
+
+
+def test_soft_targets_share_the_ranking_loss_and_want_sentence_vectors() -> None:
+    batch = training_batch()
+    soft = small_method("dual_encoder", soft_share=0.25).eval()
+    with pytest.raises(ModelError, match=r"model\.soft_share=0"):
+        soft.losses(replace(batch, texts=replace(batch.texts, whole=None)))
+    vectors = torch.randn(len(batch.texts), 6)
+    given = replace(batch, texts=replace(batch.texts, whole=vectors))
+    plain = small_method("dual_encoder").eval()
+    plain.load_state_dict(soft.state_dict())
+    with torch.no_grad():
+        found, alone = soft.losses(given), plain.losses(given)
+        scores = plain.score(plain.encode_images(given.images), plain.encode_texts(given.texts))
+        like = caption_likeness(vectors, given.caption_image, len(given.images))
+        expected = soft_target_loss(scores, like, scale=plain.rank.inverse_temperature, temperature=0.1)
+    torch.testing.assert_close(found["info_nce"], 0.75 * alone["info_nce"])
+    torch.testing.assert_close(found["soft"], 0.25 * expected)

@@ -16,6 +16,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | InfoNCE                      | losses.info_nce        | documented |
 | names of labels              | losses.name_loss       | documented |
 | names of classes             | losses.name_loss       | ours       |
+| soft targets                 | losses.soft_target_loss | documented |
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from pydantic import Field
 from torch import Tensor
 
 from crossgraph.encoders.gru import WordEncoder
+from crossgraph.errors import ModelError
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.matching import equal_captions
 from crossgraph.losses.names import name_loss
 from crossgraph.losses.ranking import RankingLoss
@@ -48,6 +51,10 @@ class DualEncoderConfig(RankedConfig):
     ignore_equal: bool = Field(
         False, description="a caption is no negative of pictures that have one of the same words (InfoNCE only)"
     )
+    soft_share: float = Field(
+        0.0, ge=0, le=1, description="share of soft targets, by the likeness of captions, in the ranking loss"
+    )
+    soft_temperature: float = Field(0.1, gt=0, description="of the likeness of captions")
     label_weight: float = Field(
         0.0, ge=0, description="weight of the loss between pictures and the names of their labels as texts"
     )
@@ -85,6 +92,12 @@ class DualEncoder(Method):
             "ours",
             "after ConSE (Norouzi 2014) and DeViSE (Frome 2013): the classifier's verdict on each training picture, "
             "distilled through texts",
+        ),
+        Provenance(
+            "soft targets",
+            "losses.soft_target_loss",
+            "documented",
+            "CUSA (Huang 2024): cross-modal soft labels by a frozen sentence encoder",
         ),
     )
 
@@ -134,6 +147,9 @@ class DualEncoder(Method):
         found: dict[str, Tensor] = {
             config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)
         }
+        if config.soft_share:
+            found[config.loss] = (1 - config.soft_share) * found[config.loss]
+            found["soft"] = config.soft_share * self._soft_loss(scores, batch)
         if config.label_weight and batch.labels is not None and batch.label_texts is not None:
             found["labels"] = config.label_weight * self._label_loss(
                 images, batch.labels, batch.label_texts, batch.labels_known
@@ -143,6 +159,17 @@ class DualEncoder(Method):
             scale = self.rank.inverse_temperature
             found["classes"] = config.class_weight * name_loss(names, batch.classes, scale=scale)
         return found
+
+    def _soft_loss(self, scores: Float[Tensor, "n m"], batch: Batch) -> Float[Tensor, ""]:
+        """Towards what the sentence vectors of the captions say of each other."""
+        if batch.texts.whole is None:
+            raise ModelError(
+                "model.soft_share wants a vector for every caption; choose a text encoder that gives one (minilm), or "
+                "set model.soft_share=0."
+            )
+        like = caption_likeness(batch.texts.whole, batch.caption_image, len(batch.images))
+        scale = self.rank.inverse_temperature
+        return soft_target_loss(scores, like, scale=scale, temperature=self.config.soft_temperature)
 
     def _label_loss(
         self, images: Encoded, labels: Bool[Tensor, "n c"], names: TextBatch, known: Bool[Tensor, "n c"] | None

@@ -1,0 +1,40 @@
+"""What a frozen model knows of sentences, as soft targets for pictures and captions."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from crossgraph.losses.matching import same_image_mask
+
+
+def caption_likeness(
+    sentences: Float[Tensor, "m w"], caption_image: Int[Tensor, " m"], images: int
+) -> Float[Tensor, "n m"]:
+    """How like each caption is to what is said of each picture: its largest cosine with a caption of the picture.
+
+    Those of the picture itself are like it by 1.
+    """
+    unit = F.normalize(sentences, dim=1)
+    cosines = unit @ unit.T
+    own = same_image_mask(caption_image, images)
+    nearest = torch.stack(
+        [cosines[row].amax(dim=0) if row.any() else cosines.new_full((len(unit),), -1) for row in own]
+    )
+    return nearest.masked_fill(own, 1.0)
+
+
+def soft_target_loss(
+    scores: Float[Tensor, "n m"], likeness: Float[Tensor, "n m"], *, scale: float | Tensor, temperature: float
+) -> Float[Tensor, ""]:
+    """Cross-entropy of scores towards the softmax of `likeness` / `temperature`: of captions over pictures, and back.
+
+    A caption that could have been said of another picture of the batch is then no plain negative of it (cross-modal
+    soft labels, Huang 2024, CUSA). `scale` is the inverse temperature of the scores.
+    """
+    logits, targets = scores * scale, likeness / temperature
+    to_image = -(targets.softmax(dim=0) * logits.log_softmax(dim=0)).sum(dim=0).mean()
+    to_text = -(targets.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    return to_image + to_text

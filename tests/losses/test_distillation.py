@@ -1,0 +1,42 @@
+"""Soft targets by the likeness of captions, against loops."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from crossgraph.losses.distillation import caption_likeness, soft_target_loss
+
+
+def test_likeness_is_the_largest_cosine_with_a_caption_of_the_picture() -> None:
+    torch.manual_seed(0)
+    sentences, link = torch.randn(5, 4), torch.tensor([0, 0, 1, 2, 2])
+    found = caption_likeness(sentences, link, 3)
+    for image in range(3):
+        for caption in range(5):
+            others = [float(F.cosine_similarity(sentences[k], sentences[caption], dim=0)) for k in range(5)]
+            expected = 1.0 if link[caption] == image else max(others[k] for k in range(5) if link[k] == image)
+            assert float(found[image, caption]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_picture_without_captions_is_like_nothing() -> None:
+    found = caption_likeness(torch.randn(2, 3), torch.tensor([0, 2]), 3)
+    assert found[1].tolist() == [-1, -1]
+
+
+def test_the_loss_is_the_cross_entropy_written_out_and_least_at_its_targets() -> None:
+    torch.manual_seed(1)
+    scores, likeness = torch.randn(3, 4), torch.rand(3, 4)
+    expected = 0.0
+    for column in range(4):
+        mass = [math.exp(float(likeness[i, column]) / 0.2) for i in range(3)]
+        total = math.log(sum(math.exp(2 * float(scores[i, column])) for i in range(3)))
+        expected += sum(mass[i] / sum(mass) * (total - 2 * float(scores[i, column])) for i in range(3)) / 4
+    for row in range(3):
+        mass = [math.exp(float(likeness[row, j]) / 0.2) for j in range(4)]
+        total = math.log(sum(math.exp(2 * float(scores[row, j])) for j in range(4)))
+        expected += sum(mass[j] / sum(mass) * (total - 2 * float(scores[row, j])) for j in range(4)) / 3
+    assert float(soft_target_loss(scores, likeness, scale=2.0, temperature=0.2)) == pytest.approx(expected, rel=1e-5)
+    best = soft_target_loss(likeness / 0.4, likeness, scale=2.0, temperature=0.2)
+    assert best < soft_target_loss(scores, likeness, scale=2.0, temperature=0.2)
