@@ -41,10 +41,11 @@ def main() -> None:
     train_rerank = ["train", *sources, f"--config={CONFIGS / 'rerank.toml'}", seed, words]
     train_rerank += [f"--set=images.encoder={dense}", f"--shortlist={dense}", f"--out={rerank}"]
     captions = arguments.flickr8k / "captions_de_zh.jsonl"
-    build = ["cascade", "build", f"--codes={arguments.codes}", *sources, f"--dense={dense}", f"--rerank={rerank}"]
+    build = ["cascade", "build", f"--codes={arguments.codes}", *sources, f"--dense={dense}"]
+    build += [f"--rerank={rerank}"] if arguments.rerank else []
     steps: list[tuple[str, Callable[[], bool], list[str]]] = [
         ("dense", lambda: is_trained(dense), train_dense),
-        ("rerank", lambda: is_trained(rerank), train_rerank),
+        ("rerank", lambda: not arguments.rerank or is_trained(rerank), train_rerank),
         ("cascade", lambda: (cascade / "cascade.json").exists(), [*build, f"--out={cascade}"]),
         (
             "taught",
@@ -76,6 +77,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--packed", type=Path, default=PACKED)
     parser.add_argument("--codes", default="itq:256", help="learned of the same sources")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rerank", action=argparse.BooleanOptionalAction, default=True, help="with a re-ranker")
     return parser.parse_args()
 
 

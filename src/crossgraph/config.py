@@ -45,6 +45,9 @@ class ImagesConfig(_Section):
     from_block: int = Field(
         0, ge=0, description="train it from this block on; what comes into the block is computed once and cached"
     )
+    beside: bool = Field(
+        False, description="the features of the network as it came stand beside those of the trained one (from_block)"
+    )
     crops: tuple[int, ...] = Field(
         (), description="train on random squares of so many cells a side of what comes into from_block, one a step"
     )

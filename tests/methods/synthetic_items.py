@@ -30,6 +30,7 @@ SIZES = {
 }
 SMALL: dict[str, dict[str, object]] = {
     "dual_encoder": {"width": 16, "heads": 4, "word_width": 12, "gru_width": 16, "dropout": 0.1},
+    "encoder_ensemble": {"width": 16, "heads": 4, "word_width": 12, "gru_width": 16, "dropout": 0.1},
     "kidrr": {
         "width": 16,
         "similarity_width": 8,

@@ -29,6 +29,7 @@ SIZES = InputSizes(
 )
 MODELS: dict[str, dict[str, object]] = {
     "dual_encoder": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2},
+    "encoder_ensemble": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2},
     "kidrr": {"width": 8, "similarity_width": 6, "word_width": 6, "gru_width": 8, "dropout": 0.2, "rounds": 1},
     "racg": {"width": 8, "heads": 2, "word_width": 6, "gru_width": 8, "dropout": 0.2, "neighbours": 2},
     "scahn": {"width": 8, "heads": 2, "region_width": 8, "hidden": 8, "bits": 16, "word_width": 6, "queue": 10},

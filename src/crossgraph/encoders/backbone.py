@@ -44,6 +44,9 @@ class Backbone(nn.Module, ABC):
     started_from: str = ""
     """What the network was before it was frozen below a block: a fingerprint; empty where it is trained as a whole."""
     frozen_below: int = 0
+    beside: bool = False
+    """True where grid and whole have twice the channels: those of the trained network, then those of the network as it
+    came."""
 
     @abstractmethod
     def tokens(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
@@ -56,11 +59,12 @@ class Backbone(nn.Module, ABC):
     def fuse(self) -> None:
         """Rewrite the network in place into a faster one with the same outputs, of which statistics are no more."""
 
-    def freeze_below(self, block: int) -> None:
+    def freeze_below(self, block: int, *, beside: bool = False) -> None:
         """Train only from `block` (counted from 0) on, with the statistics of the whole network folded into weights.
 
-        What is frozen is no part of the state of the network any more: `started_from` says what it was. Raises
-        `ConfigError` where the network has no such block.
+        With `beside` the features of the network as it came stand beside those of the trained one. What is frozen is no
+        part of the state of the network any more: `started_from` says what it was. Raises `ConfigError` where the
+        network has no such block.
         """
         if not 0 < block < self.blocks:
             has = f"its blocks are 0 to {self.blocks - 1}" if self.blocks else "it has none to begin at"
@@ -68,6 +72,7 @@ class Backbone(nn.Module, ABC):
         settings = {**self.identity(), "pixels": self.preparation.describe()}
         self.started_from, self.frozen_below = encoder_fingerprint("image", settings, weights_of(self)), block
         self.fuse()
+        self.beside = beside
         frozen = self.frozen_names()
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(not name.startswith(frozen))
@@ -85,6 +90,12 @@ class Backbone(nn.Module, ABC):
     def tokens_from(self, inner: Float[Tensor, "n d r c"]) -> tuple[Float[Tensor, "n e s t"], Float[Tensor, "n w"]]:
         """The same as `tokens`, of what `inner` gave, or of a part of it."""
         raise NotImplementedError
+
+    def whole_as_it_came(self, inner: Float[Tensor, "n d r c"]) -> Float[Tensor, "n w"]:
+        """The vector for the whole that the network gave before it was trained, if nothing was trained since or with
+        `beside`."""
+        whole = self.tokens_from(inner)[1]
+        return whole[:, whole.shape[1] // 2 :] if self.beside else whole
 
     def layers(self) -> list[list[nn.Parameter]]:
         """The parameters that are trained, by layer, the topmost first; all in one where there are no blocks."""

@@ -59,4 +59,6 @@ def backbone_fingerprint(backbone: Backbone, *, cells: Sequence[int]) -> str:
     settings = {**backbone.identity(), "cells": list(cells), "pixels": backbone.preparation.describe()}
     if backbone.frozen_below:
         settings |= {"started_from": backbone.started_from, "from_block": backbone.frozen_below}
+    if backbone.beside:
+        settings["beside"] = True
     return encoder_fingerprint("image", settings, weights_of(backbone))

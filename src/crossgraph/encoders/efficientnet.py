@@ -6,6 +6,7 @@ vector. ImageNet weights come with pip packages, so nothing is downloaded.
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Mapping
 
@@ -33,18 +34,25 @@ class EfficientNetBackbone(Backbone):
         self.preparation = Preparation(size or IMAGE_ENCODERS[name], (127.0,) * 3, (128.0,) * 3)
         self.network = load_efficientnet(name, size=self.preparation.size)
         self.blocks = len(self.network._blocks)
-        self._classifier = [self.network._fc]  # in a list, so that it is no part of what is trained or saved
+        # in lists, so that they are no part of what is trained or saved
+        self._classifier = [self.network._fc]
+        self._as_it_came: list[nn.Module] = []
         self.network._fc = nn.Identity()
 
     def tokens(self, pixels: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
         """The feature map, and its mean."""
+        if self.frozen_below:
+            return self.tokens_from(self.inner(pixels))
         grid: Tensor = self.network.extract_features(pixels.contiguous(memory_format=torch.channels_last))
         return grid, grid.mean(dim=(2, 3))
 
-    def freeze_below(self, block: int) -> None:
+    def freeze_below(self, block: int, *, beside: bool = False) -> None:
         """Train only from `block` on, and know the width of what comes into it."""
-        super().freeze_below(block)
+        super().freeze_below(block, beside=beside)
         self.inner_width = self.network._blocks[block]._expand_conv.in_channels
+        if beside:
+            self._as_it_came.append(copy.deepcopy(self._upper()).requires_grad_(False).eval())
+            self.part_width = self.whole_width = 2 * WIDTH
 
     def frozen_names(self) -> tuple[str, ...]:
         """The stem and the blocks below."""
@@ -64,11 +72,17 @@ class EfficientNetBackbone(Backbone):
 
     def tokens_from(self, inner: Float[Tensor, "n d r c"]) -> tuple[Float[Tensor, "n e s t"], Float[Tensor, "n w"]]:
         """The feature map of the other blocks, and its mean."""
-        network, found = self.network, inner.contiguous(memory_format=torch.channels_last)
-        for block in network._blocks[self.frozen_below :]:
-            found = block(found)
-        grid = network._swish(network._bn1(network._conv_head(found)))
+        inner = inner.contiguous(memory_format=torch.channels_last)
+        grid: Tensor = self._upper()(inner)
+        if self._as_it_came:
+            with torch.no_grad():
+                grid = torch.cat([grid, self._as_it_came[0].to(grid.device)(inner)], dim=1)
         return grid, grid.mean(dim=(2, 3))
+
+    def _upper(self) -> nn.Sequential:
+        """What is trained, as one."""
+        network = self.network
+        return nn.Sequential(*network._blocks[self.frozen_below :], network._conv_head, network._bn1, network._swish)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """The head, then block by block downwards, then the stem; what is frozen is in none."""

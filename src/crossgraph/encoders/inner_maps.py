@@ -24,7 +24,8 @@ class InnerMapEncoder(ImageEncoder):
         if not backbone.frozen_below:
             raise ModelError("only a network that is frozen below a block has inner maps; freeze it first.")
         self.name = f"{backbone.name}-block{backbone.frozen_below}"
-        self.part_width, self.whole_width = backbone.inner_width, backbone.whole_width
+        self.part_width = backbone.inner_width
+        self.whole_width = backbone.whole_width // (2 if backbone.beside else 1)
         settings = {"of": backbone.started_from, "block": backbone.frozen_below}
         self.fingerprint = encoder_fingerprint("inner maps", settings)
         self.backbone, self.device = backbone.to(device), device
@@ -39,7 +40,7 @@ class InnerMapEncoder(ImageEncoder):
         if not images:
             return []
         inner = self.backbone.inner(self.backbone.preparation.pixels(images).to(self.device))
-        wholes = self.backbone.tokens_from(inner)[1].to("cpu", torch.float16).numpy()
+        wholes = self.backbone.whole_as_it_came(inner).to("cpu", torch.float16).numpy()
         parts = inner.flatten(2).transpose(1, 2).to("cpu", torch.float16).contiguous().numpy()
         boxes = grid_boxes((inner.shape[2],))
         return [ImageFeatures(part, boxes, whole) for part, whole in zip(parts, wholes, strict=True)]

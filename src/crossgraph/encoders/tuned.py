@@ -44,7 +44,7 @@ def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
         raise ConfigError(f"the network of {folder} was trained at size {images['size']}, got {size}; leave it out.")
     backbone = build_backbone(_started_from(folder, manifest), size=images["size"], download=False)
     if images.get("from_block"):
-        backbone.freeze_below(images["from_block"])
+        backbone.freeze_below(images["from_block"], beside=images.get("beside", False))
     try:
         with safe_open(folder / WEIGHTS, framework="pt") as file:
             names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118

@@ -31,6 +31,7 @@ class Listed:
 
 LISTED: Mapping[str, Listed] = {
     "dual_encoder": Listed("DualEncoder"),
+    "encoder_ensemble": Listed("EncoderEnsemble"),
     "kidrr": Listed("Kidrr", reranks=True),
     "racg": Listed("Racg", reranks=True),
     "sgfns": Listed("Sgfns", reranks=True),

@@ -38,9 +38,10 @@ def trainable_backbone(config: RunConfig, *, download: bool) -> Backbone | None:
         raise ConfigError("images.regions are parts of cached features; leave them out, or set images.trainable=false.")
     backbone = build_backbone(config.images.encoder, size=config.images.size, download=download)
     if config.images.from_block:
-        backbone.freeze_below(config.images.from_block)
-    elif config.images.crops:
-        raise ConfigError("images.crops are of what comes into a block; name the block in images.from_block.")
+        backbone.freeze_below(config.images.from_block, beside=config.images.beside)
+    elif config.images.crops or config.images.beside:
+        named = "images.crops are" if config.images.crops else "images.beside is"
+        raise ConfigError(f"{named} of what comes into a block; name the block in images.from_block.")
     return backbone
 
 

@@ -273,9 +273,10 @@ def _given(corpus: Corpus) -> dict[str, Any] | None:
 
 def _sizes(readers: Readers, known: TrainingSet | None) -> InputSizes:
     """How wide all is that a method reads."""
+    images = readers.backbone or readers.images
     return InputSizes(
-        part_width=readers.images.part_width,
-        whole_width=readers.images.whole_width,
+        part_width=images.part_width,
+        whole_width=images.whole_width,
         vocabulary=readers.texts.vocabulary_size,
         state_width=readers.texts.state_width,
         text_whole_width=readers.texts.whole_width,
