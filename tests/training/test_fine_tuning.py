@@ -207,6 +207,25 @@ def test_the_network_of_a_run_is_the_encoder_of_another(
         moved.rename(from_inside.run)
 
 
+def test_a_run_may_read_its_network_as_it_came_beside_the_trained_one(
+    scenes: Corpus, tmp_path: Path, from_inside: TrainedModel
+) -> None:
+    chosen = from_a_block()
+    both = chosen.model_copy(
+        update={
+            "method": "encoder_ensemble",
+            "images": chosen.images.model_copy(update={"beside": True}),
+            "model": {**chosen.model, "blocks": 2},
+        }
+    )
+    run = train(scenes, both, tmp_path / "run", cache=from_inside.cache)
+    assert run.manifest.sizes.part_width == 2560
+    evaluated = evaluate(load_model(run.run, cache=from_inside.cache), scenes, split="val")
+    assert run.manifest.selected is not None
+    assert evaluated.strict.mean["rsum"] == pytest.approx(run.manifest.selected["rsum"], abs=1.0)
+    assert build_backbone(str(run.run)).part_width == 2560
+
+
 def test_a_run_that_trained_no_network_is_no_encoder(scenes: Corpus, tmp_path: Path) -> None:
     plain = settings(Path(), encoder="efficientnet-lite0", size=64, trainable=False)
     run = train(scenes, plain, tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
@@ -235,6 +254,7 @@ def test_lower_layers_have_smaller_rates() -> None:
     ("images", "model", "message"),
     [
         ({"crops": [4]}, {}, r"images\.from_block"),
+        ({"beside": True}, {}, r"images\.from_block"),
         ({"from_block": 2}, {}, "none to begin at"),
         ({}, {"class_weight": 1.0}, r"images\.trainable and images\.from_block"),
         ({}, {"label_weight": 1.0}, r"model\.label_weight=0"),

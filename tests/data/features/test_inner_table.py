@@ -124,3 +124,27 @@ def test_maps_of_another_block_are_other_features(table: InnerTable) -> None:
     assert InnerMapEncoder(other).fingerprint != InnerMapEncoder(table.backbone).fingerprint
     assert InnerMapEncoder(network()).fingerprint == InnerMapEncoder(table.backbone).fingerprint
     assert replace(table, cells=(1,)).rows([0]).parts.shape == (1, 1, 1280)
+
+
+def test_features_as_they_came_stand_beside_those_that_are_trained(table: InnerTable, paths: tuple[Path, ...]) -> None:
+    backbone = build_backbone("efficientnet-lite0", size=96)
+    backbone.freeze_below(BLOCK, beside=True)
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            if parameter.requires_grad:
+                parameter.mul_(0.9)
+    both = InnerTable(table.inner, backbone, CELLS)
+    with torch.inference_mode():
+        found, plain = both.rows([0, 3]), table.rows([0, 3])
+    assert found.parts.shape == (2, 4, 2560)
+    torch.testing.assert_close(found.parts[..., 1280:], plain.parts)
+    torch.testing.assert_close(found.whole[:, 1280:], plain.whole)
+    assert not torch.allclose(found.parts[..., :1280], plain.parts, atol=0.1)
+    assert InnerMapEncoder(backbone).fingerprint == table_encoder_fingerprint()
+    assert backbone.state_dict().keys() == table.backbone.state_dict().keys()
+    assert backbone_fingerprint(backbone, cells=CELLS) != backbone_fingerprint(table.backbone, cells=CELLS)
+    torch.testing.assert_close(both.classes([0]), table.classes([0]))
+
+
+def table_encoder_fingerprint() -> str:
+    return InnerMapEncoder(network()).fingerprint
