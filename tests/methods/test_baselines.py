@@ -98,6 +98,7 @@ def halves(batch: Batch) -> list[Batch]:
                     mask=texts.mask[captions],
                     words=tuple(word for word, keep in zip(texts.words, captions.tolist(), strict=True) if keep),
                     states=texts.states[captions],
+                    whole=texts.whole[captions],
                     graphs=None,
                 ),
                 batch.caption_image[captions] - first,
