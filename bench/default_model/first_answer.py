@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -71,10 +72,13 @@ def copy_mixed(folders: Sequence[Path], to: Path, count: int, *, seed: int) -> N
 
 
 def installed(folder: Path, extras: str) -> Path:
-    """The interpreter of a new environment in `folder` that has this tree."""
+    """The interpreter of a new environment in `folder` that has this tree, built from a copy: building leaves files."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    tree = f"{ROOT}[{extras}]" if extras else str(ROOT)
+    python, copy = folder / "bin" / "python", folder / "tree"
+    shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    tree = f"{copy}[{extras}]" if extras else str(copy)
     install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), tree]
     subprocess.run(install, check=True, env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"})
     return python
