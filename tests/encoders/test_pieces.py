@@ -37,6 +37,10 @@ def test_words_are_those_of_the_tokenizer(cutter: PieceCutter) -> None:
         assert sorted(set(pieces.word)) == list(range(len(pieces.words)))
 
 
+def test_the_same_captions_give_the_same_pieces(cutter: PieceCutter) -> None:
+    assert all(PieceCutter.trained(CAPTIONS, size=90).text() == cutter.text() for _ in range(3))
+
+
 def test_a_compound_that_was_never_seen_is_made_of_what_was(cutter: PieceCutter) -> None:
     pieces, _ = cutter.cut("Schneeball", max_words=40)
     assert pieces.words == ("schneeball",)
@@ -63,8 +67,7 @@ def test_case_and_composition_do_not_matter(cutter: PieceCutter) -> None:
 
 
 @given(st.text("aäß 狗在雪T'-?Ω", max_size=30), st.integers(1, 6))
-def test_no_more_words_than_asked_for_are_read_and_never_none(text: str, max_words: int) -> None:
-    cutter = PieceCutter.trained(CAPTIONS, size=90)
+def test_no_more_words_than_asked_for_are_read_and_never_none(cutter: PieceCutter, text: str, max_words: int) -> None:
     pieces, rest = cutter.cut(text, max_words=max_words)
     whole, nothing = cutter.cut(text, max_words=1000)
     assert nothing == ()

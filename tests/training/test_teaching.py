@@ -209,7 +209,8 @@ def test_a_taught_run_can_be_taught_again(home: Home, tmp_path: Path) -> None:
 
 def test_what_is_said_of_a_sentence_is_said_in_its_language(home: Home) -> None:
     model = load_model(home.taught, cache=home.cache)
-    for sentence, language in ((german("a red circle"), "de"), (chinese("a red circle"), "zh"), ("a circle", "en")):
+    caption = home.scenes.split("train").captions[0]
+    for sentence, language in ((german(caption), "de"), (chinese(caption), "zh"), (caption, "en")):
         read = model.understanding(sentence)
         assert (read.language, read.notes(), read.is_guess) == (language, (), False)
         assert read.words == model.text_encoder.encode([sentence])[0].words

@@ -6,6 +6,8 @@ Japanese are written without blanks: there each piece is a word of its own.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +22,8 @@ from crossgraph.words import EMPTY, WORD, normalise
 PAD, UNKNOWN = "<pad>", "<unk>"
 LONGEST = 14
 """Letters of the longest piece."""
+ROUNDS = 3
+"""How often the pieces' probabilities are counted."""
 WITHOUT_BLANKS = {"Chinese", "Japanese"}
 
 
@@ -48,10 +52,13 @@ class PieceCutter:
 
     @classmethod
     def trained(cls, captions: Iterable[str], *, size: int) -> PieceCutter:
-        """A cutter with about `size` pieces, learnt from captions."""
-        tokenizer = Tokenizer(models.Unigram())
-        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        """A cutter with about `size` pieces, learnt from captions.
+
+        Which pieces there are comes from the library's trainer; its probabilities differ a little from call to call,
+        so they are counted again here, and the same captions give the same cutter.
+        """
+        words = Counter(word for caption in captions for word in words_in(caption))
+        tokenizer = _unigram([])
         trainer = trainers.UnigramTrainer(
             vocab_size=size,
             special_tokens=[PAD, UNKNOWN],
@@ -59,7 +66,18 @@ class PieceCutter:
             max_piece_length=LONGEST,
             show_progress=False,
         )
-        tokenizer.train_from_iterator((" ".join(words_in(caption)) for caption in captions), trainer)
+        every = sorted(words.elements())
+        tokenizer.train_from_iterator((" ".join(every[i : i + 20]) for i in range(0, len(every), 20)), trainer)
+        pieces = sorted(tokenizer.get_vocab().keys() - {PAD, UNKNOWN})
+        counts = _occurrences(words, frozenset(pieces))
+        for _ in range(ROUNDS):
+            total = sum(counts.values()) + len(pieces)
+            logs = [(piece, math.log((counts[piece] + 1) / total)) for piece in pieces]
+            tokenizer = _unigram([(PAD, 0.0), (UNKNOWN, 0.0), *logs])
+            counts = Counter()
+            for word, encoded in zip(words, tokenizer.encode_batch(list(words)), strict=True):
+                for piece in encoded.tokens:
+                    counts[piece] += words[word]
         return cls(tokenizer)
 
     @classmethod
@@ -106,3 +124,22 @@ class PieceCutter:
 def words_in(sentence: str) -> list[str]:
     """The lower-case words of a sentence, none where it has none."""
     return [match.group().lower() for match in WORD.finditer(normalise(sentence))]
+
+
+def _unigram(vocabulary: list[tuple[str, float]]) -> Tokenizer:
+    """A tokenizer of pieces with their log-probabilities, the second of which stands for what no piece has."""
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=1) if vocabulary else models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def _occurrences(words: Counter[str], pieces: frozenset[str]) -> Counter[str]:
+    """How often each piece occurs anywhere in the words."""
+    found: Counter[str] = Counter()
+    for word, times in words.items():
+        for start in range(len(word)):
+            for end in range(start + 1, min(len(word), start + LONGEST) + 1):
+                if word[start:end] in pieces:
+                    found[word[start:end]] += times
+    return found
