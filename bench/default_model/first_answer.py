@@ -17,12 +17,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +86,24 @@ def installed(folder: Path, extras: str) -> Path:
     return python
 
 
-def answered(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> tuple[str, float]:
-    """What a command prints, and the seconds it took. Ends the program if it fails."""
-    started = time.perf_counter()
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and the seconds it took: by the clock, and of the processor."""
+
+    text: str
+    clock: float
+    processor: float
+
+
+def answered(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Answer:
+    """The answer of a command. Ends the program if it fails."""
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return done.stdout, time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Answer(done.stdout, time.perf_counter() - started, used)
 
 
 def contact_sheet(query: str, results: Sequence[Mapping[str, object]], folder: Path) -> Image.Image:
@@ -125,27 +138,34 @@ def main() -> None:
         copy_mixed(asked.data, here / "photos", asked.count, seed=asked.seed)
         started = time.perf_counter()
         python = asked.python or installed(here / "environment", asked.extras)
-        seconds = {"install": 0.0 if asked.python else time.perf_counter() - started}
+        install = time.perf_counter() - started
         environment = os.environ | {"CROSSGRAPH_CACHE": str(here / "cache")}
         if not asked.python:
             environment.pop("PYTHONPATH", None)
         crossgraph = [str(python), "-c", "from crossgraph.cli import main; main()"]
         model = [] if asked.model is None else ["--model", str(Path(asked.model).resolve())]
         index = [*crossgraph, "index", "photos", "--gallery", "gallery", *model, "--json"]
-        indexed, seconds["index"] = answered(index, environment, here)
+        indexed = answered(index, environment, here)
         search = [*crossgraph, "search", QUERIES[0], "--gallery", "gallery", "-k", "5"]
-        first, seconds["search"] = answered(search, environment, here)
-        seconds["first answer"] = seconds["index"] + seconds["search"]
+        first = answered(search, environment, here)
         (here / "queries.txt").write_text("\n".join(QUERIES), encoding="utf-8")
         ask = [*crossgraph, "search", "--queries", "queries.txt", "--gallery", "gallery", "-k", "5", "--json"]
-        found, seconds["ten queries"] = answered(ask, environment, here)
-        for number, line in enumerate(found.splitlines()):
-            said = json.loads(line)
-            sheet = contact_sheet(QUERIES[number], said["results"], here)
+        ten = answered(ask, environment, here)
+        for number, line in enumerate(ten.text.splitlines()):
+            sheet = contact_sheet(QUERIES[number], json.loads(line)["results"], here)
             sheet.save(asked.out / f"{number:02} {QUERIES[number]}.png")
-    print(indexed, first, sep="")
-    print_table(list(seconds), [list(seconds.values())], title=f"{asked.count} pictures, seconds:")
-    write_numbers(asked.json, asked, {"seconds": seconds, "indexed": json.loads(indexed)})
+    print(indexed.text, first.text, sep="")
+    headings = [f"{asked.count} pictures, seconds", "index", "search", "first answer", "ten queries more"]
+    clock = [indexed.clock, first.clock, indexed.clock + first.clock, ten.clock]
+    processor = [indexed.processor, first.processor, indexed.processor + first.processor, ten.processor]
+    print_table(headings, [["by the clock", *clock], ["of the processor", *processor]])
+    print("" if asked.python else f"installing took {install:.0f} seconds before that")
+    seconds = {
+        "install": None if asked.python else install,
+        "clock": dict(zip(headings[1:], clock, strict=True)),
+        "processor": dict(zip(headings[1:], processor, strict=True)),
+    }
+    write_numbers(asked.json, asked, {"seconds": seconds, "indexed": json.loads(indexed.text)})
 
 
 if __name__ == "__main__":
