@@ -76,7 +76,8 @@ class EfficientNetBackbone(Backbone):
         grid: Tensor = self._upper()(inner)
         if self._as_it_came:
             with torch.no_grad():
-                grid = torch.cat([grid, self._as_it_came[0].to(grid.device)(inner)], dim=1)
+                as_it_came = self._as_it_came[0].to(grid.device)(inner)
+            grid = torch.cat([grid, as_it_came], dim=1)
         return grid, grid.mean(dim=(2, 3))
 
     def _upper(self) -> nn.Sequential:

@@ -144,6 +144,8 @@ def test_features_as_they_came_stand_beside_those_that_are_trained(table: InnerT
     assert backbone.state_dict().keys() == table.backbone.state_dict().keys()
     assert backbone_fingerprint(backbone, cells=CELLS) != backbone_fingerprint(table.backbone, cells=CELLS)
     torch.testing.assert_close(both.classes([0]), table.classes([0]))
+    both.rows([0, 1]).whole.sum().backward()
+    assert all((parameter.grad is not None) is parameter.requires_grad for parameter in backbone.parameters())
 
 
 def table_encoder_fingerprint() -> str:
