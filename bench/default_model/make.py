@@ -22,6 +22,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from photos import read_photos
+
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs" / "default"
 PACKED = ROOT / "src" / "crossgraph" / "default_model" / "cascade"
@@ -33,7 +35,7 @@ def main() -> None:
     arguments = read_arguments()
     out: Path = arguments.out
     sources = [f"--data={arguments.flickr8k}", f"--data={arguments.rsicd}"]
-    sources.append(f"--data=jsonl:{arguments.photos / 'photos.jsonl'}?val=5")
+    sources.append(f"--data=jsonl:{right_lines(arguments.photos, out)}?images={arguments.photos / 'images'}&val=5")
     dense, rerank, cascade, taught = (out / name for name in ("dense", "rerank", "cascade", "taught"))
     seed = f"--set=training.seed={arguments.seed}"
     words = f"--set=labels.leave_out={CONFIGS / 'held_out_words.json'}"
@@ -88,6 +90,17 @@ def run(command: list[str], *, resume: bool) -> None:
     found = subprocess.run([CROSSGRAPH, *told], check=False)
     if found.returncode:
         sys.exit(f"that ended with {found.returncode}; run the same again to go on from there.")
+
+
+def right_lines(photos: Path, out: Path) -> Path:
+    """A copy of `photos.jsonl` without the lines that are of other pictures than their files hold (`photos.py`)."""
+    right = {photo.path.name for photo in read_photos(photos)}
+    lines = (photos / "photos.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if json.loads(line)["image"] in right]
+    file = out / "photos.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    return file
 
 
 def is_trained(folder: Path) -> bool:
