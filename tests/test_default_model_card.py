@@ -58,7 +58,8 @@ def test_a_model_beside_the_card_is_one_that_can_be_given_away() -> None:
     """No training state, no whole path, no state of the source, and small enough for a package."""
     cascade = FOLDER / "cascade"
     files = [path for path in cascade.rglob("*") if path.is_file()]
-    assert {path.name for path in files} <= {"cascade.json", "manifest.json", "weights.safetensors"}
+    learned = {"planes.safetensors", "student.safetensors", "config.json", "tokenizer.json"}
+    assert {path.name for path in files} <= {"cascade.json", "manifest.json", "weights.safetensors", *learned}
     assert sum(path.stat().st_size for path in files) <= 40_000_000
     for path in cascade.rglob("manifest.json"):
         assert '"environment": {}' in path.read_text(encoding="utf-8")

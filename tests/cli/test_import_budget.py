@@ -26,7 +26,7 @@ BUDGET: dict[str, set[str]] = {
     "data check DATA": {"numpy", "PIL"},
     "gallery stats GALLERY": TABLES,
     "methods show kidrr": {"numpy", "torch"},
-    "doctor": {"numpy", "torch"},
+    "doctor": {"numpy", "PIL", "torch"},
     "graph SENTENCE": {"numpy", "PIL", "torch", *PARSER},
     "search SENTENCE --gallery GALLERY": {*TABLES, "torch"},
     "search SENTENCE --gallery MINILM": {*TABLES, "torch"},

@@ -63,6 +63,8 @@ COMPUTING = (
     ("ablate", "--data", "none", "--method", "kidrr", "--out", "runs"),
     ("cascade", "build", "--out", "cascade"),
     ("calibrate", "run"),
+    ("pretrained", "folder", "--out", "run"),
+    ("teach", "run", "--captions", "captions.jsonl", "--data", "folder", "--out", "taught"),
     ("index", "folder", "--gallery", "gallery"),
     ("sync", "gallery"),
     ("gallery", "migrate", "gallery", "--model", "run"),

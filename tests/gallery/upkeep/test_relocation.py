@@ -280,7 +280,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, dict[Path, Path]]
 
 def made_by(gallery: Gallery, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the gallery remember this run as the one that made it."""
-    monkeypatch.setattr(run_place, "weights_fingerprint", lambda _: "fine")
+    monkeypatch.setattr(run_place, "run_fingerprint", lambda _: "fine")
     gallery.replace_manifest(gallery.manifest.with_run(run, gallery.folder))
 
 
@@ -315,7 +315,7 @@ def test_another_run_at_the_new_place_is_refused(
     run = fake_run(tmp_path / "run", encoder=tmp_path / "clip")
     made_by(gallery, run, monkeypatch)
     run.rename(tmp_path / "other")
-    monkeypatch.setattr(run_place, "weights_fingerprint", lambda _: "another")
+    monkeypatch.setattr(run_place, "run_fingerprint", lambda _: "another")
     with pytest.raises(GalleryError, match="1 are not there"):
         move(gallery, run, tmp_path / "other")
 

@@ -15,7 +15,7 @@ from tests.gallery.fake_model import FakeModel
 @pytest.fixture
 def home(tmp_path: Path, dense: FakeModel, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a run and an empty gallery that was made by it; a run is known by what its weights say."""
-    monkeypatch.setattr(run_place, "weights_fingerprint", lambda run: (run / "weights.safetensors").read_text())
+    monkeypatch.setattr(run_place, "run_fingerprint", lambda run: (run / "weights.safetensors").read_text())
     home = tmp_path / "home"
     a_run(home / "runs" / "dense", "dense")
     Gallery.create(home / "gallery", dense, run=str(home / "runs" / "dense"))
