@@ -59,6 +59,7 @@ def test_resuming_with_other_settings_is_refused(trained: Trained) -> None:
 COMPUTING = (
     ("demo",),
     ("train", "--data", "none", "--method", "kidrr", "--out", "run"),
+    ("pretrained", "folder", "--out", "run"),
     ("evaluate", "--data", "none", "--model", "run"),
     ("ablate", "--data", "none", "--method", "kidrr", "--out", "runs"),
     ("cascade", "build", "--out", "cascade"),
