@@ -53,6 +53,7 @@ def test_each_piece_of_a_text_without_blanks_is_a_word(cutter: PieceCutter) -> N
     pieces, _ = cutter.cut("一只狗在公园里。", max_words=40)
     assert "".join(pieces.words) == "一只狗在公园里"
     assert len(pieces.words) == len(pieces.ids) > 1
+    assert max(map(len, pieces.words)) <= 2
     assert pieces.word == tuple(range(len(pieces.ids)))
 
 

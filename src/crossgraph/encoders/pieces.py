@@ -25,6 +25,8 @@ LONGEST = 14
 ROUNDS = 3
 """How often the pieces' probabilities are counted."""
 WITHOUT_BLANKS = {"Chinese", "Japanese"}
+"""In these a piece of more than `WORD_LETTERS` letters would be a phrase, such as "a man and a woman"."""
+WORD_LETTERS = 2
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class PieceCutter:
         )
         every = sorted(words.elements())
         tokenizer.train_from_iterator((" ".join(every[i : i + 20]) for i in range(0, len(every), 20)), trainer)
-        pieces = sorted(tokenizer.get_vocab().keys() - {PAD, UNKNOWN})
+        pieces = sorted(piece for piece in tokenizer.get_vocab().keys() - {PAD, UNKNOWN} if not _is_phrase(piece))
         counts = _occurrences(words, frozenset(pieces))
         for _ in range(ROUNDS):
             total = sum(counts.values()) + len(pieces)
@@ -132,6 +134,11 @@ def _unigram(vocabulary: list[tuple[str, float]]) -> Tokenizer:
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return tokenizer
+
+
+def _is_phrase(piece: str) -> bool:
+    """Whether a piece of a text without blanks is more than a word."""
+    return len(piece) > WORD_LETTERS and any(script_of(letter) in WITHOUT_BLANKS for letter in piece)
 
 
 def _occurrences(words: Counter[str], pieces: frozenset[str]) -> Counter[str]:

@@ -59,10 +59,10 @@ class TeachingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pieces: int = Field(10_000, ge=16, description="pieces of words, at most")
+    pieces: int = Field(12_000, ge=16, description="pieces of words, before phrases are left out")
     width: int = Field(192, gt=0, description="channels of a piece")
     gru_width: int = Field(256, gt=0, description="channels of the GRU, each way")
-    epochs: int = Field(12, ge=1, description="an epoch shows every caption once")
+    epochs: int = Field(6, ge=1, description="an epoch shows every caption once")
     batch_size: int = Field(256, ge=2, description="captions a step")
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
