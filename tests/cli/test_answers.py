@@ -207,6 +207,7 @@ def test_doctor_tells_versions_threads_cache_and_weights(cache: Path) -> None:
     found = answer("doctor")
     assert found["cache"]["folder"] == str(cache)
     assert found["weights"]["efficientnet-lite0"] == "installed"
+    assert found["languages of sentences"]["minilm"] == ["en"]
     assert "torch" in call("doctor").stdout
 
 

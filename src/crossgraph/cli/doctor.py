@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 from contextlib import suppress
@@ -70,19 +71,17 @@ def _facts() -> dict[str, dict[str, Any]]:
 
 
 def _languages_of_models() -> dict[str, list[str]]:
-    """The languages that each model reads that comes with crossgraph and is installed."""
-    from crossgraph.encoders.names import MODELS, model_folder
-    from crossgraph.errors import CrossgraphError
+    """The languages that the model reads that comes with crossgraph, where it is in this copy.
 
-    found: dict[str, list[str]] = {}
-    if not MODELS:
-        return found
-    from crossgraph.training.places import languages_under
+    Manifests are read as plain JSON: whatever loads models loads more than this needs.
+    """
+    from crossgraph.encoders.text import described_languages
 
-    for name in MODELS:
-        with suppress(CrossgraphError):
-            found[name] = list(languages_under(model_folder(name)))
-    return found
+    found: list[str] = []
+    for file in sorted(CASCADE.rglob("manifest.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found += described_languages(json.loads(file.read_text(encoding="utf-8"))["text_encoder"])
+    return {DEFAULT_MODEL: list(dict.fromkeys(found))} if found else {}
 
 
 def _version(package: str) -> str:

@@ -62,13 +62,6 @@ def build_backbone(name: str = "efficientnet-lite0", *, size: int | None = None,
     return TransformerBackbone(place, size=size)
 
 
-def described_languages(description: Mapping[str, Any]) -> tuple[str, ...]:
-    """The languages that the text encoder of a description reads, as ISO codes; none where nobody knows."""
-    if description.get("kind") == "polyglot":
-        return tuple(description["languages"])
-    return ("en",) if description.get("name") == MINILM else ()
-
-
 def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu", download: bool = True) -> TextEncoder:
     """The encoder that `describe` described, or that a person asks for by `kind`.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -76,3 +77,10 @@ class TextEncoder(ABC):
     @abstractmethod
     def describe(self) -> dict[str, object]:
         """What `build_text_encoder` needs to build this encoder again: plain JSON for a run's manifest."""
+
+
+def described_languages(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """The languages that the text encoder of a description reads, as ISO codes; none where nobody knows."""
+    if description.get("kind") == "polyglot":
+        return tuple(description["languages"])
+    return ("en",) if description.get("name") == MINILM else ()

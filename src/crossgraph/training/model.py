@@ -20,10 +20,10 @@ from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
 from crossgraph.data.images import read_image
 from crossgraph.device import checked_device
-from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder, described_languages
+from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
-from crossgraph.encoders.text import TextEncoder
+from crossgraph.encoders.text import TextEncoder, described_languages
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ImageError, ModelError
 from crossgraph.graphs.caption_parser import CaptionParser

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from crossgraph.config import ImagesConfig, RunConfig
-from crossgraph.encoders.catalogue import described_languages
 from crossgraph.encoders.names import Kind, is_folder
 from crossgraph.errors import ModelError
-from crossgraph.training.checkpoint import MANIFEST, Place, RunManifest, read_manifest, write_manifest
+from crossgraph.training.checkpoint import Place, RunManifest, read_manifest, write_manifest
 
 IMAGES, TEXTS, REGIONS = "image encoder", "text encoder", "regions"
 LANGUAGES = "languages"
@@ -116,9 +115,3 @@ def places_seen_from(to: Path, run: Path, manifest: RunManifest) -> dict[str, Pl
         path = Path(known.path)
         seen[what] = place(to, beside if beside.exists() and not path.exists() else path)
     return seen
-
-
-def languages_under(folder: Path) -> tuple[str, ...]:
-    """The languages that the sentences of a run or cascade may be in, those of all its runs; nothing is loaded."""
-    described = [read_manifest(file.parent).text_encoder for file in sorted(folder.rglob(MANIFEST))]
-    return tuple(dict.fromkeys(language for texts in described for language in described_languages(texts)))

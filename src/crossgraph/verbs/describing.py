@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossgraph.default_model import DEFAULT_MODEL
-from crossgraph.encoders.catalogue import described_languages
 from crossgraph.encoders.names import model_folder, model_reference, packaged_model
+from crossgraph.encoders.text import described_languages
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, Learned, Part, Planes, is_cascade
 from crossgraph.training.checkpoint import RunManifest, read_manifest, run_fingerprint
 
