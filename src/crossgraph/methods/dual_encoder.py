@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pydantic import Field
@@ -181,17 +182,21 @@ class DualEncoder(Method):
         return there + back
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
-        """How much of the cosine each region and word carry: pooling is linear, so the score splits into pairs.
+        """How much of the cosine each word carries, and where in the picture the word is.
 
-        `word_scores` are each word's share of the cosine with the whole picture; a column of `weights` is where in
-        the picture the positive part of that share lies.
+        Pooling is linear, so the score splits over words: `word_scores` are their shares. A column of `weights` is the
+        softmax over regions, at the learned temperature, of the cosines of the word's part of the caption with each
+        region taken for a whole picture, since a picture's mean is read as its cells are (class activation maps,
+        Zhou 2016).
         """
         image, text = self.encode_images(images), self.encode_texts(texts)
         words = self.word_encoder(texts)
         from_words = self.pool_text.contributions(words, texts.mask)[0] + words[0] / texts.mask[0].sum()
-        from_regions = self.pool_image.contributions(self.image_proj(images.parts), images.mask)[0]
-        pairs = (from_regions @ from_words.T).clamp(min=0)
-        weights = pairs / pairs.sum(dim=0, keepdim=True).clamp(min=1e-12)
+        regions = self._regions_alone(images)[0]
+        cosines = regions @ F.normalize(from_words, dim=-1).T
+        weights = (
+            (cosines * self.rank.inverse_temperature).masked_fill(~images.mask[0][:, None], -torch.inf).softmax(dim=0)
+        )
         length = (self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)).norm()
         shares = from_words @ image.embedding[0] / length
         return Alignment(
@@ -202,3 +207,10 @@ class DualEncoder(Method):
             score=float(self.score_pairs(image, text)[0]),
             contributions=shares,
         )
+
+    def _regions_alone(self, images: ImageBatch) -> Float[Tensor, "n p d"]:
+        """The unit embedding of every region, as if it were all there is of a picture."""
+        alone = self.image_proj(images.parts)
+        if self.sizes.whole_width == self.sizes.part_width:
+            alone = alone + self.whole_proj(images.parts)
+        return F.normalize(alone, dim=-1)
