@@ -144,12 +144,17 @@ def plan_joint_epoch(
     return [next(following[one]) for one in turns]
 
 
+def require_sources(shares: Mapping[str, float], names: Sequence[str]) -> None:
+    """Raise `ConfigError` for shares of what is none of the sources `names`."""
+    if unknown := sorted(set(shares) - set(names)):
+        raise ConfigError(f"training.shares names {unknown[0]!r}, which is no source; there are {', '.join(names)}.")
+
+
 def _weights(
     owned: Sequence[Sequence[Sequence[int]]], names: Sequence[str], shares: Mapping[str, float]
 ) -> NDArray[np.float64]:
     """How much of an epoch each source has: its weight in `shares`, else its number of captions."""
-    if unknown := sorted(set(shares) - set(names)):
-        raise ConfigError(f"training.shares names {unknown[0]!r}, which is no source; there are {', '.join(names)}.")
+    require_sources(shares, names)
     found = [
         shares.get(name, 0.0) if shares else float(sum(map(len, captions)))
         for name, captions in zip(names, owned, strict=True)

@@ -11,13 +11,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.errors import ConfigError, ModelError
 
-MANIFEST, WEIGHTS, PREFIX = "manifest.json", "weights.safetensors", "backbone."
+MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+NETWORK = "backbone."
+"""How the weights of an image network begin among those of its run."""
 
 
 def is_run(folder: Path) -> bool:
@@ -47,9 +48,8 @@ def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
         backbone.freeze_below(images["from_block"], beside=images.get("beside", False))
     try:
         with safe_open(folder / WEIGHTS, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118
-            tensors = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
-        backbone.load_state_dict({n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()})
+            names = [name for name in file.keys() if name.startswith(NETWORK)]  # noqa: SIM118
+            backbone.load_state_dict({name.removeprefix(NETWORK): file.get_tensor(name) for name in names})
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ModelError(f"the image network of the run {folder} cannot be read: {error}") from error
     return backbone.eval()

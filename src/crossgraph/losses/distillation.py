@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,11 +18,9 @@ def caption_likeness(
     """
     unit = F.normalize(sentences, dim=1)
     cosines = unit @ unit.T
-    own = same_image_mask(caption_image, images)
-    nearest = torch.stack(
-        [cosines[row].amax(dim=0) if row.any() else cosines.new_full((len(unit),), -1) for row in own]
-    )
-    return nearest.masked_fill(own, 1.0)
+    rows = caption_image[:, None].expand_as(cosines)
+    nearest = cosines.new_full((images, len(unit)), -1.0).scatter_reduce(0, rows, cosines, "amax")
+    return nearest.masked_fill(same_image_mask(caption_image, images), 1.0)
 
 
 def soft_target_loss(

@@ -38,7 +38,7 @@ from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.matching import equal_captions
 from crossgraph.losses.names import name_loss
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import CosineMethod, InputSizes, MethodConfig
 from crossgraph.methods.settings import RankedConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
@@ -64,12 +64,11 @@ class DualEncoderConfig(RankedConfig):
     )
 
 
-class DualEncoder(Method):
+class DualEncoder(CosineMethod):
     """Two encoders, one embedding a side, cosine score."""
 
     name: ClassVar[str] = "dual_encoder"
     config_type: ClassVar[type[MethodConfig]] = DualEncoderConfig
-    reranks: ClassVar[bool] = False
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "triplet-loss": {"loss": "triplet"},
         "no-gru": {"gru_width": 0},
@@ -131,14 +130,6 @@ class DualEncoder(Method):
         """One unit vector per caption."""
         words = self.word_encoder(texts)
         return Encoded(F.normalize(self.pool_text(words, texts.mask) + masked_mean(words, texts.mask), dim=-1))
-
-    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """Cosine of every picture with every caption."""
-        return images.embedding @ texts.embedding.T
-
-    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
-        """Cosine row by row."""
-        return (images.embedding * texts.embedding).sum(dim=-1)
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss chosen in the config and, weighted, those of names."""

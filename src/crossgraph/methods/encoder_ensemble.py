@@ -27,7 +27,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.errors import ConfigError
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.contract import CosineMethod, InputSizes, MethodConfig
 from crossgraph.methods.dual_encoder import DualEncoder, DualEncoderConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
@@ -39,12 +39,11 @@ class EncoderEnsembleConfig(DualEncoderConfig):
     blocks: int = Field(1, ge=1, description="equal blocks of the channels of a picture; branch k reads one of them")
 
 
-class EncoderEnsemble(Method):
-    """Dual encoders side by side."""
+class EncoderEnsemble(CosineMethod):
+    """Dual encoders side by side; the cosine of their embeddings is the mean of the cosines of the branches."""
 
     name: ClassVar[str] = "encoder_ensemble"
     config_type: ClassVar[type[MethodConfig]] = EncoderEnsembleConfig
-    reranks: ClassVar[bool] = False
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("branch", "DualEncoder", "documented", "see dual_encoder"),
         Provenance("mean of scores", "EncoderEnsemble", "documented", "deep ensembles (Lakshminarayanan 2017)"),
@@ -85,14 +84,6 @@ class EncoderEnsemble(Method):
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption: those of the branches, side by side."""
         return _side_by_side([branch.encode_texts(texts) for branch in self._members()])
-
-    def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
-        """Cosine of every picture with every caption, which is the mean of the cosines of the branches."""
-        return images.embedding @ texts.embedding.T
-
-    def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
-        """Cosine row by row."""
-        return (images.embedding * texts.embedding).sum(dim=-1)
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Each loss of a dual encoder, summed over the branches: none hears of another."""

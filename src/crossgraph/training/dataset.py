@@ -65,12 +65,22 @@ class Dataset:
             hardness,
             labels=None if labels is None else torch.from_numpy(labels[rows]),
             rows=torch.tensor(step.images),
-            label_texts=_all_rows(self.label_texts),
-            class_texts=_all_rows(self.class_texts),
+            label_texts=self._label_names,
+            class_texts=self._class_names,
             classes=self._classes(step),
             labels_known=None if known is None else known[rows],
             source=None if sources is None else torch.from_numpy(sources[rows]),
         )
+
+    @cached_property
+    def _label_names(self) -> TextBatch | None:
+        """The names of all labels, which every step brings: read once."""
+        return None if self.label_texts is None else self.label_texts.rows(range(len(self.label_texts)))
+
+    @cached_property
+    def _class_names(self) -> TextBatch | None:
+        """The names of all classes, which every step brings: read once."""
+        return None if self.class_texts is None else self.class_texts.rows(range(len(self.class_texts)))
 
     def _classes(self, step: Step) -> Float[Tensor, "n k"] | None:
         """What the image network took the pictures of a step for before training, where the method asks."""
@@ -170,7 +180,3 @@ def gather_dataset(
     if backbone is not None:
         return Dataset(corpus, PixelTable(images.paths, backbone, cells), None, texts)
     return Dataset(corpus, images, mirrored, texts)
-
-
-def _all_rows(table: TextTable | None) -> TextBatch | None:
-    return None if table is None else table.rows(range(len(table)))

@@ -16,13 +16,11 @@ from crossgraph.config import RunConfig
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.backbone_encoder import BackboneEncoder
 from crossgraph.encoders.catalogue import build_backbone
+from crossgraph.encoders.tuned import NETWORK
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.catalogue import method_type
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.training.checkpoint import load_weights
-
-NETWORK = "backbone."
-"""How the weights of an image network begin among those of its run."""
 
 
 def trainable_backbone(config: RunConfig, *, download: bool) -> Backbone | None:

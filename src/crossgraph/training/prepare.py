@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from crossgraph.config import RunConfig, validated
+from crossgraph.data.batches import require_sources
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.features.text_features import TextTable, extract_text_features
@@ -193,11 +194,7 @@ def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
     """Raise what the settings and the corpus say already, before any work is put in."""
     kind = method_type(config.method)
     validated(kind.config_type, config.model, section="model")
-    if unknown := sorted(set(config.training.shares) - set(corpus.source_names or (corpus.name,))):
-        raise ConfigError(
-            f"training.shares names {unknown[0]!r}, which is no source of the data; there are "
-            f"{', '.join(corpus.source_names) or corpus.name}."
-        )
+    require_sources(config.training.shares, corpus.source_names or (corpus.name,))
     if config.labels.leave_out is not None and config.labels.source == "concepts":
         raise ConfigError(
             "labels.leave_out leaves out given labels, and labels.source=concepts reads labels off captions, which say "

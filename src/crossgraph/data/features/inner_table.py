@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crossgraph.data.batches import Crop
+from crossgraph.data.features.blocks import read_in_blocks
 from crossgraph.data.features.image_features import ImageTable
 from crossgraph.encoders.backbone import Backbone, batch_of_tokens
 from crossgraph.types import ImageBatch
@@ -53,21 +54,14 @@ class InnerTable:
 
     def rows(self, indices: Sequence[int], *, mirrored: Sequence[bool] = (), crop: Crop | None = None) -> ImageBatch:
         """The features of the pictures at `indices`, on the network's device."""
-        if torch.is_grad_enabled() or len(indices) <= BLOCK:
-            maps = self.maps(indices, mirrored=mirrored, crop=crop)
-            return batch_of_tokens(*self._tokens(maps), cells=self.cells)
-        flips = list(mirrored) or [False] * len(indices)
-        pieces = [
-            self._tokens(self.maps(indices[at : at + BLOCK], mirrored=flips[at : at + BLOCK], crop=crop))
-            for at in range(0, len(indices), BLOCK)
-        ]
-        grids, wholes = zip(*pieces, strict=True)
-        return batch_of_tokens(torch.cat(grids), torch.cat(wholes), cells=self.cells)
+
+        def read(some: Sequence[int], flips: Sequence[bool]) -> ImageBatch:
+            maps = self.maps(some, mirrored=flips, crop=crop).to(next(self.backbone.parameters()).device)
+            return batch_of_tokens(*self.backbone.tokens_from(maps), cells=self.cells)
+
+        return read_in_blocks(read, indices, mirrored, block=BLOCK)
 
     def classes(self, indices: Sequence[int]) -> Float[Tensor, "n k"]:
         """What the network took the pictures at `indices` for before it was trained."""
         wholes = [self.inner.store.read(self.inner.keys[index])["whole"] for index in indices]
         return self.backbone.classify(torch.from_numpy(np.concatenate(wholes)).float())
-
-    def _tokens(self, maps: Float[Tensor, "n d r c"]) -> tuple[Tensor, Tensor]:
-        return self.backbone.tokens_from(maps.to(next(self.backbone.parameters()).device))

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from crossgraph.data.features.blocks import read_in_blocks
 from crossgraph.data.features.image_features import VIEWS
 from crossgraph.data.images import read_image
 from crossgraph.encoders.backbone import Backbone
@@ -48,23 +48,10 @@ class PixelTable:
 
     def rows(self, indices: Sequence[int], *, mirrored: Sequence[bool] = ()) -> ImageBatch:
         """The features of the pictures at `indices`, on the network's device."""
-        size = len(indices) if torch.is_grad_enabled() else BLOCK
-        flips = list(mirrored) or [False] * len(indices)
-        starts = range(0, max(1, len(indices)), max(1, size))
-        return _joined([self._rows(indices[at : at + size], flips[at : at + size]) for at in starts])
+        return read_in_blocks(self._rows, indices, mirrored, block=BLOCK)
 
     def _rows(self, indices: Sequence[int], mirrored: Sequence[bool]) -> ImageBatch:
         device, preparation = next(self.backbone.parameters()).device, self.backbone.preparation
         squares = self._squares(indices, mirrored)
         windows = [preparation.window(square) for square in squares]
         return self.backbone.image_batch(preparation.pixels(squares).to(device), cells=self.cells, windows=windows)
-
-
-def _joined(pieces: Sequence[ImageBatch]) -> ImageBatch:
-    """The rows of all pieces, which have equally many parts."""
-    return ImageBatch(
-        torch.cat([piece.parts for piece in pieces]),
-        torch.cat([piece.mask for piece in pieces]),
-        torch.cat([piece.boxes for piece in pieces]),
-        torch.cat([piece.whole for piece in pieces]),
-    )

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.encoders.names import BUILT_IN
+from crossgraph.encoders.tuned import is_run
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Learned, Part, Role
 from crossgraph.training.checkpoint import (
@@ -176,7 +177,7 @@ class _Packer:
         if images.encoder in BUILT_IN["image encoder"]:
             return {}
         network = Path(located(run, manifest, IMAGES, name=images.encoder))
-        if not (network / MANIFEST).is_file():
+        if not is_run(network):
             raise _not_our_own(run, "pictures", images.encoder)
         known = self.places.get(weights_fingerprint(network))
         if known is None:
