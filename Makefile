@@ -48,7 +48,8 @@ wheel-test: .venv/ready  ## build the wheel, install it into an empty environmen
 test-minimum: .venv-minimum/ready  ## the test suite with the lowest versions that pyproject.toml allows
 	OMP_NUM_THREADS=1 .venv-minimum/bin/python $(TESTS)
 
-# FLICKR8K, RSICD and PHOTOS are folders of data (docs/default_model.md); what is there already is not made again.
+# FLICKR8K, RSICD and PHOTOS are folders of data (src/crossgraph/default_model/README.md says which). What is there already
+# is not made again, src/crossgraph/default_model/cascade neither.
 default-model: .venv/ready  ## train, put together, teach, calibrate and pack the model that the package carries
 	$(BIN)/python bench/default_model/make.py --flickr8k $(FLICKR8K) --rsicd $(RSICD) --photos $(PHOTOS) --out runs/default
 

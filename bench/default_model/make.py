@@ -3,10 +3,11 @@
     python bench/default_model/make.py --flickr8k flickr8k --rsicd rsicd --photos photos --out runs/default
 
 Every step is one command of the command line, printed before it runs, and is left out where its result is there
-already; a training that was stopped is resumed. Seconds of each step are added to OUT/seconds.json, for the model card.
+already, the packed one too: remove it to replace it. A training that was stopped is resumed. Seconds of each step are
+added to OUT/seconds.json, for the model card.
 
     dense      one dual encoder over three sources, its image network trained      configs/default/dense.toml
-    rerank     KIDRR on that network                                                configs/default/rerank.toml
+    rerank     KIDRR on that network, with --rerank only                            configs/default/rerank.toml
     cascade    codes, dense and rerank as one model
     taught     the same, which reads German and Chinese too
     packed     calibrated on Flickr8k's val, in half precision: src/crossgraph/default_model/cascade
@@ -79,7 +80,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--packed", type=Path, default=PACKED)
     parser.add_argument("--codes", default="itq:256", help="learned of the same sources")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rerank", action=argparse.BooleanOptionalAction, default=True, help="with a re-ranker")
+    parser.add_argument("--rerank", action="store_true", help="with a re-ranker, which no default model has had yet")
     return parser.parse_args()
 
 
