@@ -39,6 +39,7 @@ LAYERS = (
     ("gallery",),
     ("verbs",),
     ("ablation", "demo"),
+    ("serving",),
     ("cli", "__init__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

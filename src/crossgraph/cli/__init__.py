@@ -30,6 +30,7 @@ from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.model import show as show_model
 from crossgraph.cli.pretrained import pretrained
 from crossgraph.cli.search import search
+from crossgraph.cli.serve import serve
 from crossgraph.cli.sync import sync
 from crossgraph.cli.teach import teach
 from crossgraph.cli.train import train
@@ -103,6 +104,7 @@ app.command()(index)
 app.command()(sync)
 app.add_typer(gallery_commands, name="gallery")
 app.command()(search)
+app.command()(serve)
 app.command()(explain)
 app.add_typer(graph_commands, name="graph")
 app.add_typer(methods_commands, name="methods")

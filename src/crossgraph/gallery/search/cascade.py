@@ -94,7 +94,7 @@ class Cascade:
         if target == "captions" and not len(state.snapshot.captions):
             raise GalleryError(f"{folder} holds no captions: the folders indexed had none. Search pictures instead.")
         codes = state.codes if target == "images" else state.caption_codes
-        return Scope.of(state.snapshot, target, codes, where=options.where)
+        return Scope.of(state.snapshot, target, codes, where=options.where, among=options.among)
 
     def _gathered(
         self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool, parts: int = 0

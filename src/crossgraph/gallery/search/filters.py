@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, assert_never
@@ -100,6 +100,17 @@ def rows_where(snapshot: Snapshot, text: str) -> NDArray[np.int64]:
     """The rows of the pictures that the filter `text` keeps, in order. Raises `GalleryError` for a wrong filter."""
     holds = _Evaluation(snapshot).holds(parse_filter(text))
     return np.flatnonzero(np.asarray(pc.fill_null(holds, False).to_numpy(zero_copy_only=False), np.bool_))
+
+
+def rows_among(snapshot: Snapshot, where: str | None, among: Collection[str] | None) -> NDArray[np.int64]:
+    """The rows of the pictures that the filter `where` keeps and that have one of the ids `among`, in order; None keeps
+    all. Raises `GalleryError` for a wrong filter.
+    """
+    rows = np.arange(len(snapshot.items)) if where is None else rows_where(snapshot, where)
+    if among is None:
+        return rows
+    kept = pc.is_in(snapshot.items["id"], value_set=pa.array(among, pa.string()))
+    return rows[np.asarray(kept.to_numpy(), np.bool_)[rows]]
 
 
 def captions_where(snapshot: Snapshot, rows: NDArray[np.int64]) -> dict[int, int]:

@@ -37,6 +37,9 @@ class SearchOptions(BaseModel):
     where: str | None = Field(
         None, description="Only pictures that fit, as in \"date > '2024-01-01' and label = 'Airport'\"."
     )
+    among: tuple[str, ...] | None = Field(
+        None, description="Only the pictures with these ids, of those that are there."
+    )
     fold: bool = Field(False, description="Show pictures that look alike as one answer, or each by itself.")
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from crossgraph.gallery.search.filters import captions_where, rows_where
+from crossgraph.gallery.search.filters import captions_where, rows_among
 from crossgraph.gallery.search.options import Target
 from crossgraph.gallery.search.query_encoder import EncodedQuery
 from crossgraph.gallery.search.results import Stage
@@ -35,12 +35,23 @@ class Scope:
     owners: Mapping[int, int] | Int[np.ndarray, " m"]
 
     @classmethod
-    def of(cls, snapshot: Snapshot, target: Target, codes: CodeIndex | None, *, where: str | None) -> Scope:
-        """The pictures or captions of `snapshot`, whose codes are `codes`, that the filter `where` keeps."""
+    def of(
+        cls,
+        snapshot: Snapshot,
+        target: Target,
+        codes: CodeIndex | None,
+        *,
+        where: str | None,
+        among: Collection[str] | None = None,
+    ) -> Scope:
+        """The pictures or captions of `snapshot`, whose codes are `codes`, that the filter `where` keeps.
+
+        With `among`, of the pictures with these ids alone; ids that no picture has count for nothing.
+        """
         vectors = snapshot.vectors if target == "images" else snapshot.caption_vectors
-        if where is None:
+        if where is None and among is None:
             return cls(target, snapshot, vectors, codes, None, snapshot.caption_owners)
-        rows, owners = rows_where(snapshot, where), dict[int, int]()
+        rows, owners = rows_among(snapshot, where, among), dict[int, int]()
         kept: list[int] = rows.tolist()
         if target == "captions":
             owners = captions_where(snapshot, rows)

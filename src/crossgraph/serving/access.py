@@ -1,0 +1,113 @@
+"""Who may ask: the name that a request calls the server by, where it comes from, and the token it shows."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp
+
+from crossgraph.serving.problems import Problem
+from crossgraph.serving.settings import ServerSettings
+
+COOKIE = "crossgraph_token"
+SAFE = ("GET", "HEAD", "OPTIONS")
+OPEN = ("/v1/health/live", "/login", "/static/")
+"""What needs no token: whether the process is alive, and the page that asks for one."""
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def require_known_host(headers: Headers, settings: ServerSettings) -> None:
+    """Raise `Problem` 421 unless the request calls the server by a name of its own: else a page of another site, whose
+    name was made to lead here, could read it.
+    """
+    hosts = headers.getlist("host")
+    name = host_name(hosts[0]) if len(hosts) == 1 else None
+    if settings.host in ("0.0.0.0", "::") and not settings.names:
+        return  # every name may be meant, and the token guards it
+    if name is None or name not in settings.known_names:
+        raise Problem(
+            421,
+            "this server is not called so. Open it by the address it printed when it started, or start it with "
+            "--allow-host NAME.",
+        )
+
+
+def require_own_origin(method: str, headers: Headers, scheme: str) -> None:
+    """Raise `Problem` 403 for a request that would change something and was sent by a page of another site."""
+    if method in SAFE:
+        return
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    ours = f"{scheme}://{headers.get('host', '')}".lower()
+    if (origin is not None and origin.lower() != ours) or (
+        origin is None and site not in (None, "same-origin", "none")
+    ):
+        raise Problem(403, "pages of other sites may not send anything here. Use the page of this server.")
+
+
+def host_name(host: str) -> str | None:
+    """The name in a Host header, in lower case and without its port; None for what is no name."""
+    try:
+        found = urlsplit(f"//{host}")
+        _ = found.port
+    except ValueError:
+        return None
+    return found.hostname if found.hostname and not (found.path or found.query or found.username) else None
+
+
+def is_right(shown: str | None, token: str) -> bool:
+    """Whether it is the token; takes as long for a nearly right one as for any other."""
+    one, other = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in (shown or "", token))
+    return hmac.compare_digest(one, other) and shown is not None
+
+
+def shown_token(headers: Headers, cookies: dict[str, str]) -> str | None:
+    """The token that a request shows: as a bearer, or in a cookie."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else cookies.get(COOKIE)
+
+
+def signed_in(response: Response, token: str) -> Response:
+    """`response`, after which a browser shows the token by itself, to this server alone."""
+    response.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/", max_age=30 * 24 * 3600)
+    return response
+
+
+def guarded(request: Request, settings: ServerSettings, go_on: Callable[[Request], ASGIApp]) -> ASGIApp:
+    """What `go_on` answers, to those who may ask. Raises `Problem` 421, 403 or 401."""
+    require_known_host(request.headers, settings)
+    require_own_origin(request.method, request.headers, request.url.scheme)
+    token, path = settings.token, request.url.path
+    if token is not None and not any(path == one or (one.endswith("/") and path.startswith(one)) for one in OPEN):
+        given = request.query_params.get("token")
+        if given is not None and request.method == "GET" and is_right(given, token):
+            clean = request.url.remove_query_params("token")
+            return signed_in(RedirectResponse(clean.path + (f"?{clean.query}" if clean.query else ""), 303), token)
+        if not is_right(shown_token(request.headers, request.cookies), token):
+            if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+                return RedirectResponse(f"/login?next={quote(path, safe='/')}", 303)
+            raise Problem(
+                401,
+                "a token is wanted: send the header `Authorization: Bearer TOKEN`, with what --token said at the "
+                "start of the server.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+    return go_on(request)

@@ -1,0 +1,58 @@
+"""Pictures by id: what is known of them, their files, and small copies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Request
+from fastapi import Query as InQuery
+from starlette.responses import Response
+
+from crossgraph.serving.pictures import picture_response, thumbnail_response
+from crossgraph.serving.problems import documented
+from crossgraph.serving.schemas import ItemOut, item_out
+from crossgraph.serving.server import Server, TheServer
+
+router = APIRouter(prefix="/v1/items", tags=["items"])
+Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="The id of a picture.")]
+PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+@router.get("/{id}", responses=documented(404))
+async def item(id: Id, server: TheServer) -> ItemOut:
+    """What is known of a picture."""
+    return await server.files.run(lambda: known(server, id))
+
+
+@router.get("/{id}/captions", responses=documented(404))
+async def captions(id: Id, server: TheServer) -> list[str]:
+    """The sentences that a picture came with."""
+    return (await server.files.run(lambda: known(server, id))).captions
+
+
+@router.get(
+    "/{id}/thumbnail",
+    response_class=Response,
+    responses={**documented(304, 404, 410, 416), **PICTURE},  # type: ignore[dict-item]
+)
+async def thumbnail(
+    id: Id, request: Request, server: TheServer, size: Annotated[Literal[320, 1280], InQuery()] = 320
+) -> Response:
+    """A small copy of a picture: WebP, upright, its longer side `size` pixels."""
+    return await server.files.run(lambda: thumbnail_response(server.library, id, size, request.headers))
+
+
+@router.get("/{id}/picture", response_class=Response, responses={**documented(304, 404, 410, 416), **PICTURE})  # type: ignore[dict-item]
+async def picture(id: Id, request: Request, server: TheServer, download: bool = False) -> Response:
+    """The file of a picture as it is; ranges are read. With `download` a browser saves it."""
+    return await server.files.run(lambda: picture_response(server.library, id, request.headers, download=download))
+
+
+def known(server: Server, id: str) -> ItemOut:
+    """A picture and its notes. Raises `Problem` 404 if there is none."""
+    item = server.library.item(id)
+    snapshot = server.library.gallery.snapshot()
+    row = snapshot.row(id)
+    notes = {} if row is None else {name: snapshot.notes[name][row].as_py() for name in snapshot.notes.column_names}
+    present = {name: value for name, value in notes.items() if value is not None}
+    return item_out(item, show_paths=server.settings.show_paths, notes=present)

@@ -1,0 +1,104 @@
+"""The application: routes, errors, what starts and ends with it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from crossgraph.errors import CrossgraphError
+from crossgraph.serving.api import health, items, search
+from crossgraph.serving.deadlines import Deadlines
+from crossgraph.serving.frame import Frame
+from crossgraph.serving.pages import login, search_page
+from crossgraph.serving.problems import Problem, ProblemOut, problem_response, status_of, without_paths
+from crossgraph.serving.server import Server
+from crossgraph.serving.settings import MEBIBYTE, ServerSettings
+
+STATIC = Path(__file__).parent / "static"
+DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
+
+Every answer of an error is `application/problem+json` and says what to do. Pictures are named by their ids."""
+
+
+def create_app(settings: ServerSettings, *, server: Server | None = None) -> FastAPI:
+    """The application that serves a gallery; loading starts with it."""
+    parts = server or Server.of(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        parts.library.start()
+        yield
+        parts.close()
+
+    app = FastAPI(
+        title="crossgraph",
+        version=importlib.metadata.version("crossgraph"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.server = parts
+    for module in (search, items, health):
+        app.include_router(module.router)
+    for page in (search_page, login):
+        app.include_router(page.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(CrossgraphError, _refused)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Deadlines, patience=settings.patience, most_bytes=settings.upload_bytes + MEBIBYTE // 2)
+    app.add_middleware(Frame, server=parts)
+    _describe(app)
+    return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    settings: ServerSettings = request.app.state.server.settings
+    assert isinstance(error, CrossgraphError)
+    text = str(error) if settings.show_paths else without_paths(str(error))
+    headers = error.headers if isinstance(error, Problem) else {}
+    return problem_response(status_of(error), text, request_id=request.state.request_id, headers=headers)
+
+
+def _misread(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    said = "; ".join(
+        f"{'.'.join(map(str, one['loc'][1:])) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
+    )
+    return problem_response(422, f"{said}. /v1/openapi.json says what is read.", request_id=request.state.request_id)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, CrossgraphError):
+        return _refused(request, error.__cause__)
+    detail = {
+        404: "there is nothing at this address. /v1/openapi.json lists what there is.",
+        405: "this address does not take that method. /v1/openapi.json lists what there is.",
+    }.get(error.status_code, f"{error.detail}. /v1/openapi.json says what is read.")
+    return problem_response(
+        error.status_code, detail, request_id=request.state.request_id, headers=dict(error.headers or {})
+    )
+
+
+def _describe(app: FastAPI) -> None:
+    """Put the problems that routes answer with into the description of the API."""
+    make = app.openapi
+
+    def described() -> dict[str, object]:
+        found = make()
+        schemas = found.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("ProblemOut", ProblemOut.model_json_schema())
+        return found
+
+    app.openapi = described  # type: ignore[method-assign]

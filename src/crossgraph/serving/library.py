@@ -1,0 +1,135 @@
+"""The gallery that is served: opened and warmed in a thread of its own, so that the server can say how far it is."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from crossgraph.encoders.names import model_reference
+from crossgraph.errors import CrossgraphError, unknown_name
+from crossgraph.files import write_atomically
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.snapshot import Snapshot
+from crossgraph.serving.problems import NotReady, Problem
+from crossgraph.serving.settings import ServerSettings
+from crossgraph.verbs.galleries import open_gallery
+from crossgraph.verbs.models import load_search_model
+
+Phase = Literal["loading the model", "reading the gallery", "warming up", "ready", "failed"]
+WARMED = "served.json"
+DEFAULT = "default"
+
+
+class Library:
+    """The gallery of one server. `start` loads it; until then, or if that failed, whoever needs it gets a `Problem`."""
+
+    def __init__(self, settings: ServerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self.phase: Phase = "loading the model"
+        self.error = ""
+        self._clock = clock
+        self._started = clock()
+        self._took: float | None = None
+        self._gallery: Gallery | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Load it in a thread; errors are kept for those who ask."""
+        self._started = self._clock()
+        self._thread = threading.Thread(target=self._load, name="load", daemon=True)
+        self._thread.start()
+
+    def load(self) -> None:
+        """Load it now. Raises what `open_gallery` does."""
+        settings, folder = self.settings, self.settings.gallery
+        if settings.pictures is not None and not Gallery.exists(folder):
+            model = load_search_model(settings.model or DEFAULT, device=settings.device)
+            opened = Gallery.create(folder, model, run=model_reference(model.run))
+        else:
+            opened = open_gallery(folder, model=settings.model, device=settings.device)
+        self.phase = "reading the gallery"
+        opened.snapshot()
+        self.phase = "warming up"
+        opened.warm()
+        self._gallery = opened
+        self.phase = "ready"
+        self._took = self._clock() - self._started
+        with suppress(OSError):  # a gallery that cannot be written is served all the same
+            write_atomically(folder / WARMED, json.dumps({"seconds": round(self._took, 1)}).encode())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether model and index are warm."""
+        return self._gallery is not None
+
+    @property
+    def seconds(self) -> float:
+        """How long loading has taken, so far or in all."""
+        return self._clock() - self._started if self._took is None else self._took
+
+    @property
+    def seconds_last_time(self) -> float | None:
+        """How long it took the last time that this gallery was served, if that is known."""
+        try:
+            return float(json.loads((self.settings.gallery / WARMED).read_text(encoding="utf-8"))["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery. Raises `NotReady` while it is loaded, `Problem` 503 if that failed."""
+        if self._gallery is not None:
+            return self._gallery
+        if self.phase == "failed":
+            raise Problem(503, f"the gallery could not be opened: {self.error}")
+        raise NotReady(self.phase)
+
+    def item(self, name: str) -> Item:
+        """The picture with this id; no other name is looked for. Raises `Problem` 404 if there is none."""
+        snapshot = self.gallery.snapshot()
+        row = snapshot.row(name)
+        if row is None:
+            raise unknown_item(name)
+        return snapshot.item(row)
+
+    def require_items(self, names: tuple[str, ...]) -> None:
+        """Raise `Problem` 404 unless every one is the id of a picture."""
+        snapshot = self.gallery.snapshot()
+        for name in names:
+            if snapshot.row(name) is None:
+                raise unknown_item(name)
+
+    def require_called(self, name: str) -> None:
+        """Raise `Problem` 404 unless this gallery is called so."""
+        if name != DEFAULT:
+            raise Problem(404, unknown_name("gallery", name, [DEFAULT]))
+
+    def _load(self) -> None:
+        try:
+            self.load()
+        except (CrossgraphError, OSError) as error:
+            self.error, self.phase = str(error), "failed"
+        except Exception as error:  # a thread's error would be lost: it is kept, and told by every answer
+            self.error, self.phase = f"{type(error).__name__}: {error}", "failed"
+            raise
+
+
+def unknown_item(name: str) -> Problem:
+    """The error that no picture has this id."""
+    return Problem(404, f"no picture has the id {name[:64]!r}. It may have been removed: search again.")
+
+
+def version_of(snapshot: Snapshot) -> str:
+    """What names the state of a gallery: another one after every write."""
+    return "-".join(map(str, snapshot.version))
+
+
+def shown_name(path: Path | str) -> str:
+    """The name of a file as text that any program can read, also where it is not Unicode."""
+    return Path(path).name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

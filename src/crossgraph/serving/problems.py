@@ -1,0 +1,102 @@
+"""What a server answers when it cannot do what was asked: problem+json (RFC 9457) that says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from crossgraph.errors import (
+    ConfigError,
+    CrossgraphError,
+    DataError,
+    GalleryError,
+    ImageError,
+    MissingExtraError,
+    ScoreError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_PATH = re.compile(r"(?<![\w:/.])(?:~|/[^\s'\",:;()]+)?/[^\s'\",:;()]*?([^\s'\",:;()/]+)(?=[\s'\",:;().]|$)")
+
+
+class ProblemOut(BaseModel):
+    """Why a request was not answered, and what to do about it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "no picture has the id 'abc'. It may have been removed; search again.",
+                    "request_id": "5f0c0a3e9d1b4c7a",
+                }
+            ]
+        }
+    )
+
+    type: str = Field("about:blank", description="Always about:blank: the status says the kind.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What was wrong, what was got, and what to do.")
+    request_id: str = Field(description="What the server's log calls this request.")
+
+
+class Problem(CrossgraphError):
+    """A request that cannot be answered: `status` is that of HTTP, `headers` go along."""
+
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+class NotReady(Problem):
+    """The model or the gallery is still being loaded."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(503, f"the server is still {phase}. Ask again in a few seconds.", headers={"Retry-After": "2"})
+
+
+def status_of(error: CrossgraphError) -> int:
+    """The HTTP status of an error that a user can cause."""
+    if isinstance(error, Problem):
+        return error.status
+    if isinstance(error, ImageError | ConfigError | GalleryError | DataError):
+        return 422
+    return 501 if isinstance(error, MissingExtraError) else 500 if isinstance(error, ScoreError) else 422
+
+
+def problem_response(
+    status: int, detail: str, *, request_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer to a request that cannot be served."""
+    told = ProblemOut(
+        type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id
+    )
+    return Response(
+        told.model_dump_json(), status, headers={**(headers or {}), "Cache-Control": "no-store"}, media_type=MEDIA_TYPE
+    )
+
+
+def without_paths(text: str) -> str:
+    """`text` with the absolute paths in it cut to the names of files: where pictures lie is not said."""
+    return _PATH.sub(lambda match: match.group(1), text)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of the problems a route may answer with; those that every route may have come along."""
+    every = {400, 401, 403, 421, 422, 429, 503, *statuses}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
+        }
+        for status in sorted(every)
+    }

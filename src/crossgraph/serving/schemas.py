@@ -1,0 +1,168 @@
+"""What the API answers, as OpenAPI describes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crossgraph.gallery.search.results import SearchResult, SearchResults
+from crossgraph.gallery.tables.items import Item
+from crossgraph.serving.library import shown_name
+
+
+class Out(BaseModel):
+    """Every field is always there."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+class ItemOut(Out):
+    """One picture of a gallery."""
+
+    id: str = Field(examples=["3f0a9d2c5b7e8140"])
+    name: str = Field(description="The name of its file.", examples=["IMG_0042.jpg"])
+    path: str | None = Field(description="Where its file lies, if the server was started with --show-paths.")
+    width: int
+    height: int
+    bytes: int
+    captions: list[str] = Field(description="Sentences it came with.")
+    labels: list[str]
+    modified: datetime | None = Field(description="When its file was last written, in UTC.")
+    taken: datetime | None = Field(description="What its camera noted; read as if it were UTC.")
+    notes: dict[str, Any] = Field(description="Columns that users added.")
+    thumbnail: str = Field(description="The address of a small WebP of it.")
+    picture: str = Field(description="The address of its file.")
+    alt: str = Field(description="A text in its place: its best caption, else its labels, else its name.")
+
+
+class AnswerOut(Out):
+    """One answer of a search."""
+
+    rank: int = Field(description="From 1; an exact hit comes before all others.")
+    score: float = Field(description="That of the last stage that ran; comparable within one search alone.")
+    match: Literal["semantic", "caption", "tag", "file name"] | str = Field(
+        description="semantic, or what of the picture is the very query: caption, tag, file name."
+    )
+    caption: str | None = Field(description="The caption found, where captions were searched.")
+    ranks: dict[str, int | None] = Field(description="Its place at each stage; null where that did not hand it on.")
+    scores: dict[str, float] = Field(description="Its score at each stage.")
+    similar: list[str] = Field(description="The ids of pictures folded under this one: they look like it.")
+    item: ItemOut
+
+
+class SearchOut(Out):
+    """The answers to one search."""
+
+    query: str = Field(description="What was understood; sums in the notation of the command line.")
+    kind: Literal["text", "image", "item", "sum"]
+    target: Literal["images", "captions"]
+    stage: Literal["codes", "shortlist", "rerank"] = Field(description="The last stage that ran.")
+    why: str = Field(description="Why nothing was re-ranked; empty if it was.")
+    mode: str
+    offset: int
+    searched: int = Field(description="How many pictures or captions were searched.")
+    compared: dict[str, int] = Field(description="How many each stage compared with the query.")
+    timings_ms: dict[str, float]
+    verdict: Literal["strong", "weak", "nothing good found"] | None = Field(
+        description="Whether the query has a good answer; null where the model was not calibrated for this."
+    )
+    probability: float | None = Field(description="That the query has a good answer, where that is known.")
+    notes: list[str] = Field(description="What of the query the model did not know, and the like.")
+    version: str = Field(description="The state of the gallery that was searched, or a later one.")
+    results: list[AnswerOut]
+
+
+class ItemsOut(Out):
+    """A page of pictures, nothing being looked for."""
+
+    total: int
+    offset: int
+    items: list[ItemOut]
+    version: str
+
+
+class UploadOut(Out):
+    """A picture that was sent, to be searched by: `term=1:image:ID`."""
+
+    id: str
+    width: int
+    height: int
+    seconds: float = Field(description="So long it is kept.")
+
+
+class HealthOut(Out):
+    """How the server is."""
+
+    status: Literal["alive", "ready", "loading", "failed"]
+    phase: str = Field(description="What it is doing.")
+    seconds: float = Field(description="How long loading took, or has taken so far.")
+    seconds_last_time: float | None = Field(description="How long it took the last time, if that is known.")
+
+
+def item_out(item: Item, *, show_paths: bool, notes: dict[str, Any] | None = None) -> ItemOut:
+    """A picture as the API says it."""
+    name = shown_name(item.path)
+    captions = [readable(text) for text in item.captions]
+    labels = [readable(text) for text in item.labels]
+    return ItemOut(
+        id=item.id,
+        name=name,
+        path=readable(str(item.path)) if show_paths else None,
+        width=item.width,
+        height=item.height,
+        bytes=item.bytes,
+        captions=captions,
+        labels=labels,
+        modified=item.modified,
+        taken=item.taken,
+        notes=notes or {},
+        thumbnail=f"/v1/items/{item.id}/thumbnail",
+        picture=f"/v1/items/{item.id}/picture",
+        alt=captions[0] if captions else ", ".join(labels) or name,
+    )
+
+
+def answer_out(result: SearchResult, item: Item, similar: list[str], *, show_paths: bool) -> AnswerOut:
+    """An answer as the API says it."""
+    return AnswerOut(
+        rank=result.rank,
+        score=result.score,
+        match=result.match,
+        caption=None if result.caption is None else readable(result.caption),
+        ranks=result.ranks,
+        scores=result.scores,
+        similar=similar,
+        item=item_out(item, show_paths=show_paths),
+    )
+
+
+def search_out(found: SearchResults, answers: list[AnswerOut], *, version: str, query: str) -> SearchOut:
+    """The answers to a search as the API says them."""
+    return SearchOut(
+        query=readable(query),
+        kind=found.kind,
+        target=found.target,
+        stage=found.stage,
+        why=found.why,
+        mode=found.mode,
+        offset=found.offset,
+        searched=found.searched,
+        compared=found.compared or {},
+        timings_ms={name: round(value, 2) for name, value in found.timings_ms.items()},
+        verdict=found.verdict,
+        probability=found.probability,
+        notes=[readable(note) for note in found.notes],
+        version=version,
+        results=answers,
+    )
+
+
+def readable(text: str) -> str:
+    """`text` as Unicode that any program can read: bytes of names that are not, and lone surrogates, are replaced."""
+    return text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace").decode("utf-8", "replace")
+
+
+def _escaped(text: str) -> bool:
+    return all(0xDC80 <= ord(letter) <= 0xDCFF for letter in text if 0xD800 <= ord(letter) <= 0xDFFF)

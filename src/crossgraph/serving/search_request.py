@@ -1,0 +1,198 @@
+"""What a request asks of a gallery: the same words in a URL, in JSON and in the address of the page.
+
+    q=two dogs&term=-0.5:text:ball&like=ID&where=width > 800&mode=fast&offset=50
+
+A `term` is WEIGHT:KIND:VALUE; its kind is `text`, `item` (the id of a picture of the gallery) or `image` (the id of an
+uploaded one). `q` is a sentence with weight 1, taken as it is written.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from crossgraph.gallery.search.options import SearchOptions, Sort, Target
+from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
+from crossgraph.serving.library import Library
+from crossgraph.serving.problems import Problem
+from crossgraph.serving.uploads import Uploads
+
+LONGEST = 2_000  # letters of a sentence or filter
+DEEPEST = 10_000  # answers that can be passed over
+MOST_TERMS, MOST_MARKS = 16, 50
+_TERM = re.compile(r"(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+)):(?P<kind>text|item|image):(?P<value>.+)", re.DOTALL)
+
+Kind: TypeAlias = Literal["text", "item", "image"]
+ItemId: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+WrittenTerm: TypeAlias = Annotated[
+    str, Field(pattern=r"^[+-]?([0-9]{1,6}\.?[0-9]{0,6}|\.[0-9]{1,6}):(text|item|image):[^\x00]+$", max_length=LONGEST)
+]
+
+
+class TermIn(BaseModel):
+    """One part of a weighted sum; a negative weight takes away."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(1.0, ge=-100, le=100, allow_inf_nan=False, description="Other than 0; below 0 takes away.")
+    kind: Kind = Field("text", description="What `value` is: a sentence, the id of a picture, or of an uploaded one.")
+    value: str = Field(min_length=1, max_length=LONGEST)
+
+    @field_validator("weight")
+    @classmethod
+    def _says_something(cls, weight: float) -> float:
+        if weight == 0:
+            raise ValueError("the weight must be other than 0")
+        return weight
+
+    def written(self) -> str:
+        """The term as a URL says it."""
+        return f"{self.weight:g}:{self.kind}:{self.value}"
+
+
+class _Common(BaseModel):
+    """What a URL and a JSON body have in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    q: str | None = Field(
+        None, max_length=LONGEST, description="A sentence, taken as it is.", examples=["two dogs on a beach"]
+    )
+    like: list[ItemId] = Field([], max_length=MOST_MARKS, description="Pictures that were meant, by id.")
+    dislike: list[ItemId] = Field([], max_length=MOST_MARKS, description="Pictures that were not meant, by id.")
+    where: str | None = Field(
+        None,
+        max_length=LONGEST,
+        description="Only pictures that fit this filter.",
+        examples=["date > '2024-01-01' and width >= 800"],
+    )
+    facet: list[Annotated[str, Field(max_length=500)]] = Field(
+        [],
+        max_length=50,
+        description="Only pictures of these values of facets, as NAME:VALUE.",
+        examples=[["label:dog"]],
+    )
+    region: str | None = Field(
+        None,
+        max_length=LONGEST,
+        pattern=r"^[0-9.,;]*$",
+        description="Only pictures within this polygon of the map: x,y;x,y;x,y, each between 0 and 1.",
+    )
+    mode: Literal["fast", "balanced", "best"] = Field("best", description="How much work.")
+    sort: Sort = Field("score", description="The order of the answers of one page.")
+    target: Target = Field("images", description="What answers: pictures, or their captions.")
+    exact: bool = Field(True, description="Put the very caption, tag or file name first.")
+    rerank: bool = Field(True, description="Order the shortlist by the fine score, where the model has one.")
+    fold: bool = Field(True, description="Show pictures that look alike as one answer.")
+    k: int = Field(20, ge=1, le=200, description="How many answers.")
+    offset: int = Field(0, ge=0, le=DEEPEST, description="Pass over so many answers.")
+
+
+class SearchParameters(_Common):
+    """A search as a URL says it."""
+
+    term: list[WrittenTerm] = Field(
+        [],
+        max_length=MOST_TERMS,
+        description="A part of a weighted sum: WEIGHT:KIND:VALUE, KIND being text, item or image.",
+        examples=[["-0.5:text:ball"]],
+    )
+
+    def as_body(self) -> SearchBody:
+        """The same as JSON says it. Raises `Problem` 422 for a term that cannot be."""
+        values = self.model_dump(exclude={"term"}, exclude_unset=True)
+        return SearchBody(**values, terms=[read_term(one) for one in self.term])
+
+
+class SearchBody(_Common):
+    """A search as JSON says it."""
+
+    terms: list[TermIn] = Field([], max_length=MOST_TERMS, description="A weighted sum, beside `q`.")
+
+    def every_term(self) -> tuple[TermIn, ...]:
+        """`q`, where there is one, and the terms."""
+        first = (TermIn(value=self.q.strip()),) if self.q and self.q.strip() else ()
+        return (*first, *self.terms)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A search that can be made: all its pictures are there. `query` is None where nothing is looked for."""
+
+    query: Query | None
+    options: SearchOptions
+    feedback: Feedback
+
+
+def read_term(text: str) -> TermIn:
+    """The term that a URL says. Raises `Problem` 422."""
+    match = _TERM.fullmatch(text)
+    weight = float(match["weight"]) if match else 0.0
+    value = match["value"].strip() if match else ""
+    if match is None or not math.isfinite(weight) or not 0 < abs(weight) <= 100 or not value:
+        raise Problem(
+            422,
+            f"the term {text[:80]!r} cannot be read. Write WEIGHT:KIND:VALUE, as in -0.5:text:ball; the weight is not "
+            "0 and at most 100, the kind is text, item or image.",
+        )
+    return TermIn.model_validate({"weight": weight, "kind": match["kind"], "value": value})
+
+
+def asked_of(body: SearchBody, library: Library, uploads: Uploads) -> Asked:
+    """The search that a request means.
+
+    Raises `Problem` 404 for a picture that is not there, 410 for an upload that is gone, `ConfigError` or `Problem` 422
+    for what cannot be.
+    """
+    terms = body.every_term()
+    library.require_items((*body.like, *body.dislike))
+    options = SearchOptions(
+        k=body.k,
+        offset=body.offset,
+        mode=body.mode,
+        sort=body.sort,
+        target=body.target,
+        exact=body.exact,
+        rerank=body.rerank,
+        fold=body.fold,
+        where=_where(body),
+        among=_among(body),
+    )
+    feedback = Feedback(tuple(body.like), tuple(body.dislike))
+    if not terms:
+        return Asked(None, options, feedback)
+    singles = [_single(term, library, uploads) for term in terms]
+    alone = len(terms) == 1 and terms[0].weight == 1
+    query: Query = (
+        singles[0]
+        if alone
+        else SumQuery(tuple(Term(term.weight, single) for term, single in zip(terms, singles, strict=True)))
+    )
+    return Asked(query, options, feedback)
+
+
+def _single(term: TermIn, library: Library, uploads: Uploads) -> Single:
+    match term.kind:
+        case "text":
+            return TextQuery(term.value)
+        case "item":
+            library.require_items((term.value,))
+            return ItemQuery(term.value)
+        case "image":
+            return ImageQuery(uploads.path(term.value))
+
+
+def _where(body: SearchBody) -> str | None:
+    """The filter of the request: what it says, and the values of facets that were chosen."""
+    return body.where.strip() or None if body.where else None
+
+
+def _among(body: SearchBody) -> tuple[str, ...] | None:
+    """The ids of the pictures in the part of the map that was marked; None where none was."""
+    if body.region:
+        raise Problem(501, "there is no map yet.")
+    return None

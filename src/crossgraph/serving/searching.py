@@ -1,0 +1,64 @@
+"""Searches made for requests: what the API and the page both answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crossgraph.gallery.search.query import ImageQuery, Query, SumQuery, described
+from crossgraph.gallery.search.results import SearchResults
+from crossgraph.gallery.tables.snapshot import Snapshot
+from crossgraph.serving.library import Library, version_of
+from crossgraph.serving.problems import Problem
+from crossgraph.serving.schemas import SearchOut, answer_out, search_out
+from crossgraph.serving.search_request import Asked
+
+
+def search(library: Library, asked: Asked) -> SearchOut:
+    """The answers to a search. Raises `Problem` 422 where nothing is looked for, and what `Gallery.search` does."""
+    found = library.gallery.search(_required(asked), asked.options, feedback=asked.feedback)
+    return _out(library, asked, found)
+
+
+def stages(library: Library, asked: Asked) -> Iterator[SearchOut]:
+    """The answers of the shortlist, and then, if the model re-ranks, those in their last order."""
+    for found in library.gallery.stages(_required(asked), asked.options, feedback=asked.feedback):
+        yield _out(library, asked, found)
+
+
+def _required(asked: Asked) -> Query:
+    if asked.query is None:
+        raise Problem(
+            422, "nothing is looked for. Give a sentence (q=two dogs), or a term (term=1:item:ID); /v1/items lists all."
+        )
+    return asked.query
+
+
+def _out(library: Library, asked: Asked, found: SearchResults) -> SearchOut:
+    """The answers whose pictures are still there, in their order."""
+    snapshot, show = library.gallery.snapshot(), library.settings.show_paths
+    answers = []
+    for result in found.results:
+        row = snapshot.row(result.id)
+        if row is None:
+            continue  # removed since it was found
+        answers.append(answer_out(result, snapshot.item(row), _ids(snapshot, result.similar), show_paths=show))
+    return search_out(found, answers, version=version_of(snapshot), query=_said(asked.query, found))
+
+
+def _ids(snapshot: Snapshot, paths: tuple[object, ...]) -> list[str]:
+    rows = [snapshot.row_at(str(path)) for path in paths]
+    return [snapshot.items["id"][row].as_py() for row in rows if row is not None]
+
+
+def _said(query: Query | None, found: SearchResults) -> str:
+    """What was understood; an uploaded picture is called so, not by the file it was put into."""
+    if isinstance(query, ImageQuery):
+        return "a picture"
+    if isinstance(query, SumQuery):
+        named = [
+            (term, "a picture" if isinstance(term.query, ImageQuery) else described(term.query)[1])
+            for term in query.terms
+        ]
+        said = " ".join(f"{'-' if term.weight < 0 else '+'} {abs(term.weight):g}:{text}" for term, text in named)
+        return said.removeprefix("+ ")
+    return found.query

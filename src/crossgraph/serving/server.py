@@ -1,0 +1,66 @@
+"""The parts of one server, which every request finds at `request.app.state.server`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from crossgraph.data.images import read_image
+from crossgraph.serving.engine import Engine
+from crossgraph.serving.library import Library
+from crossgraph.serving.metrics import Metrics
+from crossgraph.serving.settings import ServerSettings
+from crossgraph.serving.uploads import Uploads
+
+
+@dataclass
+class Server:
+    """The gallery, the threads that search it (`engine`) and that read files (`files`), and what was sent."""
+
+    settings: ServerSettings
+    library: Library
+    engine: Engine
+    files: Engine
+    uploads: Uploads
+    metrics: Metrics = field(default_factory=Metrics)
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Server:
+        """A server that has not loaded anything yet."""
+        return cls(
+            settings,
+            Library(settings),
+            Engine("search", workers=settings.workers, waiting=settings.waiting, seconds=settings.seconds),
+            Engine("files", workers=4, waiting=4 * settings.waiting, seconds=settings.seconds),
+            Uploads(decode_upload),
+        )
+
+    def close(self) -> None:
+        """Let go of threads and of what was sent."""
+        self.engine.close()
+        self.files.close()
+        self.uploads.close()
+
+
+def server_of(request: Request) -> Server:
+    """The server that got the request."""
+    found: Server = request.app.state.server
+    return found
+
+
+TheServer = Annotated[Server, Depends(server_of)]
+
+
+def decode_upload(data: bytes, path: Path) -> tuple[int, int]:
+    """Write a clean copy of a picture that was sent, and give its size. Raises `ImageError`."""
+    sent = path.with_suffix(".sent")
+    try:
+        sent.write_bytes(data)
+        image = read_image(sent)
+        image.save(path)
+        return image.size
+    finally:
+        sent.unlink(missing_ok=True)
