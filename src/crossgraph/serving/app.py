@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import health, items, search
+from crossgraph.serving.api import explain, health, items, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
-from crossgraph.serving.pages import login, search_page
+from crossgraph.serving.pages import login, picture, search_page
 from crossgraph.serving.problems import Problem, ProblemOut, problem_response, status_of, without_paths
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
@@ -48,9 +48,9 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         redoc_url=None,
     )
     app.state.server = parts
-    for module in (search, items, health):
+    for module in (search, items, explain, health):
         app.include_router(module.router)
-    for page in (search_page, login):
+    for page in (search_page, picture, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(CrossgraphError, _refused)

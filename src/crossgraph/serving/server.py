@@ -10,8 +10,11 @@ from fastapi import Depends, Request
 
 from crossgraph.data.images import read_image
 from crossgraph.serving.engine import Engine
+from crossgraph.serving.explanations import Alignments
 from crossgraph.serving.library import Library
 from crossgraph.serving.metrics import Metrics
+from crossgraph.serving.recent import Recent
+from crossgraph.serving.schemas import SearchOut
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.serving.uploads import Uploads
 
@@ -26,6 +29,8 @@ class Server:
     files: Engine
     uploads: Uploads
     metrics: Metrics = field(default_factory=Metrics)
+    alignments: Alignments = field(default_factory=lambda: Recent(256))
+    answers: Recent[SearchOut] = field(default_factory=lambda: Recent(64))
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Server:
