@@ -48,7 +48,7 @@ INSIDE = {
         ("tables", "stages"),
         ("search",),
         ("calibration", "explanations", "changes"),
-        ("folder", "gallery"),
+        ("folder", "gallery", "thumbnails"),
         ("upkeep",),
     ),
     "data": (
