@@ -14,6 +14,7 @@ from crossgraph.encoders.names import model_reference
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
 from crossgraph.files import write_atomically
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.problems import NotReady, Problem
@@ -39,6 +40,7 @@ class Library:
         self._took: float | None = None
         self._gallery: Gallery | None = None
         self._loading = threading.Lock()
+        self._facets: tuple[Snapshot, FacetIndex] | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, then: Callable[[Gallery], None] | None = None) -> None:
@@ -112,6 +114,15 @@ class Library:
         if row is None:
             raise unknown_item(name)
         return snapshot.item(row)
+
+    def facets(self) -> FacetIndex:
+        """The facets of the gallery as it is now; made once for each of its states."""
+        gallery = self.gallery
+        snapshot, kept = gallery.snapshot(), self._facets
+        if kept is None or kept[0] is not snapshot:
+            kept = (snapshot, FacetIndex(snapshot, gallery.manifest.roots))
+            self._facets = kept
+        return kept[1]
 
     def require_items(self, names: tuple[str, ...]) -> None:
         """Raise `Problem` 404 unless every one is the id of a picture."""
