@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import explain, health, items, search
+from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import login, picture, search_page
@@ -34,7 +34,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        parts.library.start()
+        parts.start()
         yield
         parts.close()
 
@@ -48,7 +48,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         redoc_url=None,
     )
     app.state.server = parts
-    for module in (search, items, explain, health):
+    for module in (search, facets, items, explain, facts, feedback, jobs, health):
         app.include_router(module.router)
     for page in (search_page, picture, login):
         app.include_router(page.router, include_in_schema=False)

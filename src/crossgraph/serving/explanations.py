@@ -13,9 +13,9 @@ from crossgraph.gallery.explanations.code_match import explain_pair
 from crossgraph.gallery.tables.items import Item
 from crossgraph.serving.library import Library, version_of
 from crossgraph.serving.pictures import gone
-from crossgraph.serving.problems import Problem
+from crossgraph.serving.problems import Problem, readable
 from crossgraph.serving.recent import Recent
-from crossgraph.serving.schemas import Out, readable
+from crossgraph.serving.schemas import Out
 from crossgraph.types import Alignment
 
 Box = tuple[float, float, float, float]

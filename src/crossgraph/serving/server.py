@@ -9,14 +9,17 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from crossgraph.data.images import read_image
+from crossgraph.gallery.gallery import Gallery
 from crossgraph.serving.engine import Engine
 from crossgraph.serving.explanations import Alignments
+from crossgraph.serving.jobs import Jobs
 from crossgraph.serving.library import Library
 from crossgraph.serving.metrics import Metrics
 from crossgraph.serving.recent import Recent
 from crossgraph.serving.schemas import SearchOut
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.serving.uploads import Uploads
+from crossgraph.serving.work import indexing
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Server:
     metrics: Metrics = field(default_factory=Metrics)
     alignments: Alignments = field(default_factory=lambda: Recent(256))
     answers: Recent[SearchOut] = field(default_factory=lambda: Recent(64))
+    jobs: Jobs = field(default_factory=Jobs)
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Server:
@@ -43,8 +47,17 @@ class Server:
             Uploads(decode_upload),
         )
 
+    def start(self) -> None:
+        """Load the gallery in a thread of its own, and then, if a folder is to be indexed, begin that."""
+        pictures = self.settings.pictures
+        self.library.start(None if pictures is None else lambda gallery: self._index(gallery, pictures))
+
+    def _index(self, gallery: Gallery, pictures: Path) -> None:
+        self.jobs.start("index", indexing(gallery, pictures))
+
     def close(self) -> None:
-        """Let go of threads and of what was sent."""
+        """Let go of threads and of what was sent; a job that runs ends after the picture it is at."""
+        self.jobs.close()
         self.engine.close()
         self.files.close()
         self.uploads.close()

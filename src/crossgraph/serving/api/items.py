@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as InQuery
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from crossgraph.serving.pictures import picture_response, thumbnail_response
@@ -15,6 +16,7 @@ from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="The id of a picture.")]
+Size = Annotated[Literal[320, 1280], BeforeValidator(lambda size: int(size) if size in ("320", "1280") else size), InQuery()]
 PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
@@ -36,7 +38,7 @@ async def captions(id: Id, server: TheServer) -> list[str]:
     responses={**documented(304, 404, 410, 416), **PICTURE},  # type: ignore[dict-item]
 )
 async def thumbnail(
-    id: Id, request: Request, server: TheServer, size: Annotated[Literal[320, 1280], InQuery()] = 320
+    id: Id, request: Request, server: TheServer, size: Size = 320
 ) -> Response:
     """A small copy of a picture: WebP, upright, its longer side `size` pixels."""
     return await server.files.run(lambda: thumbnail_response(server.library, id, size, request.headers))
