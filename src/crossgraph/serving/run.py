@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from crossgraph.serving.app import create_app
@@ -23,8 +24,13 @@ HEADER_BYTES = 32 * 1024
 def serve(settings: ServerSettings) -> None:
     """Serve until SIGINT or SIGTERM."""
     logs_as_json()
-    config = uvicorn.Config(
-        create_app(settings),
+    uvicorn.Server(uvicorn_config(settings, create_app(settings))).run()
+
+
+def uvicorn_config(settings: ServerSettings, app: FastAPI) -> uvicorn.Config:
+    """How the application of a server is run: by HTTP alone, with an end to every wait."""
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -40,7 +46,6 @@ def serve(settings: ServerSettings) -> None:
         date_header=True,
         proxy_headers=False,
     )
-    uvicorn.Server(config).run()
 
 
 def patient_protocol(seconds: float) -> type[H11Protocol]:
