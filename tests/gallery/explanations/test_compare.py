@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from crossgraph.errors import GalleryError, ImageError
+from crossgraph.data.images import read_image
+from crossgraph.errors import GalleryError
 from crossgraph.gallery.explanations.compare import Comparison
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
@@ -20,9 +21,8 @@ class Explained(FakeModel):
     """Explains the score of the fake method, which is a mean over words."""
 
     def explain(self, sentence: str, path: Path) -> Alignment:
+        read_image(path)
         pictures = self.encode_image_files([path])
-        if pictures.skipped:
-            raise ImageError(path, pictures.skipped[0].reason)
         products = pictures.encoded.parts[0] @ self.encode_raw_texts([sentence]).parts[0].T
         best = products.amax(0)
         words = tuple(sentence.split())
