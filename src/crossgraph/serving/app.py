@@ -17,7 +17,7 @@ from crossgraph.errors import CrossgraphError
 from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
-from crossgraph.serving.pages import login, picture, search_page
+from crossgraph.serving.pages import compare, login, picture, search_page
 from crossgraph.serving.problems import Problem, ProblemOut, problem_response, status_of, without_paths
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
@@ -50,7 +50,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     app.state.server = parts
     for module in (search, facets, items, explain, facts, feedback, jobs, health):
         app.include_router(module.router)
-    for page in (search_page, picture, login):
+    for page in (search_page, picture, compare, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(CrossgraphError, _refused)

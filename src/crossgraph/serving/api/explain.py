@@ -1,4 +1,4 @@
-"""Why a picture matches a sentence: as numbers, and drawn over the picture."""
+"""Why a picture matches a sentence, as numbers and drawn over the picture; why one answer stands above another."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
+from crossgraph.serving.comparing import CompareOut, compared
 from crossgraph.serving.explanations import Explained, ExplainOut, drawn, explained
 from crossgraph.serving.overlay import overlay_of
 from crossgraph.serving.pages.templates import ENVIRONMENT
 from crossgraph.serving.pictures import is_known
 from crossgraph.serving.problems import documented
-from crossgraph.serving.search_request import LONGEST, ItemId
+from crossgraph.serving.search_request import LONGEST, ItemId, SearchBody, SearchParameters
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1", tags=["explain"])
@@ -78,6 +80,24 @@ async def explain_as_png(item: OfItem, sentence: Sentence, request: Request, ser
     if is_known(request.headers, told["ETag"]):
         return Response(status_code=304, headers=told)
     return Response(await server.engine.run(lambda: drawn(one)), media_type="image/png", headers=told)
+
+
+class CompareParameters(SearchParameters):
+    """A search, and two of its answers."""
+
+    a: ItemId = Field(description="The id of a picture.")
+    b: ItemId = Field(description="The id of another one.")
+
+    def as_body(self) -> SearchBody:
+        """The search. Raises `Problem` 422 for a term that cannot be."""
+        return SearchParameters(**self.model_dump(exclude={"a", "b"}, exclude_unset=True)).as_body()
+
+
+@router.get("/compare", responses=documented(404, 410))
+async def compare(parameters: Annotated[CompareParameters, Query()], server: TheServer) -> CompareOut:
+    """Why one of two answers stands above the other: stage by stage, word by word, and in plain words."""
+    body = parameters.as_body()
+    return await server.engine.run(lambda: compared(server, body, parameters.a, parameters.b))
 
 
 async def found(server: Server, item: str, sentence: str) -> Explained:
