@@ -49,7 +49,7 @@ INSIDE = {
         ("tables", "stages"),
         ("search",),
         ("calibration", "explanations", "changes"),
-        ("folder", "gallery"),
+        ("folder", "gallery", "thumbnails"),
         ("upkeep",),
     ),
     "data": (

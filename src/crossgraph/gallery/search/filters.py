@@ -74,6 +74,7 @@ BUILT_IN: dict[str, Column] = {
     "digest": Column("text", operator.itemgetter("digest")),
     "width": Column("number", operator.itemgetter("width")),
     "height": Column("number", operator.itemgetter("height")),
+    "pixels": Column("number", lambda items: pc.multiply(items["width"].cast(pa.int64()), items["height"])),
     "bytes": Column("number", operator.itemgetter("bytes")),
     "modified": Column("date", operator.itemgetter("modified")),
     "taken": Column("date", operator.itemgetter("taken")),
@@ -86,8 +87,9 @@ BUILT_IN: dict[str, Column] = {
 
 def column_kinds(snapshot: Snapshot) -> dict[str, Kind]:
     """The columns a filter may name, and what they hold."""
+    notes = [name for name in snapshot.notes.column_names if name not in BUILT_IN]
     return {name: column.kind for name, column in BUILT_IN.items()} | {
-        name: _kind_of(snapshot.notes[name].type) for name in snapshot.notes.column_names
+        name: _kind_of(snapshot.notes[name].type) for name in notes
     }
 
 

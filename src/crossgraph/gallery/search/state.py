@@ -8,6 +8,7 @@ from pathlib import Path
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.exact import ExactHits
+from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.stages.codes import CodeIndex
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.manifest import Manifest
@@ -64,6 +65,11 @@ class State:
     def snapshot(self) -> Snapshot:
         """Pictures, captions and notes."""
         return self.memory.snapshot
+
+    @cached_property
+    def facets(self) -> FacetIndex:
+        """What counts the pictures by folder, date, label, size and note."""
+        return FacetIndex(self.snapshot, self.manifest.roots)
 
     @cached_property
     def codes(self) -> CodeIndex | None:

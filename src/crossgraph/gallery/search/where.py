@@ -115,7 +115,7 @@ _SIGNS: dict[str, Operator] = {
     ">": ">",
     ">=": ">=",
 }
-_RESERVED = frozenset({"and", "or", "not", "in", "like", "contains", "between", "is", "null", "true", "false"})
+RESERVED = frozenset({"and", "or", "not", "in", "like", "contains", "between", "is", "null", "true", "false"})
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class _Parser:
         return self._test(self._column())
 
     def _column(self) -> str:
-        if self._token.kind != "word" or self._token.text.lower() in _RESERVED:
+        if self._token.kind != "word" or self._token.text.lower() in RESERVED:
             self._refuse("the name of a column")
         return self._advance().text.lower()
 

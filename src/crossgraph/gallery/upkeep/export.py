@@ -20,7 +20,7 @@ from crossgraph.gallery.tables.csv_cells import guarded
 
 Format = Literal["csv", "jsonl", "paths"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-LEFT_OUT = ("name", "date")  # they say nothing that path, taken and modified do not
+LEFT_OUT = ("name", "date", "pixels")  # they say nothing that the path, the dates and the sides do not
 BLOCK = 4096
 
 

@@ -21,6 +21,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables import lance, skipped
 from crossgraph.gallery.tables.manifest import FILE, TABLES, Manifest, Optimized
 from crossgraph.gallery.tables.snapshot import Snapshot
+from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.gallery.upkeep.stats import bytes_under
 from crossgraph.progress import Progress, Silent
 
@@ -53,8 +54,8 @@ class Verification:
 def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
     """Compact the tables: bytes before and after. The manifest notes when it was done and what it saved.
 
-    Drops what no picture uses, merges small files, and removes versions older than `keep` and tables of finished
-    migrations. A kill at any moment costs nothing; the next run goes on.
+    Drops what no picture uses, thumbnails too, merges small files, and removes versions older than `keep` and tables
+    of finished migrations. A kill at any moment costs nothing; the next run goes on.
     """
     with gallery.changing():
         before = bytes_under(gallery.folder)
@@ -67,6 +68,7 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
                 # Nobody else writes, so files that no version names are rests of a write that was cut off.
                 table.optimize(keep=keep, delete_unverified=True)
         remove_leftovers(gallery.folder, gallery.manifest)
+        Thumbnails(gallery.folder).drop_others(gallery.snapshot().items["digest"].to_pylist())
         after = bytes_under(gallery.folder)
         noted = Optimized(at=datetime.now(UTC), saved=before - after)
         gallery.replace_manifest(gallery.manifest.model_copy(update={"optimized": noted}))
