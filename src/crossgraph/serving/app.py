@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from crossgraph.serving.api import health, items, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import login, search_page
-from crossgraph.serving.problems import Problem, ProblemOut, problem_response, status_of, without_paths
+from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.problems import Problem, ProblemOut, status_of, without_paths
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
@@ -67,7 +68,7 @@ def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, CrossgraphError)
     text = str(error) if settings.show_paths else without_paths(str(error))
     headers = error.headers if isinstance(error, Problem) else {}
-    return problem_response(status_of(error), text, request_id=request.state.request_id, headers=headers)
+    return _answer(request, status_of(error), text, headers)
 
 
 def _misread(request: Request, error: Exception) -> Response:
@@ -75,7 +76,7 @@ def _misread(request: Request, error: Exception) -> Response:
     said = "; ".join(
         f"{'.'.join(map(str, one['loc'][1:])) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
     )
-    return problem_response(422, f"{said}. /v1/openapi.json says what is read.", request_id=request.state.request_id)
+    return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -86,8 +87,12 @@ def _http(request: Request, error: Exception) -> Response:
         404: "there is nothing at this address. /v1/openapi.json lists what there is.",
         405: "this address does not take that method. /v1/openapi.json lists what there is.",
     }.get(error.status_code, f"{error.detail}. /v1/openapi.json says what is read.")
-    return problem_response(
-        error.status_code, detail, request_id=request.state.request_id, headers=dict(error.headers or {})
+    return _answer(request, error.status_code, detail, dict(error.headers or {}))
+
+
+def _answer(request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
+    return refusal(
+        request.url.path, request.headers, status, detail, request_id=request.state.request_id, headers=headers
     )
 
 

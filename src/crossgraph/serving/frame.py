@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.access import HEADERS, guarded
-from crossgraph.serving.problems import Problem, problem_response, status_of, without_paths
+from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.problems import Problem, status_of, without_paths
 from crossgraph.serving.server import Server
 
 LOG = logging.getLogger("crossgraph.serving")
@@ -62,7 +63,7 @@ class Frame:
         except CrossgraphError as problem:
             error = str(problem)
             if not status:
-                await self.refusal(problem, request_id)(scope, receive, send_framed)
+                await self.refusal(problem, request_id, Request(scope))(scope, receive, send_framed)
         except TimeoutError:
             error = "the client did not take the answer in time"
         except Exception as unexpected:
@@ -70,15 +71,18 @@ class Frame:
             LOG.exception("unexpected", extra={"facts": {"request": request_id}})
             if not status:
                 told = f"this should not have happened; the server's log says what did, under {request_id}."
-                await problem_response(500, told, request_id=request_id)(scope, receive, send_framed)
+                page = refusal(scope["path"], Headers(scope=scope), 500, told, request_id=request_id)
+                await page(scope, receive, send_framed)
         finally:
             self._note(scope, request_id, status, time.perf_counter() - started, error)
 
-    def refusal(self, problem: CrossgraphError, request_id: str) -> Response:
+    def refusal(self, problem: CrossgraphError, request_id: str, request: Request) -> Response:
         """The answer that says an error."""
         text = str(problem) if self._server.settings.show_paths else without_paths(str(problem))
         headers = problem.headers if isinstance(problem, Problem) else {}
-        return problem_response(status_of(problem), text, request_id=request_id, headers=headers)
+        return refusal(
+            request.url.path, request.headers, status_of(problem), text, request_id=request_id, headers=headers
+        )
 
     def _pass_on(self, request: Request) -> ASGIApp:
         rate, path = self._server.settings.rate, request.url.path

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from crossgraph.gallery.search.facets import FacetChoice
 from crossgraph.gallery.search.options import SearchOptions, Sort, Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
 from crossgraph.serving.library import Library
@@ -159,7 +160,7 @@ def asked_of(body: SearchBody, library: Library, uploads: Uploads) -> Asked:
         exact=body.exact,
         rerank=body.rerank,
         fold=body.fold,
-        where=_where(body),
+        where=facet_filter(library, body),
         among=_among(body),
     )
     feedback = Feedback(tuple(body.like), tuple(body.dislike))
@@ -186,9 +187,13 @@ def _single(term: TermIn, library: Library, uploads: Uploads) -> Single:
             return ImageQuery(uploads.path(term.value))
 
 
-def _where(body: SearchBody) -> str | None:
-    """The filter of the request: what it says, and the values of facets that were chosen."""
-    return body.where.strip() or None if body.where else None
+def facet_filter(library: Library, body: SearchBody) -> str | None:
+    """The filter of the request: what it says, and the values of facets that were chosen. Raises `GalleryError`."""
+    where = body.where.strip() or None if body.where else None
+    if not body.facet:
+        return where
+    chosen = [FacetChoice.parse(one) for one in body.facet]
+    return library.gallery.current().facets.where(chosen, where)
 
 
 def _among(body: SearchBody) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,16 @@ ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,
 )
+ENVIRONMENT.filters["commas"] = lambda number: f"{number:,}"
 
 
-def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(template: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any) -> HTMLResponse:
     """A page, or a part of one, made of a template."""
-    return HTMLResponse(ENVIRONMENT.get_template(template).render(**values), status)
+    return HTMLResponse(filled(template, **values), status, dict(headers or {}))
+
+
+def filled(template: str, **values: Any) -> str:
+    """The text of a template, filled in."""
+    return ENVIRONMENT.get_template(template).render(**values)
