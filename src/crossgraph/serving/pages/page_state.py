@@ -90,6 +90,11 @@ class PageState:
         """The address of another search from its first answer, nothing opened."""
         return self.url(offset=0, open="", all="", **changes)
 
+    def cleared(self) -> str:
+        """The address at which nothing is looked for and nothing left out."""
+        nothing: dict[str, list[str]] = {"term": [], "like": [], "dislike": [], "facet": []}
+        return self.fresh(q=None, where=None, region=None, **nothing)
+
     @property
     def looks_for(self) -> bool:
         """Whether anything is looked for, rather than pictures browsed."""
