@@ -22,6 +22,7 @@ from crossgraph.gallery.changes.upsert import NewImage, upsert
 from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.filters import BUILT_IN
+from crossgraph.gallery.search.listing import items_of
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, as_query
 from crossgraph.gallery.search.results import SearchResults
@@ -109,6 +110,10 @@ class Gallery(GalleryFolder):
         """The picture with this id or path. Raises `GalleryError` if there is none."""
         snapshot = self.snapshot()
         return snapshot.item(find_row(snapshot, name))
+
+    def items(self, ids: Sequence[str]) -> dict[str, Item]:
+        """The pictures with these ids, by id, in that order; ids that no picture has are left out."""
+        return items_of(self.snapshot(), ids)
 
     def index(
         self,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.pages.templates import page
-from crossgraph.serving.problems import Problem, problem_response, status_of, without_paths
+from crossgraph.serving.problems import Problem, problem_response, status_of, told
 
 PARTS = ("/parts/", "/picture/")
 TITLES = {
@@ -41,8 +41,7 @@ class PageProblem:
 
 def problem_of(error: CrossgraphError, request: Request) -> PageProblem:
     """An error as the page says it: without paths, unless those may be shown."""
-    show = request.app.state.server.settings.show_paths
-    text = str(error) if show else without_paths(str(error))
+    text = told(error, show_paths=request.app.state.server.settings.show_paths)
     status = status_of(error)
     headers = error.headers if isinstance(error, Problem) else {}
     return PageProblem(status, title_of(status, text), text, request.state.request_id, dict(headers))
