@@ -102,6 +102,12 @@ def read_image(path: Path | str, *, max_pixels: int | None = None, longer_side: 
             raise ImageError(path, _decoding_reason(error)) from error
 
 
+def load_decoders() -> None:
+    """Import all decoders now, not at the first picture of each kind."""
+    for module, _ in _MODULES.values():
+        importlib.import_module(module)
+
+
 def image_size(path: Path | str) -> tuple[int, int]:
     """Width and height of the upright picture, from its header alone. Raises `ImageError` for a file that is none."""
     with _opened(Path(path)) as file:

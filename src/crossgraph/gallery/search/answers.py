@@ -129,7 +129,7 @@ def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> Search
         ranks[stage] = places[0] + 1 if places else None
         known = handed_on.scores[places] if places else scope.scores(torch.tensor([row]), ranking.asked, stage)
         scores[stage] = float(known[0])
-    item = scope.item(row)
+    item, under = scope.item(row), scope.snapshot.items.select(["path", "id"]).take(pa.array(alike, pa.int64()))
     return SearchResult(
         rank,
         item.path,
@@ -141,5 +141,8 @@ def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> Search
         ranks,
         scores,
         ranking.hits.get(row, "semantic"),
-        tuple(map(Path, scope.snapshot.items["path"].take(pa.array(alike, pa.int64())).to_pylist())),
+        tuple(map(Path, under["path"].to_pylist())),
+        tuple(under["id"].to_pylist()),
+        item.width,
+        item.height,
     )

@@ -24,7 +24,8 @@ class SearchResult:
     Of a caption that several pictures carry, `id` and `path` name the first. Ranks count from 1. `ranks` and `scores`
     say where each stage had it, by stage; an exact hit that a stage did not hand on has no rank there.
     `shortlist_rank` and `shortlist_score` are those of the last stage before re-ranking. `similar` are all pictures
-    of the gallery that were folded under this one: they look like it, and like no answer before it.
+    of the gallery that were folded under this one: they look like it, and like no answer before it; `similar_ids` are
+    their ids. `width` and `height` are those of the upright picture, in pixels.
     """
 
     rank: int
@@ -38,6 +39,9 @@ class SearchResult:
     scores: dict[str, float]
     match: Match = "semantic"
     similar: tuple[Path, ...] = ()
+    similar_ids: tuple[str, ...] = ()
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.exact import ExactHits
 from crossgraph.gallery.search.facets import FacetIndex
+from crossgraph.gallery.search.listing import Listing
 from crossgraph.gallery.stages.codes import CodeIndex
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.manifest import Manifest
@@ -70,6 +71,11 @@ class State:
     def facets(self) -> FacetIndex:
         """What counts the pictures by folder, date, label, size and note."""
         return FacetIndex(self.snapshot, self.manifest.roots)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """What lists the pictures without a query."""
+        return Listing(self.snapshot)
 
     @cached_property
     def codes(self) -> CodeIndex | None:
