@@ -68,7 +68,9 @@ async def thumbnail(
     id: Id, request: Request, server: TheServer, size: Annotated[Literal[320, 1280], InQuery()] = 320
 ) -> Response:
     """A small copy of a picture: WebP, upright, its longer side `size` pixels."""
-    return await server.files.run(lambda: thumbnail_response(server.library, id, size, request.headers))
+    return await server.files.run(
+        lambda: thumbnail_response(server.library, server.thumbnails, id, size, request.headers)
+    )
 
 
 @router.get("/{id}/picture", response_class=Response, responses={**documented(304, 404, 410, 416), **PICTURE})  # type: ignore[dict-item]
