@@ -12,10 +12,14 @@ TESTS := -m pytest -q --numprocesses auto --dist loadfile
 # Below this share of lines the tests fail; what is printed is the rest.
 FLOOR := 96
 
-.PHONY: demo test quick check lint types test-minimum wheel-test default-model format clean
+.PHONY: demo serve test quick check lint types test-minimum wheel-test default-model format clean
 
 demo: .venv/ready  ## draw scenes, train a small cascade, evaluate, index, search, write demo/report.html
 	$(BIN)/crossgraph demo --out demo
+
+serve: .venv/ready  ## open what `make demo` made as a page at http://127.0.0.1:8000
+	test -d demo/gallery || $(MAKE) demo
+	$(BIN)/crossgraph serve --gallery demo/gallery --runs demo/runs
 
 test: .venv/ready  ## the test suite; warnings are errors, array shapes are checked
 	OMP_NUM_THREADS=1 $(BIN)/python $(TESTS)

@@ -21,6 +21,7 @@ from crossgraph.cli.cascade import show as show_cascade
 from crossgraph.cli.data import check
 from crossgraph.cli.demo import demo
 from crossgraph.cli.doctor import doctor
+from crossgraph.cli.ensemble import ensemble
 from crossgraph.cli.evaluate import evaluate
 from crossgraph.cli.explain import explain
 from crossgraph.cli.gallery import gallery_commands
@@ -95,6 +96,7 @@ app.command()(demo)
 app.add_typer(data_commands, name="data")
 app.command()(train)
 app.command()(pretrained)
+app.command()(ensemble)
 app.command()(teach)
 app.command()(evaluate)
 app.command()(ablate)

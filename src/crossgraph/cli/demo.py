@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crossgraph.cli.options import Device
+
+NEXT = "then open http://127.0.0.1:8000 in a browser (`make serve` does the same)"
 
 
 def demo(
@@ -28,3 +31,5 @@ def demo(
         for row, note in zip(answer.results, answer.notes, strict=True):
             print_rich(f"{row.rank:3}  {row.score:7.4f}  (shortlist {row.shortlist_rank:3})  {row.path.name}  {note}")
     print_rich(f"\nreport: {result.report}")
+    here = shlex.quote(str(out))
+    print_rich(f"look through it: crossgraph serve --gallery {here}/gallery --runs {here}/runs", NEXT)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
@@ -19,6 +20,7 @@ from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources
 from crossgraph.gallery.changes.sources import Sources, open_sources, source_to_index
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
 from crossgraph.gallery.changes.upsert import NewImage, upsert
+from crossgraph.gallery.explanations.compare import Comparison, compare
 from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.filters import BUILT_IN
@@ -35,6 +37,8 @@ from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import move_skipped, note_removed, write_skipped
 from crossgraph.gallery.tables.store import Store, writing
 from crossgraph.progress import Progress, Silent
+
+Answer = TypeVar("Answer")
 
 
 class Gallery(GalleryFolder):
@@ -264,7 +268,25 @@ class Gallery(GalleryFolder):
         asked, chosen = as_query(query), options or SearchOptions()
         yield from self._steadily(lambda cascade: cascade.stages(asked, chosen, feedback=feedback))
 
-    def _steadily(self, answers: Callable[[Cascade], Iterator[SearchResults]]) -> Iterator[SearchResults]:
+    def compare(
+        self,
+        query: Query | str | Path,
+        first: str,
+        second: str,
+        options: SearchOptions | None = None,
+        *,
+        feedback: Feedback = Feedback(),
+        names: tuple[str, str] = ("A", "B"),
+    ) -> Comparison:
+        """Why one of two pictures stands above the other in what `search` answers; see `explanations.compare`."""
+        asked, chosen = as_query(query), options or SearchOptions()
+        return next(
+            self._steadily(
+                lambda cascade: iter([compare(cascade, asked, first, second, chosen, feedback=feedback, names=names)])
+            )
+        )
+
+    def _steadily(self, answers: Callable[[Cascade], Iterator[Answer]]) -> Iterator[Answer]:
         """The answers over the gallery as it is now; from the start if a writer outruns them."""
         failed = None
         for _ in range(ATTEMPTS):

@@ -2,8 +2,9 @@
 
 An ensemble of networks that were trained apart errs less than any of them *(Lakshminarayanan 2017)*, the more so the
 less alike they are. Each branch is a whole `dual_encoder` with its own losses. With `blocks` the channels of a picture
-are cut into so many equal blocks, and branch k reads block k modulo `blocks`: where features of a trained image network
-stand beside those it came with (`images.beside`), one branch learns on the one and another on the other.
+are cut into so many equal blocks, and branch k reads block `reads[k]`, or k modulo `blocks`: where features of a
+trained image network stand beside those it came with (`images.beside`), one branch learns on the one and another on
+the other. Branches may also have been trained one by one (`training.joined_runs`).
 
     picture -> block 0 -> branch 0 --+
             -> block 1 -> branch 1 --+-> embeddings side by side, of unit length; score = cosine = mean of cosines
@@ -37,6 +38,9 @@ class EncoderEnsembleConfig(DualEncoderConfig):
 
     branches: int = Field(2, ge=2, description="dual encoders side by side")
     blocks: int = Field(1, ge=1, description="equal blocks of the channels of a picture; branch k reads one of them")
+    reads: tuple[int, ...] = Field(
+        (), description="the block that each branch reads; empty: branch k block k mod blocks"
+    )
 
 
 class EncoderEnsemble(CosineMethod):
@@ -64,7 +68,13 @@ class EncoderEnsemble(CosineMethod):
                 "whole_width": sizes.whole_width // config.blocks,
             }
         )
-        settings = DualEncoderConfig.model_validate(config.model_dump(exclude={"branches", "blocks"}))
+        self.reads = config.reads or tuple(branch % config.blocks for branch in range(config.branches))
+        if len(self.reads) != config.branches or not set(self.reads) <= set(range(config.blocks)):
+            raise ConfigError(
+                f"model.reads must name a block from 0 to {config.blocks - 1} for each of {config.branches} branches, "
+                f"got {list(config.reads)}."
+            )
+        settings = DualEncoderConfig.model_validate(config.model_dump(exclude={"branches", "blocks", "reads"}))
         self.branches = nn.ModuleList([DualEncoder(settings, own) for _ in range(config.branches)])
 
     @property
@@ -115,7 +125,7 @@ class EncoderEnsemble(CosineMethod):
         blocks = self.config.blocks
         parts, wholes = images.parts.chunk(blocks, dim=2), images.whole.chunk(blocks, dim=1)
         own = [replace(images, parts=part, whole=whole) for part, whole in zip(parts, wholes, strict=True)]
-        return [(branch, own[number % blocks]) for number, branch in enumerate(self._members())]
+        return [(branch, own[block]) for branch, block in zip(self._members(), self.reads, strict=True)]
 
 
 def _side_by_side(encoded: list[Encoded]) -> Encoded:

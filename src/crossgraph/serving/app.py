@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import health, items, search
+from crossgraph.serving.api import facets, facts, feedback, health, items, jobs, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import login, search_page
@@ -36,7 +36,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        parts.library.start()
+        parts.start()
         yield
         parts.close()
 
@@ -52,7 +52,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, items, health):
+    for module in (search, facets, items, facts, feedback, jobs, health):
         app.include_router(module.router)
     for page in (search_page, login):
         app.include_router(page.router, include_in_schema=False)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from crossgraph.encoders.names import model_reference
-from crossgraph.errors import CrossgraphError, unknown_name
+from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
 from crossgraph.files import write_atomically
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.problems import NotReady, Problem
@@ -24,6 +25,7 @@ from crossgraph.verbs.models import load_search_model
 Phase = Literal["loading the model", "reading the gallery", "warming up", "ready", "failed"]
 WARMED = "served.json"
 DEFAULT = "default"
+AGAIN = 10.0  # seconds after which loading that failed is tried again
 
 
 class Library:
@@ -37,12 +39,13 @@ class Library:
         self._started = clock()
         self._took: float | None = None
         self._gallery: Gallery | None = None
+        self._loading = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Load it in a thread; errors are kept for those who ask."""
-        self._started = self._clock()
-        self._thread = threading.Thread(target=self._load, name="load", daemon=True)
+    def start(self, then: Callable[[Gallery], None] | None = None) -> None:
+        """Load it in a thread, and call `then` with it; errors are kept for those who ask."""
+        self._started, self._took = self._clock(), None
+        self._thread = threading.Thread(target=self._load, args=(then,), name="load", daemon=True)
         self._thread.start()
 
     def load(self) -> None:
@@ -85,10 +88,23 @@ class Library:
     def gallery(self) -> Gallery:
         """The gallery. Raises `NotReady` while it is loaded, `Problem` 503 if that failed."""
         if self._gallery is not None:
-            return self._gallery
+            return self._followed(self._gallery)
         if self.phase == "failed":
-            raise Problem(503, f"the gallery could not be opened: {self.error}")
+            self._try_again()
+            raise Problem(503, f"the gallery could not be opened: {self.error}", headers={"Retry-After": "10"})
         raise NotReady(self.phase)
+
+    def _followed(self, gallery: Gallery) -> Gallery:
+        """`gallery`, if it is still that of its model; else it is loaded again, with the model that it has now."""
+        try:
+            gallery.follow()
+            return gallery
+        except GalleryError as error:
+            with self._loading:
+                if self._gallery is gallery:
+                    self._gallery, self.phase = None, "loading the model"
+                    self.start()
+            raise NotReady("loading the gallery again, which was given to another model or moved") from error
 
     def item(self, name: str) -> Item:
         """The picture with this id; no other name is looked for. Raises `Problem` 404 if there is none."""
@@ -97,6 +113,10 @@ class Library:
         if row is None:
             raise unknown_item(name)
         return snapshot.item(row)
+
+    def facets(self) -> FacetIndex:
+        """The facets of the gallery as it is now."""
+        return self.gallery.current().facets
 
     def require_items(self, names: tuple[str, ...]) -> None:
         """Raise `Problem` 404 unless every one is the id of a picture."""
@@ -110,9 +130,18 @@ class Library:
         if name != DEFAULT:
             raise Problem(404, unknown_name("gallery", name, [DEFAULT]))
 
-    def _load(self) -> None:
+    def _try_again(self) -> None:
+        """Load it once more, if the last time is `AGAIN` seconds ago: a disk may be there again."""
+        with self._loading:
+            if self.phase == "failed" and self._clock() - self._started > AGAIN:
+                self.phase = "loading the model"
+                self.start()
+
+    def _load(self, then: Callable[[Gallery], None] | None) -> None:
         try:
             self.load()
+            if then is not None:
+                then(self.gallery)
         except (CrossgraphError, OSError) as error:
             self.error, self.phase = str(error), "failed"
         except Exception as error:  # a thread's error would be lost: it is kept, and told by every answer

@@ -115,3 +115,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in sorted(every)
     }
+
+
+def readable(text: str) -> str:
+    """`text` as Unicode that any program can read: bytes of names that are not, and lone surrogates, are replaced."""
+    return text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace").decode("utf-8", "replace")
+
+
+def _escaped(text: str) -> bool:
+    return all(0xDC80 <= ord(letter) <= 0xDCFF for letter in text if 0xD800 <= ord(letter) <= 0xDFFF)

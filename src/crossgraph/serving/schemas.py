@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from crossgraph.gallery.search.results import SearchResult, SearchResults
 from crossgraph.gallery.tables.items import Item
 from crossgraph.serving.library import shown_name
+from crossgraph.serving.problems import readable
 
 
 class Out(BaseModel):
@@ -124,7 +125,7 @@ def item_out(item: Item, *, show_paths: bool, notes: dict[str, Any] | None = Non
     )
 
 
-def answer_out(result: SearchResult, item: Item, similar: list[str], *, show_paths: bool) -> AnswerOut:
+def answer_out(result: SearchResult, item: Item, *, show_paths: bool) -> AnswerOut:
     """An answer as the API says it."""
     return AnswerOut(
         rank=result.rank,
@@ -133,7 +134,7 @@ def answer_out(result: SearchResult, item: Item, similar: list[str], *, show_pat
         caption=None if result.caption is None else readable(result.caption),
         ranks=result.ranks,
         scores=result.scores,
-        similar=similar,
+        similar=list(result.similar_ids),
         item=item_out(item, show_paths=show_paths),
     )
 
@@ -157,12 +158,3 @@ def search_out(found: SearchResults, answers: list[AnswerOut], *, version: str, 
         version=version,
         results=answers,
     )
-
-
-def readable(text: str) -> str:
-    """`text` as Unicode that any program can read: bytes of names that are not, and lone surrogates, are replaced."""
-    return text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace").decode("utf-8", "replace")
-
-
-def _escaped(text: str) -> bool:
-    return all(0xDC80 <= ord(letter) <= 0xDCFF for letter in text if 0xD800 <= ord(letter) <= 0xDFFF)

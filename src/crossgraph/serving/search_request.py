@@ -55,16 +55,11 @@ class TermIn(BaseModel):
         return f"{self.weight:g}:{self.kind}:{self.value}"
 
 
-class _Common(BaseModel):
-    """What a URL and a JSON body have in common."""
+class Narrowed(BaseModel):
+    """Which pictures are meant, before anything is ranked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    q: str | None = Field(
-        None, max_length=LONGEST, description="A sentence, taken as it is.", examples=["two dogs on a beach"]
-    )
-    like: list[ItemId] = Field([], max_length=MOST_MARKS, description="Pictures that were meant, by id.")
-    dislike: list[ItemId] = Field([], max_length=MOST_MARKS, description="Pictures that were not meant, by id.")
     where: str | None = Field(
         None,
         max_length=LONGEST,
@@ -83,6 +78,16 @@ class _Common(BaseModel):
         pattern=r"^[0-9.,;]*$",
         description="Only pictures within this polygon of the map: x,y;x,y;x,y, each between 0 and 1.",
     )
+
+
+class _Common(Narrowed):
+    """What a URL and a JSON body have in common."""
+
+    q: str | None = Field(
+        None, max_length=LONGEST, description="A sentence, taken as it is.", examples=["two dogs on a beach"]
+    )
+    like: list[ItemId] = Field([], max_length=MOST_MARKS, description="Pictures that were meant, by id.")
+    dislike: list[ItemId] = Field([], max_length=MOST_MARKS, description="Pictures that were not meant, by id.")
     mode: Literal["fast", "balanced", "best"] = Field("best", description="How much work.")
     sort: Sort = Field("score", description="The order of the answers of one page.")
     target: Target = Field("images", description="What answers: pictures, or their captions.")
@@ -160,8 +165,8 @@ def asked_of(body: SearchBody, library: Library, uploads: Uploads) -> Asked:
         exact=body.exact,
         rerank=body.rerank,
         fold=body.fold,
-        where=facet_filter(library, body),
-        among=_among(body),
+        where=where_of(body, library),
+        among=among_of(body),
     )
     feedback = Feedback(tuple(body.like), tuple(body.dislike))
     if not terms:
@@ -187,16 +192,18 @@ def _single(term: TermIn, library: Library, uploads: Uploads) -> Single:
             return ImageQuery(uploads.path(term.value))
 
 
-def facet_filter(library: Library, body: SearchBody) -> str | None:
-    """The filter of the request: what it says, and the values of facets that were chosen. Raises `GalleryError`."""
-    where = body.where.strip() or None if body.where else None
-    if not body.facet:
-        return where
-    chosen = [FacetChoice.parse(one) for one in body.facet]
-    return library.gallery.current().facets.where(chosen, where)
+def where_of(body: Narrowed, library: Library) -> str | None:
+    """The filter of the request: what it says, and the values of facets that were chosen."""
+    written = body.where.strip() or None if body.where else None
+    return library.facets().where(choices_of(body), written) if body.facet else written
 
 
-def _among(body: SearchBody) -> tuple[str, ...] | None:
+def choices_of(body: Narrowed) -> tuple[FacetChoice, ...]:
+    """The values of facets that were chosen."""
+    return tuple(FacetChoice.parse(one) for one in body.facet)
+
+
+def among_of(body: Narrowed) -> tuple[str, ...] | None:
     """The ids of the pictures in the part of the map that was marked; None where none was."""
     if body.region:
         raise Problem(501, "there is no map yet.")

@@ -9,13 +9,16 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.guarded_decode import DecodeLimits, GuardedDecoder
 from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.serving.engine import Engine
+from crossgraph.serving.jobs import Jobs
 from crossgraph.serving.library import Library
 from crossgraph.serving.metrics import Metrics
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.serving.uploads import Uploads
+from crossgraph.serving.work import indexing
 
 DECODERS = 2  # one that a hard picture keeps busy leaves another
 
@@ -32,6 +35,7 @@ class Server:
     decoder: GuardedDecoder
     thumbnails: Thumbnails
     metrics: Metrics = field(default_factory=Metrics)
+    jobs: Jobs = field(default_factory=Jobs)
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Server:
@@ -47,8 +51,17 @@ class Server:
             Thumbnails(settings.gallery),
         )
 
+    def start(self) -> None:
+        """Load the gallery in a thread of its own, and then, if a folder is to be indexed, begin that."""
+        pictures = self.settings.pictures
+        self.library.start(None if pictures is None else lambda gallery: self._index(gallery, pictures))
+
+    def _index(self, gallery: Gallery, pictures: Path) -> None:
+        self.jobs.start("index", indexing(gallery, pictures))
+
     def close(self) -> None:
-        """Let go of threads and of what was sent."""
+        """Let go of threads and of what was sent; a job that runs ends after the picture it is at."""
+        self.jobs.close()
         self.engine.close()
         self.files.close()
         self.decoder.close()

@@ -45,7 +45,7 @@ class Cascade:
 
     def search(self, query: Query, options: SearchOptions, *, feedback: Feedback = Feedback()) -> SearchResults:
         """The best answers, by the last stage."""
-        *_, last = self._rankings(query, options, feedback)
+        *_, last = self.rankings(query, options, feedback)
         return answer(last, self._model.calibration)
 
     def stages(
@@ -57,10 +57,16 @@ class Cascade:
         of the candidates that will be re-ranked: of fewer than `FEWEST`, codes hand on fewer and calibration sees
         fewer.
         """
-        for ranking in self._rankings(query, options, feedback):
+        for ranking in self.rankings(query, options, feedback):
             yield answer(ranking, self._model.calibration)
 
-    def _rankings(self, query: Query, options: SearchOptions, feedback: Feedback) -> Iterator[Ranking]:
+    @property
+    def model(self) -> SearchModel:
+        """The model that answers."""
+        return self._model
+
+    def rankings(self, query: Query, options: SearchOptions, feedback: Feedback) -> Iterator[Ranking]:
+        """The orders that answers are made of: that before re-ranking, then, if there is any, that after it."""
         why = options.off or why_not_reranked(self._model, query, feedback, options.target)
         found = self._found(query, options, feedback, why=why)
         yield found

@@ -8,7 +8,7 @@ the counts of a facet are of what all the others leave, so that they say what an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int, Shaped
 
 from crossgraph.errors import GalleryError, unknown_name
-from crossgraph.gallery.search.filters import Kind, column_kinds, read_column, rows_where
+from crossgraph.gallery.search.filters import Kind, column_kinds, read_column, rows_among
 from crossgraph.gallery.search.folder_names import FolderNames, quoted
 from crossgraph.gallery.search.where import LONGEST, RESERVED, parse_filter
 from crossgraph.gallery.tables.notes import TIME
@@ -124,32 +124,33 @@ class FacetIndex:
         self,
         *,
         where: str | None = None,
+        among: Collection[str] | None = None,
         chosen: Iterable[FacetChoice] = (),
         most: int = MOST,
         only: str | None = None,
     ) -> Facets:
-        """Counts over the pictures that `where` keeps, at most `most` values of each facet, or of the `only` one.
+        """Counts over the pictures that `where` keeps, of those with the ids `among` where these are given.
 
-        Values that no picture has are left out, unless they are chosen. Raises `GalleryError` for a wrong filter, or
-        a choice that is none.
+        At most `most` values of each facet, or of the `only` one; values that no picture has are left out, unless they
+        are chosen. Raises `GalleryError` for a wrong filter, or a choice that is none.
         """
         choices = tuple(dict.fromkeys(chosen))
         if only is not None and only not in self.names:
             raise GalleryError(unknown_name("facet", only, self.names))
-        among = self._mask(where)
+        inside = self._mask(where, among)
         masks = {name: self._mask(expression) for name, expression in self._expressions(choices).items()}
         found = []
         for name in self.names if only is None else (only,):
-            left = among.copy()
+            left = inside.copy()
             for other, mask in masks.items():
                 left &= mask if other != name else True
             own = tuple(choice.value for choice in choices if choice.facet == name)
             facet = self._facet(name, left, own, most)
             found += [facet] if facet.values else []
-        kept = among.copy()
+        kept = inside.copy()
         for mask in masks.values():
             kept &= mask
-        return Facets(int(among.sum()), int(kept.sum()), tuple(found))
+        return Facets(int(inside.sum()), int(kept.sum()), tuple(found))
 
     def where(self, chosen: Iterable[FacetChoice], where: str | None = None) -> str | None:
         """One filter for all that was chosen, and for `where`; None if nothing was. Raises as `count` does."""
@@ -194,12 +195,12 @@ class FacetIndex:
             for name, found in parts.items()
         }
 
-    def _mask(self, where: str | None) -> Bool[np.ndarray, " n"]:
+    def _mask(self, where: str | None, among: Collection[str] | None = None) -> Bool[np.ndarray, " n"]:
         count = len(self._snapshot.items)
-        if where is None:
+        if where is None and among is None:
             return np.ones(count, np.bool_)
         mask = np.zeros(count, np.bool_)
-        mask[rows_where(self._snapshot, where)] = True
+        mask[rows_among(self._snapshot, where, among)] = True
         return mask
 
     def _facet(self, name: str, mask: Bool[np.ndarray, " n"], own: tuple[str, ...], most: int) -> Facet:

@@ -1,0 +1,155 @@
+"""What is served: the gallery and how it is, its model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+
+from crossgraph.encoders.names import model_reference
+from crossgraph.gallery.search.filters import column_kinds
+from crossgraph.gallery.upkeep.run_place import find_run
+from crossgraph.gallery.upkeep.stats import gallery_stats
+from crossgraph.serving.library import DEFAULT, shown_name, version_of
+from crossgraph.serving.problems import documented, readable
+from crossgraph.serving.schemas import Out
+from crossgraph.serving.server import Server, TheServer
+from crossgraph.verbs.describing import model_facts
+
+router = APIRouter(prefix="/v1", tags=["facts"])
+Name = Annotated[str, Path(description="The name of a gallery; there is one, `default`.", examples=[DEFAULT])]
+
+
+class GalleryOut(Out):
+    """One gallery, and what can be asked of it."""
+
+    name: str
+    pictures: int
+    captions: int
+    version: str = Field(description="The state of the gallery: another one after every write.")
+    columns: dict[str, str] = Field(description="What filters may name, and what it holds.")
+    manage: bool = Field(description="Whether requests may change it.")
+    show_paths: bool
+
+
+class StatsOut(Out):
+    """How a gallery is."""
+
+    rows: int
+    captions: int
+    annotated: int
+    bytes: int
+    fragments: int
+    equal: int = Field(description="Pictures with the content of another before them.")
+    alike: int | None = Field(description="Pictures that look like another before them; null: too many to compare.")
+    skipped: int
+    skipped_reasons: dict[str, int] = Field(description="Why files were left out, and how many.")
+    sources: list[str] = Field(description="The names of the folders it follows.")
+    method: str
+    model: str
+    optimized_at: datetime | None
+    migrating: bool
+
+
+class StageOut(Out):
+    """One stage of a model."""
+
+    role: str
+    method: str
+    images: str
+    texts: str
+    parameters: int
+    trained_on: str
+    fingerprint: str
+
+
+class ModelOut(Out):
+    """The model that made the gallery."""
+
+    name: str
+    fingerprint: str
+    bytes: int
+    stages: list[StageOut]
+    calibrated_for: list[str]
+    languages: str | None
+
+
+@router.get("/galleries", responses=documented())
+async def galleries(server: TheServer) -> list[GalleryOut]:
+    """What is served; one gallery so far."""
+    return [await server.files.run(lambda: _gallery(server))]
+
+
+@router.get("/galleries/{name}", responses=documented(404))
+async def gallery(name: Name, server: TheServer) -> GalleryOut:
+    """One gallery."""
+    server.library.require_called(name)
+    return await server.files.run(lambda: _gallery(server))
+
+
+@router.get("/stats", responses=documented())
+async def stats(server: TheServer) -> StatsOut:
+    """How the gallery is: rows, bytes, duplicates, what was skipped and why."""
+    return await server.files.run(lambda: stats_out(server))
+
+
+@router.get("/models", responses=documented())
+async def models(server: TheServer) -> list[ModelOut]:
+    """The model that made the gallery, stage by stage."""
+    return [await server.files.run(lambda: _model(server))]
+
+
+def stats_out(server: Server) -> StatsOut:
+    """How the gallery is."""
+    from crossgraph.gallery.tables.skipped import read_skipped
+
+    folder = server.library.gallery.folder
+    found = gallery_stats(folder)
+    reasons: dict[str, int] = {}
+    for one in read_skipped(folder):
+        reasons[readable(one.reason)] = reasons.get(readable(one.reason), 0) + 1
+    return StatsOut(
+        rows=found.rows,
+        captions=found.captions,
+        annotated=found.annotated,
+        bytes=found.bytes,
+        fragments=found.fragments,
+        equal=found.equal,
+        alike=found.alike,
+        skipped=found.skipped,
+        skipped_reasons=reasons,
+        sources=[readable(one) if server.settings.show_paths else shown_name(one) for one in found.sources],
+        method=found.method,
+        model=found.model,
+        optimized_at=found.optimized_at,
+        migrating=found.migrating,
+    )
+
+
+def _gallery(server: Server) -> GalleryOut:
+    snapshot = server.library.gallery.snapshot()
+    return GalleryOut(
+        name=DEFAULT,
+        pictures=len(snapshot.items),
+        captions=len(snapshot.captions),
+        version=version_of(snapshot),
+        columns=dict(column_kinds(snapshot)),
+        manage=server.settings.manage,
+        show_paths=server.settings.show_paths,
+    )
+
+
+def _model(server: Server) -> ModelOut:
+    gallery = server.library.gallery
+    facts = model_facts(find_run(gallery.folder, gallery.manifest))
+    name = model_reference(facts.folder)
+    return ModelOut(
+        name=readable(name) if server.settings.show_paths else shown_name(name),
+        fingerprint=facts.fingerprint,
+        bytes=facts.bytes,
+        stages=[StageOut(**vars(stage)) for stage in facts.stages],
+        calibrated_for=list(facts.calibrated_for),
+        languages=facts.languages,
+    )

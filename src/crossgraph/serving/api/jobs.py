@@ -1,0 +1,96 @@
+"""Long work on the gallery: sync, optimize, verify, migrate; only where the server was started with --manage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, Field
+
+from crossgraph.serving.jobs import Job, require_managing
+from crossgraph.serving.problems import documented
+from crossgraph.serving.schemas import Out
+from crossgraph.serving.server import TheServer
+from crossgraph.serving.work import work_of
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+Id = Annotated[str, Path(pattern=r"^[0-9a-f]{1,32}$", description="The id of a job.")]
+EVERY = 0.3  # seconds between two looks at a job
+
+
+class JobIn(BaseModel):
+    """What is to be done."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "sync"}]})
+
+    kind: Literal["sync", "optimize", "verify", "migrate"] = Field(
+        description="sync: take over what changed in the folders; optimize: compact the tables; verify: check every "
+        "row; migrate: encode all pictures with the model that comes with this crossgraph."
+    )
+
+
+class JobOut(Out):
+    """A piece of long work, as it is now."""
+
+    id: str
+    kind: str
+    state: Literal["running", "done", "failed", "stopped"]
+    doing: str
+    done: int
+    total: int
+    facts: dict[str, Any]
+    result: dict[str, Any] = Field(description="What came out, where it is done.")
+    error: str
+    started: datetime
+    ended: datetime | None
+
+
+@router.get("", responses=documented())
+async def jobs(server: TheServer) -> list[JobOut]:
+    """All that are remembered, newest first."""
+    return [job_out(job) for job in server.jobs.list()]
+
+
+@router.post("", status_code=202, responses=documented(403, 409, 408, 413))
+async def begin(body: JobIn, server: TheServer) -> JobOut:
+    """Begin a job; one runs at a time."""
+    require_managing(server.settings.manage)
+    gallery = server.library.gallery
+    return job_out(server.jobs.start(body.kind, work_of(body.kind, gallery, server.settings)))
+
+
+@router.get("/{id}", responses=documented(404))
+async def job(id: Id, server: TheServer) -> JobOut:
+    """How far a job is."""
+    return job_out(server.jobs.get(id))
+
+
+@router.delete("/{id}", responses=documented(403, 404))
+async def stop(id: Id, server: TheServer) -> JobOut:
+    """Tell a job to stop; what it finished is kept."""
+    require_managing(server.settings.manage)
+    return job_out(server.jobs.stop(id))
+
+
+@router.get("/{id}/events", response_class=EventSourceResponse, responses=documented(404))
+async def events(id: Id, server: TheServer) -> AsyncIterator[ServerSentEvent]:
+    """The job whenever it changed, as events `job`, until it has ended."""
+    told: Job | None = None
+    while told is None or told.state == "running":
+        now = server.jobs.get(id)
+        if now != told:
+            told = now
+            yield ServerSentEvent(data=job_out(now), event="job")
+        else:
+            await asyncio.sleep(EVERY)
+
+
+def job_out(job: Job) -> JobOut:
+    """A job as the API says it."""
+    values: Mapping[str, Any] = asdict(job)
+    return JobOut(**values)

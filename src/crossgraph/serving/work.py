@@ -1,0 +1,69 @@
+"""What jobs do, each as a function that takes a `Progress` and gives what came out as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from crossgraph.default_model import DEFAULT_MODEL
+from crossgraph.encoders.names import model_reference
+from crossgraph.gallery.changes.sync import SyncReport
+from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.upkeep.health import optimize, verify
+from crossgraph.gallery.upkeep.migrate import migrate
+from crossgraph.progress import Progress
+from crossgraph.serving.jobs import require_sources
+from crossgraph.serving.library import shown_name
+from crossgraph.serving.settings import ServerSettings
+from crossgraph.verbs.models import load_search_model
+
+Kind: TypeAlias = Literal["sync", "optimize", "verify", "migrate"]
+Work: TypeAlias = Callable[[Progress], Mapping[str, Any]]
+BATCH = 64  # pictures that are searchable at once, while a folder is indexed
+LISTED = 100
+
+
+def work_of(kind: Kind, gallery: Gallery, settings: ServerSettings) -> Work:
+    """What a job of this kind does."""
+    return {
+        "sync": lambda progress: _synced(gallery, progress),
+        "optimize": lambda progress: _optimized(gallery, progress),
+        "verify": lambda progress: _verified(gallery, progress),
+        "migrate": lambda progress: _migrated(gallery, settings, progress),
+    }[kind]
+
+
+def indexing(gallery: Gallery, folder: Path) -> Work:
+    """Put a folder into a gallery, a few pictures after the other: they can be searched at once."""
+    return lambda progress: _told(gallery.index(folder, batch=BATCH, progress=progress))
+
+
+def _synced(gallery: Gallery, progress: Progress) -> Mapping[str, Any]:
+    require_sources(gallery.manifest.sources)
+    return _told(gallery.sync(progress=progress))
+
+
+def _optimized(gallery: Gallery, progress: Progress) -> Mapping[str, Any]:
+    with progress.task("compacting the tables", 1) as task:
+        before, after = optimize(gallery)
+        task.advance()
+    return {"bytes_before": before, "bytes_after": after}
+
+
+def _verified(gallery: Gallery, progress: Progress) -> Mapping[str, Any]:
+    found = verify(gallery, progress=progress)
+    problems = [{"subject": shown_name(one.subject), "message": one.message} for one in found.problems[:LISTED]]
+    return {"rows": found.rows, "found": found.found, "problems": len(found.problems), "listed": problems}
+
+
+def _migrated(gallery: Gallery, settings: ServerSettings, progress: Progress) -> Mapping[str, Any]:
+    model = load_search_model(DEFAULT_MODEL, device=settings.device)
+    done = migrate(gallery, model, run=model_reference(model.run), progress=progress)
+    return {"encoded": done.encoded, "found_encoded": done.found_encoded, "left_out": len(done.left_out)}
+
+
+def _told(report: SyncReport) -> Mapping[str, Any]:
+    skipped = [{"name": shown_name(one.path), "reason": one.reason} for one in report.skipped[:LISTED]]
+    counts = {name: getattr(report, name) for name in ("added", "updated", "moved", "removed", "unchanged")}
+    return {**counts, "skipped": len(report.skipped), "listed": skipped, "seconds": round(report.seconds, 1)}
