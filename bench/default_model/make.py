@@ -6,8 +6,10 @@ Every step is one command of the command line, printed before it runs, and is le
 already, the packed one too: remove it to replace it. A training that was stopped is resumed. Seconds of each step are
 added to OUT/seconds.json, for the model card.
 
-    dense      one dual encoder over three sources, its image network trained      configs/default/dense.toml
-    rerank     KIDRR on that network, with --rerank only                            configs/default/rerank.toml
+    tuned      a dual encoder over three sources, its image network trained         configs/default/dense.toml
+    frozen     one on the image network as it came                                  configs/default/frozen.toml
+    dense      the two side by side, as one run
+    rerank     KIDRR on both networks, with --rerank only                           configs/default/rerank.toml
     cascade    codes, dense and rerank as one model
     taught     the same, which reads German and Chinese too
     packed     calibrated on Flickr8k's val, in half precision: src/crossgraph/default_model/cascade
@@ -37,17 +39,25 @@ def main() -> None:
     out: Path = arguments.out
     sources = [f"--data={arguments.flickr8k}", f"--data={arguments.rsicd}"]
     sources.append(f"--data=jsonl:{right_lines(arguments.photos, out)}?images={arguments.photos / 'images'}&val=5")
-    dense, rerank, cascade, taught = (out / name for name in ("dense", "rerank", "cascade", "taught"))
+    names = ("tuned", "frozen", "dense", "rerank", "cascade", "taught")
+    tuned, frozen, dense, rerank, cascade, taught = (out / name for name in names)
     seed = f"--set=training.seed={arguments.seed}"
     words = f"--set=labels.leave_out={CONFIGS / 'held_out_words.json'}"
-    train_dense = ["train", *sources, f"--config={CONFIGS / 'dense.toml'}", seed, words, f"--out={dense}"]
+    train_tuned = ["train", *sources, f"--config={CONFIGS / 'dense.toml'}", seed, words, f"--out={tuned}"]
+    train_frozen = ["train", *sources, f"--config={CONFIGS / 'frozen.toml'}", seed, words, f"--out={frozen}"]
     train_rerank = ["train", *sources, f"--config={CONFIGS / 'rerank.toml'}", seed, words]
     train_rerank += [f"--set=images.encoder={dense}", f"--shortlist={dense}", f"--out={rerank}"]
     captions = arguments.flickr8k / "captions_de_zh.jsonl"
     build = ["cascade", "build", f"--codes={arguments.codes}", *sources, f"--dense={dense}"]
     build += [f"--rerank={rerank}"] if arguments.rerank else []
     steps: list[tuple[str, Callable[[], bool], list[str]]] = [
-        ("dense", lambda: is_trained(dense), train_dense),
+        ("tuned", lambda: is_trained(tuned), train_tuned),
+        ("frozen", lambda: is_trained(frozen), train_frozen),
+        (
+            "dense",
+            lambda: (dense / "manifest.json").exists(),
+            ["ensemble", str(tuned), str(frozen), f"--out={dense}"],
+        ),
         ("rerank", lambda: not arguments.rerank or is_trained(rerank), train_rerank),
         ("cascade", lambda: (cascade / "cascade.json").exists(), [*build, f"--out={cascade}"]),
         (

@@ -2,9 +2,9 @@
 
 An ensemble of networks that were trained apart errs less than any of them *(Lakshminarayanan 2017)*, the more so the
 less alike they are. Each branch is a whole `dual_encoder` with its own losses. With `blocks` the channels of a picture
-are cut into so many equal blocks, and branch k reads block `reads[k]`, or k modulo `blocks`: where features of a trained
-image network stand beside those it came with (`images.beside`), one branch learns on the one and another on the other.
-Branches may also have been trained one by one (`training.joined_runs`).
+are cut into so many equal blocks, and branch k reads block `reads[k]`, or k modulo `blocks`: where features of a
+trained image network stand beside those it came with (`images.beside`), one branch learns on the one and another on
+the other. Branches may also have been trained one by one (`training.joined_runs`).
 
     picture -> block 0 -> branch 0 --+
             -> block 1 -> branch 1 --+-> embeddings side by side, of unit length; score = cosine = mean of cosines

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+import re
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp
 
 from crossgraph.serving.problems import Problem
 from crossgraph.serving.settings import ServerSettings
@@ -33,16 +32,40 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
+
+
+def require_access(request: Request, settings: ServerSettings) -> Response | None:
+    """None for who may ask, or a redirect that first takes a browser elsewhere. Raises `Problem` 421, 403 or 401."""
+    require_known_host(request.headers, settings)
+    require_own_origin(request.method, request.headers)
+    token, path = settings.token, request.scope["path"]
+    if token is None or any(path == one or (one.endswith("/") and path.startswith(one)) for one in OPEN):
+        return None
+    here = own_address(request.scope["path"], str(request.url.remove_query_params("token").query))
+    given = request.query_params.get("token")
+    if given is not None and request.method == "GET" and is_right(given, token):
+        return signed_in(RedirectResponse(here, 303), token)
+    if is_right(shown_token(request.headers, request.cookies), token):
+        return None
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
+    raise Problem(
+        401,
+        "a token is wanted: send the header `Authorization: Bearer TOKEN`, with what --token said at the start of the "
+        "server.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
 def require_known_host(headers: Headers, settings: ServerSettings) -> None:
     """Raise `Problem` 421 unless the request calls the server by a name of its own: else a page of another site, whose
     name was made to lead here, could read it.
     """
-    hosts = headers.getlist("host")
-    name = host_name(hosts[0]) if len(hosts) == 1 else None
     if settings.host in ("0.0.0.0", "::") and not settings.names:
         return  # every name may be meant, and the token guards it
+    hosts = headers.getlist("host")
+    name = host_name(hosts[0]) if len(hosts) == 1 else None
     if name is None or name not in settings.known_names:
         raise Problem(
             421,
@@ -51,26 +74,29 @@ def require_known_host(headers: Headers, settings: ServerSettings) -> None:
         )
 
 
-def require_own_origin(method: str, headers: Headers, scheme: str) -> None:
-    """Raise `Problem` 403 for a request that would change something and was sent by a page of another site."""
-    if method in SAFE:
-        return
+def require_own_origin(method: str, headers: Headers) -> None:
+    """Raise `Problem` 403 for what a page of another site sent, or would show or time: only its links may lead here.
+
+    Scripts cannot forge these headers, and programs other than browsers send none of them.
+    """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    ours = f"{scheme}://{headers.get('host', '')}".lower()
-    if (origin is not None and origin.lower() != ours) or (
-        origin is None and site not in (None, "same-origin", "none")
-    ):
-        raise Problem(403, "pages of other sites may not send anything here. Use the page of this server.")
+    foreign = site not in (None, "same-origin", "none")
+    if method in SAFE:
+        foreign = foreign and headers.get("sec-fetch-mode") != "navigate"
+    elif origin is not None:  # a proxy may have taken https away, so schemes are not compared
+        foreign = foreign or urlsplit(origin.lower()).netloc != headers.get("host", "").lower()
+    if foreign:
+        raise Problem(403, "pages of other sites may not use this server. Use its own page.")
 
 
 def host_name(host: str) -> str | None:
-    """The name in a Host header, in lower case and without its port; None for what is no name."""
-    try:
-        found = urlsplit(f"//{host}")
-        _ = found.port
-    except ValueError:
-        return None
-    return found.hostname if found.hostname and not (found.path or found.query or found.username) else None
+    """The name in a Host header, in lower case and without its port; None for what is no name.
+
+    >>> host_name("LocalHost:8000"), host_name("[::1]:80"), host_name("localhost@evil")
+    ('localhost', '::1', None)
+    """
+    match = _HOST.fullmatch(host.lower())
+    return None if match is None else match[1] or match[2]
 
 
 def is_right(shown: str | None, token: str) -> bool:
@@ -91,23 +117,8 @@ def signed_in(response: Response, token: str) -> Response:
     return response
 
 
-def guarded(request: Request, settings: ServerSettings, go_on: Callable[[Request], ASGIApp]) -> ASGIApp:
-    """What `go_on` answers, to those who may ask. Raises `Problem` 421, 403 or 401."""
-    require_known_host(request.headers, settings)
-    require_own_origin(request.method, request.headers, request.url.scheme)
-    token, path = settings.token, request.url.path
-    if token is not None and not any(path == one or (one.endswith("/") and path.startswith(one)) for one in OPEN):
-        given = request.query_params.get("token")
-        if given is not None and request.method == "GET" and is_right(given, token):
-            clean = request.url.remove_query_params("token")
-            return signed_in(RedirectResponse(clean.path + (f"?{clean.query}" if clean.query else ""), 303), token)
-        if not is_right(shown_token(request.headers, request.cookies), token):
-            if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-                return RedirectResponse(f"/login?next={quote(path, safe='/')}", 303)
-            raise Problem(
-                401,
-                "a token is wanted: send the header `Authorization: Bearer TOKEN`, with what --token said at the "
-                "start of the server.",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-    return go_on(request)
+def own_address(path: str, query: str = "") -> str:
+    """An address of this server, from the decoded `path` and the query as it was written; `/` for what is none."""
+    if not path.startswith("/") or path.startswith(("//", "/\\")) or not path.isprintable():
+        return "/"
+    return quote(path) + (f"?{query}" if query else "")

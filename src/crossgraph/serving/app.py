@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from crossgraph.serving.api import explain, facets, facts, feedback, health, ite
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import compare, login, picture, search_page
-from crossgraph.serving.problems import Problem, ProblemOut, problem_response, status_of, without_paths
+from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
 STATIC = Path(__file__).parent / "static"
+MOST_FILES, MOST_FIELDS = 4, 100
 DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
 
 Every answer of an error is `application/problem+json` and says what to do. Pictures are named by their ids."""
@@ -46,6 +48,8 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
+        form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
     for module in (search, facets, items, explain, facts, feedback, jobs, health):
@@ -53,21 +57,13 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     for page in (search_page, picture, compare, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_exception_handler(CrossgraphError, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Deadlines, patience=settings.patience, most_bytes=settings.upload_bytes + MEBIBYTE // 2)
+    most = settings.upload_bytes + MEBIBYTE // 2
+    app.add_middleware(Deadlines, patience=settings.patience, most_bytes=most, most_plain=MEBIBYTE)
     app.add_middleware(Frame, server=parts)
     _describe(app)
     return app
-
-
-def _refused(request: Request, error: Exception) -> Response:
-    settings: ServerSettings = request.app.state.server.settings
-    assert isinstance(error, CrossgraphError)
-    text = str(error) if settings.show_paths else without_paths(str(error))
-    headers = error.headers if isinstance(error, Problem) else {}
-    return problem_response(status_of(error), text, request_id=request.state.request_id, headers=headers)
 
 
 def _misread(request: Request, error: Exception) -> Response:
@@ -75,19 +71,23 @@ def _misread(request: Request, error: Exception) -> Response:
     said = "; ".join(
         f"{'.'.join(map(str, one['loc'][1:])) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
     )
-    return problem_response(422, f"{said}. /v1/openapi.json says what is read.", request_id=request.state.request_id)
+    return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if isinstance(error.__cause__, CrossgraphError):
-        return _refused(request, error.__cause__)
+    if isinstance(error.__cause__, CrossgraphError):  # raised while FastAPI read the body
+        raise error.__cause__
     detail = {
         404: "there is nothing at this address. /v1/openapi.json lists what there is.",
         405: "this address does not take that method. /v1/openapi.json lists what there is.",
     }.get(error.status_code, f"{error.detail}. /v1/openapi.json says what is read.")
-    return problem_response(
-        error.status_code, detail, request_id=request.state.request_id, headers=dict(error.headers or {})
+    return _answer(request, error.status_code, detail, dict(error.headers or {}))
+
+
+def _answer(request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
+    return refusal(
+        request.url.path, request.headers, status, detail, request_id=request.state.request_id, headers=headers
     )
 
 

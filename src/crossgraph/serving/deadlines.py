@@ -1,29 +1,34 @@
-"""Clients that stop within a request, or send more than they may: they are let go."""
+"""Requests that do not come to their end, or are larger than they may be."""
 
 from __future__ import annotations
 
 import asyncio
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossgraph.serving.problems import Problem
 
 
 class Deadlines:
-    """Reads a request's body for at most `patience` seconds and `most_bytes`, and waits as long for each part of an
-    answer to be taken.
+    """Reads a request's body for at most `patience` seconds: at most `most_bytes` of a form, `most_plain` of others.
 
-    Raises `Problem` 413 or 408 where the application reads a body.
+    Raises `Problem` 413 or 408 where the application reads a body, 413 at once where a longer one is announced, and 415
+    for one that is packed: unpacked, it may be of any size.
     """
 
-    def __init__(self, app: ASGIApp, *, patience: float, most_bytes: int) -> None:
-        self._app, self._patience, self._most = app, patience, most_bytes
+    def __init__(self, app: ASGIApp, *, patience: float, most_bytes: int, most_plain: int) -> None:
+        self._app, self._patience = app, patience
+        self._most_bytes, self._most_plain = most_bytes, most_plain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        form = headers.get("content-type", "").lower().startswith("multipart/")
+        most = self._most_bytes if form else self._most_plain
         until = asyncio.get_running_loop().time() + self._patience
         got, complete = 0, False
 
@@ -38,15 +43,18 @@ class Deadlines:
                 raise Problem(408, f"the request was not complete after {self._patience:g} seconds.") from None
             got += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if got > self._most:
-                raise Problem(413, f"the request has more than {self._most:,} bytes. Send a smaller picture.")
+            if got > most:
+                raise _too_large(most, form)
             return message
 
-        async def patient_send(message: Message) -> None:
-            async with asyncio.timeout(self._patience):
-                await send(message)
+        declared = headers.get("content-length", "")
+        if declared.isdigit() and (len(declared) > 15 or int(declared) > most):
+            raise _too_large(most, form)
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise Problem(415, "packed bodies are not read. Send it without Content-Encoding.")
+        await self._app(scope, patient_receive, send)
 
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._most:
-            raise Problem(413, f"the request has {int(declared):,} bytes, at most {self._most:,} are read.")
-        await self._app(scope, patient_receive, patient_send)
+
+def _too_large(most: int, form: bool) -> Problem:
+    advice = "a smaller picture" if form else "less, or in parts"
+    return Problem(413, f"of such a request at most {most:,} bytes are read. Send {advice}.")

@@ -42,7 +42,12 @@ class Engine:
                     headers={"Retry-After": "1"},
                 )
             self._inside += 1
-        future = self._pool.submit(work)
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError:  # closed
+            with self._lock:
+                self._inside -= 1
+            raise Problem(503, "the server is stopping. Ask again when it is there again.") from None
         future.add_done_callback(self._ended)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.seconds)

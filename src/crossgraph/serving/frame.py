@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import re
@@ -11,19 +12,26 @@ from typing import Any
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.access import HEADERS, guarded
-from crossgraph.serving.problems import Problem, problem_response, status_of, without_paths
+from crossgraph.serving.access import HEADERS, require_access
+from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.problems import Problem, status_of, told
 from crossgraph.serving.server import Server
 
 LOG = logging.getLogger("crossgraph.serving")
-FREE = ("/static/", "/v1/health/", "/metrics")
+FREE = ("/static/", "/v1/health/live")
+"""What may be asked for at any rate; none of it looks at a token."""
+
+PICTURES = 10
+"""So many times as many pictures as other things may be asked for: a page shows many at once."""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _SMALL = re.compile(r"/v1/items/[^/]+/(thumbnail|picture)")
 
@@ -33,7 +41,7 @@ class Frame:
 
     def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app, self._server = app, server
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -42,7 +50,8 @@ class Frame:
             return
         started, status = time.perf_counter(), 0
         request_id = request_id_of(Headers(scope=scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        bare = scope["method"] == "HEAD"
+        inner = {**scope, "state": {"request_id": request_id}} | ({"method": "GET"} if bare else {})
 
         async def send_framed(message: Message) -> None:
             nonlocal status
@@ -53,45 +62,53 @@ class Frame:
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
                 headers["X-Request-ID"] = request_id
+            elif bare:
+                message = {**message, "body": b""}
             await send(message)
 
         error = ""
         try:
-            response = guarded(Request(scope), self._server.settings, self._pass_on)
-            await response(scope, receive, send_framed)
+            self._require_rate(scope)
+            response = require_access(Request(scope), self._server.settings) or self._app
+            await response(inner, receive, send_framed)
         except CrossgraphError as problem:
             error = str(problem)
-            if not status:
-                await self.refusal(problem, request_id)(scope, receive, send_framed)
-        except TimeoutError:
-            error = "the client did not take the answer in time"
+            if status:
+                raise  # it cannot be answered any more: the connection is closed, so that nobody takes it for complete
+            await self.refusal(problem, request_id, Request(inner))(inner, receive, send_framed)
         except Exception as unexpected:
             error = f"{type(unexpected).__name__}: {unexpected}"
             LOG.exception("unexpected", extra={"facts": {"request": request_id}})
-            if not status:
-                told = f"this should not have happened; the server's log says what did, under {request_id}."
-                await problem_response(500, told, request_id=request_id)(scope, receive, send_framed)
+            if status:
+                raise
+            said = f"this should not have happened; the server's log says what did, under {request_id}."
+            page = refusal(scope["path"], Headers(scope=scope), 500, said, request_id=request_id)
+            await page(inner, receive, send_framed)
         finally:
-            self._note(scope, request_id, status, time.perf_counter() - started, error)
+            self._note(inner, request_id, status, time.perf_counter() - started, error)
 
-    def refusal(self, problem: CrossgraphError, request_id: str) -> Response:
+    def refusal(self, problem: CrossgraphError, request_id: str, request: Request) -> Response:
         """The answer that says an error."""
-        text = str(problem) if self._server.settings.show_paths else without_paths(str(problem))
+        text = told(problem, show_paths=self._server.settings.show_paths)
         headers = problem.headers if isinstance(problem, Problem) else {}
-        return problem_response(status_of(problem), text, request_id=request_id, headers=headers)
+        return refusal(
+            request.url.path, request.headers, status_of(problem), text, request_id=request_id, headers=headers
+        )
 
-    def _pass_on(self, request: Request) -> ASGIApp:
-        rate, path = self._server.settings.rate, request.url.path
-        if rate and not path.startswith(FREE) and not _SMALL.fullmatch(path):
-            client = request.client.host if request.client else ""
-            if not self._limiter.hit(RateLimitItemPerSecond(rate), client):
-                raise Problem(429, f"more than {rate} requests in a second. Ask slower.", headers={"Retry-After": "1"})
-        return self._app
+    def _require_rate(self, scope: Scope) -> None:
+        """Raise `Problem` 429 where an address asks faster than it may, also for those who show no right token."""
+        rate, path = self._server.settings.rate, scope["path"]
+        if not rate or path.startswith(FREE):
+            return
+        small = _SMALL.fullmatch(path) is not None
+        most = rate * (PICTURES if small else 1)
+        if not self._limiter.hit(RateLimitItemPerSecond(most), network_of(scope), "pictures" if small else "others"):
+            raise Problem(429, f"more than {most} requests in a second. Ask slower.", headers={"Retry-After": "1"})
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float, error: str) -> None:
         route = getattr(scope.get("route"), "path", None) or ("static" if "path_params" in scope else "none")
         metrics = self._server.metrics
-        metrics.requests.labels(scope["method"] if scope["method"].isalpha() else "?", route, status).inc()
+        metrics.requests.labels(scope["method"] if scope["method"] in METHODS else "other", route, status).inc()
         metrics.seconds.labels(route).observe(seconds)
         facts: dict[str, Any] = {
             "request": request_id,
@@ -120,3 +137,13 @@ def request_id_of(headers: Headers) -> str:
     """What the client calls the request, if that can be a name, else a new one."""
     given = headers.get("x-request-id", "")
     return given if _ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def network_of(scope: Scope) -> str:
+    """Who asks, for counting: the address, of IPv6 the network that one customer has.
+
+    >>> network_of({"client": ("2001:db8:1:2:3:4:5:6", 1)}), network_of({"client": ("10.0.0.1", 1)})
+    ('2001:db8:1:2::/64', '10.0.0.1')
+    """
+    host = scope["client"][0] if scope.get("client") else ""
+    return str(ipaddress.IPv6Network((host, 64), strict=False)) if ":" in host and "%" not in host else host

@@ -40,7 +40,6 @@ class Library:
         self._took: float | None = None
         self._gallery: Gallery | None = None
         self._loading = threading.Lock()
-        self._facets: tuple[Snapshot, FacetIndex] | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, then: Callable[[Gallery], None] | None = None) -> None:
@@ -116,13 +115,8 @@ class Library:
         return snapshot.item(row)
 
     def facets(self) -> FacetIndex:
-        """The facets of the gallery as it is now; made once for each of its states."""
-        gallery = self.gallery
-        snapshot, kept = gallery.snapshot(), self._facets
-        if kept is None or kept[0] is not snapshot:
-            kept = (snapshot, FacetIndex(snapshot, gallery.manifest.roots))
-            self._facets = kept
-        return kept[1]
+        """The facets of the gallery as it is now."""
+        return self.gallery.current().facets
 
     def require_items(self, names: tuple[str, ...]) -> None:
         """Raise `Problem` 404 unless every one is the id of a picture."""

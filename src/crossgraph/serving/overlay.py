@@ -138,9 +138,7 @@ def regions_of(match: MatchOut, boxes: list[Box]) -> list[int]:
     return [
         index
         for index, box in enumerate(boxes)
-        if any(
-            max(abs(one - other) for one, other in zip(box, place, strict=True)) < EQUAL for place in match.boxes
-        )
+        if any(max(abs(one - other) for one, other in zip(box, place, strict=True)) < EQUAL for place in match.boxes)
     ]
 
 

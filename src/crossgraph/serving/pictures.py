@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import os
+import stat
+from typing import BinaryIO
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from crossgraph.data.file_kinds import HEAD, image_format
+from crossgraph.data.images import file_reason
 from crossgraph.errors import ImageError
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.serving.library import Library, shown_name
 from crossgraph.serving.problems import Problem
+from crossgraph.serving.ranges import FileAnswer
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
@@ -27,42 +32,39 @@ MEDIA_TYPES = {
     "HEIF": "image/heif",
 }
 KEEP = "private, max-age=86400"
+ASK_AGAIN = "private, no-cache"
 
 
 def picture_response(library: Library, id: str, headers: Headers, *, download: bool = False) -> Response:
     """The file of a picture. Raises `Problem` 404 for an unknown id, 410 where its file is gone or no picture now."""
     item = library.item(id)
-    kind, tag = _looked_at(item)
-    name = quote(shown_name(item.path))
-    told = {
-        "ETag": tag,
-        "Cache-Control": KEEP,
-        "Content-Disposition": f"{'attachment' if download else 'inline'}; filename*=UTF-8''{name}",
-    }
-    if is_known(headers, tag):
-        return Response(status_code=304, headers=told)
-    return FileResponse(item.path, media_type=kind, headers=told)
+    file, kind = opened_picture(item)
+    try:
+        status = os.fstat(file.fileno())
+        state = f"{item.digest}-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+        tag = f'"{hashlib.sha256(state.encode()).hexdigest()[:24]}"'
+        shown = f"{'attachment' if download else 'inline'}; filename*=UTF-8''{quote(shown_name(item.path), safe='')}"
+        told = {"ETag": tag, "Cache-Control": ASK_AGAIN, "Content-Disposition": shown}
+        if not is_known(headers, tag):
+            return FileAnswer(file, status.st_size, headers, media_type=kind, told=told)
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return Response(status_code=304, headers=told)
 
 
-def thumbnail_response(library: Library, id: str, size: int, headers: Headers) -> Response:
+def thumbnail_response(library: Library, thumbnails: Thumbnails, id: str, size: int, headers: Headers) -> Response:
     """A small copy of a picture. Raises `Problem` 404 for an unknown id, 410 where its file is gone or unreadable."""
     item = library.item(id)
-    tag = f'"{item.digest}-{size}"'
-    told = {"ETag": tag, "Cache-Control": KEEP}
-    if is_known(headers, tag):
-        return Response(status_code=304, headers=told)
     try:
-        from io import BytesIO
-
-        from crossgraph.data.images import read_image
-
-        image = read_image(item.path)
-        image.thumbnail((size, size))
-        held = BytesIO()
-        image.save(held, "WEBP", quality=80)
-        return Response(held.getvalue(), media_type="image/webp", headers=told)
+        found = thumbnails.get(item, size)
     except ImageError as error:
         raise gone(item, error.reason) from error
+    told = {"ETag": f'"{found.name}"', "Cache-Control": KEEP}
+    if is_known(headers, told["ETag"]):
+        return Response(status_code=304, headers=told)
+    return Response(found.content, media_type="image/webp", headers=told)
 
 
 def is_known(headers: Headers, tag: str) -> bool:
@@ -80,18 +82,25 @@ def gone(item: Item, reason: str) -> Problem:
     )
 
 
-def _looked_at(item: Item) -> tuple[str, str]:
-    """What the file of a picture is, by its first bytes, and its ETag. Raises `Problem` 410."""
+def opened_picture(item: Item) -> tuple[BinaryIO, str]:
+    """The file of a picture, open, and its media type by its first bytes. Raises `Problem` 410.
+
+    What was looked at is what is read: the path may lead elsewhere a moment later.
+    """
     try:
-        path = Path(item.path)
-        status = path.stat()
-        if not path.is_file():
-            raise gone(item, "it is no file")
-        with path.open("rb") as file:
+        # A pipe would be waited for without O_NONBLOCK.
+        file = os.fdopen(os.open(item.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        raise gone(item, file_reason(error)) from error
+    found = None
+    try:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             found = image_format(file.read(HEAD))
     except OSError as error:
-        raise gone(item, (error.strerror or "it cannot be read").lower()) from error
+        raise gone(item, file_reason(error)) from error
+    finally:
+        if found is None:
+            file.close()
     if found is None:
         raise gone(item, "it is no picture any longer")
-    state = f"{item.digest}-{status.st_size}-{status.st_mtime_ns}"
-    return MEDIA_TYPES.get(found, "application/octet-stream"), f'"{hashlib.sha256(state.encode()).hexdigest()[:24]}"'
+    return file, MEDIA_TYPES[found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from crossgraph.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-_PATH = re.compile(r"(?<![\w:/.])(?:~|/[^\s'\",:;()]+)?/[^\s'\",:;()]*?([^\s'\",:;()/]+)(?=[\s'\",:;().]|$)")
+_FOLDERS = re.compile(r"(?<![\w:/.~])(~?)/([^/'\":;,()\n]+)/(?:[^/'\":;,()\n]*/)*")
 
 
 class ProblemOut(BaseModel):
@@ -85,9 +86,23 @@ def problem_response(
     )
 
 
+def told(error: CrossgraphError, *, show_paths: bool) -> str:
+    """The message of an error, where pictures lie being left out of it unless `show_paths`."""
+    if show_paths:
+        return str(error)
+    text = str(error)
+    return without_paths(text.replace(str(error.path), error.path.name) if isinstance(error, ImageError) else text)
+
+
 def without_paths(text: str) -> str:
-    """`text` with the absolute paths in it cut to the names of files: where pictures lie is not said."""
-    return _PATH.sub(lambda match: match.group(1), text)
+    """`text` with the absolute paths in it cut to the names of files.
+
+    Folders may have spaces in their names, so what stands between two paths goes too. Addresses of the server stay.
+
+    >>> without_paths("/tmp/my pictures/a b.jpg: the file is empty; see /v1/items")
+    'a b.jpg: the file is empty; see /v1/items'
+    """
+    return _FOLDERS.sub(lambda match: "" if match[1] or os.path.isdir(f"/{match[2]}") else match[0], text)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -125,7 +125,7 @@ def item_out(item: Item, *, show_paths: bool, notes: dict[str, Any] | None = Non
     )
 
 
-def answer_out(result: SearchResult, item: Item, similar: list[str], *, show_paths: bool) -> AnswerOut:
+def answer_out(result: SearchResult, item: Item, *, show_paths: bool) -> AnswerOut:
     """An answer as the API says it."""
     return AnswerOut(
         rank=result.rank,
@@ -134,7 +134,7 @@ def answer_out(result: SearchResult, item: Item, similar: list[str], *, show_pat
         caption=None if result.caption is None else readable(result.caption),
         ranks=result.ranks,
         scores=result.scores,
-        similar=similar,
+        similar=list(result.similar_ids),
         item=item_out(item, show_paths=show_paths),
     )
 

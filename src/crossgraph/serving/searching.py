@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from crossgraph.gallery.search.listing import items_of
 from crossgraph.gallery.search.query import ImageQuery, Query, SumQuery, described
 from crossgraph.gallery.search.results import SearchResults
-from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.library import Library, version_of
 from crossgraph.serving.problems import Problem
 from crossgraph.serving.schemas import SearchOut, answer_out, search_out
@@ -36,18 +36,11 @@ def _required(asked: Asked) -> Query:
 def _out(library: Library, asked: Asked, found: SearchResults) -> SearchOut:
     """The answers whose pictures are still there, in their order."""
     snapshot, show = library.gallery.snapshot(), library.settings.show_paths
-    answers = []
+    items, answers = items_of(snapshot, [one.id for one in found.results]), []
     for result in found.results:
-        row = snapshot.row(result.id)
-        if row is None:
-            continue  # removed since it was found
-        answers.append(answer_out(result, snapshot.item(row), _ids(snapshot, result.similar), show_paths=show))
+        if result.id in items:  # else removed since it was found
+            answers.append(answer_out(result, items[result.id], show_paths=show))
     return search_out(found, answers, version=version_of(snapshot), query=_said(asked.query, found))
-
-
-def _ids(snapshot: Snapshot, paths: tuple[object, ...]) -> list[str]:
-    rows = [snapshot.row_at(str(path)) for path in paths]
-    return [snapshot.items["id"][row].as_py() for row in rows if row is not None]
 
 
 def _said(query: Query | None, found: SearchResults) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from crossgraph.data.images import read_image
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.guarded_decode import DecodeLimits, GuardedDecoder
+from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.serving.engine import Engine
 from crossgraph.serving.explanations import Alignments
 from crossgraph.serving.jobs import Jobs
@@ -21,6 +23,8 @@ from crossgraph.serving.settings import ServerSettings
 from crossgraph.serving.uploads import Uploads
 from crossgraph.serving.work import indexing
 
+DECODERS = 2  # one that a hard picture keeps busy leaves another
+
 
 @dataclass
 class Server:
@@ -31,6 +35,8 @@ class Server:
     engine: Engine
     files: Engine
     uploads: Uploads
+    decoder: GuardedDecoder
+    thumbnails: Thumbnails
     metrics: Metrics = field(default_factory=Metrics)
     alignments: Alignments = field(default_factory=lambda: Recent(256))
     answers: Recent[SearchOut] = field(default_factory=lambda: Recent(64))
@@ -39,12 +45,15 @@ class Server:
     @classmethod
     def of(cls, settings: ServerSettings) -> Server:
         """A server that has not loaded anything yet."""
+        decoder = GuardedDecoder(DecodeLimits(bytes=settings.upload_bytes), workers=DECODERS)
         return cls(
             settings,
             Library(settings),
             Engine("search", workers=settings.workers, waiting=settings.waiting, seconds=settings.seconds),
             Engine("files", workers=4, waiting=4 * settings.waiting, seconds=settings.seconds),
-            Uploads(decode_upload),
+            Uploads(partial(decode_upload, decoder)),
+            decoder,
+            Thumbnails(settings.gallery),
         )
 
     def start(self) -> None:
@@ -60,6 +69,7 @@ class Server:
         self.jobs.close()
         self.engine.close()
         self.files.close()
+        self.decoder.close()
         self.uploads.close()
 
 
@@ -72,13 +82,8 @@ def server_of(request: Request) -> Server:
 TheServer = Annotated[Server, Depends(server_of)]
 
 
-def decode_upload(data: bytes, path: Path) -> tuple[int, int]:
+def decode_upload(decoder: GuardedDecoder, data: bytes, path: Path) -> tuple[int, int]:
     """Write a clean copy of a picture that was sent, and give its size. Raises `ImageError`."""
-    sent = path.with_suffix(".sent")
-    try:
-        sent.write_bytes(data)
-        image = read_image(sent)
-        image.save(path)
-        return image.size
-    finally:
-        sent.unlink(missing_ok=True)
+    image = decoder.decode(data)
+    image.save(path, compress_level=1)
+    return image.size

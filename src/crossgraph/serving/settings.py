@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from crossgraph.errors import ConfigError
 
 MEBIBYTE = 2**20
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]*", re.ASCII)
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -45,6 +47,9 @@ class ServerSettings:
         for name, least in (("port", 0), ("workers", 1), ("waiting", 1), ("rate", 0), ("upload_bytes", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+        for name in ("seconds", "patience"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
         if self.port > 65_535:
             raise ConfigError(f"port must be at most 65535, got {self.port}.")
         if not self.is_local and not self.token:
@@ -52,6 +57,8 @@ class ServerSettings:
                 f"{self.host} can be reached by other machines, so whoever asks must show a token: give one with "
                 "--token, or in the environment variable CROSSGRAPH_TOKEN."
             )
+        if self.token is not None and not _TOKEN.fullmatch(self.token):
+            raise ConfigError("a token may have letters, digits and -._~+/= only: it goes through headers of HTTP.")
         if self.token is not None and len(self.token) < 16:
             raise ConfigError(
                 f"a token must have at least 16 letters, got {len(self.token)}; it is all that guards it."

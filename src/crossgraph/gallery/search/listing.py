@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int
 
 from crossgraph.errors import ConfigError, unknown_name
-from crossgraph.gallery.search.filters import BUILT_IN, rows_where
+from crossgraph.gallery.search.filters import BUILT_IN, rows_among
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.snapshot import Snapshot
 
@@ -36,19 +36,28 @@ class Listing:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    def page(self, *, where: str | None = None, order: str = "newest", offset: int = 0, limit: int = 60) -> ListedPage:
-        """At most `limit` pictures; those without a date come last, those of one date or name by path.
+    def page(
+        self,
+        *,
+        where: str | None = None,
+        among: Collection[str] | None = None,
+        order: str = "newest",
+        offset: int = 0,
+        limit: int = 60,
+    ) -> ListedPage:
+        """At most `limit` pictures that `where` keeps, of those with the ids `among` where these are given.
 
-        Raises `GalleryError` for a wrong filter, `ConfigError` for another order or a negative number.
+        Those without a date come last, those of one date or name by path. Raises `GalleryError` for a wrong filter,
+        `ConfigError` for another order or a negative number.
         """
         if order not in ORDERS:
             raise ConfigError(unknown_name("order", order, ORDERS))
         if offset < 0 or limit < 0:
             raise ConfigError(f"offset and limit must be at least 0, got {offset} and {limit}.")
         rows = {"newest": self._newest, "oldest": self._oldest, "name": self._by_name}[order]
-        if where is not None:
+        if where is not None or among is not None:
             kept = np.zeros(len(self._snapshot.items), np.bool_)
-            kept[rows_where(self._snapshot, where)] = True
+            kept[rows_among(self._snapshot, where, among)] = True
             rows = rows[kept[rows]]
         chosen: list[int] = rows[offset : offset + limit].tolist()
         return ListedPage(self._snapshot.items_at(chosen), len(rows), offset)

@@ -25,9 +25,7 @@ KEEP = "private, no-cache"
 OfItem = Annotated[ItemId, Query(description="The id of a picture.")]
 Sentence = Annotated[
     str,
-    Query(
-        alias="q", min_length=1, max_length=LONGEST, description="The sentence to explain.", examples=["two dogs"]
-    ),
+    Query(alias="q", min_length=1, max_length=LONGEST, description="The sentence to explain.", examples=["two dogs"]),
 ]
 
 

@@ -6,18 +6,48 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as InQuery
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
+from crossgraph.serving.api.search import answered
+from crossgraph.serving.library import version_of
 from crossgraph.serving.pictures import picture_response, thumbnail_response
 from crossgraph.serving.problems import documented
-from crossgraph.serving.schemas import ItemOut, item_out
+from crossgraph.serving.schemas import ItemOut, ItemsOut, SearchOut, item_out
+from crossgraph.serving.search_request import DEEPEST, Narrowed, SearchBody, TermIn, among_of, where_of
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="The id of a picture.")]
-Size = Annotated[Literal[320, 1280], BeforeValidator(lambda size: int(size) if size in ("320", "1280") else size), InQuery()]
+Size = Annotated[
+    Literal[320, 1280], BeforeValidator(lambda size: int(size) if size in ("320", "1280") else size), InQuery()
+]
 PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+class ListParameters(Narrowed):
+    """Which pictures are listed, and in which order."""
+
+    order: Literal["newest", "oldest", "name"] = Field("newest", description="By date, or by the name of the file.")
+    k: int = Field(60, ge=1, le=200, description="How many.")
+    offset: int = Field(0, ge=0, le=10_000_000, description="Pass over so many.")
+
+
+@router.get("", responses=documented())
+async def items(parameters: Annotated[ListParameters, InQuery()], server: TheServer) -> ItemsOut:
+    """Pictures page by page, nothing being looked for."""
+    return await server.files.run(lambda: listed(server, parameters))
+
+
+@router.get("/{id}/similar", responses=documented(404))
+async def similar(
+    id: Id,
+    server: TheServer,
+    k: Annotated[int, InQuery(ge=1, le=200, description="How many answers.")] = 20,
+    offset: Annotated[int, InQuery(ge=0, le=DEEPEST, description="Pass over so many.")] = 0,
+) -> SearchOut:
+    """The pictures that are most like one: the same as a search with `term=1:item:ID`."""
+    return await answered(server, SearchBody(terms=[TermIn(kind="item", value=id)], k=k, offset=offset))
 
 
 @router.get("/{id}", responses=documented(404))
@@ -37,11 +67,11 @@ async def captions(id: Id, server: TheServer) -> list[str]:
     response_class=Response,
     responses={**documented(304, 404, 410, 416), **PICTURE},  # type: ignore[dict-item]
 )
-async def thumbnail(
-    id: Id, request: Request, server: TheServer, size: Size = 320
-) -> Response:
+async def thumbnail(id: Id, request: Request, server: TheServer, size: Size = 320) -> Response:
     """A small copy of a picture: WebP, upright, its longer side `size` pixels."""
-    return await server.files.run(lambda: thumbnail_response(server.library, id, size, request.headers))
+    return await server.files.run(
+        lambda: thumbnail_response(server.library, server.thumbnails, id, size, request.headers)
+    )
 
 
 @router.get("/{id}/picture", response_class=Response, responses={**documented(304, 404, 410, 416), **PICTURE})  # type: ignore[dict-item]
@@ -58,3 +88,18 @@ def known(server: Server, id: str) -> ItemOut:
     notes = {} if row is None else {name: snapshot.notes[name][row].as_py() for name in snapshot.notes.column_names}
     present = {name: value for name, value in notes.items() if value is not None}
     return item_out(item, show_paths=server.settings.show_paths, notes=present)
+
+
+def listed(server: Server, parameters: ListParameters) -> ItemsOut:
+    """A page of pictures, as far as the request narrows them."""
+    state, show = server.library.gallery.current(), server.settings.show_paths
+    where, among = where_of(parameters, server.library), among_of(parameters)
+    found = state.listing.page(
+        where=where, among=among, order=parameters.order, offset=parameters.offset, limit=parameters.k
+    )
+    return ItemsOut(
+        total=found.total,
+        offset=found.offset,
+        items=[item_out(item, show_paths=show) for item in found.items],
+        version=version_of(state.snapshot),
+    )

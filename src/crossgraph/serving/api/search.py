@@ -51,8 +51,7 @@ async def search_in_stages(parameters: Parameters, server: TheServer) -> AsyncIt
 @router.post("/uploads", status_code=201, responses=documented(408, 413))
 async def upload(picture: UploadFile, server: TheServer) -> UploadOut:
     """Send a picture to search by; what is answered names it: term=1:image:ID."""
-    data = await picture.read()
-    kept = await server.files.run(lambda: server.uploads.add(data))
+    kept = await server.files.run(lambda: server.uploads.add(picture.file.read()))
     return UploadOut(
         id=kept.id, width=kept.width, height=kept.height, seconds=round(server.uploads.seconds_left(kept.id))
     )

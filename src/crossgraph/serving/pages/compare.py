@@ -50,9 +50,7 @@ class WordRow:
 
 
 @router.get("/compare")
-async def compare(
-    asked: Annotated[CompareParameters, Query()], request: Request, server: TheServer
-) -> Response:
+async def compare(asked: Annotated[CompareParameters, Query()], request: Request, server: TheServer) -> Response:
     """The comparison: a part of the panel of a picture, or a page of its own."""
     values = asked.model_dump(exclude={"a", "b"}, exclude_unset=True)
     state = PageState(PageParameters.model_validate(values | {"open": ""}))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Form
 from starlette.responses import RedirectResponse, Response
 
-from crossgraph.serving.access import is_right, signed_in
+from crossgraph.serving.access import is_right, own_address, signed_in
 from crossgraph.serving.pages.templates import page
 from crossgraph.serving.server import TheServer
 
@@ -17,7 +18,7 @@ router = APIRouter()
 @router.get("/login")
 async def ask(next: str = "/") -> Response:
     """The form."""
-    return page("login.html", nav="login", next=own_address(next), wrong=False)
+    return page("login.html", nav="login", next=own_address_of(next), wrong=False)
 
 
 @router.post("/login")
@@ -27,12 +28,12 @@ async def sign_in(
     """Where one came from, with the token kept; the form again for a wrong one."""
     wanted = server.settings.token
     if wanted is not None and not is_right(token, wanted):
-        return page("login.html", 401, nav="login", next=own_address(next), wrong=True)
-    response = RedirectResponse(own_address(next), 303)
+        return page("login.html", 401, nav="login", next=own_address_of(next), wrong=True)
+    response = RedirectResponse(own_address_of(next), 303)
     return response if wanted is None else signed_in(response, wanted)
 
 
-def own_address(text: str) -> str:
+def own_address_of(text: str) -> str:
     """`text`, if it is an address of this server, else its first page."""
-    plain = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return text if plain else "/"
+    path, _, query = text.partition("?")
+    return own_address(unquote(path), query if query.isprintable() and query.isascii() else "")

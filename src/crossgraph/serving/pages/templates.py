@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,
 )
+ENVIRONMENT.filters["commas"] = lambda number: f"{number:,}"
 
 
 def xml_text(text: str) -> str:
@@ -27,6 +30,11 @@ def xml_text(text: str) -> str:
 ENVIRONMENT.filters["xml"] = xml_text
 
 
-def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(template: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any) -> HTMLResponse:
     """A page, or a part of one, made of a template."""
-    return HTMLResponse(ENVIRONMENT.get_template(template).render(**values), status)
+    return HTMLResponse(filled(template, **values), status, dict(headers or {}))
+
+
+def filled(template: str, **values: Any) -> str:
+    """The text of a template, filled in."""
+    return ENVIRONMENT.get_template(template).render(**values)
