@@ -18,7 +18,6 @@ from crossgraph.serving.pages.search_view import MOST_ALIKE, View, alike_tiles, 
 from crossgraph.serving.pages.shell import Shell, shell_of
 from crossgraph.serving.pages.templates import filled, page
 from crossgraph.serving.problems import NotReady, Problem, without_paths
-from crossgraph.serving.schemas import item_out
 from crossgraph.serving.search_request import ItemId
 from crossgraph.serving.server import Server, TheServer
 
@@ -166,16 +165,3 @@ def _read(query: str) -> PageParameters:
 
 def _line(**values: object) -> str:
     return json.dumps(values) + "\n"
-
-
-@router.get("/picture/{id}")
-async def picture(id: ItemId, parameters: Parameters, server: TheServer) -> Response:
-    """What is shown of an opened picture beside the grid."""
-    state = PageState(parameters.model_copy(update={"open": id}))
-
-    def work() -> Response:
-        item = server.library.item(id)
-        opened = item_out(item, show_paths=server.settings.show_paths)
-        return page("parts/opened.html", view=View("found", state, 0, opened=opened))
-
-    return await server.files.run(work)
