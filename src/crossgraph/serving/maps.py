@@ -98,7 +98,11 @@ def ids_within(region: str, map: PictureMap) -> tuple[str, ...]:
 
 def written_region(corners: list[tuple[float, float]]) -> str:
     """Corners as an address says them."""
-    return ";".join(f"{x:.4g},{y:.4g}" for x, y in corners)
+    return ";".join(f"{_number(x)},{_number(y)}" for x, y in corners)
+
+
+def _number(value: float) -> str:
+    return f"{min(max(value, 0.0), 1.0):.4f}".rstrip("0").rstrip(".")
 
 
 def _unread(region: str) -> Problem:
