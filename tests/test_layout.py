@@ -48,7 +48,7 @@ INSIDE = {
         ("tables", "stages"),
         ("search",),
         ("calibration", "explanations", "changes"),
-        ("folder", "gallery", "thumbnails", "guarded_decode", "picture_map"),
+        ("folder", "gallery", "thumbnails", "guarded_decode", "picture_map", "picture_zip"),
         ("upkeep",),
     ),
     "data": (
