@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from enum import IntEnum
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as InQuery
 from starlette.responses import Response
 
+from crossgraph.gallery.thumbnails import SIZES
 from crossgraph.serving.pictures import picture_response, thumbnail_response
 from crossgraph.serving.problems import documented
 from crossgraph.serving.schemas import ItemOut, item_out
@@ -15,6 +17,15 @@ from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="The id of a picture.")]
+
+
+class Size(IntEnum):
+    """The longer side of a thumbnail, in pixels."""
+
+    SMALL = SIZES[0]
+    LARGE = SIZES[1]
+
+
 PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
@@ -36,11 +47,14 @@ async def captions(id: Id, server: TheServer) -> list[str]:
     responses={**documented(304, 404, 410, 416), **PICTURE},  # type: ignore[dict-item]
 )
 async def thumbnail(
-    id: Id, request: Request, server: TheServer, size: Annotated[Literal[320, 1280], InQuery()] = 320
+    id: Id,
+    request: Request,
+    server: TheServer,
+    size: Annotated[Size, InQuery(description="Pixels of the longer side.")] = Size.SMALL,
 ) -> Response:
     """A small copy of a picture: WebP, upright, its longer side `size` pixels."""
     return await server.files.run(
-        lambda: thumbnail_response(server.library, server.thumbnails, id, size, request.headers)
+        lambda: thumbnail_response(server.library, server.thumbnails, id, int(size), request.headers)
     )
 
 
