@@ -85,11 +85,11 @@ class Frame:
         finally:
             self._note(inner, request_id, status, time.perf_counter() - started, error)
 
-    def refusal(self, problem: CrossgraphError, request_id: str) -> Response:
+    def refusal(self, error: CrossgraphError, request_id: str) -> Response:
         """The answer that says an error."""
-        text = told(problem, show_paths=self._server.settings.show_paths)
-        headers = problem.headers if isinstance(problem, Problem) else {}
-        return problem_response(status_of(problem), text, request_id=request_id, headers=headers)
+        said = told(error, show_paths=self._server.settings.show_paths)
+        headers = error.headers if isinstance(error, Problem) else {}
+        return problem_response(status_of(error), said, request_id=request_id, headers=headers)
 
     def _require_rate(self, scope: Scope) -> None:
         """Raise `Problem` 429 where an address asks faster than it may, also for those who show no right token."""
