@@ -2,6 +2,7 @@
 // All of it works without this file, too, by plain links and forms.
 import { keepFocus, remember } from "./focus.js";
 import { startGrid, watchGrid } from "./grid.js";
+import { watchJob } from "./job.js";
 import { reuseImages, slide } from "./slide.js";
 import { startUploads } from "./uploads.js";
 
@@ -130,6 +131,7 @@ function arrive() {
   page().dataset.search = entry().search;
   showUndo();
   watchGrid(more);
+  watchJob(() => search(location.search.slice(1), { push: false, keepScroll: true }));
   markOpen();
 }
 
