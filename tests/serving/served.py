@@ -107,9 +107,11 @@ class WarmLibrary(Library):
         super().__init__(settings)
         self._opened = opened
 
-    def start(self) -> None:
+    def start(self, then: Callable[[crossgraph.Gallery], None] | None = None) -> None:
         """Be ready."""
         self._gallery, self.phase, self._took = self._opened, "ready", 0.0
+        if then is not None:
+            then(self._opened)
 
 
 def warm_server(settings: ServerSettings, opened: crossgraph.Gallery) -> Server:
