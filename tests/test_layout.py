@@ -49,7 +49,7 @@ INSIDE = {
         ("tables", "stages"),
         ("search",),
         ("calibration", "explanations", "changes"),
-        ("folder", "gallery", "thumbnails", "guarded_decode"),
+        ("folder", "gallery", "thumbnails", "guarded_decode", "picture_map"),
         ("upkeep",),
     ),
     "data": (

@@ -18,6 +18,7 @@ from crossgraph.errors import ImageError
 from crossgraph.files import TEMPORARY
 from crossgraph.gallery.changes.indexing import FileState
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.picture_map import map_file
 from crossgraph.gallery.tables import lance, skipped
 from crossgraph.gallery.tables.manifest import FILE, TABLES, Manifest, Optimized
 from crossgraph.gallery.tables.snapshot import Snapshot
@@ -76,11 +77,13 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:
-    """Remove tables that neither serve nor are being made: those of before a migration. Needs the lock."""
+    """Remove tables that neither serve nor are being made, and maps of other models. Needs the lock."""
     old = {f"{name}.lance" for name in TABLES} if manifest.tables else set()
     old |= {path.name for path in folder.glob("tables-*")} - {manifest.tables, manifest.migrating}
     for name in old:
         shutil.rmtree(folder / name, ignore_errors=True)
+    for file in set(folder.glob("map-*.parquet")) - {map_file(folder, manifest)}:
+        file.unlink(missing_ok=True)
     for draft in (*folder.glob(f"{FILE}.*{TEMPORARY}"), *folder.glob(f"{skipped.FILE}.*{TEMPORARY}")):
         # a kill before it was put in place: nobody else writes now
         draft.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as InQuery
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from crossgraph.serving.api.search import answered
@@ -19,6 +19,9 @@ from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="The id of a picture.")]
+Size = Annotated[
+    Literal[320, 1280], BeforeValidator(lambda size: int(size) if size in ("320", "1280") else size), InQuery()
+]
 PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
@@ -64,9 +67,7 @@ async def captions(id: Id, server: TheServer) -> list[str]:
     response_class=Response,
     responses={**documented(304, 404, 410, 416), **PICTURE},  # type: ignore[dict-item]
 )
-async def thumbnail(
-    id: Id, request: Request, server: TheServer, size: Annotated[Literal[320, 1280], InQuery()] = 320
-) -> Response:
+async def thumbnail(id: Id, request: Request, server: TheServer, size: Size = 320) -> Response:
     """A small copy of a picture: WebP, upright, its longer side `size` pixels."""
     return await server.files.run(
         lambda: thumbnail_response(server.library, server.thumbnails, id, size, request.headers)

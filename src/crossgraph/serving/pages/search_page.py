@@ -114,7 +114,9 @@ async def alike(parameters: Annotated[AlikeParameters, Query()], server: TheServ
 
 
 @router.post("/upload")
-async def upload(picture: UploadFile, server: TheServer, state: Annotated[str, Form(max_length=20_000)] = "") -> Response:
+async def upload(
+    picture: UploadFile, server: TheServer, state: Annotated[str, Form(max_length=20_000)] = ""
+) -> Response:
     """Keep a picture that was sent, and go to the search by it, beside what the query was."""
     asked = _read(state)
     data = await picture.read()

@@ -213,7 +213,12 @@ def _facet_shown(state: PageState, facet: Facet, place: int) -> FacetShown:
     more_href = state.url(all=facet.name) if facet.more and state.asked.all != facet.name else ""
     chosen = any(value.chosen for value in facet.values)
     return FacetShown(
-        facet.name, facet.label, tuple(values), facet.more, more_href, place < 3 or chosen or state.asked.all == facet.name
+        facet.name,
+        facet.label,
+        tuple(values),
+        facet.more,
+        more_href,
+        place < 3 or chosen or state.asked.all == facet.name,
     )
 
 
