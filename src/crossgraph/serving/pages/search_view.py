@@ -122,7 +122,6 @@ class View:
     next: str = ""
     part: str = ""
     previous: str = ""
-    opened: ItemOut | None = None
     modes: tuple[Choice, ...] = ()
     sorts: tuple[Choice, ...] = ()
     targets: tuple[Choice, ...] = ()
@@ -226,10 +225,6 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
     """What stands around the answers, whatever they are."""
     library, asked = server.library, state.asked
     folder = library.settings.gallery
-    opened = None
-    if asked.open:
-        row = snapshot.row(asked.open)
-        opened = None if row is None else item_out(snapshot.item(row), show_paths=library.settings.show_paths)
     try:
         skipped = len(read_skipped(folder))
     except GalleryError:
@@ -239,7 +234,6 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
         state,
         len(snapshot.items),
         facets=facets_shown(library, state),
-        opened=opened,
         skipped=skipped,
         job=server.jobs.running(),
         modes=tuple(Choice(one, state.fresh(mode=one), one == asked.mode) for one in MODES),
