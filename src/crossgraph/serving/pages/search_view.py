@@ -56,6 +56,7 @@ class Tile:
     alike_part: str = ""
     liked: bool = False
     disliked: bool = False
+    line: str = ""
     like: str = ""
     dislike: str = ""
     more: str = ""
@@ -251,7 +252,7 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
 
 def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> View:
     state, asked = base.state, base.state.asked
-    tiles = tuple(_answer_tile(state, one) for one in found.results)
+    tiles = _lined(state, found, tuple(_answer_tile(state, one) for one in found.results))
     complete = len(found.results) >= asked.k and found.offset + asked.k < found.searched
     drops = () if tiles or found.offset else _drops(library, state)
     return replace(
@@ -344,6 +345,24 @@ def _answer_tile(state: PageState, answer: AnswerOut) -> Tile:
         alike_href=state.fresh(fold=False) if answer.similar else "",
         alike_part=state.url("/parts/alike", ids=answer.similar[:MOST_ALIKE], open="") if answer.similar else "",
     )
+
+
+def _lined(state: PageState, found: SearchOut, tiles: tuple[Tile, ...]) -> tuple[Tile, ...]:
+    """The tiles, of which those that begin the weaker answers say so. A line at the very beginning of a later page is
+    not drawn: whether it was drawn before is not known there.
+    """
+    if state.asked.sort != "score" or found.kind != "text" or state.asked.like or state.asked.dislike:
+        return tiles  # the lines were fitted on sentences
+    lines = {}
+    for text, score in (("weaker matches", found.weaker_below), ("hardly any match", found.nothing_below)):
+        under = [
+            place
+            for place, one in enumerate(found.results)
+            if score is not None and one.match == "semantic" and one.score < score
+        ]
+        if under and under[0] > 0:
+            lines[under[0]] = text
+    return tuple(replace(tile, line=lines.get(place, "")) for place, tile in enumerate(tiles))
 
 
 def _tile(state: PageState, item: ItemOut) -> Tile:
