@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import facets, facts, feedback, health, items, jobs, search
+from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
-from crossgraph.serving.pages import login, search_page
-from crossgraph.serving.problems import ProblemOut, problem_response
+from crossgraph.serving.pages import compare, login, picture, search_page
+from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
@@ -51,9 +52,9 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, facets, items, facts, feedback, jobs, health):
+    for module in (search, facets, items, explain, facts, feedback, jobs, health):
         app.include_router(module.router)
-    for page in (search_page, login):
+    for page in (search_page, picture, compare, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(RequestValidationError, _misread)
@@ -70,7 +71,7 @@ def _misread(request: Request, error: Exception) -> Response:
     said = "; ".join(
         f"{'.'.join(map(str, one['loc'][1:])) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
     )
-    return problem_response(422, f"{said}. /v1/openapi.json says what is read.", request_id=request.state.request_id)
+    return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -81,8 +82,12 @@ def _http(request: Request, error: Exception) -> Response:
         404: "there is nothing at this address. /v1/openapi.json lists what there is.",
         405: "this address does not take that method. /v1/openapi.json lists what there is.",
     }.get(error.status_code, f"{error.detail}. /v1/openapi.json says what is read.")
-    return problem_response(
-        error.status_code, detail, request_id=request.state.request_id, headers=dict(error.headers or {})
+    return _answer(request, error.status_code, detail, dict(error.headers or {}))
+
+
+def _answer(request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
+    return refusal(
+        request.url.path, request.headers, status, detail, request_id=request.state.request_id, headers=headers
     )
 
 

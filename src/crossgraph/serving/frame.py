@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.access import HEADERS, require_access
-from crossgraph.serving.problems import Problem, problem_response, status_of, told
+from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.problems import Problem, status_of, told
 from crossgraph.serving.server import Server
 
 LOG = logging.getLogger("crossgraph.serving")
@@ -74,22 +75,25 @@ class Frame:
             error = str(problem)
             if status:
                 raise  # it cannot be answered any more: the connection is closed, so that nobody takes it for complete
-            await self.refusal(problem, request_id)(inner, receive, send_framed)
+            await self.refusal(problem, request_id, Request(inner))(inner, receive, send_framed)
         except Exception as unexpected:
             error = f"{type(unexpected).__name__}: {unexpected}"
             LOG.exception("unexpected", extra={"facts": {"request": request_id}})
             if status:
                 raise
-            told = f"this should not have happened; the server's log says what did, under {request_id}."
-            await problem_response(500, told, request_id=request_id)(inner, receive, send_framed)
+            said = f"this should not have happened; the server's log says what did, under {request_id}."
+            page = refusal(scope["path"], Headers(scope=scope), 500, said, request_id=request_id)
+            await page(inner, receive, send_framed)
         finally:
             self._note(inner, request_id, status, time.perf_counter() - started, error)
 
-    def refusal(self, error: CrossgraphError, request_id: str) -> Response:
+    def refusal(self, problem: CrossgraphError, request_id: str, request: Request) -> Response:
         """The answer that says an error."""
-        said = told(error, show_paths=self._server.settings.show_paths)
-        headers = error.headers if isinstance(error, Problem) else {}
-        return problem_response(status_of(error), said, request_id=request_id, headers=headers)
+        text = told(problem, show_paths=self._server.settings.show_paths)
+        headers = problem.headers if isinstance(problem, Problem) else {}
+        return refusal(
+            request.url.path, request.headers, status_of(problem), text, request_id=request_id, headers=headers
+        )
 
     def _require_rate(self, scope: Scope) -> None:
         """Raise `Problem` 429 where an address asks faster than it may, also for those who show no right token."""

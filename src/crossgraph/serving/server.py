@@ -13,9 +13,12 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.guarded_decode import DecodeLimits, GuardedDecoder
 from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.serving.engine import Engine
+from crossgraph.serving.explanations import Alignments
 from crossgraph.serving.jobs import Jobs
 from crossgraph.serving.library import Library
 from crossgraph.serving.metrics import Metrics
+from crossgraph.serving.recent import Recent
+from crossgraph.serving.schemas import SearchOut
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.serving.uploads import Uploads
 from crossgraph.serving.work import indexing
@@ -35,6 +38,8 @@ class Server:
     decoder: GuardedDecoder
     thumbnails: Thumbnails
     metrics: Metrics = field(default_factory=Metrics)
+    alignments: Alignments = field(default_factory=lambda: Recent(256))
+    answers: Recent[SearchOut] = field(default_factory=lambda: Recent(64))
     jobs: Jobs = field(default_factory=Jobs)
 
     @classmethod

@@ -1,16 +1,190 @@
-"""The first page: a box, chips, facets, and the pictures found."""
+"""The first page: a box, chips, facets, and the pictures found; and the parts of it that scripts ask for."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from starlette.responses import Response
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import parse_qs
 
-from crossgraph.serving.pages.templates import page
+from fastapi import APIRouter, Form, Query, Request, UploadFile
+from markupsafe import Markup
+from pydantic import ValidationError
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+
+from crossgraph.errors import CrossgraphError
+from crossgraph.serving.pages.errors import problem_of, title_of
+from crossgraph.serving.pages.page_state import MOST_TERMS, PageParameters, PageState
+from crossgraph.serving.pages.picture import panel
+from crossgraph.serving.pages.search_view import MOST_ALIKE, View, alike_tiles, first_view, more_view, views
+from crossgraph.serving.pages.shell import Shell, shell_of
+from crossgraph.serving.pages.templates import filled, page
+from crossgraph.serving.problems import NotReady, Problem, without_paths
+from crossgraph.serving.search_request import ItemId
+from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter()
+Parameters = Annotated[PageParameters, Query()]
+UPLOADED = "private, max-age=3600"
+
+
+class AlikeParameters(PageParameters):
+    """A state of the page, and the pictures that were folded under one of its answers."""
+
+    ids: list[ItemId] = []
 
 
 @router.get("/")
-async def first() -> Response:
-    """The page of a search, or before the first one."""
-    return page("search.html", nav="search")
+async def first(parameters: Parameters, request: Request, server: TheServer) -> Response:
+    """The page of a search, or before the first one. A form that was sent leads to the address of its state."""
+    state = PageState(parameters)
+    leads = state.by_form()
+    if leads is not None:
+        return RedirectResponse(leads, 303)
+    shell = shell_of(request, "/", theme=parameters.theme)
+    if not server.library.is_ready:
+        return warming(server, shell)
+
+    def work(opened: Markup | None) -> Response:
+        view = first_view(server, state)
+        return page("search.html", shell=shell, view=view, problem=None, state=state, opened=opened)
+
+    try:
+        opened = await picture_panel(server, state)
+        return await server.engine.run(lambda: work(opened))
+    except CrossgraphError as error:
+        problem = problem_of(error, request)
+        return page(
+            "search.html",
+            problem.status,
+            problem.headers,
+            shell=shell,
+            view=None,
+            problem=problem,
+            state=state,
+            opened=None,
+        )
+
+
+@router.get("/parts/page")
+async def parts(parameters: Parameters, request: Request, server: TheServer) -> Response:
+    """What changes on the page, stage by stage: a JSON object a line, with the HTML of `page`, then of `found`.
+
+    The first has the address of the state, too: a form may have been sent.
+    """
+    state = PageState(parameters)
+    leads = state.by_form()
+    if leads is not None:
+        state = PageState(_read(leads.partition("?")[2]))
+    if not server.library.is_ready:
+        raise NotReady(server.library.phase)
+    url = state.url()
+    steps = views(server, state, staged=True)
+
+    def step() -> View | None:
+        return next(steps, None)
+
+    async def lines() -> AsyncIterator[str]:
+        sent = False
+        try:
+            opened = await picture_panel(server, state)
+            while (view := await server.engine.run(step)) is not None:
+                template, name = ("parts/found.html", "found") if sent else ("parts/page.html", "page")
+                html = filled(template, view=view, state=view.state, problem=None, opened=opened)
+                yield _line(**{name: html}, url=url, told=view.told, waits=view.waits)
+                sent = True
+        except CrossgraphError as error:
+            problem = problem_of(error, request)
+            html = filled("parts/page.html", view=None, state=state, problem=problem, opened=None)
+            yield _line(page=html, url=url, told=problem.title, waits=False)
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+@router.get("/parts/more")
+async def more(parameters: Parameters, server: TheServer) -> Response:
+    """The tiles of a further page, and the link to the one after it."""
+    state = PageState(parameters)
+
+    def work() -> Response:
+        view = more_view(server, state)
+        return page("parts/tiles.html", view=view, state=state)
+
+    return await server.engine.run(work)
+
+
+@router.get("/parts/alike")
+async def alike(parameters: Annotated[AlikeParameters, Query()], server: TheServer) -> Response:
+    """The tiles of pictures folded under an answer."""
+    state = PageState(PageParameters(**parameters.model_dump(exclude={"ids"}, exclude_unset=True)))
+
+    def work() -> Response:
+        return page("parts/alike.html", tiles=alike_tiles(server, state, parameters.ids[:MOST_ALIKE]), state=state)
+
+    return await server.files.run(work)
+
+
+@router.post("/upload")
+async def upload(
+    picture: UploadFile, server: TheServer, state: Annotated[str, Form(max_length=20_000)] = ""
+) -> Response:
+    """Keep a picture that was sent, and go to the search by it, beside what the query was."""
+    asked = _read(state)
+    data = await picture.read()
+    if not data:
+        raise Problem(422, "no picture was chosen. Choose a file and send it again.")
+    kept = await server.files.run(lambda: server.uploads.add(data))
+    term = f"1:image:{kept.id}"
+    return RedirectResponse(PageState(asked).fresh(term=[*asked.term, term][-MOST_TERMS:]), 303)
+
+
+@router.get("/upload/{id}")
+async def uploaded(id: ItemId, server: TheServer) -> Response:
+    """A picture that was sent, as its chip shows it."""
+    path = await server.files.run(lambda: server.uploads.path(id))
+    return FileResponse(path, media_type="image/png", headers={"Cache-Control": UPLOADED})
+
+
+async def picture_panel(server: Server, state: PageState) -> Markup | None:
+    """What is shown of the picture that is open; None where none is, or it was removed."""
+    try:
+        values = await panel(server, state, state.asked.open, part=True) if state.asked.open else None
+        return None if values is None else Markup(filled("picture.html", **values))
+    except Problem as error:
+        if error.status != 404:
+            raise
+        return None
+
+
+def warming(server: Server, shell: Shell) -> Response:
+    """The page while model and gallery are loaded, or where that failed."""
+    library = server.library
+    failed = library.phase == "failed"
+    error = library.error if server.settings.show_paths else without_paths(library.error)
+    return page(
+        "warming.html",
+        503,
+        {} if failed else {"Retry-After": "2"},
+        shell=shell,
+        phase=library.phase,
+        failed=failed,
+        title=title_of(503, error) if failed else "Getting ready",
+        error=error,
+        seconds=library.seconds,
+        last=library.seconds_last_time,
+    )
+
+
+def _read(query: str) -> PageParameters:
+    """The state that a query string says. Raises `Problem` 422."""
+    given = parse_qs(query, keep_blank_values=True, max_num_fields=500)
+    many = {"term", "like", "dislike", "facet"}
+    values: dict[str, Any] = {name: found if name in many else found[-1] for name, found in given.items()}
+    try:
+        return PageParameters(**values)
+    except ValidationError as error:
+        raise Problem(422, f"the state of the page cannot be read: {error.errors()[0]['msg']}.") from None
+
+
+def _line(**values: object) -> str:
+    return json.dumps(values) + "\n"

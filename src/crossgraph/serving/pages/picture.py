@@ -1,0 +1,263 @@
+"""One picture: large, with what is known of it, why it matches, and how it got to its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+from starlette.responses import RedirectResponse, Response
+
+from crossgraph.errors import CrossgraphError
+from crossgraph.serving import searching
+from crossgraph.serving.api.explain import found as explanation_of
+from crossgraph.serving.api.items import Id, known
+from crossgraph.serving.library import version_of
+from crossgraph.serving.overlay import Overlay, overlay_of
+from crossgraph.serving.pages.explanation_view import Shown, shown
+from crossgraph.serving.pages.page_state import PageParameters, PageState
+from crossgraph.serving.pages.shell import shell_of
+from crossgraph.serving.pages.templates import page
+from crossgraph.serving.problems import Problem
+from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut
+from crossgraph.serving.search_request import SearchBody, asked_of
+from crossgraph.serving.server import Server, TheServer
+
+router = APIRouter()
+STAGES = {"codes": "codes", "shortlist": "vectors", "rerank": "re-ranked"}
+MOST = 200  # answers of one page
+
+
+class PictureParameters(PageParameters):
+    """The state of the search page, and the word or match that is lit."""
+
+    word: Annotated[int | None, Field(ge=0)] = None
+    match: Annotated[int | None, Field(ge=0)] = None
+
+
+State = Annotated[PictureParameters, Query()]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of the search: the place and the score that it gave a picture."""
+
+    stage: str
+    rank: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a picture stands among the answers: its way there, its neighbours, and the others to compare it with."""
+
+    answer: AnswerOut
+    steps: tuple[Step, ...]
+    before: AnswerOut | None
+    after: AnswerOut | None
+    others: tuple[AnswerOut, ...]
+    chosen: str
+    of: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the template of an explanation shows; `error` says why there is none."""
+
+    sentence: str
+    shown: Shown | None = None
+    overlay: Overlay | None = None
+    error: str = ""
+    more_terms: bool = False
+
+
+@router.get("/picture/{id}")
+async def picture(id: Id, asked: State, request: Request, server: TheServer) -> Response:
+    """The panel of a picture, or, when no script asks for it, a page with it."""
+    state, part = state_of(asked, id), is_part(request)
+    values = await panel(server, state, id, part=part)
+    if part:
+        return page("picture.html", **values)
+    values["explanation"] = await explanation(server, state, id, word=asked.word, match=asked.match)
+    values["place"] = await place_of(server, state, id)
+    return page("picture_page.html", shell=shell_of(request, "", theme=asked.theme), **values)
+
+
+@router.get("/picture/{id}/explanation")
+async def explanation_part(id: Id, asked: State, request: Request, server: TheServer) -> Response:
+    """Why the picture matches the sentence of the search: a part of the panel, which comes after it."""
+    state = state_of(asked, id)
+    if not is_part(request):
+        return RedirectResponse(here(state, id), 303)
+    values = await panel(server, state, id, part=True)
+    values["explanation"] = await explanation(server, state, id, word=asked.word, match=asked.match)
+    return page("picture_explanation.html", **values)
+
+
+@router.get("/picture/{id}/place")
+async def place_part(id: Id, asked: State, request: Request, server: TheServer) -> Response:
+    """How the picture got to its place, and its neighbours: a part of the panel, which comes after it."""
+    state = state_of(asked, id)
+    if not is_part(request):
+        return RedirectResponse(here(state, id), 303)
+    values = await panel(server, state, id, part=True)
+    values["place"] = await place_of(server, state, id)
+    return page("picture_place.html", **values)
+
+
+async def panel(server: Server, state: PageState, id: str, *, part: bool) -> dict[str, Any]:
+    """What picture.html shows. `part`: its explanation and its place come by requests of their own."""
+    item = await server.files.run(lambda: known(server, id))
+    asked = state.asked
+    return {
+        "item": item,
+        "state": state,
+        "sentence": sentence_of(state),
+        "part": part,
+        "bytes": in_bytes(item.bytes),
+        "liked": id in asked.like,
+        "disliked": id in asked.dislike,
+        "links": links(state, item),
+        "hidden": parse_qsl(state.query(open="")),
+        "explanation": None,
+        "place": None,
+    }
+
+
+def links(state: PageState, item: ItemOut) -> dict[str, str]:
+    """Where the buttons of the panel lead; empty for one that would ask for what cannot be."""
+    asked, id = state.asked, item.id
+    like, dislike = [one for one in asked.like if one != id], [one for one in asked.dislike if one != id]
+    more = [one for one in asked.term if not one.endswith(f":item:{id}")]
+    return {
+        "close": state.url(open=""),
+        "similar": f"/?term=1:item:{id}",
+        "like": state.fresh(like=like if id in asked.like else [*like, id], dislike=dislike),
+        "dislike": state.fresh(like=like, dislike=dislike if id in asked.dislike else [*dislike, id]),
+        "add": state.fresh(term=[*more, f"1:item:{id}"]),
+        "without": state.fresh(term=[*more, f"-1:item:{id}"]) if state.looks_for else "",
+        "file": item.picture,
+        "download": f"{item.picture}?download=true",
+    }
+
+
+def sentence_of(state: PageState) -> str:
+    """The sentence that is explained: the first of the query with a positive weight; empty where it has none."""
+    return next((term.value.strip() for term in state.terms if term.kind == "text" and term.weight > 0), "")
+
+
+async def explanation(
+    server: Server, state: PageState, id: str, *, word: int | None = None, match: int | None = None
+) -> Explanation:
+    """Why a picture matches the sentence of the search, or why that cannot be said."""
+    sentence = sentence_of(state)
+    if not sentence:
+        return Explanation("")
+    asked = state.asked
+    try:
+        found = await explanation_of(server, id, sentence)
+    except CrossgraphError as error:
+        return Explanation(sentence, error=str(error) if isinstance(error, Problem) else "it cannot be computed.")
+    told = found.told
+    word = word if word is not None and word < len(told.words) else None
+    match = match if match is not None and match < len(told.matches) else None
+    return Explanation(
+        sentence,
+        shown(told),
+        overlay_of(found, word=word, match=None if word is not None else match),
+        more_terms=len(state.terms) > 1 or bool(asked.like or asked.dislike),
+    )
+
+
+async def place_of(server: Server, state: PageState, id: str) -> Place | None:
+    """Where a picture stands among the answers of its page; None where it is none of them."""
+    if not state.looks_for:
+        return None
+    try:
+        found = await answers(server, widened(state.asked.as_body()))
+    except CrossgraphError:
+        return None  # the page of the search says what is wrong with it
+    index = next((place for place, one in enumerate(found.results) if one.item.id == id), None)
+    if index is None:
+        return None
+    answer = found.results[index]
+    before, after = (
+        found.results[place] if 0 <= place < len(found.results) else None for place in (index - 1, index + 1)
+    )
+    chosen = before or after
+    return Place(
+        answer,
+        tuple(steps(answer, found.stage)),
+        before,
+        after,
+        tuple(one for one in found.results if one is not answer),
+        "" if chosen is None else chosen.item.id,
+        found.searched,
+    )
+
+
+async def answers(server: Server, body: SearchBody) -> SearchOut:
+    """The answers to a search; those of the last searches are kept, for who opens one picture after the other."""
+
+    def work() -> SearchOut:
+        gallery = server.library.gallery
+        key = (gallery.require_model().fingerprint, version_of(gallery.snapshot()), body.model_dump_json())
+        return server.answers.get(
+            key, lambda: searching.search(server.library, asked_of(body, server.library, server.uploads))
+        )
+
+    return await server.engine.run(work)
+
+
+def widened(body: SearchBody) -> SearchBody:
+    """The same answers with the one before and the one after, so that neighbours are known across pages."""
+    if body.sort != "score":
+        return body  # a page is sorted by itself
+    before = min(body.offset, 1)
+    return body.model_copy(update={"offset": body.offset - before, "k": min(MOST, body.k + before + 1)})
+
+
+def steps(answer: AnswerOut, stage: str) -> list[Step]:
+    """The way of an answer through the stages of the search."""
+    scores = answer.scores
+    found = [Step(STAGES[name], ordinal(rank), scores[name]) for name, rank in answer.ranks.items()]
+    last = Step(STAGES[stage], ordinal(answer.rank), answer.score)
+    if stage in answer.ranks:  # it ordered the answers itself, but exact hits and folding came after it
+        return found if found[-1].rank == last.rank else [*found, Step("shown", last.rank, answer.score)]
+    return [*found, last]
+
+
+def ordinal(rank: int | None) -> str:
+    """A place as it is said: 1st, 2nd, 13th; "not found" for none."""
+    if rank is None:
+        return "not found"
+    end = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank:,}{end}"
+
+
+def in_bytes(count: int) -> str:
+    """A number of bytes as people say it."""
+    size, unit = float(count), "bytes"
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{count} bytes" if unit == "bytes" else f"{size:.3g} {unit}"
+
+
+def state_of(asked: PictureParameters, id: str) -> PageState:
+    """The state of the page with this picture opened."""
+    values = asked.model_dump(exclude={"word", "match"}, exclude_unset=True)
+    return PageState(PageParameters.model_validate(values | {"open": id}))
+
+
+def here(state: PageState, id: str) -> str:
+    """The address of a picture's own page, with the search it was found by."""
+    return state.url(f"/picture/{id}", open="")
+
+
+def is_part(request: Request) -> bool:
+    """Whether a script asks for a part of a page."""
+    return request.headers.get("hx-request") == "true"
