@@ -106,7 +106,7 @@ def known(server: Server, id: str) -> ItemOut:
 def listed(server: Server, parameters: ListParameters) -> ItemsOut:
     """A page of pictures, as far as the request narrows them."""
     state, show = server.library.gallery.current(), server.settings.show_paths
-    where, among = where_of(parameters, server.library), among_of(parameters)
+    where, among = where_of(parameters, server.library), among_of(parameters, server.library)
     found = state.listing.page(
         where=where, among=among, order=parameters.order, offset=parameters.offset, limit=parameters.k
     )
