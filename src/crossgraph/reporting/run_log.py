@@ -19,8 +19,8 @@ PLACES = ("epoch", "step")
 class RunLog:
     """Curves by name: those of steps (`loss`, `loss_info_nce`, `rate`, `gradient`, ...) and those of validations.
 
-    `unread` lines in the middle are no JSON objects. `changed` is when the file was last written, in seconds since 1970,
-    None where there is no file.
+    `unread` lines in the middle are no JSON objects. `changed` is when the file was last written, in seconds since
+    1970, None where there is no file.
     """
 
     steps: dict[str, Curve] = field(default_factory=dict)
@@ -41,12 +41,13 @@ def read_log(run: Path) -> RunLog:
         found = file.stat()
     except OSError:
         return RunLog()
-    return _parsed(file, found.st_ino, found.st_size, found.st_mtime_ns)
+    return _parsed(file, (found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 @lru_cache(maxsize=64)
-def _parsed(file: Path, inode: int, size: int, changed: int) -> RunLog:
-    """The log as it was when it had this size; whoever asks again at that size gets the same."""
+def _parsed(file: Path, state: tuple[int, int, int]) -> RunLog:
+    """The log as it was in a state (inode, bytes, nanoseconds of its last change), which is read once."""
+    _, size, changed = state
     try:
         with file.open("rb") as stream:
             content = stream.read(size)

@@ -98,7 +98,7 @@ def list_runs(folder: Path | str) -> tuple[RunSummary, ...]:
 
 
 def find_run(folder: Path | str, identifier: str) -> RunSummary:
-    """The run or cascade of `list_runs` with this identifier. Raises `ConfigError`, with the nearest one, if none has."""
+    """The one of `list_runs` with this identifier. Raises `ConfigError`, with the nearest one, if none has."""
     return with_identifier(identifier, list_runs(folder), kind="run")
 
 
