@@ -69,6 +69,11 @@ class LabelReport:
     runs: tuple[LabelRun, ...]
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of each run."""
+        return tuple(run.seed for run in self.runs)
+
+    @property
     def summary(self) -> Summary:
         """Mean and sample deviation of every number over the runs."""
         return summarise_values([run.values() for run in self.runs])

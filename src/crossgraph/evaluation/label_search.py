@@ -85,8 +85,8 @@ def scores_of_queries(
     The cosine, or less the Hamming distance; minus infinity for the items of a query's own picture without `own_pair`.
     """
     some = queries._take(rows)
-    if some.encoded.code is not None and gallery.encoded.code is not None:
-        words, others = (words_of(side.encoded.code.cpu().numpy()) for side in (some, gallery))
+    if (code := some.encoded.code) is not None and (other := gallery.encoded.code) is not None:
+        words, others = words_of(code.cpu().numpy()), words_of(other.cpu().numpy())
         scores = -np.bitwise_count(words[:, None] ^ others[None]).sum(-1).astype(np.float32)
     else:
         scores = (some.encoded.embedding @ gallery.encoded.embedding.T).cpu().numpy()

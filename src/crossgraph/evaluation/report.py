@@ -113,6 +113,11 @@ class EvaluationReport:
     runs: tuple[EvaluationRun, ...]
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of each run."""
+        return self.protocol.seeds
+
+    @property
     def strict(self) -> Summary:
         """Mean and deviation when only a picture's own captions count; twin accuracy belongs here."""
         twins = [{} if run.twins is None else {"twin_accuracy": run.twins.accuracy} for run in self.runs]

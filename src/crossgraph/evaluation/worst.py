@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
@@ -172,7 +173,7 @@ def named(row: RankedRow, query: Callable[[int], Item], answer: Callable[[int], 
     )
 
 
-def picture_of(corpus: Corpus, rows: Sequence[int] | None = None) -> Callable[[int], Item]:
+def picture_of(corpus: Corpus, rows: Int[np.ndarray, " n"] | None = None) -> Callable[[int], Item]:
     """What the pictures of a corpus are called, or those at `rows` of it, by their place."""
     captions = corpus.captions_of_images()
 
@@ -184,7 +185,7 @@ def picture_of(corpus: Corpus, rows: Sequence[int] | None = None) -> Callable[[i
     return item
 
 
-def caption_of(corpus: Corpus, rows: Sequence[int] | None = None) -> Callable[[int], Item]:
+def caption_of(corpus: Corpus, rows: Int[np.ndarray, " n"] | None = None) -> Callable[[int], Item]:
     """The same of captions."""
 
     def item(place: int) -> Item:

@@ -16,8 +16,8 @@ from crossgraph.reporting.curves import Curve
 
 WIDTH, HEIGHT = 420, 250
 LEFT, TOP, BOTTOM = 48, 12, 36
-LETTER = 6.4
-"""Width of a letter of 12 pixels, about."""
+LETTER = 7.3
+"""Width of a bold letter of 12 pixels, about."""
 
 LONGEST = 17
 """Letters of a name at the end of its line; more are cut."""
@@ -27,6 +27,9 @@ COLOURS = 8
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "14 4", "5 2 1 2", "1 2", "9 3 2 3 2 3")
 SHOWN_POINTS = 60
 """A curve of more points than twice these is drawn faintly, with its means over so many parts on top."""
+
+MOST_FAINT = 4
+"""Of more lines the faint ones are left out: they would hide each other."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,16 @@ def line_chart(lines: Sequence[Line], *, title: str, x_title: str, mark: str) ->
         middle = f'<text class="chart-tick" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no values yet</text>'
         return Markup(f"{head}{middle}</svg>")
     plot = _Plot.around(drawn)
-    body = [*plot.axes(x_title), *(part for line in drawn for part in plot.line(line, x_title)), *plot.names(drawn)]
+    body = [
+        *plot.axes(x_title),
+        *(part for line in drawn for part in plot.line(line, x_title, faint=len(drawn) <= MOST_FAINT)),
+        *plot.names(drawn),
+    ]
     return Markup(f"{head}{''.join(body)}</svg>")
 
 
-def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
-    """Round numbers from `low` to `high`, some `about` of them, a step of 1, 2 or 5 times a power of ten apart.
+def ticks(low: float, high: float, *, about: int = 6) -> list[float]:
+    """At most `about` and one round numbers from `low` to `high`, 1, 2 or 5 times a power of ten apart.
 
     >>> ticks(0.0, 9.7)
     [0.0, 2.0, 4.0, 6.0, 8.0]
@@ -99,7 +106,8 @@ class _Plot:
 
     @classmethod
     def around(cls, lines: Sequence[Line]) -> _Plot:
-        points = [point for line in lines for point in line.curve.known]
+        shown = [line.curve.reduced() if len(lines) <= MOST_FAINT else strong(line.curve) for line in lines]
+        points = [point for curve in shown for point in curve.known]
         (x1, y1), (x2, y2) = (tuple(pick(axis) for axis in zip(*points, strict=True)) for pick in (min, max))
         if y1 == y2:
             y1, y2 = y1 - (abs(y1) or 1.0) / 2, y2 + (abs(y2) or 1.0) / 2
@@ -121,7 +129,7 @@ class _Plot:
             parts.append(f'<line class="chart-grid" x1="{LEFT}" x2="{self.right:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
             parts.append(f'<text class="chart-tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
         parts.append(f'<line class="chart-axis" x1="{LEFT}" x2="{self.right:.1f}" y1="{floor}" y2="{floor}"/>')
-        widths = [value for value in ticks(self.low[0], self.high[0], about=4) if value == int(value)]
+        widths = [value for value in ticks(self.low[0], self.high[0], about=5) if value == int(value)]
         for value in widths or [self.low[0]]:
             x = self.at(value, self.low[1])[0]
             parts.append(f'<line class="chart-axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor}" y2="{floor + 4}"/>')
@@ -134,13 +142,12 @@ class _Plot:
         )
         return parts
 
-    def line(self, line: Line, x_title: str) -> list[str]:
+    def line(self, line: Line, x_title: str, *, faint: bool) -> list[str]:
         """The curve, or its means over faint ones of shorter parts; few points are dots that tell their value."""
-        curve, look = line.curve.reduced(), line.look % COLOURS
+        curve, look = strong(line.curve), line.look % COLOURS
         parts = []
-        if len(curve) > 2 * SHOWN_POINTS:
-            parts.append(f'<path class="chart-faint chart-look-{look}" d="{self._path(curve)}"/>')
-            curve = line.curve.reduced(SHOWN_POINTS)
+        if curve is not line.curve and faint:
+            parts.append(f'<path class="chart-faint chart-look-{look}" d="{self._path(line.curve.reduced())}"/>')
         dash = DASHES[(line.look + line.look // COLOURS) % len(DASHES)]
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         parts.append(f'<path class="chart-line chart-look-{look}"{dashed} d="{self._path(curve)}"/>')
@@ -154,7 +161,7 @@ class _Plot:
 
     def names(self, lines: Sequence[Line]) -> list[str]:
         """The name of each line beside its end, moved apart where they would overlap."""
-        wanted = [self.at(*line.curve.known[-1]) for line in lines]
+        wanted = [self.at(*(strong(line.curve).known or line.curve.known)[-1]) for line in lines]
         heights = spread([y for _, y in wanted], gap=LINE, low=TOP, high=HEIGHT - BOTTOM + LINE)
         parts = []
         for line, (x, y), height in zip(lines, wanted, heights, strict=True):
@@ -177,6 +184,11 @@ class _Plot:
             words.append(f"{pen}{across:.1f} {down:.1f}")
             pen = "L"
         return " ".join(words)
+
+
+def strong(curve: Curve) -> Curve:
+    """What is drawn strongly of a curve: itself, or means if it has very many points."""
+    return curve.reduced(SHOWN_POINTS) if len(curve) > 2 * SHOWN_POINTS else curve
 
 
 def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:

@@ -16,6 +16,7 @@ from crossgraph.reporting.curves import Curve
 from crossgraph.reporting.run_facts import NOTHING, decided_by, facts_of, flat_settings
 from crossgraph.reporting.run_log import read_log
 from crossgraph.reporting.runs import RunSummary, summary_of
+from crossgraph.reporting.table import Table
 from crossgraph.training.checkpoint import read_manifest
 
 LOSS, GRADIENT, RATE = "loss", "gradient", "rate"
@@ -57,14 +58,6 @@ class RunReading:
             "facts": self.facts,
             "unread_lines": self.unread,
         }
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells with a name each, under headings of which the first stands over the names."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -147,27 +140,27 @@ class Comparison:
             main = run.summary.main
             best = ("–", "–") if main is None else (f"{main.title} {main.text}", str(main.epoch))
             rows.append((name, run.summary.state.text, *best))
-        return Table(("run", "state", "best in validation", "of epoch"), tuple(rows))
+        return Table(("run", "state", "best in validation", "of epoch"), tuple(rows), "words")
 
     @property
     def differences(self) -> Table:
         """Settings, and what else decides the outcome, that are not the same in all runs; none of a single run."""
         rows = [*self._differing("settings"), *self._differing("decided_by")]
-        return Table(("setting", *self.names), tuple(rows))
+        return Table(("setting", *self.names), tuple(rows), "words")
 
     @property
     def facts(self) -> Table:
         """What there is to know of each run besides its settings."""
         names = dict.fromkeys(name for run in self.runs for name in run.facts)
         rows = [(name, *(run.facts.get(name, NOTHING) for run in self.runs)) for name in names]
-        return Table(("", *self.names), tuple(rows))
+        return Table(("", *self.names), tuple(rows), "words")
 
     @property
     def settings(self) -> Table:
         """Every setting of every run, defaults filled in."""
         names = dict.fromkeys(name for run in self.runs for name in run.settings)
         rows = [(name, *(run.settings.get(name, NOTHING) for run in self.runs)) for name in names]
-        return Table(("setting", *self.names), tuple(rows))
+        return Table(("setting", *self.names), tuple(rows), "words")
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

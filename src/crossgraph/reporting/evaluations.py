@@ -29,6 +29,7 @@ from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.reporting.identifiers import identifier, with_identifier
 from crossgraph.reporting.runs import DEPTH, shown_time
+from crossgraph.reporting.table import Table
 from crossgraph.training.model import TrainedModel
 
 FORMAT: Final = 1
@@ -149,6 +150,11 @@ class StoredEvaluation:
             return self.record.made
 
     @property
+    def table(self) -> Table:
+        """The numbers, for a page."""
+        return Table(self.record.headings, self.record.rows)
+
+    @property
     def cases(self) -> tuple[WorstCase, ...]:
         """The worst queries by their numbers."""
         found: list[WorstCase] = []
@@ -210,19 +216,21 @@ def record_of(
 
     `command` is what makes it again.
     """
+    rows: Sequence[tuple[str, ...]]
+    headings: tuple[str, ...]
     numbers = {name: value for name, value in report.to_json().items() if name != "worst"}
     worst = tuple(run.worst for run in report.runs if run.worst is not None)
     if isinstance(report, EvaluationReport):
         summary, title, kind = report.strict, "rSum", "captions"
         headings, rows, task = ("", "strict", "duplicate-aware"), report.lines(), report.protocol.split
-        text, ties, seeds = {name: cell for name, cell, _ in rows}[title], "by expectation", report.protocol.seeds
+        text, ties, seeds = {row[0]: row[1] for row in rows}[title], "by expectation", report.seeds
         level = report.runs[0].strict.intervals["rsum"].level
         interval = f"{100 * level:g}% bootstrap interval over images"
         value = summary.mean["rsum"]
     else:
         summary, title, kind = report.summary, report.protocol.measure, "labels"
         headings, rows, task = ("", "image→text", "text→image", "mean"), report.lines(), report.protocol.name
-        text, ties, seeds = rows[0][-1], report.protocol.ties, tuple(run.seed for run in report.runs)
+        text, ties, seeds = rows[0][-1], report.protocol.ties, report.seeds
         interval, value = "none", summary.mean["mean_main"]
     if len(report.runs) > 1:
         interval = f"sample deviation over {len(report.runs)} runs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from crossgraph.errors import ConfigError, unknown_name
 
@@ -14,6 +14,7 @@ _OTHER = re.compile(r"[^A-Za-z0-9_]+")
 _MARK = re.compile(r"-[0-9a-f]{8}$")
 
 
+@runtime_checkable
 class Identified(Protocol):
     """What has an identifier."""
 

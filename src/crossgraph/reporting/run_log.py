@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from crossgraph.reporting.curves import Curve, finite
 from crossgraph.training.checkpoint import LOG
@@ -101,8 +101,8 @@ class _Columns:
         return {name: Curve(tuple(x), tuple(y)) for name, (x, y) in self._columns.items()}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63 and not isinstance(value, bool))
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

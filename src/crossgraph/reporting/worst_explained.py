@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from crossgraph.data.images import read_image
 from crossgraph.encoders.names import model_folder
 from crossgraph.errors import ConfigError, CrossgraphError, ModelError
 from crossgraph.evaluation.worst import Item
 from crossgraph.gallery.explanations.code_match import explain_pair
-from crossgraph.gallery.explanations.explain import alignment_to_json
+from crossgraph.gallery.explanations.explain import alignment_to_json, draw_alignment
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.reporting.evaluations import FOLDER, StoredEvaluation, WorstCase
 from crossgraph.reporting.runs import RunSummary
+from crossgraph.reporting.table import Table
 from crossgraph.training.checkpoint import run_fingerprint
 from crossgraph.types import Alignment
 
@@ -29,9 +33,27 @@ class PairExplained:
     path: Path
     alignment: Alignment
 
+    @property
+    def name(self) -> str:
+        """The picture's id without the folders it lies in."""
+        return self.image.rsplit("/", 1)[-1]
+
+    @property
+    def table(self) -> Table:
+        """How well each word was found, in the method's own units, then the score of the pair."""
+        rows = [
+            (word, f"{score:.3f}")
+            for word, score in zip(self.alignment.words, self.alignment.word_scores.tolist(), strict=True)
+        ]
+        return Table(("word", "found"), (*rows, ("the pair", f"{self.alignment.score:.3f}")))
+
+    def drawing(self) -> Image.Image:
+        """The picture with the alignment drawn over. Raises `ImageError` where it cannot be read."""
+        return draw_alignment(read_image(self.path), self.alignment)
+
     def to_json(self, *, show_paths: bool = False) -> dict[str, Any]:
         """As plain values; where the picture lies only with `show_paths`."""
-        told: dict[str, Any] = {"sentence": self.sentence, "image": self.image if show_paths else Path(self.image).name}
+        told: dict[str, Any] = {"sentence": self.sentence, "image": self.image if show_paths else self.name}
         if show_paths:
             told["path"] = str(self.path)
         return {**told, "alignment": alignment_to_json(self.alignment)}

@@ -143,23 +143,19 @@ def _label_run(
     captions = LabelledItems(texts, corpus.labels[image], image)
     asks, searched = protocol.asks(corpus), protocol.searched(corpus)
     facts = (code_facts(images), code_facts(texts))
-    sides = (
-        (image_items.where(asks), captions.where(searched[image])),
-        (
-            captions.where(asks[image]),
-            image_items.where(searched),
-        ),
-    )
-    (there, lost_images), (back, lost_texts) = (score_and_worst(*side, protocol, worst=worst) for side in sides)
+    pictures = (image_items.where(asks), image_items.where(searched))
+    sentences = (captions.where(asks[image]), captions.where(searched[image]))
+    there, lost_pictures = score_and_worst(pictures[0], sentences[1], protocol, worst=worst)
+    back, lost_sentences = score_and_worst(sentences[0], pictures[1], protocol, worst=worst)
     kept = None
     if worst:
-        rows = [np.flatnonzero(part) for part in (asks, searched[image], asks[image], searched)]
-        by_code = images.code is not None and texts.code is not None
+        picture = [picture_of(corpus, np.flatnonzero(part)) for part in (asks, searched)]
+        sentence = [caption_of(items, np.flatnonzero(part[image])) for part in (asks, searched)]
         kept = WorstQueries(
             protocol.measure,
-            "minus the Hamming distance" if by_code else "cosine",
-            tuple(named(row, picture_of(corpus, rows[0]), caption_of(items, rows[1])) for row in lost_images),
-            tuple(named(row, caption_of(items, rows[2]), picture_of(corpus, rows[3])) for row in lost_texts),
+            "cosine" if images.code is None or texts.code is None else "minus the Hamming distance",
+            tuple(named(row, picture[0], sentence[1]) for row in lost_pictures),
+            tuple(named(row, sentence[0], picture[1]) for row in lost_sentences),
         )
     return LabelRun(
         model.config.method,
