@@ -22,7 +22,7 @@ LETTER = 7.3
 LONGEST = 17
 """Letters of a name at the end of its line; more are cut."""
 
-LINE = 14
+LINE = 14.0
 COLOURS = 8
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "14 4", "5 2 1 2", "1 2", "9 3 2 3 2 3")
 SHOWN_POINTS = 60
@@ -162,7 +162,7 @@ class _Plot:
     def names(self, lines: Sequence[Line]) -> list[str]:
         """The name of each line beside its end, moved apart where they would overlap."""
         wanted = [self.at(*(strong(line.curve).known or line.curve.known)[-1]) for line in lines]
-        heights = spread([y for _, y in wanted], gap=LINE, low=TOP, high=HEIGHT - BOTTOM + LINE)
+        heights = spread([y for _, y in wanted], gap=LINE, low=float(TOP), high=float(HEIGHT - BOTTOM) + LINE)
         parts = []
         for line, (x, y), height in zip(lines, wanted, heights, strict=True):
             look = line.look % COLOURS
@@ -194,7 +194,7 @@ def strong(curve: Curve) -> Curve:
 def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
     """Places as near to those wanted as can be, in their order, `gap` apart and from `low` to `high` if there is room.
 
-    >>> spread([10.0, 11.0, 40.0], gap=10, low=0, high=50)
+    >>> spread([10.0, 11.0, 40.0], gap=10.0, low=0.0, high=50.0)
     [10.0, 20.0, 40.0]
     """
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
