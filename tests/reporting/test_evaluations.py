@@ -43,12 +43,12 @@ def test_names_that_are_no_utf8_survive(make_record: MakeRecord, tmp_path: Path)
     ("damage", "told"),
     [
         (lambda text: text[:-20], "is damaged"),
-        (lambda text: "[]", "has format None"),
+        (lambda _: "[]", "has format None"),
         (lambda text: text.replace('"format": 1', '"format": 99'), "has format 99"),
         (lambda text: text.replace('"rank": 7.0', '"rank": "high"'), "worst.0.image_to_text.0.rank"),
         (lambda text: text.replace('"task"', '"taks"'), "is not as an evaluation is written"),
         (lambda text: text.replace('"ties"', '"tied": 1, "ties"'), "tied"),
-        (lambda text: "\x00\x01", "is damaged"),
+        (lambda _: "\x00\x01", "is damaged"),
     ],
 )
 def test_a_damaged_file_is_refused_with_what_is_wrong(
