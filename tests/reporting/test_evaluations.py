@@ -61,7 +61,7 @@ def test_a_damaged_file_is_refused_with_what_is_wrong(
 
 
 def test_a_missing_file_and_another_ending_are_refused(make_record: MakeRecord, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is not there"):
+    with pytest.raises(ModelError, match="No such file"):
         read_evaluation(tmp_path / "none.json")
     with pytest.raises(ConfigError, match=r"ends with \.json"):
         save_evaluation(make_record(), tmp_path / "one.txt")

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -36,6 +37,8 @@ FORMAT: Final = 1
 FOLDER = "evaluations"
 LARGEST = 64 * 2**20
 """Bytes of a file beyond which it is taken for something else."""
+
+AGAIN = "Make it again: crossgraph evaluate --save."
 
 Direction = Literal["image_to_text", "text_to_image"]
 DIRECTIONS: tuple[Direction, ...] = ("image_to_text", "text_to_image")
@@ -285,18 +288,27 @@ def save_evaluation(record: EvaluationRecord, file: Path | str) -> Path:
 def read_evaluation(file: Path | str, *, name: str | None = None) -> StoredEvaluation:
     """An evaluation from its file. Raises `ModelError` for a file that is none, of another format, or damaged."""
     file = Path(file)
-    again = "Make it again: crossgraph evaluate --save."
     try:
-        if (size := file.stat().st_size) > LARGEST:
-            raise ModelError(f"{file} has {size:,} bytes and is no evaluation, which has at most {LARGEST:,}.")
+        found = file.stat()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror or error}. {AGAIN}") from error
+    if found.st_size > LARGEST:
+        raise ModelError(f"{file} has {found.st_size:,} bytes and is no evaluation, which has at most {LARGEST:,}.")
+    name = file.stem if name is None else name
+    record = _record(file, (found.st_ino, found.st_size, found.st_mtime_ns))
+    return StoredEvaluation(identifier(name), name, file, record)
+
+
+@lru_cache(maxsize=64)
+def _record(file: Path, _state: tuple[int, int, int]) -> EvaluationRecord:
+    """The record in a file, which is read once as long as it stays in its state."""
+    try:
         tree = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise ModelError(f"{file} is not there. {again}") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file} is damaged ({error}). {again}") from error
+        raise ModelError(f"{file} is damaged ({error}). {AGAIN}") from error
     written = tree.get("format") if isinstance(tree, dict) else None
     if written != FORMAT:
-        raise ModelError(f"{file} has format {written!r}; this version reads evaluations of format {FORMAT}. {again}")
+        raise ModelError(f"{file} has format {written!r}; this version reads evaluations of format {FORMAT}. {AGAIN}")
     try:
         record = EvaluationRecord.model_validate(tree)
     except ValidationError as error:
@@ -304,12 +316,11 @@ def read_evaluation(file: Path | str, *, name: str | None = None) -> StoredEvalu
         where = ".".join(map(str, first["loc"]))
         raise ModelError(
             f"{file} is not as an evaluation is written: {where}: {first['msg']} ({error.error_count()} problems in "
-            f"all). {again}"
+            f"all). {AGAIN}"
         ) from error
     if len(record.worst) > len(record.models):
-        raise ModelError(f"{file} has worst queries of more models than it names. {again}")
-    name = file.stem if name is None else name
-    return StoredEvaluation(identifier(name), name, file, record)
+        raise ModelError(f"{file} has worst queries of more models than it names. {AGAIN}")
+    return record
 
 
 def list_evaluations(folder: Path | str) -> tuple[StoredEvaluation | UnreadableEvaluation, ...]:

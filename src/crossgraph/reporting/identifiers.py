@@ -33,7 +33,7 @@ def identifier(name: str) -> str:
     gets a hash too, so that it cannot stand in for another one.
 
     >>> identifier("dual-0"), identifier("default/dense")
-    ('dual-0', 'default-dense-c41a80fb')
+    ('dual-0', 'default-dense-9cebdf32')
     """
     if _PLAIN.fullmatch(name) and not _MARK.search(name):
         return name
