@@ -138,6 +138,7 @@ def test_a_damaged_run_is_listed_with_the_reason_and_hides_no_other(make_run: Ma
         "other": "unreadable",
     }
     assert "format 1" in found["other"].text
+    assert not [told for told in found.values() if str(tmp_path) in told.text]
 
 
 def test_no_folder_is_refused(tmp_path: Path) -> None:

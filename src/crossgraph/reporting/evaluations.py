@@ -204,7 +204,7 @@ class UnreadableEvaluation:
 
     def to_json(self) -> dict[str, str]:
         """As plain values, less the place."""
-        return {"id": self.id, "name": self.name, "problem": self.problem.replace(str(self.file), self.name)}
+        return {"id": self.id, "name": self.name, "problem": self.problem}
 
 
 def record_of(
@@ -339,7 +339,7 @@ def list_evaluations(folder: Path | str) -> tuple[StoredEvaluation | UnreadableE
             found.append(read_evaluation(file, name=name))
         except ModelError as error:
             if file.parent.name == FOLDER:
-                found.append(UnreadableEvaluation(identifier(name), name, file, str(error)))
+                found.append(UnreadableEvaluation(identifier(name), name, file, str(error).replace(str(file), name)))
     return tuple(sorted(found, key=_when, reverse=True))
 
 

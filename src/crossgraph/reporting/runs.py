@@ -109,7 +109,7 @@ def summary_of(folder: Path, *, name: str) -> RunSummary:
     try:
         manifest = read_manifest(folder)
     except ModelError as error:
-        state = RunState("unreadable", str(error), "its manifest")
+        state = RunState("unreadable", str(error).replace(str(folder), name), "its manifest")
         return RunSummary(identifier(name), name, "run", folder, state, changed=_written(folder / MANIFEST))
     log = read_log(folder)
     return RunSummary(
@@ -184,7 +184,7 @@ def _cascade(folder: Path, name: str) -> RunSummary:
     try:
         manifest = CascadeManifest.read(folder)
     except ModelError as error:
-        state = RunState("unreadable", str(error), "its manifest")
+        state = RunState("unreadable", str(error).replace(str(folder), name), "its manifest")
         return RunSummary(identifier(name), name, "cascade", folder, state, changed=changed)
     parts = {role: part for role, part in manifest.parts().items() if part is not None}
     told = ", ".join(f"{role} {_part(part)}" for role, part in parts.items())
