@@ -38,7 +38,7 @@ LAYERS = (
     ("training",),
     ("gallery",),
     ("verbs",),
-    ("ablation", "demo"),
+    ("ablation", "demo", "reporting"),
     ("serving",),
     ("cli", "__init__"),
 )
