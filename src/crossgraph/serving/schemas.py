@@ -70,6 +70,10 @@ class SearchOut(Out):
         description="Whether the query has a good answer; null where the model was not calibrated for this."
     )
     probability: float | None = Field(description="That the query has a good answer, where that is known.")
+    weaker_below: float | None = Field(
+        description="Answers of a lower score are weaker than a strong one; null where none of the first 200 is, or all."
+    )
+    nothing_below: float | None = Field(description="Answers of a lower score are no good ones; null as above.")
     notes: list[str] = Field(description="What of the query the model did not know, and the like.")
     version: str = Field(description="The state of the gallery that was searched, or a later one.")
     results: list[AnswerOut]
@@ -154,6 +158,8 @@ def search_out(found: SearchResults, answers: list[AnswerOut], *, version: str, 
         timings_ms={name: round(value, 2) for name, value in found.timings_ms.items()},
         verdict=found.verdict,
         probability=found.probability,
+        weaker_below=found.weaker_below,
+        nothing_below=found.nothing_below,
         notes=[readable(note) for note in found.notes],
         version=version,
         results=answers,

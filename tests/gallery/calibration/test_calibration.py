@@ -12,6 +12,7 @@ from crossgraph.gallery.search.score_calibration import (
     expected_maximum,
     fit,
     judge,
+    lines,
     sample_rows,
     with_reliability,
 )
@@ -126,3 +127,32 @@ def test_the_signs_of_a_search_are_those_of_the_rows_inside_alone() -> None:
     rescored = torch.tensor([9.0, 3.0, 1.0, 2.0])
     best = search_signs(first, inside, rescored=rescored, shortlist=2)
     torch.testing.assert_close(best, Evidence(torch.tensor([2.0, 1.0]), alone[:2], first[1:], 3).signs())
+
+
+def test_lines_judge_every_answer_as_if_those_before_it_were_not_there() -> None:
+    scores = torch.linspace(0.9, 0.1, 40)
+    first, background = scores.flip(0) * 0.8, torch.linspace(-0.2, 0.2, 60)
+    fitted = Calibration(
+        mean=(0.5, 0.1, 0.4, 0.0), scale=(0.1, 0.1, 0.1, 1.0), weights=(2.0, 0.5, 1.0, 0.3), bias=0.0,
+        nothing_below=0.3, strong_from=0.9,
+    )  # fmt: skip
+    stored = {"rerank": fitted.model_dump()}
+    weaker_below, nothing_below = lines(stored, "rerank", Evidence(scores, first, background, 60))
+    ordered = first.sort(descending=True).values
+    said = [
+        judge(stored, "rerank", Evidence(scores[place:], ordered[place:], background, 60))[1]
+        for place in range(len(scores))
+    ]
+    assert set(said) == {"strong", "weak", "nothing good found"}
+    assert weaker_below == float(scores[said.index("weak") - 1])
+    assert nothing_below == float(scores[said.index("nothing good found") - 1])
+
+
+def test_no_line_where_all_answers_are_as_good_or_the_best_is_not() -> None:
+    fitted = Calibration(
+        mean=(0.0,) * 4, scale=(1.0,) * 4, weights=(0.0,) * 4, bias=1.0, nothing_below=0.3, strong_from=0.9
+    )
+    evidence = Evidence(torch.linspace(0.9, 0.1, 5), torch.linspace(0.9, 0.1, 5), torch.zeros(3), 5)
+    assert lines({"codes": fitted.model_dump()}, "codes", evidence) == (None, None)
+    assert lines({}, "codes", evidence) == (None, None)
+    assert lines({"codes": fitted.model_dump()}, "codes", None) == (None, None)

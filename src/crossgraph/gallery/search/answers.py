@@ -20,7 +20,7 @@ from crossgraph.gallery.search.query import Query, described
 from crossgraph.gallery.search.query_encoder import EncodedQuery
 from crossgraph.gallery.search.results import SearchResult, SearchResults, Stage
 from crossgraph.gallery.search.scope import Scope
-from crossgraph.gallery.search.score_calibration import Evidence, judge, sample_rows
+from crossgraph.gallery.search.score_calibration import Evidence, judge, lines, sample_rows
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.shortlist import Candidates
 
@@ -63,8 +63,11 @@ class Ranking:
 def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     """The answers of one stage, complete: what a stage after it finds out changes nothing in them."""
     options, scope, trace = ranking.options, ranking.scope, ranking.trace
-    probability, verdict = judge(calibration, ranking.stage, _evidence(ranking, calibration))
+    evidence = _evidence(ranking, calibration)
+    probability, verdict = judge(calibration, ranking.stage, evidence)
+    weaker_below, nothing_below = lines(calibration, ranking.stage, evidence)
     if any(text.is_guess for text in ranking.understood):
+        weaker_below = nothing_below = None
         probability, verdict = None, "weak" if verdict == "strong" else verdict  # a score of noise is no evidence
     kind, text = described(ranking.query)
     found = SearchResults(
@@ -84,6 +87,8 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
         compared=dict(trace.compared),
         verdict="strong" if ranking.hits else verdict,
         probability=probability,
+        weaker_below=weaker_below,
+        nothing_below=nothing_below,
         notes=(*ranking.asked.guesses, *dict.fromkeys(note for text in ranking.understood for note in text.notes())),
     )
     return found.sorted_by(options.sort)

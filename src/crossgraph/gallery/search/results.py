@@ -50,7 +50,8 @@ class SearchResults:
 
     `searched` counts the pictures or captions searched; `timings_ms` has one entry per stage that ran, `compared` how
     many each compared with the query. `verdict` and `probability`, that the query has a good answer, are there if the
-    model was calibrated for the last stage (`gallery.search.score_calibration`). `notes` say what of the query the
+    model was calibrated for the last stage (`gallery.search.score_calibration`). Answers whose score is under
+    `weaker_below` are not as good as a strong one, under `nothing_below` not even weak ones. `notes` say what of the query the
     model did not know or read, and which pictures names were taken for that are written otherwise.
     """
 
@@ -67,6 +68,8 @@ class SearchResults:
     compared: dict[str, int] | None = None
     verdict: Verdict | None = None
     probability: float | None = None
+    weaker_below: float | None = None
+    nothing_below: float | None = None
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:

@@ -31,6 +31,8 @@ from crossgraph.gallery.search.results import Stage, Verdict
 SIGNS = ("top", "lead", "first", "excess")
 SAMPLE = 1024
 NEXT = 9
+LINED = 200
+"""So many answers are looked at for the scores that divide good from weaker ones."""
 RIDGE = 1e-3
 """How strongly weights are kept small, per query."""
 MISSED = 0.06
@@ -122,6 +124,43 @@ def judge(
     fitted = Calibration.model_validate(calibration[stage])
     probability = float(fitted.probability(evidence.signs()[None])[0])
     return probability, fitted.verdict(probability)
+
+
+def lines(calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None) -> tuple[float | None, float | None]:
+    """The scores below which answers are weaker than a strong one, and below which they are none.
+
+    An answer is judged as the best one would be if all before it were not in the gallery, which is how the regression
+    was fitted. None where the answers do not begin above a line, or none of the first `LINED` falls below it.
+    """
+    if evidence is None or stage not in calibration:
+        return None, None
+    fitted = Calibration.model_validate(calibration[stage])
+    scores = evidence.scores
+    most = min(LINED, len(scores), len(evidence.first))
+    best = Evidence(scores, evidence.first, evidence.background, evidence.searched).signs()
+    first = evidence.first.sort(descending=True).values[:most]
+    spread = float(evidence.background.std(correction=0)) if len(evidence.background) > 1 else 0.0
+    following = torch.stack([_mean(scores[place + 1 : place + 1 + NEXT], scores[place]) for place in range(most)])
+    signs = best.repeat(most, 1)
+    signs[:, 0] = scores[:most]
+    signs[:, 1] = scores[:most] - following
+    signs[:, 2] = first
+    signs[:, 3] += (first - first[0]) / spread if spread > 1e-9 else 0.0
+    probability = fitted.probability(signs)
+    return (
+        _line(scores, probability >= fitted.strong_from),
+        _line(scores, probability >= fitted.nothing_below),
+    )
+
+
+def _mean(scores: Float[Tensor, " k"], otherwise: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    return scores.mean() if len(scores) else otherwise
+
+
+def _line(scores: Float[Tensor, " k"], above: Bool[Tensor, " n"]) -> float | None:
+    """The lowest score of those that are above from the first on; None where that is none, or all."""
+    run = int(above.long().cumprod(0).sum())
+    return float(scores[run - 1]) if 0 < run < len(above) else None
 
 
 def fit(signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"]) -> Calibration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +14,8 @@ from crossgraph.errors import CrossgraphError
 from crossgraph.serving.pages.templates import page
 from crossgraph.serving.problems import Problem, problem_response, status_of, told
 
-PARTS = ("/picture/", "/compare")
+_FOR_PROGRAMS = re.compile(r" /v1/openapi\.json says [^.]*\.| /v1/openapi\.json lists [^.]*\.")
+PARTS = ("/parts/", "/picture/", "/compare")
 """What is a part of a page where a script asks for it, and else a page."""
 
 TITLES = {
@@ -46,7 +48,9 @@ def problem_of(error: CrossgraphError, request: Request) -> PageProblem:
     text = told(error, show_paths=request.app.state.server.settings.show_paths)
     status = status_of(error)
     headers = error.headers if isinstance(error, Problem) else {}
-    return PageProblem(status, title_of(status, text), text, request.state.request_id, dict(headers))
+    return PageProblem(
+        status, title_of(status, text), text[:1].upper() + text[1:], request.state.request_id, dict(headers)
+    )
 
 
 def title_of(status: int, detail: str) -> str:
@@ -75,6 +79,7 @@ def refusal(
     """The answer to a request that cannot be served: a page for people, a part of one for scripts, else JSON."""
     if not wants_page(path, asked):
         return problem_response(status, detail, request_id=request_id, headers=headers)
-    problem = PageProblem(status, title_of(status, detail), detail, request_id)
+    plain = _FOR_PROGRAMS.sub("", detail).strip() or detail
+    problem = PageProblem(status, title_of(status, detail), plain[:1].upper() + plain[1:], request_id)
     template = "parts/problem.html" if is_part(path, asked) else "error.html"
     return page(template, status, {**(headers or {}), "Cache-Control": "no-store"}, problem=problem)

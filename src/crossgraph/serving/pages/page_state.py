@@ -23,6 +23,7 @@ WEIGHTS = (0.5, 1.0, 2.0)
 MODES = ("fast", "balanced", "best")
 SORTS = {"score": "best first", "date": "newest first", "name": "by name"}
 TARGETS = {"images": "pictures", "captions": "captions"}
+_FIRST = ("q", "term", "like", "dislike")  # in addresses
 _PAGE_ONLY = {"open", "theme", "all", "do", "was"}
 
 
@@ -176,8 +177,8 @@ class PageState:
 
     @cached_property
     def _values(self) -> dict[str, Any]:
-        values = self.asked.model_dump(exclude={"do", "was"})
-        return {name: value for name, value in values.items() if value not in (None, "", [])}
+        found = self.asked.model_dump(exclude={"do", "was"})
+        return {name: found[name] for name in (*_FIRST, *found) if found.get(name) not in (None, "", [])}
 
     def _term_chip(self, terms: list[TermIn], place: int) -> Chip:
         term = terms[place]

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
+from markupsafe import Markup
 from pydantic import ValidationError
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.pages.errors import problem_of, title_of
 from crossgraph.serving.pages.page_state import MOST_TERMS, PageParameters, PageState
+from crossgraph.serving.pages.picture import panel
 from crossgraph.serving.pages.search_view import MOST_ALIKE, View, alike_tiles, first_view, more_view, views
 from crossgraph.serving.pages.shell import Shell, shell_of
 from crossgraph.serving.pages.templates import filled, page
@@ -43,15 +45,24 @@ async def first(parameters: Parameters, request: Request, server: TheServer) -> 
     if not server.library.is_ready:
         return warming(server, shell)
 
-    def work() -> Response:
-        return page("search.html", shell=shell, view=first_view(server, state), problem=None, state=state)
+    def work(opened: Markup | None) -> Response:
+        view = first_view(server, state)
+        return page("search.html", shell=shell, view=view, problem=None, state=state, opened=opened)
 
     try:
-        return await server.engine.run(work)
+        opened = await picture_panel(server, state)
+        return await server.engine.run(lambda: work(opened))
     except CrossgraphError as error:
         problem = problem_of(error, request)
         return page(
-            "search.html", problem.status, problem.headers, shell=shell, view=None, problem=problem, state=state
+            "search.html",
+            problem.status,
+            problem.headers,
+            shell=shell,
+            view=None,
+            problem=problem,
+            state=state,
+            opened=None,
         )
 
 
@@ -76,14 +87,15 @@ async def parts(parameters: Parameters, request: Request, server: TheServer) -> 
     async def lines() -> AsyncIterator[str]:
         sent = False
         try:
+            opened = await picture_panel(server, state)
             while (view := await server.engine.run(step)) is not None:
                 template, name = ("parts/found.html", "found") if sent else ("parts/page.html", "page")
-                html = filled(template, view=view, state=view.state, problem=None)
+                html = filled(template, view=view, state=view.state, problem=None, opened=opened)
                 yield _line(**{name: html}, url=url, told=view.told, waits=view.waits)
                 sent = True
         except CrossgraphError as error:
             problem = problem_of(error, request)
-            html = filled("parts/page.html", view=None, state=state, problem=problem)
+            html = filled("parts/page.html", view=None, state=state, problem=problem, opened=None)
             yield _line(page=html, url=url, told=problem.title, waits=False)
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -131,6 +143,17 @@ async def uploaded(id: ItemId, server: TheServer) -> Response:
     """A picture that was sent, as its chip shows it."""
     path = await server.files.run(lambda: server.uploads.path(id))
     return FileResponse(path, media_type="image/png", headers={"Cache-Control": UPLOADED})
+
+
+async def picture_panel(server: Server, state: PageState) -> Markup | None:
+    """What is shown of the picture that is open; None where none is, or it was removed."""
+    try:
+        values = await panel(server, state, state.asked.open, part=True) if state.asked.open else None
+        return None if values is None else Markup(filled("picture.html", **values))
+    except Problem as error:
+        if error.status != 404:
+            raise
+        return None
 
 
 def warming(server: Server, shell: Shell) -> Response:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from crossgraph.errors import CrossgraphError, GalleryError
+from crossgraph.gallery.search.examples import example_queries
 from crossgraph.gallery.search.facets import MOST, Facet, FacetChoice
-from crossgraph.gallery.search.filters import rows_where
+from crossgraph.gallery.search.listing import items_of
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving import searching
+from crossgraph.serving.jobs import Job
 from crossgraph.serving.library import Library
 from crossgraph.serving.pages.page_state import MODES, SORTS, TARGETS, Choice, PageState
 from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, item_out
-from crossgraph.serving.search_request import Asked, asked_of
+from crossgraph.serving.search_request import Asked, among_of, asked_of
 from crossgraph.serving.server import Server
 
 MOST_VALUES = 200
@@ -56,6 +56,7 @@ class Tile:
     alike_part: str = ""
     liked: bool = False
     disliked: bool = False
+    line: str = ""
     like: str = ""
     dislike: str = ""
     more: str = ""
@@ -122,13 +123,13 @@ class View:
     next: str = ""
     part: str = ""
     previous: str = ""
-    opened: ItemOut | None = None
     modes: tuple[Choice, ...] = ()
     sorts: tuple[Choice, ...] = ()
     targets: tuple[Choice, ...] = ()
     folds: tuple[Choice, ...] = ()
     left_out: int = 0
     show_paths: bool = False
+    job: Job | None = None
 
     @property
     def told(self) -> str:
@@ -153,7 +154,7 @@ def views(server: Server, state: PageState, *, staged: bool) -> Iterator[View]:
     snapshot = library.gallery.snapshot()
     state = replace(state, names=_names(snapshot, state))
     if not len(snapshot.items):
-        yield View("empty", state, 0)
+        yield View("empty", state, 0, job=server.jobs.running())
         return
     asked = asked_of(state.asked.as_body(), library, server.uploads)
     base = _frame(server, state, snapshot)
@@ -183,19 +184,18 @@ def more_view(server: Server, state: PageState) -> View:
 
 def alike_tiles(server: Server, state: PageState, ids: Sequence[str]) -> list[Tile]:
     """Tiles of the pictures that were folded under one answer, as far as they are still there."""
-    snapshot, show = server.library.gallery.snapshot(), server.library.settings.show_paths
-    rows = [row for row in (snapshot.row(one) for one in ids) if row is not None]
-    return [_tile(state, item_out(snapshot.item(row), show_paths=show)) for row in rows]
+    found, show = items_of(server.library.gallery.snapshot(), ids), server.library.settings.show_paths
+    return [_tile(state, item_out(item, show_paths=show)) for item in found.values()]
 
 
 def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
     """The facets of a state, counted before ranking. Raises `GalleryError` for a wrong filter."""
-    index = library.gallery.current().facets
+    index, among = library.facets(), among_of(state.asked.as_body())
     where = (state.asked.where or "").strip() or None
     chosen = [FacetChoice.parse(one) for one in state.asked.facet]
-    counted = index.count(where=where, chosen=chosen, most=MOST)
+    counted = index.count(where=where, among=among, chosen=chosen, most=MOST)
     if state.asked.all in index.names:
-        whole = index.count(where=where, chosen=chosen, most=MOST_VALUES, only=state.asked.all).facets
+        whole = index.count(where=where, among=among, chosen=chosen, most=MOST_VALUES, only=state.asked.all).facets
         found = [whole[0] if whole and one.name == whole[0].name else one for one in counted.facets]
     else:
         found = list(counted.facets)
@@ -226,10 +226,6 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
     """What stands around the answers, whatever they are."""
     library, asked = server.library, state.asked
     folder = library.settings.gallery
-    opened = None
-    if asked.open:
-        row = snapshot.row(asked.open)
-        opened = None if row is None else item_out(snapshot.item(row), show_paths=library.settings.show_paths)
     try:
         skipped = len(read_skipped(folder))
     except GalleryError:
@@ -239,8 +235,8 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
         state,
         len(snapshot.items),
         facets=facets_shown(library, state),
-        opened=opened,
         skipped=skipped,
+        job=server.jobs.running(),
         modes=tuple(Choice(one, state.fresh(mode=one), one == asked.mode) for one in MODES),
         sorts=tuple(Choice(text, state.fresh(sort=one), one == asked.sort) for one, text in SORTS.items()),
         targets=tuple(Choice(text, state.fresh(target=one), one == asked.target) for one, text in TARGETS.items())
@@ -256,7 +252,7 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
 
 def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> View:
     state, asked = base.state, base.state.asked
-    tiles = tuple(_answer_tile(state, one) for one in found.results)
+    tiles = _lined(state, found, tuple(_answer_tile(state, one) for one in found.results))
     complete = len(found.results) >= asked.k and found.offset + asked.k < found.searched
     drops = () if tiles or found.offset else _drops(library, state)
     return replace(
@@ -282,56 +278,38 @@ def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> Vi
 def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> View:
     """Pictures by the date of their files, the newest first, nothing being looked for."""
     state, k = base.state, base.state.asked.k
-    items = snapshot.items
-    kept = pa.array(range(len(items)))
-    if asked.options.where is not None:
-        kept = pa.array(rows_where(snapshot, asked.options.where))
-    if asked.options.among is not None:
-        inside = pc.is_in(items["id"].take(kept), value_set=pa.array(asked.options.among, pa.string()))
-        kept = kept.filter(inside.combine_chunks() if isinstance(inside, pa.ChunkedArray) else inside)
-    order = pa.table({"row": kept, "modified": items["modified"].take(kept), "id": items["id"].take(kept)})
-    wanted = min(len(order), state.asked.offset + k)
-    keys = [("modified", "descending"), ("id", "ascending")]
-    places = pc.select_k_unstable(order, wanted, sort_keys=keys)[state.asked.offset :] if wanted else pa.array([])
-    rows: list[int] = kept.take(places).to_pylist() if wanted > state.asked.offset else []
-    show = library.settings.show_paths
-    tiles = tuple(_tile(state, item_out(snapshot.item(row), show_paths=show)) for row in rows)
+    options, total, show = asked.options, len(snapshot.items), library.settings.show_paths
+    order = "name" if options.sort == "name" else "newest"
+    listing = library.gallery.current().listing
+    found = listing.page(where=options.where, among=options.among, order=order, offset=state.asked.offset, limit=k)
+    tiles = tuple(_tile(state, item_out(item, show_paths=show)) for item in found.items)
     plain = not state.filters and not state.asked.offset
     return replace(
         base,
         kind="start" if plain else "browse" if tiles or state.asked.offset else "none",
         tiles=tiles,
-        searched=len(kept),
-        heading="Recent pictures" if not state.filters else f"{len(kept):,} of {len(items):,} pictures",
-        examples=tuple(Choice(text, state.fresh(q=text)) for text in example_queries(snapshot)) if plain else (),
+        searched=found.total,
+        heading="Recent pictures" if not state.filters else f"{found.total:,} of {total:,} pictures",
+        examples=tuple(
+            Choice(text, state.fresh(q=text)) for text in example_queries(snapshot, seed=date.today().isoformat())
+        )
+        if plain
+        else (),
         drops=() if tiles else _drops(library, state),
-        left_out=len(items) - len(kept),
-        **_pages(state, state.asked.offset + k < len(kept)),
+        left_out=total - found.total,
+        **_pages(state, state.asked.offset + k < found.total),
     )
-
-
-def example_queries(snapshot: Snapshot, most: int = 3) -> list[str]:
-    """Sentences to begin with: short captions of the gallery, else its labels, spread evenly over it."""
-    captions = snapshot.captions["text"] if "text" in snapshot.captions.column_names else pa.chunked_array([[""]])
-    step = max(1, len(captions) // 200)
-    texts = [text.strip().rstrip(".") for text in captions[::step].to_pylist() if text] if len(captions) else []
-    short = [text for text in dict.fromkeys(texts) if 12 <= len(text) <= 44 and text.isprintable()]
-    if len(short) < most:
-        labels = pc.value_counts(pc.list_flatten(snapshot.items["labels"].combine_chunks()))
-        by_count = sorted(labels.to_pylist(), key=lambda one: -one["counts"])
-        short += [str(one["values"]) for one in by_count if one["values"]][:most]
-    return short[:: max(1, len(short) // most)][:most]
 
 
 def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
     """Every test by itself, the most useful to drop first."""
-    index = library.gallery.current().facets
+    index, among = library.facets(), among_of(state.asked.as_body())
     where = (state.asked.where or "").strip() or None
     drops = []
 
     def left(facet: list[str], expression: str | None) -> int | None:
         try:
-            return index.count(where=expression, chosen=[FacetChoice.parse(one) for one in facet]).kept
+            return index.count(where=expression, among=among, chosen=[FacetChoice.parse(one) for one in facet]).kept
         except CrossgraphError:
             return None
 
@@ -369,6 +347,24 @@ def _answer_tile(state: PageState, answer: AnswerOut) -> Tile:
     )
 
 
+def _lined(state: PageState, found: SearchOut, tiles: tuple[Tile, ...]) -> tuple[Tile, ...]:
+    """The tiles, of which those that begin the weaker answers say so. A line at the very beginning of a later page is
+    not drawn: whether it was drawn before is not known there.
+    """
+    if state.asked.sort != "score" or found.kind != "text" or state.asked.like or state.asked.dislike:
+        return tiles  # the lines were fitted on sentences
+    lines = {}
+    for text, score in (("weaker matches", found.weaker_below), ("hardly any match", found.nothing_below)):
+        under = [
+            place
+            for place, one in enumerate(found.results)
+            if score is not None and one.match == "semantic" and one.score < score
+        ]
+        if under and under[0] > 0:
+            lines[under[0]] = text
+    return tuple(replace(tile, line=lines.get(place, "")) for place, tile in enumerate(tiles))
+
+
 def _tile(state: PageState, item: ItemOut) -> Tile:
     asked, one = state.asked, item.id
     liked, disliked = one in asked.like, one in asked.dislike
@@ -397,9 +393,5 @@ def ratio_class(width: int, height: int) -> int:
 def _names(snapshot: Snapshot, state: PageState) -> dict[str, str]:
     """The file names of the pictures that a state names."""
     ids = {one.value for one in state.terms if one.kind == "item"} | {*state.asked.like, *state.asked.dislike}
-    found = {}
-    for one in ids:
-        row = snapshot.row(one)
-        if row is not None:
-            found[one] = item_out(snapshot.item(row), show_paths=False).name
-    return found
+    found = items_of(snapshot, sorted(ids))
+    return {one: item_out(item, show_paths=False).name for one, item in found.items()}

@@ -2,6 +2,7 @@
 // All of it works without this file, too, by plain links and forms.
 import { keepFocus, remember } from "./focus.js";
 import { startGrid, watchGrid } from "./grid.js";
+import { watchJob } from "./job.js";
 import { reuseImages, slide } from "./slide.js";
 import { startUploads } from "./uploads.js";
 
@@ -130,6 +131,7 @@ function arrive() {
   page().dataset.search = entry().search;
   showUndo();
   watchGrid(more);
+  watchJob(() => search(location.search.slice(1), { push: false, keepScroll: true }));
   markOpen();
 }
 
@@ -195,7 +197,7 @@ async function unfold(tile) {
 async function showPicture(id, { focus = false } = {}) {
   const place = aside();
   if (!place) return;
-  const before = place.querySelector("[data-id]")?.dataset.id;
+  const before = place.querySelector("[data-picture]")?.dataset.picture;
   place.hidden = !id;
   page().classList.toggle("has-picture", Boolean(id));
   markOpen();
@@ -207,12 +209,12 @@ async function showPicture(id, { focus = false } = {}) {
   if (id !== before) {
     place.setAttribute("aria-busy", "true");
     const query = new URLSearchParams(location.search);
+    query.delete("open");
     try {
-      const answer = await fetch(`/picture/${encodeURIComponent(id)}?${query}`, { headers: HTML });
+      const answer = await fetch(`/picture/${encodeURIComponent(id)}?${query}`, { headers: { ...HTML, "HX-Request": "true" } });
       const html = await answer.text();
       if (new URLSearchParams(location.search).get("open") !== id) return;
       place.innerHTML = html;
-      window.htmx?.process(place);
       place.dispatchEvent(new CustomEvent("crossgraph:picture", { bubbles: true, detail: { id } }));
       offline(false);
     } catch {
@@ -223,7 +225,9 @@ async function showPicture(id, { focus = false } = {}) {
       place.removeAttribute("aria-busy");
     }
   }
-  if (focus) place.focus({ preventScroll: true });
+  place.scrollTop = 0;
+  tileOf(id)?.scrollIntoView({ block: "nearest" }); // the grid is narrower now
+  if (focus) (place.querySelector("[tabindex='-1']") ?? place).focus({ preventScroll: true });
 }
 
 function openPicture(url) {

@@ -1,0 +1,222 @@
+"""The search page as it comes from the server: whole without scripts, and the parts that scripts ask for."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from crossgraph.serving.app import STATIC
+from crossgraph.serving.pages.search_view import NARROWEST, STEP, WIDEST, ratio_class
+
+HTML = {"Accept": "text/html"}
+
+
+def shown(html: str) -> list[str]:
+    """The ids of the pictures of a page, in order."""
+    return re.findall(r'<li class="tile [^>]*data-id="([^"]+)"', html)
+
+
+def text_of(html: str) -> str:
+    """What a page says."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def picture() -> bytes:
+    held = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(held, "PNG")
+    return held.getvalue()
+
+
+def test_the_page_shows_what_the_api_answers_in_its_order(app_client: TestClient) -> None:
+    asked = {"q": "a red ball", "term": ["-0.5:text:a house"], "mode": "balanced", "k": 7, "offset": 2}
+    answers = app_client.get("/v1/search", params=asked).json()["results"]
+    page = app_client.get("/", params=asked, headers=HTML)
+    assert page.status_code == 200
+    assert shown(page.text) == [one["item"]["id"] for one in answers]
+    for one in answers:
+        assert f'>{one["score"]:.3f}</span>' in page.text
+
+
+def test_nothing_in_the_page_needs_what_the_content_policy_refuses(app_client: TestClient) -> None:
+    page = app_client.get("/", params={"q": "a dog", "facet": "label:dog"}, headers=HTML).text
+    assert " style=" not in page
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+    assert not re.search(r"\son[a-z]+=", page)
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_words_of_people_are_escaped(app_client: TestClient) -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x>"
+    for path in ("/", "/parts/page"):
+        page = app_client.get(path, params={"q": evil, "term": f"1:text:{evil}"}, headers=HTML).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+
+
+def test_before_a_query_there_are_recent_pictures_and_examples_that_find_something(app_client: TestClient) -> None:
+    page = app_client.get("/", headers=HTML).text
+    assert "Search 60 pictures" in text_of(page)
+    assert len(shown(page)) == 48
+    examples = re.findall(r'href="(/\?q=[^"]+)" dir="auto"', page)
+    assert 1 <= len(examples) <= 3
+    assert shown(app_client.get(unescape(examples[0]), headers=HTML).text)
+
+
+def test_the_next_page_is_a_link_and_a_part(app_client: TestClient) -> None:
+    page = app_client.get("/", params={"q": "a dog", "k": 20}, headers=HTML).text
+    part, href = re.search(r'data-part="([^"]+)" href="([^"]+)"', page).groups()  # type: ignore[union-attr]
+    after = shown(app_client.get(unescape(href), headers=HTML).text)
+    assert after == shown(app_client.get(unescape(part), headers=HTML).text)
+    assert len(after) == 20
+    assert not set(after) & set(shown(page))
+
+
+def test_a_filter_that_leaves_nothing_is_named_and_dropped_by_one_link(app_client: TestClient) -> None:
+    page = app_client.get("/", params={"q": "a dog", "where": "width > 9999", "facet": "date:1999"}, headers=HTML).text
+    assert "No picture is left" in text_of(page)
+    assert "Drop width > 9999 → 0 pictures" in text_of(page)
+    drop = re.search(r'href="([^"]+)">Drop <b dir="auto">date: 1999', page)
+    assert drop
+    assert "facet" not in drop[1]
+
+
+def test_facets_count_what_choosing_them_gives(app_client: TestClient) -> None:
+    page = app_client.get("/", params={"q": "a dog"}, headers=HTML).text
+    found = re.findall(r'href="([^"]+)"><span class="label" dir="auto">([^<]+)</span><span class="count">(\d+)<', page)
+    assert {"Ulm", "Köln"} <= {label for _, label, _ in found}
+    for href, label, count in found:
+        if label in ("Ulm", "holiday"):
+            narrowed = app_client.get(unescape(href) + "&fold=false&k=200", headers=HTML).text
+            assert 'aria-current="true"><span class="label"' in narrowed
+            assert len(shown(narrowed)) == int(count)
+
+
+def test_a_search_that_cannot_be_made_is_told_in_the_page_of_its_state(app_client: TestClient) -> None:
+    for asked, status in (
+        ({"q": "a dog", "where": "width ="}, 422),
+        ({"term": "-1:text:a dog"}, 422),
+        ({"term": "0:text:a dog"}, 422),
+        ({"q": "a dog", "like": "nobody"}, 404),
+        ({"term": "1:image:nothing"}, 410),
+    ):
+        page = app_client.get("/", params=asked, headers=HTML)
+        assert page.status_code == status, asked
+        assert page.headers["x-request-id"] in page.text
+        assert 'id="search"' in page.text
+
+
+def test_problems_are_pages_for_people_parts_for_scripts_and_json_for_programs(app_client: TestClient) -> None:
+    assert "<h1>There is nothing here</h1>" in app_client.get("/nowhere", headers=HTML).text
+    assert app_client.get("/nowhere").headers["content-type"] == "application/problem+json"
+    assert app_client.get("/v1/nowhere", headers=HTML).headers["content-type"] == "application/problem+json"
+    part = app_client.get("/parts/more", params={"k": 0}, headers=HTML)
+    assert part.status_code == 422
+    assert part.text.lstrip().startswith("<section")
+
+
+def test_a_form_leads_to_the_address_of_its_state(app_client: TestClient) -> None:
+    sent = app_client.get("/", params={"q": "a ball", "was": "a dog", "do": "without"}, headers=HTML)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/?q=a+dog&term=-1%3Atext%3Aa+ball")
+
+
+def test_a_picture_sent_by_a_form_becomes_a_part_of_the_query(app_client: TestClient) -> None:
+    sent = app_client.post("/upload", data={"state": "q=a+dog"}, files={"picture": ("p.png", picture(), "image/png")})
+    assert sent.status_code == 303
+    place = sent.headers["location"]
+    assert place.startswith("/?q=a+dog&term=1%3Aimage%3A")
+    page = app_client.get(place, headers=HTML)
+    assert page.status_code == 200
+    seen = re.search(r'src="(/upload/[^"]+)"', page.text)
+    assert seen
+    assert app_client.get(seen[1]).headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("data", "files", "status"),
+    [
+        ({}, {"picture": ("p.png", b"", "image/png")}, 422),
+        ({}, {"picture": ("p.png", b"no picture", "image/png")}, 422),
+        ({"state": "nothing=1"}, {"picture": ("p.png", picture(), "image/png")}, 422),
+        ({}, {}, 422),
+    ],
+)
+def test_what_is_no_picture_is_refused(
+    app_client: TestClient, data: dict[str, str], files: dict[str, tuple[str, bytes, str]], status: int
+) -> None:
+    assert app_client.post("/upload", data=data, files=files, headers=HTML).status_code == status
+
+
+def test_stages_come_as_lines_the_shortlist_first(app_client: TestClient) -> None:
+    asked = {"q": "a red ball"}
+    lines = [json.loads(line) for line in app_client.get("/parts/page", params=asked).text.splitlines()]
+    assert [(sorted({"page", "found"} & set(one)), one["waits"]) for one in lines] == [(["page"], True), (["found"], False)]
+    assert lines[0]["url"] == "/?q=a+red+ball"
+    answers = app_client.get("/v1/search", params=asked | {"k": 48}).json()["results"]
+    assert shown(lines[1]["found"]) == [one["item"]["id"] for one in answers]
+    fast = app_client.get("/parts/page", params={"q": "a red ball", "mode": "fast"}).text.splitlines()
+    assert len(fast) == 1
+
+
+def test_a_problem_after_the_answer_began_is_a_line(app_client: TestClient) -> None:
+    (line,) = app_client.get("/parts/page", params={"q": "a dog", "where": "width ="}).text.splitlines()
+    assert "This cannot be searched for" in json.loads(line)["page"]
+
+
+def test_pictures_folded_under_an_answer_are_a_part(app_client: TestClient) -> None:
+    page = app_client.get("/", params={"q": "a red ball", "k": 60}, headers=HTML).text
+    found = re.findall(r'data-id="([^"]+)" data-alike="([^"]+)"', page)
+    answers = {one["item"]["id"]: one for one in app_client.get("/v1/search?q=a+red+ball&k=60").json()["results"]}
+    assert found
+    for id, part in found:
+        assert shown(app_client.get(unescape(part)).text) == answers[id]["similar"]
+
+
+def test_a_picture_that_is_open_stands_in_the_page_and_one_that_was_removed_does_not(
+    app_client: TestClient, ids: list[str]
+) -> None:
+    page = app_client.get("/", params={"q": "a dog", "open": ids[0]}, headers=HTML)
+    assert f'data-picture="{ids[0]}"' in page.text
+    gone = app_client.get("/", params={"q": "a dog", "open": "gone"}, headers=HTML)
+    assert gone.status_code == 200
+    assert 'aria-label="The opened picture" tabindex="-1" hidden' in gone.text
+
+
+def test_the_page_waits_for_the_server_and_says_what_it_does(
+    client_with: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    client = client_with()
+    library = client.app.state.server.library  # type: ignore[attr-defined]
+    library._gallery, library.phase = None, "reading the gallery"
+    page = client.get("/", headers=HTML)
+    assert (page.status_code, page.headers["retry-after"]) == (503, "2")
+    assert "The server is reading the gallery" in text_of(page.text)
+    assert 'http-equiv="refresh"' in page.text
+    library.phase, library.error = "failed", f"{tmp_path}/gallery was encoded by another: gallery migrate"
+    failed = text_of(client.get("/", headers=HTML).text)
+    assert "This gallery needs another model" in failed
+    assert str(tmp_path) not in failed
+
+
+def test_paths_are_exported_only_where_they_may_be_shown(
+    app_client: TestClient, client_with: Callable[..., TestClient]
+) -> None:
+    wanted = 'value="paths"'
+    assert wanted not in app_client.get("/?q=dog", headers=HTML).text
+    assert wanted in client_with(show_paths=True).get("/?q=dog", headers=HTML).text
+
+
+def test_every_proportion_has_a_class_in_the_stylesheet() -> None:
+    sheet = (STATIC / "page.css").read_text(encoding="utf-8")
+    for number in range(NARROWEST, WIDEST + 1, STEP):
+        assert f".ar-{number}{{--ar:{number / 100:g}}}" in sheet
+    for width, height in ((1, 9000), (9000, 1), (0, 0), (4, 3), (3, 4), (1001, 999)):
+        assert f".ar-{ratio_class(width, height)}{{" in sheet
+    assert abs(ratio_class(400, 300) / 100 - 4 / 3) <= STEP / 200
