@@ -38,7 +38,7 @@ LAYERS = (
     ("training",),
     ("gallery",),
     ("verbs",),
-    ("ablation", "demo"),
+    ("ablation", "demo", "reporting"),
     ("serving",),
     ("cli", "__init__"),
 )
@@ -49,7 +49,7 @@ INSIDE = {
         ("tables", "stages"),
         ("search",),
         ("calibration", "explanations", "changes"),
-        ("folder", "gallery", "thumbnails", "guarded_decode", "picture_map"),
+        ("folder", "gallery", "thumbnails", "guarded_decode", "picture_map", "picture_zip"),
         ("upkeep",),
     ),
     "data": (

@@ -30,6 +30,7 @@ from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.model import show as show_model
 from crossgraph.cli.pretrained import pretrained
+from crossgraph.cli.report import report
 from crossgraph.cli.search import search
 from crossgraph.cli.serve import serve
 from crossgraph.cli.sync import sync
@@ -100,6 +101,7 @@ app.command()(ensemble)
 app.command()(teach)
 app.command()(evaluate)
 app.command()(ablate)
+app.command()(report)
 app.add_typer(cascade_commands, name="cascade")
 app.command()(calibrate)
 app.command()(index)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations
+from crossgraph.cli.options import CPU, AsJson, Data, Device, ProtocolName, Variations
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from crossgraph.data.corpus import Corpus
+    from crossgraph.evaluation.label_report import LabelReport
+    from crossgraph.evaluation.report import EvaluationReport
+    from crossgraph.evaluation.worst import FoundItem, Item, WorstQueries
     from crossgraph.gallery.stages.cascade_model import CascadeModel
     from crossgraph.progress import Progress
     from crossgraph.training.model import TrainedModel
@@ -49,6 +54,14 @@ def evaluate(
             "--curves", help="With --protocol: write precision against recall to FILE.json, .png, .svg, .pdf."
         ),
     ] = None,
+    worst: Annotated[
+        int | None, typer.Option("--worst", min=1, help="Also print so many of the worst queries of each direction.")
+    ] = None,
+    save: Annotated[
+        bool,
+        typer.Option("--save", help="Keep numbers, protocol, command and worst queries in the run: RUN/evaluations/."),
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Keep them in this file instead: FILE.json.")] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -61,6 +74,7 @@ def evaluate(
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.sources import open_corpus
     from crossgraph.evaluation.compositional_probe import probe_markdown, probe_table
+    from crossgraph.evaluation.worst import KEPT
     from crossgraph.progress import choose_progress
 
     if as_json and markdown:
@@ -74,11 +88,29 @@ def evaluate(
             "a protocol says what is searched and how; leave out --two-stage, --probes and --split "
             "(other queries: --vary queries=test)."
         )
+    if out is not None and out.suffix != ".json":
+        raise ConfigError(f"an evaluation is kept as JSON; got --out {out}. Give a name that ends with .json.")
+    options: list[tuple[str, object]] = [
+        *(("--model", run) for run in runs or [DEFAULT_MODEL]),
+        *(("--data", data), ("--split", split), ("--two-stage", two_stage), ("--blend", blend)),
+        ("--protocol", protocol),
+        *(("--vary", change) for change in variations or ()),
+        ("--device", None if device == CPU else device),
+    ]
+    words = [word for name, value in options if value is not None for word in (name, str(value))]
+    command = f"crossgraph evaluate {shlex.join(words)}"
+    keeping = save or out is not None
+    if keeping and out is None and (runs or [DEFAULT_MODEL])[0] == DEFAULT_MODEL:
+        raise ConfigError(
+            f"--save keeps an evaluation in the run, and {DEFAULT_MODEL} is part of crossgraph; give --out FILE.json."
+        )
+    kept = max(worst or 0, KEPT) if keeping else worst or 0
     progress = choose_progress()
     models = [verbs.load(run, device=device) for run in runs or [DEFAULT_MODEL]]
     corpus = open_corpus(data, progress=progress)
     if protocol is not None:
-        _by_labels(models, corpus, protocol, variations or [], curves, as_json, markdown, progress)
+        found = _by_labels(models, corpus, protocol, variations or [], curves, kept, as_json, markdown, progress)
+        _keep(found, models, corpus, data, command, worst, out, keeping=keeping, as_json=as_json)
         return
     split = split or "val"
     report = verbs.evaluate_seeds(
@@ -87,16 +119,18 @@ def evaluate(
         split=split,
         two_stage_k=two_stage,
         blend=blend,
+        worst=kept,
         progress=progress,
     )
     probed = [verbs.probe(model, corpus, split=split, progress=progress) for model in models] if probes else []
     if as_json:
         told = {"probes": [result.to_json() for result in probed]} if probes else {}
         print_json({"models": [model.describe() for model in models], **report.to_json(), **told})
-        return
-    print_rich(report.markdown() if markdown else report.table())
-    if probed:
+    else:
+        print_rich(report.markdown() if markdown else report.table())
+    if probed and not as_json:
         print_rich(probe_markdown(probed) if markdown else probe_table(probed))
+    _keep(report, models, corpus, data, command, worst, out, keeping=keeping, as_json=as_json)
 
 
 def _by_labels(
@@ -105,18 +139,82 @@ def _by_labels(
     protocol: str,
     variations: list[str],
     curves: Path | None,
+    worst: int,
     as_json: bool,
     markdown: bool,
     progress: Progress,
-) -> None:
+) -> LabelReport:
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.evaluation.protocols import protocol_named
 
-    report = verbs.evaluate_by_labels(models, corpus, protocol_named(protocol, changes=variations), progress=progress)
+    chosen = protocol_named(protocol, changes=variations)
+    report = verbs.evaluate_by_labels(models, corpus, chosen, worst=worst, progress=progress)
     if curves is not None:
         report.write_curves(curves)
     if as_json:
         print_json({"models": [model.describe() for model in models], **report.to_json()})
     else:
         print_rich(*([report.markdown()] if markdown else report.tables()))
+    return report
+
+
+def _keep(
+    report: EvaluationReport | LabelReport,
+    models: list[TrainedModel | CascadeModel],
+    corpus: Corpus,
+    data: str,
+    command: str,
+    worst: int | None,
+    out: Path | None,
+    *,
+    keeping: bool,
+    as_json: bool,
+) -> None:
+    """Print the worst queries, if they were asked for, and write the evaluation to where it is kept."""
+    from crossgraph.cli.output import print_rich, shown
+    from crossgraph.reporting.evaluations import default_place, record_of, save_evaluation
+
+    if worst and not as_json:
+        found = [run.worst for run in report.runs]
+        for kept, seed in zip(found, report.seeds, strict=True):
+            print_rich(*worst_lines(kept, worst, of=f", seed {seed}" if len(found) > 1 else ""))
+    if keeping:
+        record = record_of(report, models, corpus, given=data, command=command)
+        file = save_evaluation(record, out or default_place(record, models))
+        typer.echo(f"kept in {shown(file)}", err=True)
+
+
+def worst_lines(worst: WorstQueries | None, count: int, *, of: str = "") -> list[str]:
+    """The worst queries of both directions for a terminal, each with its right answer and what came first."""
+    from crossgraph.evaluation.worst import RANK
+
+    lines: list[str] = []
+    if worst is None:
+        return lines
+    ways = (
+        ("pictures that ask for captions", worst.image_to_text),
+        ("captions that ask for pictures", worst.text_to_image),
+    )
+    for number, (asked, queries) in enumerate(ways):
+        lines.append(f"\nWorst {asked}{of}, by {worst.by}; scores: {worst.scores}")
+        for query in queries[:count]:
+            named = _picture if number == 0 else _caption
+            answer = _caption if number == 0 else _picture
+            measured = "" if worst.by == RANK else f"{worst.by} {query.value:.3f}, "
+            lines.append(f"{named(query.query)}\n  {measured}rank {query.place}: {_scored(query.right, answer)}")
+            lines += [f"  {place}. {_scored(found, answer)}" for place, found in enumerate(query.answers, start=1)]
+    return lines
+
+
+def _scored(found: FoundItem, name: Callable[[Item], str]) -> str:
+    score = "    –  " if found.score is None else f"{found.score:7.3f}"
+    return f"{score} {name(found.item)}{' (right)' if found.right else ''}"
+
+
+def _picture(item: Item) -> str:
+    return item.image
+
+
+def _caption(item: Item) -> str:
+    return f"“{item.text}”"

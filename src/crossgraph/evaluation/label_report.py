@@ -17,6 +17,7 @@ from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.metrics import DIRECTIONS
 from crossgraph.evaluation.protocols import LabelProtocol
 from crossgraph.evaluation.uncertainty import Summary, summarise_values
+from crossgraph.evaluation.worst import WorstQueries
 
 MEAN = "mean"
 ROWS = {
@@ -45,6 +46,8 @@ class LabelRun:
     labels: str
     """How many labels of which kind decided what is relevant."""
     selected_on: str
+    worst: WorstQueries | None = None
+    """The queries with the least of the protocol's number; None unless they were asked for."""
 
     def values(self) -> dict[str, float]:
         """Every number by direction and name ("mean_main"), the mean of both directions among them; facts of codes."""
@@ -64,6 +67,11 @@ class LabelReport:
     dataset: str
     protocol: LabelProtocol
     runs: tuple[LabelRun, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of each run."""
+        return tuple(run.seed for run in self.runs)
 
     @property
     def summary(self) -> Summary:
@@ -160,13 +168,15 @@ class LabelReport:
 
     def to_json(self) -> dict[str, object]:
         """Everything, as plain values."""
+        worst = [asdict(run.worst) for run in self.runs if run.worst is not None]
         return {
             "dataset": self.dataset,
             "measure": self.protocol.measure,
             "protocol": {**self.protocol.model_dump(), "text": self.text()},
             "mean": self.summary.mean,
             "deviation": self.summary.deviation,
-            "runs": [asdict(run) for run in self.runs],
+            "runs": [{name: value for name, value in asdict(run).items() if name != "worst"} for run in self.runs],
+            **({"worst": worst} if worst else {}),
         }
 
     def curves(self) -> dict[str, Curve]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from crossgraph.bits import unpack_array
@@ -17,10 +18,12 @@ from crossgraph.evaluation.label_metrics import (
     ndcg_at,
     precision_at,
 )
-from crossgraph.evaluation.label_search import LabelledItems, rankings
+from crossgraph.evaluation.label_search import LabelledItems, rankings, scores_of_queries
+from crossgraph.evaluation.metrics import first_answers
 from crossgraph.evaluation.protocols import LabelProtocol
 from crossgraph.evaluation.radius import RadiusTable, by_radius
 from crossgraph.evaluation.tie_groups import TieGroups, joined
+from crossgraph.evaluation.worst import RankedRow, worst_rows
 from crossgraph.types import Encoded
 
 CUTOFF = 100
@@ -56,6 +59,16 @@ class CodeFacts:
 
 def score_direction(queries: LabelledItems, gallery: LabelledItems, protocol: LabelProtocol) -> DirectionScores:
     """Rank `gallery` for every query and count as `protocol` says."""
+    return score_and_worst(queries, gallery, protocol, worst=0)[0]
+
+
+def score_and_worst(
+    queries: LabelledItems, gallery: LabelledItems, protocol: LabelProtocol, *, worst: int
+) -> tuple[DirectionScores, list[RankedRow]]:
+    """The same, with the `worst` queries: those whose number by the protocol is least, of those with a relevant item.
+
+    Only for these the order of the items is looked at, once the numbers of all queries are known.
+    """
     measures = _measures(protocol)
     found: dict[str, list[Float[np.ndarray, " _"]]] = {name: [] for name in measures}
     answerable, blocks = [], []
@@ -69,7 +82,7 @@ def score_direction(queries: LabelledItems, gallery: LabelledItems, protocol: La
         if by_code:
             blocks.append(groups)
     answered = np.concatenate(answerable)
-    return DirectionScores(
+    scores = DirectionScores(
         {name: mean_over(np.concatenate(parts), answered, empty=protocol.empty) for name, parts in found.items()},
         queries=len(answered),
         queries_without_answer=int((~answered).sum()),
@@ -77,6 +90,14 @@ def score_direction(queries: LabelledItems, gallery: LabelledItems, protocol: La
         curve=curve.curve(),
         radius=by_radius(joined(blocks)) if by_code else None,
     )
+    if not worst:
+        return scores, []
+    main = np.where(answered, np.concatenate(found["main"]), np.inf)
+    order = np.argsort(main, kind="stable")[: min(worst, int(answered.sum()))]
+    table, relevant = scores_of_queries(queries, gallery, order, own_pair=protocol.own_pair)
+    values = torch.from_numpy(main[order])
+    rows = worst_rows(table, relevant, first_answers(table, relevant), count=worst, values=values)
+    return scores, [replace(row, query=int(order[row.query])) for row in rows]
 
 
 def code_facts(encoded: Encoded) -> CodeFacts | None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from crossgraph.bits import pack_words, words_of
 from crossgraph.errors import DataError, ScoreError
@@ -74,6 +75,26 @@ def rankings(
     for block in queries.blocks(4096 if by_code else max(1, PAIRS // len(gallery))):
         own = None if own_pair else _own_items(block.image, gallery.image)
         yield rank(block, gallery, own, graded)
+
+
+def scores_of_queries(
+    queries: LabelledItems, gallery: LabelledItems, rows: Int[np.ndarray, " k"], *, own_pair: bool = True
+) -> tuple[Float[Tensor, "k n"], Bool[Tensor, "k n"]]:
+    """What `rankings` ranks by for the queries at `rows`, and what is relevant to them.
+
+    The cosine, or less the Hamming distance; minus infinity for the items of a query's own picture without `own_pair`.
+    """
+    some = queries._take(rows)
+    if (code := some.encoded.code) is not None and (other := gallery.encoded.code) is not None:
+        words, others = words_of(code.cpu().numpy()), words_of(other.cpu().numpy())
+        scores = -np.bitwise_count(words[:, None] ^ others[None]).sum(-1).astype(np.float32)
+    else:
+        scores = (some.encoded.embedding @ gallery.encoded.embedding.T).cpu().numpy()
+    relevant = (some.labels.astype(np.float32) @ gallery.labels.astype(np.float32).T) > 0
+    if not own_pair:
+        own = some.image[:, None] == gallery.image[None]
+        scores, relevant = np.where(own, -np.inf, scores), relevant & ~own
+    return torch.from_numpy(scores), torch.from_numpy(relevant)
 
 
 def mean_average_precision(queries: LabelledItems, gallery: LabelledItems, *, own_pair: bool = True) -> float:

@@ -12,10 +12,11 @@ from torch import Tensor
 from crossgraph.data.corpus import Corpus
 from crossgraph.errors import ScoreError
 from crossgraph.evaluation.markdown import markdown_table
-from crossgraph.evaluation.metrics import RetrievalMetrics, find_answers, relevance, relevance_with_duplicates
+from crossgraph.evaluation.metrics import Answers, RetrievalMetrics, find_answers, relevance, relevance_with_duplicates
 from crossgraph.evaluation.twins import TwinAccuracy, twin_accuracy
 from crossgraph.evaluation.two_stage import RecallCap, TwoStageResult
 from crossgraph.evaluation.uncertainty import Interval, Summary, bootstrap_interval, summarise_values
+from crossgraph.evaluation.worst import WorstQueries, worst_by_rank
 
 ROWS = {
     "image_to_text_r1": "image→text R@1",
@@ -100,6 +101,8 @@ class EvaluationRun:
     strict: RelevanceResult
     duplicate_aware: RelevanceResult
     twins: TwinAccuracy | None
+    worst: WorstQueries | None = None
+    """The queries whose right answer came last, equal captions counting as right; None unless they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,11 @@ class EvaluationReport:
 
     protocol: EvaluationProtocol
     runs: tuple[EvaluationRun, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of each run."""
+        return self.protocol.seeds
 
     @property
     def strict(self) -> Summary:
@@ -123,11 +131,13 @@ class EvaluationReport:
     def to_json(self) -> dict[str, object]:
         """Everything, as plain dicts, lists, numbers and None."""
         first = self.runs[0]
+        worst = [asdict(run.worst) for run in self.runs if run.worst is not None]
         return {
             "protocol": {**asdict(self.protocol), "seeds": list(self.protocol.seeds), "text": self.text()},
             "strict": _side_to_json(self.strict, first.strict),
             "duplicate_aware": _side_to_json(self.duplicate_aware, first.duplicate_aware),
             "twin_captions": first.twins and first.twins.captions,
+            **({"worst": worst} if worst else {}),
         }
 
     def text(self) -> str:
@@ -170,11 +180,13 @@ def evaluate_scores(
     seed: int,
     about: str = "",
     samples: int = 1000,
+    worst: int = 0,
 ) -> EvaluationReport:
     """The report of one run: the numbers of `scores` (images x captions) on `corpus`, which is already the split.
 
     `split`, with what is to be known `about` it, and `seed` name the run in the protocol; `samples` is the number of
-    bootstrap samples. Raises `ScoreError` if the scores do not fit the corpus or are not finite.
+    bootstrap samples, `worst` how many of the worst queries of each direction to keep. Raises `ScoreError` if the
+    scores do not fit the corpus or are not finite.
     """
     staged = scores if isinstance(scores, TwoStageResult) else None
     image_to_text, text_to_image = (
@@ -186,9 +198,9 @@ def evaluate_scores(
             f"scores are {tuple(image_to_text.shape)}, expected {(n, m)}: images x captions of the corpus."
         )
 
-    def judged_by(relevant: Bool[Tensor, "n m"]) -> RelevanceResult:
+    def judged_by(relevant: Bool[Tensor, "n m"]) -> tuple[Answers, RelevanceResult]:
         answers = find_answers(image_to_text, relevant, text_to_image=text_to_image if staged else None)
-        return RelevanceResult(
+        return answers, RelevanceResult(
             answers.metrics(),
             answers.optimistic().metrics().rsum,
             answers.pessimistic().metrics().rsum,
@@ -196,11 +208,11 @@ def evaluate_scores(
             staged.recall_cap(relevant) if staged else None,
         )
 
-    run = EvaluationRun(
-        judged_by(relevance(corpus.caption_image, n)),
-        judged_by(relevance_with_duplicates(corpus)),
-        twin_accuracy(text_to_image, corpus),
-    )
+    _, strict = judged_by(relevance(corpus.caption_image, n))
+    aware = relevance_with_duplicates(corpus)
+    answers, duplicate_aware = judged_by(aware)
+    kept = worst_by_rank(scores, answers, aware, corpus, count=worst) if worst else None
+    run = EvaluationRun(strict, duplicate_aware, twin_accuracy(text_to_image, corpus), kept)
     shortlist, blend = (staged.k, staged.blend) if staged else (None, 0.0)
     protocol = EvaluationProtocol(corpus.name, split, n, m, shortlist, (blend,), (seed,), about)
     return EvaluationReport(protocol, (run,))

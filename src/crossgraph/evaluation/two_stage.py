@@ -40,6 +40,9 @@ class TwoStageResult:
     """The captions shortlisted for each picture, best first by the shortlist's score."""
     images_of_captions: Int[Tensor, "m k_images"]
     """The pictures shortlisted for each caption, best first by the shortlist's score."""
+    scores_of_captions: Float[Tensor, "n k_captions"]
+    """What orders the captions on each picture's shortlist: the fine score, with its share of the first."""
+    scores_of_images: Float[Tensor, "m k_images"]
     k: int
     blend: float
     scored_pairs: int
@@ -117,9 +120,14 @@ def two_stage_blends(
     results = []
     for blend in blends:
         scores = fine + blend * shortlist_scores[rows, columns] if blend else fine
-        by_image = _second_stage(image_to_text, captions, scores[of_images].view_as(captions))
-        by_caption = _second_stage(text_to_image, image_order, scores[of_captions].view_as(image_order))
-        results.append(TwoStageResult(by_image, by_caption.T, captions, image_order, k, blend, len(pairs)))
+        for_captions, for_images = scores[of_images].view_as(captions), scores[of_captions].view_as(image_order)
+        by_image = _second_stage(image_to_text, captions, for_captions)
+        by_caption = _second_stage(text_to_image, image_order, for_images)
+        results.append(
+            TwoStageResult(
+                by_image, by_caption.T, captions, image_order, for_captions, for_images, k, blend, len(pairs)
+            )
+        )
     return results
 
 

@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, search
+from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, map, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
-from crossgraph.serving.pages import compare, login, picture, search_page
+from crossgraph.serving.pages import compare, login, map_page, picture, search_page
 from crossgraph.serving.pages.errors import refusal
 from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
@@ -52,9 +52,9 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, facets, items, explain, facts, feedback, jobs, health):
+    for module in (search, facets, items, explain, facts, map, feedback, jobs, health):
         app.include_router(module.router)
-    for page in (search_page, picture, compare, login):
+    for page in (search_page, picture, compare, map_page, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(RequestValidationError, _misread)

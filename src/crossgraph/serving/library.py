@@ -14,9 +14,11 @@ from crossgraph.encoders.names import model_reference
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
 from crossgraph.files import write_atomically
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.picture_map import PictureMap
 from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.snapshot import Snapshot
+from crossgraph.serving.maps import Maps
 from crossgraph.serving.problems import NotReady, Problem
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.verbs.galleries import open_gallery
@@ -41,6 +43,7 @@ class Library:
         self._gallery: Gallery | None = None
         self._loading = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._maps = Maps()
 
     def start(self, then: Callable[[Gallery], None] | None = None) -> None:
         """Load it in a thread, and call `then` with it; errors are kept for those who ask."""
@@ -117,6 +120,10 @@ class Library:
     def facets(self) -> FacetIndex:
         """The facets of the gallery as it is now."""
         return self.gallery.current().facets
+
+    def map(self) -> PictureMap:
+        """The map of the gallery as it is now. Raises `Problem` 503 while the first is computed."""
+        return self._maps.get(self.gallery.current())
 
     def require_items(self, names: tuple[str, ...]) -> None:
         """Raise `Problem` 404 unless every one is the id of a picture."""

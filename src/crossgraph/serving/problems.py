@@ -11,15 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from crossgraph.errors import (
-    ConfigError,
-    CrossgraphError,
-    DataError,
-    GalleryError,
-    ImageError,
-    MissingExtraError,
-    ScoreError,
-)
+from crossgraph.errors import CrossgraphError, ImageError, MissingExtraError, ScoreError
+from crossgraph.gallery.guarded_decode import DecoderBusyError
 
 MEDIA_TYPE = "application/problem+json"
 _FOLDERS = re.compile(r"(?<![\w:/.~])(~?)/([^/'\":;,()\n]+)/(?:[^/'\":;,()\n]*/)*")
@@ -69,21 +62,28 @@ def status_of(error: CrossgraphError) -> int:
     """The HTTP status of an error that a user can cause."""
     if isinstance(error, Problem):
         return error.status
-    if isinstance(error, ImageError | ConfigError | GalleryError | DataError):
-        return 422
+    if isinstance(error, DecoderBusyError):
+        return 503
     return 501 if isinstance(error, MissingExtraError) else 500 if isinstance(error, ScoreError) else 422
+
+
+def problem_of(error: CrossgraphError, *, request_id: str, show_paths: bool) -> ProblemOut:
+    """What is told of an error."""
+    return problem(status_of(error), told(error, show_paths=show_paths), request_id=request_id)
+
+
+def problem(status: int, detail: str, *, request_id: str) -> ProblemOut:
+    """A problem of a `status` of HTTP, which gives it its title."""
+    title = HTTPStatus(status).phrase
+    return ProblemOut(type="about:blank", title=title, status=status, detail=detail, request_id=request_id)
 
 
 def problem_response(
     status: int, detail: str, *, request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer to a request that cannot be served."""
-    told = ProblemOut(
-        type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail, request_id=request_id
-    )
-    return Response(
-        told.model_dump_json(), status, headers={**(headers or {}), "Cache-Control": "no-store"}, media_type=MEDIA_TYPE
-    )
+    body = problem(status, detail, request_id=request_id).model_dump_json()
+    return Response(body, status, headers={**(headers or {}), "Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
 
 
 def told(error: CrossgraphError, *, show_paths: bool) -> str:

@@ -19,6 +19,7 @@ from crossgraph.gallery.search.facets import FacetChoice
 from crossgraph.gallery.search.options import SearchOptions, Sort, Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
 from crossgraph.serving.library import Library
+from crossgraph.serving.maps import ids_within
 from crossgraph.serving.problems import Problem
 from crossgraph.serving.uploads import Uploads
 
@@ -166,7 +167,7 @@ def asked_of(body: SearchBody, library: Library, uploads: Uploads) -> Asked:
         rerank=body.rerank,
         fold=body.fold,
         where=where_of(body, library),
-        among=among_of(body),
+        among=among_of(body, library),
     )
     feedback = Feedback(tuple(body.like), tuple(body.dislike))
     if not terms:
@@ -203,8 +204,9 @@ def choices_of(body: Narrowed) -> tuple[FacetChoice, ...]:
     return tuple(FacetChoice.parse(one) for one in body.facet)
 
 
-def among_of(body: Narrowed) -> tuple[str, ...] | None:
-    """The ids of the pictures in the part of the map that was marked; None where none was."""
-    if body.region:
-        raise Problem(501, "there is no map yet.")
-    return None
+def among_of(body: Narrowed, library: Library) -> tuple[str, ...] | None:
+    """The ids of the pictures in the part of the map that was marked; None where none was.
+
+    Raises `Problem` 422 for a region that is none, 503 while the first map is computed.
+    """
+    return ids_within(body.region, library.map()) if body.region else None

@@ -13,12 +13,13 @@ from crossgraph.data.sources import given_corpus
 from crossgraph.data.splits import VAL
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
-from crossgraph.evaluation.label_scores import code_facts, score_direction
+from crossgraph.evaluation.label_scores import code_facts, score_and_worst
 from crossgraph.evaluation.label_search import LabelledItems
 from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
 from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.evaluation.worst import WorstQueries, caption_of, named, picture_of
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.held_out import divided_as_trained, said_of_split, split_as_trained
@@ -34,13 +35,15 @@ def evaluate(
     split: str = "val",
     two_stage_k: int | None = None,
     blend: float | None = None,
+    worst: int = 0,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> EvaluationReport:
     """Retrieval metrics of a model on one split: every pair scored, or only shortlists of `two_stage_k` candidates.
 
     A shortlist is ordered by fine score + `blend` x shortlist score, by default the blend that the run chose. A cascade
-    is measured by its last stage, its codes left out, with its own shortlist and blend.
+    is measured by its last stage, its codes left out, with its own shortlist and blend. `worst` queries of each
+    direction are kept with what they found.
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
     given: TrainedModel | CascadeModel = given_search_model(model, device=device)
@@ -52,7 +55,7 @@ def evaluate(
     seed = model.config.training.seed
     if two_stage_k is None:
         scores = score_corpus(model.method, images, texts, progress=progress)
-        return evaluate_scores(scores, corpus, split=split, about=about, seed=seed)
+        return evaluate_scores(scores, corpus, split=split, about=about, seed=seed, worst=worst)
     if not model.method.reranks:
         raise ConfigError(
             f"{model.config.method} has one score for every pair and nothing to re-rank with; evaluate it without "
@@ -68,7 +71,7 @@ def evaluate(
         blend=given.blend if blend is None else blend,
         progress=progress,
     )
-    return evaluate_scores(ranked, corpus, split=split, about=about, seed=seed)
+    return evaluate_scores(ranked, corpus, split=split, about=about, seed=seed, worst=worst)
 
 
 def evaluate_seeds(
@@ -78,6 +81,7 @@ def evaluate_seeds(
     split: str = "val",
     two_stage_k: int | None = None,
     blend: float | None = None,
+    worst: int = 0,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> EvaluationReport:
@@ -88,7 +92,7 @@ def evaluate_seeds(
     corpus = given_corpus(data)
     return over_seeds(
         [
-            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, progress=progress)
+            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, worst=worst, progress=progress)
             for model in _distinct(runs, device=device)
         ]
     )
@@ -99,6 +103,7 @@ def evaluate_by_labels(
     data: Corpus | Path | str,
     protocol: LabelProtocol | str = "train-database",
     *,
+    worst: int = 0,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> LabelReport:
@@ -113,7 +118,7 @@ def evaluate_by_labels(
     for model in models:
         _refuse_tainted(model, corpus, chosen)
     found = tuple(
-        _label_run(model, chosen.needed(_labelled(model, corpus, chosen, progress)), chosen, progress)
+        _label_run(model, chosen.needed(_labelled(model, corpus, chosen, progress)), chosen, worst, progress)
         for model in models
     )
     require_same_task(found)
@@ -127,7 +132,9 @@ def _labelled(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, prog
     return model.with_labels(corpus, progress=progress)
 
 
-def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, progress: Progress) -> LabelRun:
+def _label_run(
+    model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, worst: int, progress: Progress
+) -> LabelRun:
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     items = protocol.text_items(corpus)
     texts, image = model.encode_corpus_texts(items, progress=progress), items.caption_image
@@ -136,14 +143,29 @@ def _label_run(model: TrainedModel, corpus: Corpus, protocol: LabelProtocol, pro
     captions = LabelledItems(texts, corpus.labels[image], image)
     asks, searched = protocol.asks(corpus), protocol.searched(corpus)
     facts = (code_facts(images), code_facts(texts))
+    pictures = (image_items.where(asks), image_items.where(searched))
+    sentences = (captions.where(asks[image]), captions.where(searched[image]))
+    there, lost_pictures = score_and_worst(pictures[0], sentences[1], protocol, worst=worst)
+    back, lost_sentences = score_and_worst(sentences[0], pictures[1], protocol, worst=worst)
+    kept = None
+    if worst:
+        picture = [picture_of(corpus, np.flatnonzero(part)) for part in (asks, searched)]
+        sentence = [caption_of(items, np.flatnonzero(part[image])) for part in (asks, searched)]
+        kept = WorstQueries(
+            protocol.measure,
+            "cosine" if images.code is None or texts.code is None else "minus the Hamming distance",
+            tuple(named(row, picture[0], sentence[1]) for row in lost_pictures),
+            tuple(named(row, sentence[0], picture[1]) for row in lost_sentences),
+        )
     return LabelRun(
         model.config.method,
         model.config.training.seed,
-        score_direction(image_items.where(asks), captions.where(searched[image]), protocol),
-        score_direction(captions.where(asks[image]), image_items.where(searched), protocol),
+        there,
+        back,
         None if facts[0] is None or facts[1] is None else (facts[0], facts[1]),
         f"{len(corpus.label_names)} {corpus.label_kind}",
         f"by {model.config.training.select_by} on {model.manifest.data.validation_split}",
+        kept,
     )
 
 

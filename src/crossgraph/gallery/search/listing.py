@@ -86,5 +86,4 @@ class Listing:
 
 def items_of(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, Item]:
     """The pictures with these ids, by id, in that order; ids of none are left out."""
-    rows = {one: row for one in dict.fromkeys(ids) if (row := snapshot.row(one)) is not None}
-    return dict(zip(rows, snapshot.items_at(list(rows.values())), strict=True))
+    return {item.id: item for item in snapshot.items_at(snapshot.rows(ids).tolist())}

@@ -126,9 +126,7 @@ def judge(
     return probability, fitted.verdict(probability)
 
 
-def lines(
-    calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None
-) -> tuple[float | None, float | None]:
+def lines(calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None) -> tuple[float | None, float | None]:
     """The scores below which answers are weaker than a strong one, and below which they are none.
 
     An answer is judged as the best one would be if all before it were not in the gallery, which is how the regression

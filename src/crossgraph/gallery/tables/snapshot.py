@@ -58,6 +58,11 @@ class Snapshot:
         """The row of the picture with this id, or None."""
         return row_of(self.items["id"], item)
 
+    def rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """The rows of the pictures with these ids, in that order, each once; ids of none are left out."""
+        found = [row for one in dict.fromkeys(ids) if (row := self.row(one)) is not None]
+        return np.array(found, np.int64)
+
     def row_at(self, path: str) -> int | None:
         """The row of the picture with this absolute path, or None."""
         found: int = pc.index(self.items["path"], path).as_py()

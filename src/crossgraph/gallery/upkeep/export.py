@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+from jaxtyping import Int
 
 from crossgraph.errors import GalleryError, unknown_name
 from crossgraph.files import replacing
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.filters import column_kinds, read_column, rows_where
 from crossgraph.gallery.tables.csv_cells import guarded
+from crossgraph.gallery.tables.snapshot import Snapshot
 
 Format = Literal["csv", "jsonl", "paths"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 LEFT_OUT = ("name", "date", "pixels")  # they say nothing that the path, the dates and the sides do not
+WHERE_THEY_LIE = ("path", "folder", "source")
 BLOCK = 4096
 
 
@@ -40,7 +43,19 @@ def export_lines(gallery: Gallery, *, format: Format, where: str | None = None) 
     """
     snapshot = gallery.snapshot()
     rows = np.arange(len(snapshot.items)) if where is None else rows_where(snapshot, where)
-    names = ["path"] if format == "paths" else [name for name in column_kinds(snapshot) if name not in LEFT_OUT]
+    yield from row_lines(snapshot, rows, format=format)
+
+
+def row_lines(snapshot: Snapshot, rows: Int[np.ndarray, " k"], *, format: Format, places: bool = True) -> Iterator[str]:
+    """The lines of an export of some rows, in their order. Without `places`, names of files stand for all that says
+    where pictures lie: there are names for paths, and neither folders nor sources.
+    """
+    hidden = () if places else WHERE_THEY_LIE
+    names = [name for name in column_kinds(snapshot) if name not in LEFT_OUT and name not in hidden]
+    if not places:
+        names.insert(1, "name")
+    if format == "paths":
+        names = ["path" if places else "name"]
     columns = {name: read_column(snapshot, name) for name in names}
     if format == "csv":
         yield _csv_line(names)

@@ -59,7 +59,7 @@ def facets_out(server: Server, narrowed: Narrowed, *, only: str | None = None, m
     """The facets of the pictures that are meant."""
     where = narrowed.where.strip() or None if narrowed.where else None
     found = server.library.facets().count(
-        where=where, among=among_of(narrowed), chosen=choices_of(narrowed), only=only, most=most
+        where=where, among=among_of(narrowed, server.library), chosen=choices_of(narrowed), only=only, most=most
     )
     return FacetsOut(
         among=found.among,

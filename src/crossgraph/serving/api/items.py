@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from enum import IntEnum
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as InQuery
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from starlette.responses import Response
 
+from crossgraph.gallery.thumbnails import SIZES
 from crossgraph.serving.api.search import answered
 from crossgraph.serving.library import version_of
 from crossgraph.serving.pictures import picture_response, thumbnail_response
@@ -19,16 +21,22 @@ from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="The id of a picture.")]
-Size = Annotated[
-    Literal[320, 1280], BeforeValidator(lambda size: int(size) if size in ("320", "1280") else size), InQuery()
-]
+
+
+class Size(IntEnum):
+    """The longer side of a thumbnail, in pixels."""
+
+    SMALL = SIZES[0]
+    LARGE = SIZES[1]
+
+
 PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 class ListParameters(Narrowed):
     """Which pictures are listed, and in which order."""
 
-    order: Literal["newest", "oldest", "name"] = Field("newest", description="By date, or by the name of the file.")
+    order: Literal[newest, oldest, name] = Field("newest", description="By date, or by the name of the file.")
     k: int = Field(60, ge=1, le=200, description="How many.")
     offset: int = Field(0, ge=0, le=10_000_000, description="Pass over so many.")
 
@@ -67,10 +75,15 @@ async def captions(id: Id, server: TheServer) -> list[str]:
     response_class=Response,
     responses={**documented(304, 404, 410, 416), **PICTURE},  # type: ignore[dict-item]
 )
-async def thumbnail(id: Id, request: Request, server: TheServer, size: Size = 320) -> Response:
+async def thumbnail(
+    id: Id,
+    request: Request,
+    server: TheServer,
+    size: Annotated[Size, InQuery(description="Pixels of the longer side.")] = Size.SMALL,
+) -> Response:
     """A small copy of a picture: WebP, upright, its longer side `size` pixels."""
     return await server.files.run(
-        lambda: thumbnail_response(server.library, server.thumbnails, id, size, request.headers)
+        lambda: thumbnail_response(server.library, server.thumbnails, id, int(size), request.headers)
     )
 
 
@@ -93,7 +106,7 @@ def known(server: Server, id: str) -> ItemOut:
 def listed(server: Server, parameters: ListParameters) -> ItemsOut:
     """A page of pictures, as far as the request narrows them."""
     state, show = server.library.gallery.current(), server.settings.show_paths
-    where, among = where_of(parameters, server.library), among_of(parameters)
+    where, among = where_of(parameters, server.library), among_of(parameters, server.library)
     found = state.listing.page(
         where=where, among=among, order=parameters.order, offset=parameters.offset, limit=parameters.k
     )

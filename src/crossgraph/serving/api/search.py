@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, UploadFile
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Query, Request, UploadFile
+from pydantic import BaseModel
+from starlette.responses import Response, StreamingResponse
 
+from crossgraph.errors import CrossgraphError
+from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.serving import searching
-from crossgraph.serving.problems import documented
+from crossgraph.serving.problems import documented, problem_of
 from crossgraph.serving.schemas import SearchOut, UploadOut
 from crossgraph.serving.search_request import SearchBody, SearchParameters, asked_of
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1", tags=["search"])
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events; the data of each is one line of JSON, as /v1/search answers it.",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'event: shortlist\ndata: {"query": "two dogs", ...}\n\nevent: answers\ndata: {...}\n\n',
+            }
+        },
+    }
+}
 Parameters = Annotated[SearchParameters, Query()]
+
+
+class EventStream(StreamingResponse):
+    """Events that the server sends, one after the other."""
+
+    media_type = "text/event-stream"
 
 
 @router.get("/search", responses=documented(404, 410))
@@ -31,21 +50,15 @@ async def search_by_body(body: SearchBody, server: TheServer) -> SearchOut:
     return await answered(server, body)
 
 
-@router.get("/search/stream", response_class=EventSourceResponse, responses=documented(404, 410))
-async def search_in_stages(parameters: Parameters, server: TheServer) -> AsyncIterator[ServerSentEvent]:
+@router.get("/search/stream", response_class=EventStream, responses={**documented(404, 410), **EVENTS})
+async def search_in_stages(parameters: Parameters, request: Request, server: TheServer) -> Response:
     """The same as events: `shortlist` at once, then `answers` in their last order, each a whole answer of /v1/search.
 
     Where nothing re-ranks, `answers` alone. An error after the first event is an event `problem`.
     """
-    body = parameters.as_body()
-    found = iter_stages(server, body)
-    before: SearchOut | None = None
-    async for one in found:
-        if before is not None:
-            yield ServerSentEvent(data=before, event="shortlist")
-        before = one
-    if before is not None:
-        yield ServerSentEvent(data=before, event="answers")
+    found = iter_stages(server, parameters.as_body())
+    first = await anext(found)  # what is wrong with the request is answered as everywhere, before any event
+    return EventStream(_events(server, first, found, request.state.request_id))
 
 
 @router.post("/uploads", status_code=201, responses=documented(408, 413))
@@ -73,9 +86,21 @@ async def iter_stages(server: Server, body: SearchBody) -> AsyncIterator[SearchO
     """The answers stage by stage, each as soon as the engine has it."""
     asked = await server.engine.run(lambda: asked_of(body, server.library, server.uploads))
     found: Iterator[SearchOut] = searching.stages(server.library, asked)
-    while True:
-        one = await server.engine.run(lambda: next(found, None))
-        if one is None:
-            return
+    while (one := await server.engine.run(lambda: next(found, None))) is not None:
         yield one
-        await asyncio.sleep(0)
+
+
+async def _events(
+    server: Server, first: SearchOut, rest: AsyncIterator[SearchOut], request_id: str
+) -> AsyncIterator[str]:
+    """Each answer as an event, at once; an error as the last one."""
+    try:
+        yield _event("shortlist" if first.why == FOLLOWS else "answers", first)
+        async for one in rest:
+            yield _event("shortlist" if one.why == FOLLOWS else "answers", one)
+    except CrossgraphError as error:
+        yield _event("problem", problem_of(error, request_id=request_id, show_paths=server.settings.show_paths))
+
+
+def _event(name: str, data: BaseModel) -> str:
+    return f"event: {name}\ndata: {data.model_dump_json()}\n\n"

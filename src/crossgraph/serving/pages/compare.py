@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from crossgraph.serving.comparing import CompareOut, WordComparisonOut, compared
+from crossgraph.serving.pages.errors import is_part
 from crossgraph.serving.pages.explanation_view import Bar, bars
 from crossgraph.serving.pages.page_state import PageParameters, PageState
-from crossgraph.serving.pages.picture import STAGES, here, is_part, ordinal
+from crossgraph.serving.pages.picture import STAGES, here, ordinal
 from crossgraph.serving.pages.shell import shell_of
 from crossgraph.serving.pages.templates import page
 from crossgraph.serving.search_request import ItemId
@@ -56,7 +57,7 @@ async def compare(asked: Annotated[CompareParameters, Query()], request: Request
     state = PageState(PageParameters.model_validate(values | {"open": ""}))
     body = state.asked.as_body()
     found = await server.engine.run(lambda: compared(server, body, asked.a, asked.b))
-    part = is_part(request)
+    part = is_part(request.url.path, request.headers)
     shown = {
         "found": found,
         "state": state,

@@ -15,7 +15,9 @@ from crossgraph.serving.pages.templates import page
 from crossgraph.serving.problems import Problem, problem_response, status_of, told
 
 _FOR_PROGRAMS = re.compile(r" /v1/openapi\.json says [^.]*\.| /v1/openapi\.json lists [^.]*\.")
-PARTS = ("/parts/", "/picture/")
+PARTS = ("/parts/", "/picture/", "/compare")
+"""What is a part of a page where a script asks for it, and else a page."""
+
 TITLES = {
     401: "A token is wanted",
     403: "Not from here",
@@ -46,7 +48,9 @@ def problem_of(error: CrossgraphError, request: Request) -> PageProblem:
     text = told(error, show_paths=request.app.state.server.settings.show_paths)
     status = status_of(error)
     headers = error.headers if isinstance(error, Problem) else {}
-    return PageProblem(status, title_of(status, text), text[:1].upper() + text[1:], request.state.request_id, dict(headers))
+    return PageProblem(
+        status, title_of(status, text), text[:1].upper() + text[1:], request.state.request_id, dict(headers)
+    )
 
 
 def title_of(status: int, detail: str) -> str:
@@ -63,6 +67,12 @@ def wants_page(path: str, headers: Headers) -> bool:
     return not path.startswith(("/v1/", "/metrics")) and "text/html" in headers.get("accept", "")
 
 
+def is_part(path: str, headers: Headers) -> bool:
+    """Whether a script asks, for a part of a page."""
+    by_script = headers.get("hx-request") == "true" or headers.get("sec-fetch-dest") == "empty"
+    return path.startswith("/parts/") or (path.startswith(PARTS) and by_script)
+
+
 def refusal(
     path: str, asked: Headers, status: int, detail: str, *, request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -71,5 +81,5 @@ def refusal(
         return problem_response(status, detail, request_id=request_id, headers=headers)
     plain = _FOR_PROGRAMS.sub("", detail).strip() or detail
     problem = PageProblem(status, title_of(status, detail), plain[:1].upper() + plain[1:], request_id)
-    template = "parts/problem.html" if path.startswith(PARTS) else "error.html"
+    template = "parts/problem.html" if is_part(path, asked) else "error.html"
     return page(template, status, {**(headers or {}), "Cache-Control": "no-store"}, problem=problem)

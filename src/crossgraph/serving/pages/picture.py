@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Query, Request
@@ -16,11 +16,12 @@ from crossgraph.serving.api.explain import found as explanation_of
 from crossgraph.serving.api.items import Id, known
 from crossgraph.serving.library import version_of
 from crossgraph.serving.overlay import Overlay, overlay_of
+from crossgraph.serving.pages.errors import is_part
 from crossgraph.serving.pages.explanation_view import Shown, shown
 from crossgraph.serving.pages.page_state import PageParameters, PageState
 from crossgraph.serving.pages.shell import shell_of
-from crossgraph.serving.pages.templates import page
-from crossgraph.serving.problems import Problem
+from crossgraph.serving.pages.templates import ENVIRONMENT, page
+from crossgraph.serving.problems import told
 from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut
 from crossgraph.serving.search_request import SearchBody, asked_of
 from crossgraph.serving.server import Server, TheServer
@@ -73,57 +74,75 @@ class Explanation:
     more_terms: bool = False
 
 
+@dataclass(frozen=True)
+class Panel:
+    """What picture.html shows. `part`: beside the answers, where its place and its explanation come by requests of
+    their own. `hidden` is the state as fields of a form.
+    """
+
+    item: ItemOut
+    state: PageState
+    sentence: str
+    part: bool
+    bytes: str
+    liked: bool
+    disliked: bool
+    links: dict[str, str]
+    hidden: list[tuple[str, str]]
+    explanation: Explanation | None = None
+    place: Place | None = None
+
+
 @router.get("/picture/{id}")
 async def picture(id: Id, asked: State, request: Request, server: TheServer) -> Response:
     """The panel of a picture, or, when no script asks for it, a page with it."""
-    state, part = state_of(asked, id), is_part(request)
-    values = await panel(server, state, id, part=part)
-    if part:
-        return page("picture.html", **values)
-    values["explanation"] = await explanation(server, state, id, word=asked.word, match=asked.match)
-    values["place"] = await place_of(server, state, id)
-    return page("picture_page.html", shell=shell_of(request, "", theme=asked.theme), **values)
+    panel = await panel_for(server, asked, id, part=is_part(request.url.path, request.headers))
+    if panel.part:
+        return page("picture.html", panel=panel)
+    explanation = await explanation_for(server, panel, word=asked.word, match=asked.match)
+    panel = replace(panel, explanation=explanation, place=await place_for(server, panel))
+    return page("picture_page.html", shell=shell_of(request, "", theme=asked.theme), panel=panel)
 
 
 @router.get("/picture/{id}/explanation")
 async def explanation_part(id: Id, asked: State, request: Request, server: TheServer) -> Response:
     """Why the picture matches the sentence of the search: a part of the panel, which comes after it."""
-    state = state_of(asked, id)
-    if not is_part(request):
-        return RedirectResponse(here(state, id), 303)
-    values = await panel(server, state, id, part=True)
-    values["explanation"] = await explanation(server, state, id, word=asked.word, match=asked.match)
-    return page("picture_explanation.html", **values)
+    panel = await panel_for(server, asked, id, part=True)
+    if not is_part(request.url.path, request.headers):
+        return RedirectResponse(here(panel.state, id), 303)
+    explanation = await explanation_for(server, panel, word=asked.word, match=asked.match)
+    return page("picture_explanation.html", panel=replace(panel, explanation=explanation))
 
 
 @router.get("/picture/{id}/place")
 async def place_part(id: Id, asked: State, request: Request, server: TheServer) -> Response:
     """How the picture got to its place, and its neighbours: a part of the panel, which comes after it."""
-    state = state_of(asked, id)
-    if not is_part(request):
-        return RedirectResponse(here(state, id), 303)
-    values = await panel(server, state, id, part=True)
-    values["place"] = await place_of(server, state, id)
-    return page("picture_place.html", **values)
+    panel = await panel_for(server, asked, id, part=True)
+    if not is_part(request.url.path, request.headers):
+        return RedirectResponse(here(panel.state, id), 303)
+    return page("picture_place.html", panel=replace(panel, place=await place_for(server, panel)))
 
 
-async def panel(server: Server, state: PageState, id: str, *, part: bool) -> dict[str, Any]:
-    """What picture.html shows. `part`: its explanation and its place come by requests of their own."""
+async def panel_for(server: Server, asked: PictureParameters, id: str, *, part: bool) -> Panel:
+    """The panel of a picture. Raises `Problem` 404 for an unknown id."""
     item = await server.files.run(lambda: known(server, id))
+    return panel_of(item, state_of(asked, id), part=part)
+
+
+def panel_of(item: ItemOut, state: PageState, *, part: bool = True) -> Panel:
+    """The panel of a picture, without what takes time."""
     asked = state.asked
-    return {
-        "item": item,
-        "state": state,
-        "sentence": sentence_of(state),
-        "part": part,
-        "bytes": in_bytes(item.bytes),
-        "liked": id in asked.like,
-        "disliked": id in asked.dislike,
-        "links": links(state, item),
-        "hidden": parse_qsl(state.query(open="")),
-        "explanation": None,
-        "place": None,
-    }
+    return Panel(
+        item,
+        state,
+        sentence_of(state),
+        part,
+        in_bytes(item.bytes),
+        item.id in asked.like,
+        item.id in asked.dislike,
+        links(state, item),
+        parse_qsl(state.query(open="")),
+    )
 
 
 def links(state: PageState, item: ItemOut) -> dict[str, str]:
@@ -148,32 +167,31 @@ def sentence_of(state: PageState) -> str:
     return next((term.value.strip() for term in state.terms if term.kind == "text" and term.weight > 0), "")
 
 
-async def explanation(
-    server: Server, state: PageState, id: str, *, word: int | None = None, match: int | None = None
+async def explanation_for(
+    server: Server, panel: Panel, *, word: int | None = None, match: int | None = None
 ) -> Explanation:
     """Why a picture matches the sentence of the search, or why that cannot be said."""
-    sentence = sentence_of(state)
+    sentence, asked = panel.sentence, panel.state.asked
     if not sentence:
         return Explanation("")
-    asked = state.asked
     try:
-        found = await explanation_of(server, id, sentence)
+        found = await explanation_of(server, panel.item.id, sentence)
     except CrossgraphError as error:
-        return Explanation(sentence, error=str(error) if isinstance(error, Problem) else "it cannot be computed.")
-    told = found.told
-    word = word if word is not None and word < len(told.words) else None
-    match = match if match is not None and match < len(told.matches) else None
+        return Explanation(sentence, error=told(error, show_paths=server.settings.show_paths))
+    word = word if word is not None and word < len(found.told.words) else None
+    match = match if match is not None and match < len(found.told.matches) else None
     return Explanation(
         sentence,
-        shown(told),
+        shown(found.told),
         overlay_of(found, word=word, match=None if word is not None else match),
-        more_terms=len(state.terms) > 1 or bool(asked.like or asked.dislike),
+        more_terms=len(panel.state.terms) > 1 or bool(asked.like or asked.dislike),
     )
 
 
-async def place_of(server: Server, state: PageState, id: str) -> Place | None:
+async def place_for(server: Server, panel: Panel) -> Place | None:
     """Where a picture stands among the answers of its page; None where it is none of them."""
-    if not state.looks_for:
+    state, id = panel.state, panel.item.id
+    if not state.looks_for or state.asked.target != "images":
         return None
     try:
         found = await answers(server, widened(state.asked.as_body()))
@@ -258,6 +276,4 @@ def here(state: PageState, id: str) -> str:
     return state.url(f"/picture/{id}", open="")
 
 
-def is_part(request: Request) -> bool:
-    """Whether a script asks for a part of a page."""
-    return request.headers.get("hx-request") == "true"
+ENVIRONMENT.globals["panel_of"] = panel_of

@@ -188,4 +188,3 @@ def _read(query: str) -> PageParameters:
 
 def _line(**values: object) -> str:
     return json.dumps(values) + "\n"
-

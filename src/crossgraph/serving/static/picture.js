@@ -147,15 +147,6 @@ document.addEventListener("click", (event) => {
   }
   const copy = within(event.target, "[data-copy]");
   if (copy) copied(copy);
-  const close = within(event.target, "[data-do=close]");
-  if (close && panel) {
-    const told = new CustomEvent("picture:close", {
-      bubbles: true,
-      cancelable: true,
-      detail: { id: panel.dataset.picture, href: close.getAttribute("href") },
-    });
-    if (!panel.dispatchEvent(told)) event.preventDefault();
-  }
 });
 
 async function copied(button) {
@@ -208,8 +199,9 @@ document.addEventListener(
   (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = within(event.target, "input, textarea, select");
-    const alone = event.target === document.body && document.querySelector("[data-picture]:not([data-part])");
-    const panel = panelOf(event.target) ?? alone;
+    const alone = event.target.matches("body, main") && document.querySelector("[data-picture]:not([data-part])");
+    const beside = event.target.id === "picture" && event.target.querySelector("[data-picture]");
+    const panel = panelOf(event.target) || beside || alone;
     if (!panel || typing) return;
     const taken = () => {
       event.preventDefault();

@@ -1,0 +1,1 @@
+"""What was trained and measured, for people: curves of runs, settings compared, evaluations kept, as pages."""
