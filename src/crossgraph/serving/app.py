@@ -17,7 +17,7 @@ from crossgraph.errors import CrossgraphError
 from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, map, search
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
-from crossgraph.serving.pages import compare, login, map_page, picture, search_page
+from crossgraph.serving.pages import compare, health_page, login, map_page, picture, search_page
 from crossgraph.serving.pages.errors import refusal
 from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
@@ -54,7 +54,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     app.state.server = parts
     for module in (search, facets, items, explain, facts, map, feedback, jobs, health):
         app.include_router(module.router)
-    for page in (search_page, picture, compare, map_page, login):
+    for page in (search_page, picture, compare, map_page, health_page, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(RequestValidationError, _misread)

@@ -65,6 +65,13 @@ class Table:
         """How many files its rows lie in."""
         return len(self.dataset.get_fragments())
 
+    @property
+    def unindexed(self) -> int | None:
+        """Rows that its index does not have yet, and that are looked through one by one; None if it has no index."""
+        dataset = self.dataset
+        counts = [dataset.stats.index_stats(one.name)["num_unindexed_rows"] for one in dataset.describe_indices()]
+        return max(counts, default=None)
+
     def read(self, columns: Sequence[str] | None = None, *, where: str | None = None) -> pa.Table:
         """Some columns of every row, or of those that fit `where`."""
         return self.dataset.to_table(columns=None if columns is None else list(columns), filter=where)

@@ -98,7 +98,7 @@ async def stats(server: TheServer) -> StatsOut:
 @router.get("/models", responses=documented())
 async def models(server: TheServer) -> list[ModelOut]:
     """The model that made the gallery, stage by stage."""
-    return [await server.files.run(lambda: _model(server))]
+    return [await server.files.run(lambda: model_out(server))]
 
 
 def stats_out(server: Server) -> StatsOut:
@@ -141,7 +141,8 @@ def _gallery(server: Server) -> GalleryOut:
     )
 
 
-def _model(server: Server) -> ModelOut:
+def model_out(server: Server) -> ModelOut:
+    """The model of the gallery, stage by stage."""
     gallery = server.library.gallery
     facts = model_facts(find_run(gallery.folder, gallery.manifest))
     name = model_reference(facts.folder)

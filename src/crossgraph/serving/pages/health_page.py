@@ -1,0 +1,164 @@
+"""How the gallery is: what it holds and takes, its model, what was left out and why, and work on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from crossgraph.gallery.tables.skipped import read_skipped
+from crossgraph.gallery.upkeep.stats import GalleryStats, gallery_stats
+from crossgraph.serving.api.facts import ModelOut, model_out
+from crossgraph.serving.jobs import Job, require_managing
+from crossgraph.serving.library import shown_name
+from crossgraph.serving.pages.picture import in_bytes
+from crossgraph.serving.pages.shell import shell_of
+from crossgraph.serving.pages.templates import page
+from crossgraph.serving.problems import Problem, readable
+from crossgraph.serving.server import Server, TheServer
+from crossgraph.serving.work import Kind, work_of
+
+router = APIRouter()
+SHOWN = 100  # names of one reason
+KINDS: dict[Kind, tuple[str, str]] = {
+    "sync": ("Sync", "Takes over what changed in the folders: new, changed, moved and removed files."),
+    "optimize": ("Optimize", "Compacts the tables and removes what no picture uses."),
+    "verify": ("Verify", "Checks every row, its features and its file. Changes nothing."),
+    "migrate": (
+        "Migrate",
+        "Encodes every picture with the model that comes with this crossgraph; the old one serves until that is done.",
+    ),
+}
+DOING = {"index": "Index", **{kind: title for kind, (title, _) in KINDS.items()}}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some files were left out, and their names; `more` are not listed."""
+
+    reason: str
+    count: int
+    names: list[str]
+    more: int
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A table of the gallery."""
+
+    name: str
+    rows: int
+    fragments: int
+    bytes: str
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as the page shows it."""
+
+    job: Job
+    title: str
+    share: float | None
+    result: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the page shows of an open gallery."""
+
+    stats: GalleryStats
+    bytes: str
+    unindexed: int | None
+    saved: str
+    sources: list[str]
+    tables: list[TableRow]
+    model: ModelOut
+    model_bytes: str
+    reasons: list[Reason]
+
+
+@router.get("/health")
+async def health_page(request: Request, server: TheServer) -> Response:
+    """The page; before the gallery is open, how far the server is."""
+    library = server.library
+    shell = shell_of(request, "/health")
+    jobs = [job_view(job) for job in server.jobs.list()]
+    health = await server.files.run(lambda: health_of(server)) if library.is_ready else None
+    return page(
+        "health.html",
+        shell=shell,
+        health=health,
+        jobs=jobs,
+        running=next((one for one in jobs if one.job.state == "running"), None),
+        manage=server.settings.manage,
+        kinds=[(kind, title, text) for kind, (title, text) in KINDS.items()],
+        phase=library.phase,
+        seconds=library.seconds,
+        last=library.seconds_last_time,
+    )
+
+
+@router.post("/health/jobs")
+async def begin(server: TheServer, kind: Annotated[Kind, Form()]) -> Response:
+    """Begin a job from a form, and go back to the page, which shows how far it is."""
+    require_managing(server.settings.manage)
+    gallery = server.library.gallery
+    try:
+        server.jobs.start(kind, work_of(kind, gallery, server.settings))
+    except Problem as error:
+        if error.status != 409:
+            raise
+    return RedirectResponse("/health#work", 303)
+
+
+@router.post("/health/jobs/stop")
+async def stop(server: TheServer, id: Annotated[str, Form(max_length=64)]) -> Response:
+    """Tell a job to stop, and go back to the page."""
+    require_managing(server.settings.manage)
+    server.jobs.stop(id)
+    return RedirectResponse("/health#work", 303)
+
+
+def health_of(server: Server) -> Health:
+    """How the gallery is. Raises `GalleryError` where it cannot be read."""
+    folder = server.library.gallery.folder
+    stats, model = gallery_stats(folder), model_out(server)
+    show = server.settings.show_paths
+    return Health(
+        stats,
+        in_bytes(stats.bytes),
+        server.library.gallery.store.tables["parts"].unindexed,
+        "" if stats.optimized_saved is None else in_bytes(max(0, stats.optimized_saved)),
+        [readable(one) if show else shown_name(one) for one in stats.sources],
+        [TableRow(one.name, one.rows, one.fragments, in_bytes(one.bytes)) for one in stats.tables],
+        model,
+        in_bytes(model.bytes),
+        reasons_of(server),
+    )
+
+
+def reasons_of(server: Server) -> list[Reason]:
+    """What was left out, by reason, the most frequent first; files by name alone."""
+    names: dict[str, list[str]] = {}
+    for one in read_skipped(server.library.gallery.folder):
+        names.setdefault(readable(one.reason), []).append(shown_name(one.path))
+    found = [Reason(reason, len(all), sorted(all)[:SHOWN], max(0, len(all) - SHOWN)) for reason, all in names.items()]
+    return sorted(found, key=lambda one: (-one.count, one.reason))
+
+
+def job_view(job: Job) -> JobView:
+    """A job as the page shows it."""
+    share = job.done / job.total if job.total and job.state == "running" else None
+    return JobView(job, DOING.get(job.kind, job.kind), share, result_of(job))
+
+
+def result_of(job: Job) -> str:
+    """What came of a job, in a line."""
+    counts = [
+        f"{name.replace('_', ' ')} {in_bytes(value) if 'bytes' in name else format(value, ',')}"
+        for name, value in job.result.items()
+        if isinstance(value, int) and not isinstance(value, bool)
+    ]
+    return ", ".join(counts)
