@@ -1,4 +1,4 @@
-"""The map of the pictures while it is served: kept in memory, and computed in a thread of its own where there is none."""
+"""The map of the pictures while it is served: kept in memory, computed in a thread where there is none."""
 
 from __future__ import annotations
 
