@@ -37,8 +37,8 @@ def picture() -> bytes:
 
 def test_the_page_shows_what_the_api_answers_in_its_order(app_client: TestClient) -> None:
     asked = {"q": "a red ball", "term": ["-0.5:text:a house"], "mode": "balanced", "k": 7, "offset": 2}
-    answers = app_client.get("/v1/search", params=asked).json()["results"]
-    page = app_client.get("/", params=asked, headers=HTML)
+    answers = app_client.get("/v1/search", params=asked).json()["results"]  # type: ignore[arg-type]
+    page = app_client.get("/", params=asked, headers=HTML)  # type: ignore[arg-type]
     assert page.status_code == 200
     assert shown(page.text) == [one["item"]["id"] for one in answers]
     for one in answers:
@@ -72,7 +72,7 @@ def test_before_a_query_there_are_recent_pictures_and_examples_that_find_somethi
 
 def test_the_next_page_is_a_link_and_a_part(app_client: TestClient) -> None:
     page = app_client.get("/", params={"q": "a dog", "k": 20}, headers=HTML).text
-    part, href = re.search(r'data-part="([^"]+)" href="([^"]+)"', page).groups()  # type: ignore[union-attr]
+    part, href = re.search(r'data-part="([^"]+)" href="([^"]+)"', page).groups()
     after = shown(app_client.get(unescape(href), headers=HTML).text)
     assert after == shown(app_client.get(unescape(part), headers=HTML).text)
     assert len(after) == 20

@@ -14,13 +14,13 @@ from starlette.responses import FileResponse, RedirectResponse, Response, Stream
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.pages.errors import problem_of, title_of
-from crossgraph.serving.pages.page_state import MOST_TERMS, PageParameters, PageState
+from crossgraph.serving.pages.page_state import PageParameters, PageState
 from crossgraph.serving.pages.picture import panel_for
 from crossgraph.serving.pages.search_view import MOST_ALIKE, View, alike_tiles, first_view, more_view, views
 from crossgraph.serving.pages.shell import Shell, shell_of
 from crossgraph.serving.pages.templates import filled, page
 from crossgraph.serving.problems import NotReady, Problem, without_paths
-from crossgraph.serving.search_request import ItemId
+from crossgraph.serving.search_request import MOST_TERMS, ItemId
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter()
@@ -31,7 +31,7 @@ UPLOADED = "private, max-age=3600"
 class AlikeParameters(PageParameters):
     """A state of the page, and the pictures that were folded under one of its answers."""
 
-    ids: list[ItemId] = []
+    ids: list[ItemId] = []  # noqa: RUF012
 
 
 @router.get("/")
