@@ -152,6 +152,7 @@ def test_without_scripts_parts_are_links(browser: Browser, live_server: LiveServ
         assert not page.get_by_role("button", name="Lasso").is_visible()
         count = int(page.locator(".map-parts .count").first.inner_text())
         page.locator(".map-parts a").first.click()
+        page.wait_for_selector("#grid .tile")
         assert page.locator(".chip-region").count() == 1
         assert 0 < page.locator("#grid .tile").count() <= count
 

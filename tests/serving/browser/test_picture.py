@@ -209,10 +209,10 @@ def test_without_scripts_words_are_links(browser: Browser, worded: LiveServer) -
         page.get_by_role("link", name="Why it matches").click()
         assert page.locator(".frame.lit").get_attribute("data-region") == "0"
         page.locator(".words a", has_text="ball").click()
-        assert "word=2" in page.url
+        page.wait_for_url("**word=2**")
         assert page.locator(".frame.lit").get_attribute("data-region") == "2"
         page.locator(".picture-why button").click()
-        assert "/compare?" in page.url
+        page.wait_for_url("**/compare?*")
         assert page.locator(".compare").count() == 1
 
 
