@@ -94,7 +94,7 @@ def test_names_are_unique_and_safe_everywhere(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "safe"),
     [
-        ("../../etc/passwd", "_.._etc_passwd"),
+        ("../../etc/passwd", "_._etc_passwd"),
         ("a\u202egpj.exe", "a_gpj.exe"),
         ("nul", "_nul"),
         ("x" * 400 + ".jpeg", "x" * 145 + ".jpeg"),
