@@ -23,8 +23,8 @@ def opened(pieces: list[bytes]) -> zipfile.ZipFile:
     return found
 
 
-def item(path: Path, **other: object) -> Item:
-    return Item("x", path, "0" * 32, 1, 1, (), **other)
+def item(path: Path) -> Item:
+    return Item("x", path, "0" * 32, 1, 1, ())
 
 
 def test_an_archive_holds_the_files_as_they_are(tmp_path: Path) -> None:
