@@ -13,6 +13,7 @@ from crossgraph.gallery.search.facets import MOST, Facet, FacetChoice, FacetInde
 from crossgraph.gallery.search.filters import rows_where
 from crossgraph.gallery.search.folder_names import FolderNames
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.notes import Value
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
 
@@ -26,7 +27,7 @@ def made_snapshot(folder: Path, count: int = 120) -> Snapshot:
     """Pictures of every folder, date, label, size and note, drawn by chance; some know hardly anything."""
     random = np.random.default_rng(1)
     store = Store(folder, width=2)
-    items, notes = [], {}
+    items, notes = list[Item](), dict[str, dict[str, Value | None]]()
     for row in range(count):
         labels = tuple(random.choice(LABELS, random.integers(0, 4)).tolist())  # some twice
         taken = datetime(int(random.integers(2019, 2024)), int(random.integers(1, 13)), 28, 23, 59, tzinfo=UTC)

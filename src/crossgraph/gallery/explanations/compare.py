@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.search.answers import Ranking
 from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.options import SearchOptions
-from crossgraph.gallery.search.query import Feedback, Query, TextQuery, as_query
+from crossgraph.gallery.search.query import Feedback, Query, TextQuery, as_query, described
 from crossgraph.gallery.tables.item_names import find_row
 from crossgraph.types import Alignment
 
@@ -153,13 +153,20 @@ def compare(
     above: Side = next((stage.ahead for stage in reversed(stages) if stage.ahead is not None), "first")
     decided = _decided(stages, above)
     words, nodes, unit, notes = _words(cascade, last, rows, names)
-    comparison = Comparison(
-        *(asked.sentence if isinstance(asked, TextQuery) else "", _id(last, rows[0]), _id(last, rows[1])),
-        *(above, decided, stages, words, nodes, unit, _blend(cascade, last, stages)),  # type: ignore[arg-type]
+    found = Comparison(
+        described(asked)[1],
+        _id(last, rows[0]),
+        _id(last, rows[1]),
+        above,
+        decided,
+        stages,
+        words,
+        nodes,
+        unit,
+        _blend(cascade, last, stages),
         notes=tuple(notes),
     )
-    named: dict[Side, str] = {"first": names[0], "second": names[1]}
-    return Comparison(**{**vars(comparison), "sentences": _sentences(comparison, named)})
+    return replace(found, sentences=_sentences(found, {"first": names[0], "second": names[1]}))
 
 
 def _row(ranking: Ranking, name: str) -> int:
