@@ -69,7 +69,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
 def _misread(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     said = "; ".join(
-        f"{'.'.join(map(str, one['loc'][1:])) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
+        f"{'.'.join(str(part) for part in one['loc'][1:]) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
     )
     return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
 

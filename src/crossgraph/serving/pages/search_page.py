@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from crossgraph.errors import CrossgraphError
+from crossgraph.serving.api.items import known
 from crossgraph.serving.pages.errors import problem_of, title_of
 from crossgraph.serving.pages.page_state import MOST_TERMS, PageParameters, PageState
-from crossgraph.serving.pages.picture import panel
+from crossgraph.serving.pages.picture import panel_of
 from crossgraph.serving.pages.search_view import MOST_ALIKE, View, alike_tiles, first_view, more_view, views
 from crossgraph.serving.pages.shell import Shell, shell_of
 from crossgraph.serving.pages.templates import filled, page
@@ -147,9 +148,12 @@ async def uploaded(id: ItemId, server: TheServer) -> Response:
 
 async def picture_panel(server: Server, state: PageState) -> Markup | None:
     """What is shown of the picture that is open; None where none is, or it was removed."""
+    id = state.asked.open
+    if not id:
+        return None
     try:
-        values = await panel(server, state, state.asked.open, part=True) if state.asked.open else None
-        return None if values is None else Markup(filled("picture.html", **values))
+        item = await server.files.run(lambda: known(server, id))
+        return Markup(filled("picture.html", panel=panel_of(item, state)))
     except Problem as error:
         if error.status != 404:
             raise

@@ -190,7 +190,7 @@ def alike_tiles(server: Server, state: PageState, ids: Sequence[str]) -> list[Ti
 
 def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
     """The facets of a state, counted before ranking. Raises `GalleryError` for a wrong filter."""
-    index, among = library.facets(), among_of(state.asked.as_body())
+    index, among = library.facets(), among_of(state.asked.as_body(), library)
     where = (state.asked.where or "").strip() or None
     chosen = [FacetChoice.parse(one) for one in state.asked.facet]
     counted = index.count(where=where, among=among, chosen=chosen, most=MOST)
@@ -303,7 +303,7 @@ def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> 
 
 def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
     """Every test by itself, the most useful to drop first."""
-    index, among = library.facets(), among_of(state.asked.as_body())
+    index, among = library.facets(), among_of(state.asked.as_body(), library)
     where = (state.asked.where or "").strip() or None
     drops = []
 
