@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from crossgraph.serving.app import STATIC
+from crossgraph.serving.assets import STATIC
 from crossgraph.serving.pages.search_view import NARROWEST, STEP, WIDEST, ratio_class
 
 HTML = {"Accept": "text/html"}

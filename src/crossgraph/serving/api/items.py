@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as InQuery
@@ -36,7 +36,7 @@ PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": 
 class ListParameters(Narrowed):
     """Which pictures are listed, and in which order."""
 
-    order: Literal[newest, oldest, name] = Field("newest", description="By date, or by the name of the file.")
+    order: Literal["newest", "oldest", "name"] = Field("newest", description="By date, or by the name of the file.")
     k: int = Field(60, ge=1, le=200, description="How many.")
     offset: int = Field(0, ge=0, le=10_000_000, description="Pass over so many.")
 
