@@ -29,12 +29,12 @@ def opened(content: bytes) -> Image.Image:
 
 def noise(path: Path, size: tuple[int, int] = (500, 400), **options: object) -> Path:
     pixels = np.random.default_rng(len(path.name)).integers(0, 256, (size[1] // 50, size[0] // 50, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path, **options)
+    Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path, **options)  # type: ignore[arg-type]
     return path
 
 
 def item_of(path: Path, **other: object) -> Item:
-    return Item("x", path, image_bytes_digest(path), 1, 1, (), **other)
+    return Item("x", path, image_bytes_digest(path), 1, 1, (), **other)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -71,7 +71,7 @@ def test_colours_are_those_that_the_profile_means(tmp_path: Path) -> None:
     assert read_image(path).getpixel((5, 5)) == (255, 0, 0)
     found = opened(thumbnail(path, 320))
     assert found.info.get("icc_profile") is None
-    red_now, _, blue_now = found.convert("RGB").getpixel((20, 20))
+    red_now, _, blue_now = found.convert("RGB").getpixel((20, 20))  # type: ignore[misc]
     assert blue_now > 200 > 60 > red_now
     damaged = read_image(path)
     damaged.info["icc_profile"] = b"no profile"

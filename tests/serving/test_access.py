@@ -112,7 +112,7 @@ def guarded_paths(ids: list[str]) -> list[str]:
         {"Cookie": f"crossgraph_token={TOKEN[:-1]}"},
         {"Cookie": f"token={TOKEN}"},
         {"Authorization": f"Bearer {TOKEN[:-1]}", "Cookie": f"crossgraph_token={TOKEN}"},
-        {"Authorization": b"Bearer \xff\xfe"},  # type: ignore[dict-item]
+        {"Authorization": b"Bearer \xff\xfe"},
     ],
 )
 def test_without_the_token_nothing_is_said_not_even_a_picture(

@@ -32,7 +32,7 @@ def zip_pieces(items: Iterable[Item]) -> Iterator[bytes]:
     """The archive of these pictures, piece by piece."""
     sink, names, left_out = _Sink(), UniqueNames(), list[str]()
     names.add(LEFT_OUT)
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
         for item in items:
             name = names.add(item.path.name)
             try:

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, map, search
+from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, search
+from crossgraph.serving.api import map as map_api
 from crossgraph.serving.assets import Assets
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
@@ -50,7 +51,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, facets, items, explain, facts, map, feedback, jobs, health):
+    for module in (search, facets, items, explain, facts, map_api, feedback, jobs, health):
         app.include_router(module.router)
     for page in (search_page, picture, compare, map_page, health_page, login):
         app.include_router(page.router, include_in_schema=False)

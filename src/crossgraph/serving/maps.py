@@ -1,4 +1,4 @@
-"""The map of the pictures while it is served: kept in memory, and computed in a thread of its own where there is none."""
+"""The map of the pictures while it is served: kept in memory, computed in a thread where there is none."""
 
 from __future__ import annotations
 
@@ -40,10 +40,9 @@ class Maps:
         if held is not None and held.state is state:
             return held.map
         found = kept_map(state)
-        if found is None or found.old:
-            self._begin(state)
+        begun = (found is None or found.old) and self._begin(state)
         if found is None:
-            if self._failed is not None:
+            if not begun:
                 raise Problem(500, "the map could not be computed; the server's log says why. Try again in a minute.")
             raise Problem(
                 503, "the map is computed for the first time. Ask again in a few seconds.", headers={"Retry-After": "3"}
@@ -56,15 +55,17 @@ class Maps:
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def _begin(self, state: State) -> None:
+    def _begin(self, state: State) -> bool:
+        """Compute a map in a thread, if none does; whether one does now: not soon after that failed."""
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
-                return
+                return True
             if self._failed is not None and self._clock() - self._failed < AGAIN:
-                return
+                return False
             self._failed = None
             self._thread = threading.Thread(target=self._compute, args=(state,), name="map", daemon=True)
             self._thread.start()
+            return True
 
     def _compute(self, state: State) -> None:
         done = False

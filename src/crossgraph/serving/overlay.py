@@ -159,10 +159,11 @@ def _marks(matches: list[MatchOut], size: tuple[int, int]) -> list[Mark]:
         if not match.boxes:
             continue
         rects = tuple(_rect(index, box, size, 1.0, match.text) for box in match.boxes)
-        width = min(len(match.text) * LETTER * 0.56 + 24, size[0])
+        width = min(len(match.text) * LETTER * 0.56 + 24, float(size[0]))
         path = paths.get(index)
         x, y = point_along(path, 0.5) if path else (rects[0].x + width / 2, rects[0].y - LETTER)
-        centre = (min(max(x, width / 2), size[0] - width / 2), min(max(y, LETTER), size[1] - LETTER))
+        across = min(max(x, width / 2), size[0] - width / 2)
+        down = min(max(y, float(LETTER)), float(size[1] - LETTER))
         marks.append(
             Mark(
                 index,
@@ -172,7 +173,7 @@ def _marks(matches: list[MatchOut], size: tuple[int, int]) -> list[Mark]:
                 rects,
                 _points(path or []),
                 _points(_head(path) if path else []),
-                (round(centre[0], 1), round(centre[1], 1)),
+                (round(across, 1), round(down, 1)),
                 round(width, 1),
             )
         )

@@ -71,7 +71,7 @@ class SearchOut(Out):
     )
     probability: float | None = Field(description="That the query has a good answer, where that is known.")
     weaker_below: float | None = Field(
-        description="Answers of a lower score are weaker than a strong one; null where none of the first 200 is, or all."
+        description="Answers of a lower score are weaker than a strong one; null where none of the first 200 is."
     )
     nothing_below: float | None = Field(description="Answers of a lower score are no good ones; null as above.")
     notes: list[str] = Field(description="What of the query the model did not know, and the like.")

@@ -80,7 +80,7 @@ def test_places_and_scores_are_those_of_the_answers_and_above_is_what_comes_firs
         assert found.decided == back.decided
         for stage in found.stages:
             if stage.stage == "rerank":
-                assert (stage.first.rank, stage.first.score) == (one.rank, pytest.approx(one.score, abs=1e-6))
+                assert (stage.first.rank, stage.first.score) == (one.rank, pytest.approx(one.score, abs=1e-6))  # type: ignore[comparison-overlap]
             else:
                 assert stage.first.rank == one.ranks[stage.stage]
                 assert stage.second.rank == other.ranks[stage.stage]
@@ -104,8 +104,8 @@ def test_words_add_up_to_the_difference_of_the_scores(gallery: Gallery) -> None:
     assert found.unit == "contribution"
     assert sum(one.difference for one in found.words) == pytest.approx(first.score - last.score, abs=1e-5)
     json = found.to_json()
-    assert json["words"][0]["difference"] == found.words[0].difference
-    assert json["stages"][-1]["stage"] == "rerank"
+    assert json["words"][0]["difference"] == found.words[0].difference  # type: ignore[index]
+    assert json["stages"][-1]["stage"] == "rerank"  # type: ignore[index]
 
 
 def test_the_share_of_the_embeddings_is_told(tmp_path: Path) -> None:

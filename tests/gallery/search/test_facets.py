@@ -53,7 +53,7 @@ def made_snapshot(folder: Path, count: int = 120) -> Snapshot:
                 "size": "a note called as a facet is",
             }
     store.write_items(items, torch.eye(count, 2))
-    store.notes.write(notes)
+    store.notes.write(notes)  # type: ignore[arg-type]
     return store.snapshot()
 
 

@@ -30,7 +30,7 @@ def slowly(snapshot: Snapshot, order: str) -> list[Item]:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_pages_end_to_end_are_all_pictures_in_order(snapshot: Snapshot, order: str) -> None:
-    listing, found = Listing(snapshot), []
+    listing, found = Listing(snapshot), []  # type: ignore[var-annotated]
     for offset in range(0, 140, 35):
         page = listing.page(order=order, offset=offset, limit=35)
         assert (page.total, page.offset) == (120, offset)
@@ -73,7 +73,7 @@ def test_answers_say_how_large_they_are_and_which_pictures_are_folded_under_them
     assert (head.width, head.height) == (24, 18)
     assert [gallery.item(one).path for one in head.similar_ids] == list(head.similar)
     assert {head.path.name, *(path.name for path in head.similar)} == {"000.png", "copy.png"}
-    assert all(row["similar_ids"] is not None for row in found.to_json()["results"])
+    assert all(row["similar_ids"] is not None for row in found.to_json()["results"])  # type: ignore[attr-defined]
 
 
 def test_examples_are_of_the_gallery_and_the_same_for_a_day(

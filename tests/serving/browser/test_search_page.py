@@ -91,7 +91,7 @@ def answers(server: LiveServer, **parameters: Any) -> list[str]:
 def focused(page: Page) -> str:
     """The id of the picture whose tile has the focus, or of the element itself."""
     found: str = page.evaluate(
-        "document.activeElement.closest('.tile')?.dataset.id ?? (document.activeElement.id || document.activeElement.tagName)"
+        "document.activeElement.closest('.tile')?.dataset.id ?? (document.activeElement.id || document.activeElement.tagName)"  # noqa: E501
     )
     return found
 
@@ -307,7 +307,7 @@ def test_everything_by_keyboard(browser_page: Page) -> None:
     below = focused(page)
     first_row = page.locator(f".tile[data-id='{order[0]}']").bounding_box()
     under = page.locator(f".tile[data-id='{below}']").bounding_box()
-    assert first_row and under and under["y"] > first_row["y"]
+    assert first_row and under and under["y"] > first_row["y"]  # noqa: PT018
     page.keyboard.press("ArrowUp")
     assert focused(page) == order[1]
     page.keyboard.press("Enter")
@@ -365,9 +365,7 @@ def test_a_range_is_selected_and_exported(browser_page: Page) -> None:
     assert not page.is_visible("#export")
 
 
-def test_plain_links_and_forms_do_it_without_scripts(
-    opened_with: Callable[..., Page], live_server: LiveServer
-) -> None:
+def test_plain_links_and_forms_do_it_without_scripts(opened_with: Callable[..., Page], live_server: LiveServer) -> None:
     page = opened_with(java_script_enabled=False)
     page.goto("/")
     page.fill("#q", "a red ball")
@@ -423,7 +421,7 @@ def test_rows_are_justified_and_pictures_keep_their_proportions(browser_page: Pa
     boxes = page.eval_on_selector_all(
         "#grid .tile",
         """(all) => all.map((one) => { const box = one.getBoundingClientRect(); const image = one.querySelector("img");
-          return [box.top, box.right, box.height, box.width / box.height, image.getAttribute("width") / image.getAttribute("height")]; })""",
+          return [box.top, box.right, box.height, box.width / box.height, image.getAttribute("width") / image.getAttribute("height")]; })""",  # noqa: E501
     )
     right = page.eval_on_selector("#grid", "(one) => one.getBoundingClientRect().right")
     rows: dict[int, list[list[float]]] = {}
@@ -450,11 +448,13 @@ def test_the_theme_is_chosen_and_remembered(opened_with: Callable[..., Page]) ->
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/?q=a+red+ball&term=-2:text:a+cup&like={id}&open={id}", "/?q=a&where=width>9999", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/?q=a+red+ball&term=-2:text:a+cup&like={id}&open={id}", "/?q=a&where=width>9999", "/nothing"]
+)
 def test_nothing_serious_for_those_who_use_other_means(
     opened_with: Callable[..., Page], ids: list[str], theme: str, path: str, complaints: list[str]
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     page = opened_with(color_scheme=theme, bypass_csp=True)
     page.goto(path.format(id=ids[0]))

@@ -39,7 +39,10 @@ def test_the_search_that_is_made_is_that_of_the_address() -> None:
     ("values", "leads"),
     [
         ({"q": "a dog", "was": ""}, {"q": ["a dog"]}),
-        ({"q": "a dog", "was": "a cat", "like": ["x1"], "facet": ["label:dog"]}, {"q": ["a dog"], "facet": ["label:dog"]}),
+        (
+            {"q": "a dog", "was": "a cat", "like": ["x1"], "facet": ["label:dog"]},
+            {"q": ["a dog"], "facet": ["label:dog"]},
+        ),
         ({"q": "a dog", "was": "a dog", "like": ["x1"]}, {"q": ["a dog"], "like": ["x1"]}),
         ({"q": "a ball", "was": "a dog", "do": "without"}, {"q": ["a dog"], "term": ["-1:text:a ball"]}),
         ({"q": "a ball", "was": "a dog", "do": "add"}, {"q": ["a dog"], "term": ["1:text:a ball"]}),
@@ -67,10 +70,15 @@ def test_a_sentence_alone_has_no_weight_and_may_not_be_taken_away() -> None:
 
 
 def test_chips_change_their_term_and_leave_the_others() -> None:
-    dog, ball, wide, liked = state(q="a dog", term=["-2:text:a ball"], facet=["note.stars:5"], like=["x1"]).chips()[:2] + [
-        next(one for one in state(facet=["note.stars:5"]).chips()),
-        next(one for one in state(q="a dog", like=["x1"]).chips() if one.kind == "like"),
-    ]
+    dog, ball, wide, liked = (
+        state(q="a dog", term=["-2:text:a ball"], facet=["note.stars:5"], like=["x1"]).chips()[  # noqa: RUF005
+            :2
+        ]
+        + [
+            next(one for one in state(facet=["note.stars:5"]).chips()),
+            next(one for one in state(q="a dog", like=["x1"]).chips() if one.kind == "like"),
+        ]
+    )
     assert said(dog.weights[2].href) == {
         "term": ["2:text:a dog", "-2:text:a ball"],
         "facet": ["note.stars:5"],

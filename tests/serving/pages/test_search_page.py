@@ -37,12 +37,12 @@ def picture() -> bytes:
 
 def test_the_page_shows_what_the_api_answers_in_its_order(app_client: TestClient) -> None:
     asked = {"q": "a red ball", "term": ["-0.5:text:a house"], "mode": "balanced", "k": 7, "offset": 2}
-    answers = app_client.get("/v1/search", params=asked).json()["results"]
-    page = app_client.get("/", params=asked, headers=HTML)
+    answers = app_client.get("/v1/search", params=asked).json()["results"]  # type: ignore[arg-type]
+    page = app_client.get("/", params=asked, headers=HTML)  # type: ignore[arg-type]
     assert page.status_code == 200
     assert shown(page.text) == [one["item"]["id"] for one in answers]
     for one in answers:
-        assert f'>{one["score"]:.3f}</span>' in page.text
+        assert f">{one['score']:.3f}</span>" in page.text
 
 
 def test_nothing_in_the_page_needs_what_the_content_policy_refuses(app_client: TestClient) -> None:
@@ -72,7 +72,7 @@ def test_before_a_query_there_are_recent_pictures_and_examples_that_find_somethi
 
 def test_the_next_page_is_a_link_and_a_part(app_client: TestClient) -> None:
     page = app_client.get("/", params={"q": "a dog", "k": 20}, headers=HTML).text
-    part, href = re.search(r'data-part="([^"]+)" href="([^"]+)"', page).groups()  # type: ignore[union-attr]
+    part, href = re.search(r'data-part="([^"]+)" href="([^"]+)"', page).groups()
     after = shown(app_client.get(unescape(href), headers=HTML).text)
     assert after == shown(app_client.get(unescape(part), headers=HTML).text)
     assert len(after) == 20
@@ -157,7 +157,10 @@ def test_what_is_no_picture_is_refused(
 def test_stages_come_as_lines_the_shortlist_first(app_client: TestClient) -> None:
     asked = {"q": "a red ball"}
     lines = [json.loads(line) for line in app_client.get("/parts/page", params=asked).text.splitlines()]
-    assert [(sorted({"page", "found"} & set(one)), one["waits"]) for one in lines] == [(["page"], True), (["found"], False)]
+    assert [(sorted({"page", "found"} & set(one)), one["waits"]) for one in lines] == [
+        (["page"], True),
+        (["found"], False),
+    ]
     assert lines[0]["url"] == "/?q=a+red+ball"
     answers = app_client.get("/v1/search", params=asked | {"k": 48}).json()["results"]
     assert shown(lines[1]["found"]) == [one["item"]["id"] for one in answers]

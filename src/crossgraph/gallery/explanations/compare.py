@@ -155,7 +155,7 @@ def compare(
     words, nodes, unit, notes = _words(cascade, last, rows, names)
     comparison = Comparison(
         *(asked.sentence if isinstance(asked, TextQuery) else "", _id(last, rows[0]), _id(last, rows[1])),
-        *(above, decided, stages, words, nodes, unit, _blend(cascade, last, stages)),
+        *(above, decided, stages, words, nodes, unit, _blend(cascade, last, stages)),  # type: ignore[arg-type]
         notes=tuple(notes),
     )
     named: dict[Side, str] = {"first": names[0], "second": names[1]}

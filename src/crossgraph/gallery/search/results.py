@@ -53,7 +53,7 @@ class SearchResults:
     model was calibrated for the last stage (`gallery.search.score_calibration`). Answers whose score is under
     `weaker_below` are not as good as a strong one, under `nothing_below` not even weak ones. `notes` say what of the query the
     model did not know or read, and which pictures names were taken for that are written otherwise.
-    """
+    """  # noqa: E501
 
     kind: Literal["text", "image", "item", "sum"]
     query: str

@@ -39,7 +39,7 @@ async def explain(item: OfItem, sentence: Sentence, server: TheServer) -> Explai
     "/explain.svg",
     response_class=Response,
     responses={
-        **documented(404, 410),  # type: ignore[dict-item]
+        **documented(404, 410),
         200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}},
     },
 )
@@ -67,7 +67,7 @@ async def explain_as_svg(
     "/explain.png",
     response_class=Response,
     responses={
-        **documented(404, 410),  # type: ignore[dict-item]
+        **documented(404, 410),
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
     },
 )

@@ -67,8 +67,8 @@ async def compare(asked: Annotated[CompareParameters, Query()], request: Request
         "links": (here(state, asked.a), here(state, asked.b)),
     }
     if part:
-        return page("compare.html", **shown)
-    return page("compare_page.html", shell=shell_of(request, "", theme=asked.theme), **shown)
+        return page("compare.html", **shown)  # type: ignore[arg-type]
+    return page("compare_page.html", shell=shell_of(request, "", theme=asked.theme), **shown)  # type: ignore[arg-type]
 
 
 def stage_rows(found: CompareOut) -> list[StageRow]:

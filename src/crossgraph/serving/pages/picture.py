@@ -20,7 +20,7 @@ from crossgraph.serving.pages.errors import is_part
 from crossgraph.serving.pages.explanation_view import Shown, shown
 from crossgraph.serving.pages.page_state import PageParameters, PageState
 from crossgraph.serving.pages.shell import shell_of
-from crossgraph.serving.pages.templates import ENVIRONMENT, page
+from crossgraph.serving.pages.templates import page
 from crossgraph.serving.problems import told
 from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut
 from crossgraph.serving.search_request import SearchBody, asked_of
@@ -96,7 +96,7 @@ class Panel:
 @router.get("/picture/{id}")
 async def picture(id: Id, asked: State, request: Request, server: TheServer) -> Response:
     """The panel of a picture, or, when no script asks for it, a page with it."""
-    panel = await panel_for(server, asked, id, part=is_part(request.url.path, request.headers))
+    panel = await panel_for(server, state_of(asked, id), part=is_part(request.url.path, request.headers))
     if panel.part:
         return page("picture.html", panel=panel)
     explanation = await explanation_for(server, panel, word=asked.word, match=asked.match)
@@ -107,7 +107,7 @@ async def picture(id: Id, asked: State, request: Request, server: TheServer) -> 
 @router.get("/picture/{id}/explanation")
 async def explanation_part(id: Id, asked: State, request: Request, server: TheServer) -> Response:
     """Why the picture matches the sentence of the search: a part of the panel, which comes after it."""
-    panel = await panel_for(server, asked, id, part=True)
+    panel = await panel_for(server, state_of(asked, id), part=True)
     if not is_part(request.url.path, request.headers):
         return RedirectResponse(here(panel.state, id), 303)
     explanation = await explanation_for(server, panel, word=asked.word, match=asked.match)
@@ -117,19 +117,19 @@ async def explanation_part(id: Id, asked: State, request: Request, server: TheSe
 @router.get("/picture/{id}/place")
 async def place_part(id: Id, asked: State, request: Request, server: TheServer) -> Response:
     """How the picture got to its place, and its neighbours: a part of the panel, which comes after it."""
-    panel = await panel_for(server, asked, id, part=True)
+    panel = await panel_for(server, state_of(asked, id), part=True)
     if not is_part(request.url.path, request.headers):
         return RedirectResponse(here(panel.state, id), 303)
     return page("picture_place.html", panel=replace(panel, place=await place_for(server, panel)))
 
 
-async def panel_for(server: Server, asked: PictureParameters, id: str, *, part: bool) -> Panel:
-    """The panel of a picture. Raises `Problem` 404 for an unknown id."""
-    item = await server.files.run(lambda: known(server, id))
-    return panel_of(item, state_of(asked, id), part=part)
+async def panel_for(server: Server, state: PageState, *, part: bool = True) -> Panel:
+    """The panel of the picture that is open. Raises `Problem` 404 where there is none."""
+    item = await server.files.run(lambda: known(server, state.asked.open))
+    return panel_of(item, state, part=part)
 
 
-def panel_of(item: ItemOut, state: PageState, *, part: bool = True) -> Panel:
+def panel_of(item: ItemOut, state: PageState, *, part: bool) -> Panel:
     """The panel of a picture, without what takes time."""
     asked = state.asked
     return Panel(
@@ -274,6 +274,3 @@ def state_of(asked: PictureParameters, id: str) -> PageState:
 def here(state: PageState, id: str) -> str:
     """The address of a picture's own page, with the search it was found by."""
     return state.url(f"/picture/{id}", open="")
-
-
-ENVIRONMENT.globals["panel_of"] = panel_of

@@ -13,15 +13,14 @@ from pydantic import ValidationError
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api.items import known
 from crossgraph.serving.pages.errors import problem_of, title_of
-from crossgraph.serving.pages.page_state import MOST_TERMS, PageParameters, PageState
-from crossgraph.serving.pages.picture import panel_of
+from crossgraph.serving.pages.page_state import PageParameters, PageState
+from crossgraph.serving.pages.picture import panel_for
 from crossgraph.serving.pages.search_view import MOST_ALIKE, View, alike_tiles, first_view, more_view, views
 from crossgraph.serving.pages.shell import Shell, shell_of
 from crossgraph.serving.pages.templates import filled, page
 from crossgraph.serving.problems import NotReady, Problem, without_paths
-from crossgraph.serving.search_request import ItemId
+from crossgraph.serving.search_request import MOST_TERMS, ItemId
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter()
@@ -32,7 +31,7 @@ UPLOADED = "private, max-age=3600"
 class AlikeParameters(PageParameters):
     """A state of the page, and the pictures that were folded under one of its answers."""
 
-    ids: list[ItemId] = []
+    ids: list[ItemId] = []  # noqa: RUF012
 
 
 @router.get("/")
@@ -148,12 +147,9 @@ async def uploaded(id: ItemId, server: TheServer) -> Response:
 
 async def picture_panel(server: Server, state: PageState) -> Markup | None:
     """What is shown of the picture that is open; None where none is, or it was removed."""
-    id = state.asked.open
-    if not id:
-        return None
     try:
-        item = await server.files.run(lambda: known(server, id))
-        return Markup(filled("picture.html", panel=panel_of(item, state)))
+        panel = await panel_for(server, state) if state.asked.open else None
+        return None if panel is None else Markup(filled("picture.html", panel=panel))
     except Problem as error:
         if error.status != 404:
             raise

@@ -271,7 +271,7 @@ def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> Vi
         drops=drops,
         folded=sum(tile.alike for tile in tiles),
         left_out=base.total - found.searched if state.filters and asked.target == "images" else 0,
-        **_pages(state, complete),
+        **_pages(state, complete),  # type: ignore[arg-type]
     )
 
 
@@ -297,7 +297,7 @@ def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> 
         else (),
         drops=() if tiles else _drops(library, state),
         left_out=total - found.total,
-        **_pages(state, state.asked.offset + k < found.total),
+        **_pages(state, state.asked.offset + k < found.total),  # type: ignore[arg-type]
     )
 
 
@@ -328,7 +328,7 @@ def _pages(state: PageState, complete: bool) -> dict[str, str]:
     offset, k = state.asked.offset, state.asked.k
     further = {"offset": offset + k, "open": ""}
     return {
-        "next": state.url(**further) if complete else "",
+        "next": state.url(**further) if complete else "",  # type: ignore[arg-type]
         "part": state.url("/parts/more", **further) if complete else "",
         "previous": state.url(offset=max(0, offset - k), open="") if offset else "",
     }

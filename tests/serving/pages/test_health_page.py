@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import crossgraph
+from crossgraph.gallery.upkeep.stats import gallery_stats
+from crossgraph.serving.settings import ServerSettings
+from tests.serving.served import Served, client_of
+
+HTML = {"Accept": "text/html"}
+OWN = {**HTML, "Origin": "http://127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def managed(served_gallery: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    copy = served_gallery.copy(tmp_path_factory.mktemp("managed"))
+    skipped = {f"/secret/{name}.jpg": "it is cut off" for name in "ab"} | {"/secret/ünder.gif": "it is a <text>"}
+    (copy.gallery / "skipped.json").write_text(json.dumps(skipped), encoding="utf-8")
+    opened = crossgraph.open_gallery(copy.gallery)
+    opened.warm()
+    with client_of(ServerSettings(copy.gallery, rate=0, manage=True), opened) as client:
+        yield client
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def test_the_page_says_what_the_gallery_holds(app_client: TestClient, served_gallery: Served) -> None:
+    stats = gallery_stats(served_gallery.gallery)
+    said = text_of(app_client.get("/health", headers=HTML).text)
+    for part in (
+        f"{stats.rows} pictures",
+        f"Captions {stats.captions:,}",
+        f"Fragments {stats.fragments}",
+        stats.method,
+    ):
+        assert part in said
+    assert f"With notes {stats.annotated} (place, stars)" in said
+    model = app_client.get("/v1/models").json()[0]
+    for stage in model["stages"]:
+        assert stage["fingerprint"] in said
+    assert str(served_gallery.gallery.parent) not in said
+
+
+def test_what_was_left_out_is_told_by_reason_and_name(managed: TestClient) -> None:
+    page = managed.get("/health", headers=HTML).text
+    reasons = [text_of(one) for one in re.findall(r'<details class="health-reason">.*?</details>', page, re.DOTALL)]
+    assert reasons == ["2 it is cut off a.jpg b.jpg", "1 it is a <text> ünder.gif"]
+    assert "/secret" not in page
+
+
+def test_a_server_that_changes_nothing_has_no_forms(app_client: TestClient) -> None:
+    page = app_client.get("/health", headers=HTML).text
+    assert "<form" not in page
+    assert "--manage" in page
+    assert app_client.post("/health/jobs", data={"kind": "sync"}, headers=OWN).status_code == 403
+    assert app_client.post("/health/jobs/stop", data={"id": "1"}, headers=OWN).status_code == 403
+
+
+def test_work_is_begun_by_a_form_and_followed(managed: TestClient) -> None:
+    page = managed.get("/health", headers=HTML).text
+    assert re.findall(r'name="kind" value="(\w+)"', page) == ["sync", "optimize", "verify", "migrate"]
+    begun = managed.post("/health/jobs", data={"kind": "verify"}, headers=OWN)
+    assert (begun.status_code, begun.headers["location"]) == (303, "/health#work")
+    for _ in range(600):
+        (job,) = managed.get("/v1/jobs").json()
+        if job["state"] != "running":
+            break
+        shown = managed.get("/health", headers=HTML).text
+        assert f'data-running="{job["id"]}"' in shown or managed.get("/v1/jobs").json()[0]["state"] != "running"
+        time.sleep(0.05)
+    assert job["state"] == "done"
+    said = text_of(managed.get("/health", headers=HTML).text)
+    assert "Verify" in said
+    assert "rows 60, found 60" in said
+
+
+def test_a_page_of_another_site_begins_nothing(managed: TestClient) -> None:
+    before = len(managed.get("/v1/jobs").json())
+    for headers in ({"Origin": "http://other.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert managed.post("/health/jobs", data={"kind": "verify"}, headers=HTML | headers).status_code == 403
+    assert len(managed.get("/v1/jobs").json()) == before
+
+
+def test_an_unknown_kind_of_work_is_refused(managed: TestClient) -> None:
+    assert managed.post("/health/jobs", data={"kind": "erase"}, headers=OWN).status_code == 422
+
+
+def test_forms_of_own_pages_say_where_they_come_from(app_client: TestClient) -> None:
+    """With no-referrer browsers would send `Origin: null` with a form, which is refused."""
+    assert app_client.get("/health", headers=HTML).headers["referrer-policy"] == "same-origin"
+
+
+def test_before_the_gallery_is_open_the_page_says_how_far_it_is(settings: ServerSettings, tmp_path: Path) -> None:
+    from crossgraph.serving.app import create_app
+    from crossgraph.serving.server import Server
+
+    server = Server.of(replace(settings, gallery=tmp_path / "nothing"))
+    server.library.start = lambda *_: None  # type: ignore[method-assign, assignment]
+    with TestClient(create_app(server.settings, server=server), base_url="http://127.0.0.1") as client:
+        said = text_of(client.get("/health", headers=HTML).text)
+    assert "Loading the model" in said
