@@ -91,7 +91,10 @@ def answers(server: LiveServer, **parameters: Any) -> list[str]:
 def focused(page: Page) -> str:
     """The id of the picture whose tile has the focus, or of the element itself."""
     found: str = page.evaluate(
-        "document.activeElement.closest('.tile')?.dataset.id ?? (document.activeElement.id || document.activeElement.tagName)"  # noqa: E501
+        """(() => {
+          const now = document.activeElement;
+          return now.closest(".tile")?.dataset.id ?? (now.id || now.tagName);
+        })()"""
     )
     return found
 
@@ -307,7 +310,9 @@ def test_everything_by_keyboard(browser_page: Page) -> None:
     below = focused(page)
     first_row = page.locator(f".tile[data-id='{order[0]}']").bounding_box()
     under = page.locator(f".tile[data-id='{below}']").bounding_box()
-    assert first_row and under and under["y"] > first_row["y"]  # noqa: PT018
+    assert first_row is not None
+    assert under is not None
+    assert under["y"] > first_row["y"]
     page.keyboard.press("ArrowUp")
     assert focused(page) == order[1]
     page.keyboard.press("Enter")
@@ -420,8 +425,11 @@ def test_rows_are_justified_and_pictures_keep_their_proportions(browser_page: Pa
     page.goto(DOGS)
     boxes = page.eval_on_selector_all(
         "#grid .tile",
-        """(all) => all.map((one) => { const box = one.getBoundingClientRect(); const image = one.querySelector("img");
-          return [box.top, box.right, box.height, box.width / box.height, image.getAttribute("width") / image.getAttribute("height")]; })""",  # noqa: E501
+        """(all) => all.map((one) => {
+          const box = one.getBoundingClientRect();
+          const [width, height] = ["width", "height"].map((name) => one.querySelector("img").getAttribute(name));
+          return [box.top, box.right, box.height, box.width / box.height, width / height];
+        })""",
     )
     right = page.eval_on_selector("#grid", "(one) => one.getBoundingClientRect().right")
     rows: dict[int, list[list[float]]] = {}
