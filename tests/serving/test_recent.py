@@ -8,8 +8,12 @@ from crossgraph.serving.recent import Recent
 def test_what_was_made_is_not_made_again_until_more_were_asked_for() -> None:
     kept, made = Recent[int](2), list[int]()
 
+    def make(number: int) -> int:
+        made.append(number)
+        return number * 10
+
     def get(number: int) -> int:
-        return kept.get(number, lambda: made.append(number) or number * 10)
+        return kept.get(number, lambda: make(number))
 
     assert [get(number) for number in (1, 2, 1, 3, 1, 2)] == [10, 20, 10, 30, 10, 20]
     assert made == [1, 2, 3, 2]

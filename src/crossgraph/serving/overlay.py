@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from crossgraph.gallery.explanations.arrows import FINE, Point, arrow_paths, point_along
+from crossgraph.gallery.explanations.arrows import FINE, Point, arrow_paths, point_along, points_beside
 from crossgraph.serving.explanations import Box, Explained, ExplainOut, MatchOut
 from crossgraph.serving.problems import Problem
 
@@ -159,11 +159,9 @@ def _marks(matches: list[MatchOut], size: tuple[int, int]) -> list[Mark]:
         if not match.boxes:
             continue
         rects = tuple(_rect(index, box, size, 1.0, match.text) for box in match.boxes)
-        width = min(len(match.text) * LETTER * 0.56 + 24, float(size[0]))
+        width = min(len(match.text) * LETTER * 0.5 + 24, float(size[0]))
         path = paths.get(index)
-        x, y = point_along(path, 0.5) if path else (rects[0].x + width / 2, rects[0].y - LETTER)
-        across = min(max(x, width / 2), size[0] - width / 2)
-        down = min(max(y, float(LETTER)), float(size[1] - LETTER))
+        across, down = _label_at(path, rects[0], (width, 2.0 * LETTER), size)
         marks.append(
             Mark(
                 index,
@@ -178,6 +176,17 @@ def _marks(matches: list[MatchOut], size: tuple[int, int]) -> list[Mark]:
             )
         )
     return marks
+
+
+def _label_at(path: list[Point] | None, rect: Rect, label: Point, size: tuple[int, int]) -> Point:
+    """The middle of the words of a match: beside its arrow where there is room, else on it, or over its box."""
+    half, tall = label[0] / 2, label[1] / 2
+    places = points_beside(path, label) if path else []
+    for x, y in places:
+        if half <= x <= size[0] - half and tall <= y <= size[1] - tall:
+            return x, y
+    x, y = point_along(path, 0.5) if path else (rect.x + half, rect.y - tall)
+    return min(max(x, half), size[0] - half), min(max(y, tall), size[1] - tall)
 
 
 def _dot(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -20,6 +21,7 @@ from crossgraph.serving.overlay import overlay_of
 from crossgraph.serving.pages.templates import ENVIRONMENT
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import ServerSettings
+from crossgraph.types import Alignment
 from tests.serving.explaining import SENTENCE, NodeModel, WordModel, gallery_of
 from tests.serving.served import Served, client_of
 
@@ -107,9 +109,12 @@ def test_an_alignment_is_computed_once_for_every_form_of_it(
 ) -> None:
     counted: list[str] = []
     explain = WordModel.explain
-    monkeypatch.setattr(
-        WordModel, "explain", lambda self, sentence, path: counted.append(sentence) or explain(self, sentence, path)
-    )
+
+    def counting(self: WordModel, sentence: str, path: Path) -> Alignment:
+        counted.append(sentence)
+        return explain(self, sentence, path)
+
+    monkeypatch.setattr(WordModel, "explain", counting)
     item = first_id(worded)
     for address in ("/v1/explain", "/v1/explain.svg", "/v1/explain.png", "/v1/explain"):
         words.get(address, params={"item": item, "q": f" {SENTENCE} "})
@@ -216,7 +221,7 @@ def test_a_png_is_the_drawing_of_the_command_line(words: TestClient, worded: Gal
 def test_two_answers_are_compared_as_the_gallery_compares_them(
     app_client: TestClient, opened: crossgraph.Gallery
 ) -> None:
-    asked = {"q": "a red ball", "exact": False, "k": 12, "mode": "balanced"}
+    asked: dict[str, Any] = {"q": "a red ball", "exact": False, "k": 12, "mode": "balanced"}
     results = app_client.get("/v1/search", params=asked).json()["results"]
     one, other = results[0]["item"], results[5]["item"]
     told = app_client.get("/v1/compare", params={**asked, "a": one["id"], "b": other["id"]}).json()
@@ -263,6 +268,6 @@ def test_weights_of_a_word_found_nowhere_light_nothing(worded: Gallery) -> None:
 def test_only_a_bounded_number_of_alignments_is_kept(worded: Gallery) -> None:
     server = Server.of(ServerSettings(worded.folder))
     for number in range(300):
-        server.alignments.get(number, lambda: (None, ()))  # type: ignore[arg-type, return-value]
+        server.alignments.get(number, lambda: (None, ()))
     assert len(server.alignments) == 256
     server.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_a_search_in_a_region_answers_with_its_pictures_alone(app_client: TestCl
     region = "0,0;0.5,0;0.5,1;0,1"
     wanted = set(ids_within(region, mapped))
     assert 0 < len(wanted) < len(mapped.ids)
-    asked = {"q": "a red ball", "region": region, "k": 100, "fold": False}
+    asked: dict[str, Any] = {"q": "a red ball", "region": region, "k": 100, "fold": False}
     found = app_client.get("/v1/search", params=asked).json()
     assert {one["item"]["id"] for one in found["results"]} == wanted
     listed = app_client.get("/v1/items", params={"region": region}).json()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def faults(page: Page, theme: str) -> list[str]:
     """Rules that a page breaks in one theme, each with the first element that does."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
     found = Axe().run(page).response["violations"]

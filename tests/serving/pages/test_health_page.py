@@ -106,7 +106,7 @@ def test_before_the_gallery_is_open_the_page_says_how_far_it_is(settings: Server
     from crossgraph.serving.server import Server
 
     server = Server.of(replace(settings, gallery=tmp_path / "nothing"))
-    server.library.start = lambda *_: None  # type: ignore[method-assign, assignment]
+    server.library.start = lambda *_: None  # type: ignore[method-assign]
     with TestClient(create_app(server.settings, server=server), base_url="http://127.0.0.1") as client:
         said = text_of(client.get("/health", headers=HTML).text)
     assert "Loading the model" in said

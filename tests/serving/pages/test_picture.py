@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -89,7 +90,7 @@ def test_what_is_explained_is_the_first_sentence_that_is_asked_for(app_client: T
 
 
 def test_how_it_got_here_is_what_the_search_says(app_client: TestClient) -> None:
-    asked = {"q": "a red ball", "exact": "false", "k": 6}
+    asked: dict[str, Any] = {"q": "a red ball", "exact": "false", "k": 6}
     results = app_client.get("/v1/search", params=asked).json()["results"]
     for place, one in enumerate(results):
         text = app_client.get(f"/picture/{one['item']['id']}/place", params=asked, headers=PART).text
@@ -139,7 +140,7 @@ def test_nodes_are_listed_by_what_they_add(nodes: TestClient, noded: Gallery) ->
 
 def test_actions_lead_to_other_states_of_the_search(app_client: TestClient, ids: list[str]) -> None:
     item = ids[0]
-    asked = {"q": "a red ball", "where": "width > 2", "offset": 3, "open": item}
+    asked: dict[str, Any] = {"q": "a red ball", "where": "width > 2", "offset": 3, "open": item}
     found = app_client.get(f"/picture/{item}", params=asked, headers=PART).text
     links = dict(re.findall(r'href="([^"]+)" data-do="(\w+)"', found))
     by_name = {name: unescape(address) for address, name in links.items()}
