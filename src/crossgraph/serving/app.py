@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, search
 from crossgraph.serving.api import map as map_api
+from crossgraph.serving.assets import Assets
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import compare, health_page, login, map_page, picture, search_page
@@ -24,7 +23,6 @@ from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
-STATIC = Path(__file__).parent / "static"
 MOST_FILES, MOST_FIELDS = 4, 100
 DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
 
@@ -57,7 +55,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         app.include_router(module.router)
     for page in (search_page, picture, compare, map_page, health_page, login):
         app.include_router(page.router, include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Assets(), name="static")
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(HTTPException, _http)
     most = settings.upload_bytes + MEBIBYTE // 2

@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from crossgraph.serving.app import STATIC
+from crossgraph.serving.assets import STATIC
 from crossgraph.serving.pages.search_view import NARROWEST, STEP, WIDEST, ratio_class
 
 HTML = {"Accept": "text/html"}
@@ -36,9 +37,9 @@ def picture() -> bytes:
 
 
 def test_the_page_shows_what_the_api_answers_in_its_order(app_client: TestClient) -> None:
-    asked = {"q": "a red ball", "term": ["-0.5:text:a house"], "mode": "balanced", "k": 7, "offset": 2}
-    answers = app_client.get("/v1/search", params=asked).json()["results"]  # type: ignore[arg-type]
-    page = app_client.get("/", params=asked, headers=HTML)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"q": "a red ball", "term": ["-0.5:text:a house"], "mode": "balanced", "k": 7, "offset": 2}
+    answers = app_client.get("/v1/search", params=asked).json()["results"]
+    page = app_client.get("/", params=asked, headers=HTML)
     assert page.status_code == 200
     assert shown(page.text) == [one["item"]["id"] for one in answers]
     for one in answers:

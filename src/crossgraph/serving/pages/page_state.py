@@ -167,7 +167,7 @@ class PageState:
             if not asked.was and "was" not in asked.model_fields_set:
                 return None
             plain = PageState(asked.model_copy(update={"do": "", "was": ""}))
-            marks = {} if text == was else {"like": [], "dislike": []}  # type: ignore[var-annotated]
+            marks: dict[str, list[str]] = {} if text == was else {"like": [], "dislike": []}
             return plain.fresh(q=text or None, **marks)
         if not text or text == was:
             return earlier.fresh()

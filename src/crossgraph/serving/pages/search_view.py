@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from crossgraph.errors import CrossgraphError, GalleryError
 from crossgraph.gallery.search.examples import example_queries
@@ -255,7 +255,7 @@ def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> Vi
     tiles = _lined(state, found, tuple(_answer_tile(state, one) for one in found.results))
     complete = len(found.results) >= asked.k and found.offset + asked.k < found.searched
     drops = () if tiles or found.offset else _drops(library, state)
-    return replace(
+    shown = replace(
         base,
         kind="found" if tiles or found.offset or not state.filters else "none",
         tiles=tiles,
@@ -271,8 +271,8 @@ def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> Vi
         drops=drops,
         folded=sum(tile.alike for tile in tiles),
         left_out=base.total - found.searched if state.filters and asked.target == "images" else 0,
-        **_pages(state, complete),  # type: ignore[arg-type]
     )
+    return _paged(shown, complete)
 
 
 def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> View:
@@ -284,7 +284,7 @@ def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> 
     found = listing.page(where=options.where, among=options.among, order=order, offset=state.asked.offset, limit=k)
     tiles = tuple(_tile(state, item_out(item, show_paths=show)) for item in found.items)
     plain = not state.filters and not state.asked.offset
-    return replace(
+    shown = replace(
         base,
         kind="start" if plain else "browse" if tiles or state.asked.offset else "none",
         tiles=tiles,
@@ -297,8 +297,8 @@ def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> 
         else (),
         drops=() if tiles else _drops(library, state),
         left_out=total - found.total,
-        **_pages(state, state.asked.offset + k < found.total),  # type: ignore[arg-type]
     )
+    return _paged(shown, state.asked.offset + k < found.total)
 
 
 def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
@@ -324,14 +324,16 @@ def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
     return tuple(sorted(drops, key=lambda one: -(one.count or 0)))
 
 
-def _pages(state: PageState, complete: bool) -> dict[str, str]:
-    offset, k = state.asked.offset, state.asked.k
-    further = {"offset": offset + k, "open": ""}
-    return {
-        "next": state.url(**further) if complete else "",  # type: ignore[arg-type]
-        "part": state.url("/parts/more", **further) if complete else "",
-        "previous": state.url(offset=max(0, offset - k), open="") if offset else "",
-    }
+def _paged(view: View, complete: bool) -> View:
+    """With the addresses of the pages before and, where this one is `complete`, after it."""
+    state, offset, k = view.state, view.state.asked.offset, view.state.asked.k
+    further: dict[str, Any] = {"offset": offset + k, "open": ""}
+    return replace(
+        view,
+        next=state.url(**further) if complete else "",
+        part=state.url("/parts/more", **further) if complete else "",
+        previous=state.url(offset=max(0, offset - k), open="") if offset else "",
+    )
 
 
 def _answer_tile(state: PageState, answer: AnswerOut) -> Tile:
