@@ -54,7 +54,7 @@ def made_snapshot(folder: Path, count: int = 120) -> Snapshot:
                 "size": "a note called as a facet is",
             }
     store.write_items(items, torch.eye(count, 2))
-    store.notes.write(notes)  # type: ignore[arg-type]
+    store.notes.write(notes)
     return store.snapshot()
 
 
