@@ -74,7 +74,7 @@ def test_a_picture_that_was_sent_is_searched_by(app_client: TestClient) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        *(png_bomb(30_000, 30_000), png_bomb(200_000, 100), gif_bomb(), webp_bomb(), true_bomb()),
+        *(png_bomb(30_000, 30_000), png_bomb(200_000, 1_000), gif_bomb(), webp_bomb(), true_bomb()),
         *(zipped(), gzip.compress(PNG), PNG[:60], b"", b"\0", b"<svg onload='alert(1)'/>", b"%PDF-1.7", b"%!PS-Adobe"),
         *(b"\xff\xd8\xff\xe0" + bytes(200), b"GIF89a/*" + b"*/=1;alert(1)", b"RIFF\0\0\0\0WEBP", b"BM" + bytes(60)),
         *(b"P6 9999999 9999999 255\n", b"\0\0\0\x1cftypavif" + bytes(90), b"II*\0" + b"\xff" * 90),

@@ -51,7 +51,11 @@ class Uploads:
         """Keep a picture. Raises `ImageError` if it cannot be read."""
         name = secrets.token_hex(12)
         path = self._folder / f"{name}.png"
-        width, height = self._decode(data, path)
+        try:
+            width, height = self._decode(data, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         upload = Upload(name, path, width, height, self._clock() + self._seconds)
         with self._lock:
             self._kept[name] = upload

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -77,12 +77,17 @@ async def stop(id: Id, server: TheServer) -> JobOut:
     return job_out(server.jobs.stop(id))
 
 
+async def known_job(id: Id, server: TheServer) -> Job:
+    """The job of that id, looked for before the first event: an error within a stream could not be answered."""
+    return server.jobs.get(id)
+
+
 @router.get("/{id}/events", response_class=EventSourceResponse, responses=documented(404))
-async def events(id: Id, server: TheServer) -> AsyncIterator[ServerSentEvent]:
+async def events(job: Annotated[Job, Depends(known_job)], server: TheServer) -> AsyncIterator[ServerSentEvent]:
     """The job whenever it changed, as events `job`, until it has ended."""
     told: Job | None = None
     while told is None or told.state == "running":
-        now = server.jobs.get(id)
+        now = server.jobs.get(job.id)
         if now != told:
             told = now
             yield ServerSentEvent(data=job_out(now), event="job")
