@@ -8,13 +8,19 @@ import importlib
 import re
 import runpy
 import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
+import crossgraph
 from crossgraph.cli import app
+from crossgraph.serving.settings import ServerSettings
+from tests.serving.served import live
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -24,6 +30,7 @@ DIARIES = ("log.md", "CHANGELOG.md")
 EXAMPLES = sorted(path for path in SOURCE.rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
 BENCHES = sorted(path for path in (ROOT / "bench").rglob("*.py") if "__main__" in path.read_text(encoding="utf-8"))
 
+ADDRESS = "http://127.0.0.1:8000"
 TINY = {
     "scenes:400": "scenes:24",
     '["training.epochs=5"]': (
@@ -64,6 +71,18 @@ def python_blocks() -> list[str]:
     return [block for text in texts for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)]
 
 
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    """Where the gallery that the first example made is served, for those that ask a server; `query.jpg` lies there."""
+    gallery = crossgraph.open_gallery(folder / "gallery")
+    shutil.copy(gallery.snapshot().items["path"][0].as_py(), folder / "query.jpg")
+    server = live(ServerSettings(folder / "gallery"), gallery).start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", python_blocks(), ids=lambda block: block.strip().splitlines()[-1].strip())
 def test_python_blocks_of_documents_run(
@@ -76,8 +95,9 @@ def test_python_blocks_of_documents_run(
         for large, small in TINY.items():
             text = text.replace(large, small)
         capsys.readouterr()
-        (tmp_path / "example.py").write_text(text, encoding="utf-8")
-        runpy.run_path(str(tmp_path / "example.py"))
+        with _server(tmp_path) if "httpx" in text else nullcontext(ADDRESS) as address:
+            (tmp_path / "example.py").write_text(text.replace(ADDRESS, address), encoding="utf-8")
+            runpy.run_path(str(tmp_path / "example.py"))
     assert capsys.readouterr().out
 
 

@@ -25,6 +25,7 @@ from crossgraph.verbs.galleries import migrate as migrate
 from crossgraph.verbs.galleries import move_gallery as move_gallery
 from crossgraph.verbs.galleries import open_gallery as open_gallery
 from crossgraph.verbs.galleries import sync as sync
+from crossgraph.verbs.models import ensemble as ensemble
 from crossgraph.verbs.models import load as load
 from crossgraph.verbs.models import load_model as load_model
 from crossgraph.verbs.models import load_search_model as load_search_model

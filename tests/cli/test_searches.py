@@ -31,7 +31,7 @@ def piped(text: str | bytes, *words: object) -> Result:
 def test_the_options_of_the_command_line_are_those_of_search_options() -> None:
     parameters = {one.name: one for one in get_command(app).commands["search"].params}  # type: ignore[attr-defined]
     fields = SearchOptions.model_fields
-    assert set(fields) - set(parameters) == {"target"}  # --captions
+    assert set(fields) - set(parameters) == {"target", "among"}  # --captions; the map of the page
     shared = set(fields) & set(parameters)
     assert {name: parameters[name].help for name in shared} == {name: fields[name].description for name in shared}
     differing = {name for name in shared if parameters[name].default != fields[name].default}
