@@ -12,18 +12,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import explain, facets, facts, feedback, health, items, jobs, search
+from crossgraph.serving.api import explain, export, facets, facts, feedback, health, items, jobs, search
 from crossgraph.serving.api import map as map_api
 from crossgraph.serving.assets import Assets
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.frame import Frame
-from crossgraph.serving.pages import compare, health_page, login, map_page, picture, search_page
+from crossgraph.serving.pages import compare, health_page, login, map_page, picture, run_pages, search_page
 from crossgraph.serving.pages.errors import refusal
 from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
-MOST_FILES, MOST_FIELDS = 4, 100
+MOST_FILES, MOST_FIELDS = 4, export.MOST + 10
 DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
 
 Every answer of an error is `application/problem+json` and says what to do. Pictures are named by their ids."""
@@ -51,9 +51,10 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, facets, items, explain, facts, map_api, feedback, jobs, health):
+    for module in (search, facets, items, export, explain, facts, map_api, feedback, jobs, health):
         app.include_router(module.router)
-    for page in (search_page, picture, compare, map_page, health_page, login):
+    app.include_router(run_pages.api)
+    for page in (search_page, picture, compare, map_page, health_page, run_pages, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", Assets(), name="static")
     app.add_exception_handler(RequestValidationError, _misread)

@@ -11,7 +11,10 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from crossgraph.reporting.pages import STATIC as REPORTS
+
 STATIC = Path(__file__).parent / "static"
+REPORTING = "crossgraph.reporting"
 KEPT = "public, max-age=31536000, immutable"
 ASKED_AGAIN = "no-cache"
 """Kept too, but a browser asks whether it is still the same."""
@@ -21,7 +24,7 @@ class Assets(StaticFiles):
     """The files in `STATIC`: under an address that names their content they are kept without asking again."""
 
     def __init__(self) -> None:
-        super().__init__(directory=STATIC)
+        super().__init__(directory=STATIC, packages=[(REPORTING, "static")])
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """A file, or the answer that there is none."""
@@ -41,4 +44,5 @@ def asset(name: str) -> str:
 @cache
 def version_of(name: str) -> str:
     """What names the content of a file; it does not change while a server runs."""
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    place = next(folder for folder in (STATIC, REPORTS) if (folder / name).is_file())
+    return hashlib.sha256((place / name).read_bytes()).hexdigest()[:12]

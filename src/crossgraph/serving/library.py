@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,9 @@ Phase = Literal["loading the model", "reading the gallery", "warming up", "ready
 WARMED = "served.json"
 DEFAULT = "default"
 AGAIN = 10.0  # seconds after which loading that failed is tried again
+
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 
 class Library:
@@ -157,8 +161,9 @@ class Library:
 
 
 def unknown_item(name: str) -> Problem:
-    """The error that no picture has this id."""
-    return Problem(404, f"no picture has the id {name[:64]!r}. It may have been removed: search again.")
+    """The error that no picture has this id; what cannot be an id is not said again."""
+    called = f"the id {name[:64]!r}" if _ID.fullmatch(name) else "an id like that"
+    return Problem(404, f"no picture has {called}. It may have been removed: search again.")
 
 
 def version_of(snapshot: Snapshot) -> str:
