@@ -40,6 +40,8 @@ class Maps:
         if held is not None and held.state is state:
             return held.map
         found = kept_map(state)
+        if found is not None:
+            self._held = _Held(state, found)  # before another is begun, which may be there at once
         begun = (found is None or found.old) and self._begin(state)
         if found is None:
             if not begun:
@@ -47,7 +49,6 @@ class Maps:
             raise Problem(
                 503, "the map is computed for the first time. Ask again in a few seconds.", headers={"Retry-After": "3"}
             )
-        self._held = _Held(state, found)
         return found
 
     def wait(self, seconds: float = 60.0) -> None:
