@@ -144,6 +144,26 @@ def test_the_order_moves_once_and_keeps_its_images(browser_page: Page, live_serv
     assert orders == [",".join(fast), ",".join(last)]
 
 
+def test_a_menu_that_was_opened_meanwhile_stays_open(browser_page: Page) -> None:
+    page = browser_page
+    page.goto("/")
+    page.evaluate(
+        """() => {
+          new MutationObserver(() => {
+            const menu = document.querySelector("#found[data-waits] .menu");
+            if (menu && !window.opened) window.opened = menu.open = true;
+          }).observe(document.getElementById("content"), { childList: true, subtree: true });
+        }"""
+    )
+    page.fill("#q", "a green cup above a table")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?q=a+green*")
+    settled(page)
+    assert page.evaluate("window.opened")
+    assert page.is_visible(".menu a:has-text('each by itself')")
+    assert not page.is_visible(".timings dl")
+
+
 @pytest.mark.parametrize("how", ["drop", "paste", "choose"])
 def test_a_picture_is_searched_by(browser_page: Page, how: str) -> None:
     page = browser_page

@@ -1,4 +1,4 @@
-// Where the focus was, in words that hold for the results that come after.
+// Where the focus was and which menus were open, in words that hold for the results that come after.
 
 const inGrid = [".pic", "[data-do=like]", "[data-do=dislike]", "[data-do=more]", "[data-do=add]", ".pick input", ".alike"];
 
@@ -20,6 +20,14 @@ export function keepFocus(was) {
   if (document.activeElement && document.activeElement !== document.body) return;
   const found = was.id ? inTiles(was) : elsewhere(was);
   (found ?? document.querySelector("#grid .pic") ?? document.getElementById("content")).focus({ preventScroll: true });
+}
+
+const menus = (within) => [...within.querySelectorAll("details:is(.menu, .timings)")];
+
+/** Open in `next` the menus that are open in `before`: answers that come late close nothing under the pointer. */
+export function keepOpen(before, next) {
+  const open = new Set(menus(before).filter((one) => one.open).map((one) => one.className));
+  for (const one of menus(next)) one.open = open.has(one.className);
 }
 
 function inTiles({ id, part, place }) {

@@ -1,6 +1,6 @@
 // The search page without reloading: answers stage by stage, addresses, the way back, the opened picture.
 // All of it works without this file, too, by plain links and forms.
-import { keepFocus, remember } from "./focus.js";
+import { keepFocus, keepOpen, remember } from "./focus.js";
 import { startGrid, watchGrid } from "./grid.js";
 import { watchJob } from "./job.js";
 import { reuseImages, slide } from "./slide.js";
@@ -108,6 +108,7 @@ function showFound(next) {
   const before = document.getElementById("found");
   const focus = remember();
   const picked = new Set([...before.querySelectorAll(".pick :checked")].map((one) => one.value));
+  keepOpen(before, next);
   slide(before, next);
   for (const one of next.querySelectorAll(".pick input")) one.checked = picked.has(one.value);
   page().removeAttribute("aria-busy");
