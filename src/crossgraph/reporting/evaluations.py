@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from crossgraph.evaluation.worst import Item, WorstQueries, WorstQuery
 from crossgraph.files import write_atomically
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.reporting.identifiers import identifier, with_identifier
-from crossgraph.reporting.runs import DEPTH, shown_time
+from crossgraph.reporting.runs import DEPTH, folders_in, shown_time
 from crossgraph.reporting.table import Table
 from crossgraph.training.model import TrainedModel
 
@@ -370,11 +369,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _deeper(folder: Path, depth: int) -> Iterator[Path]:
     if depth < 0:
         return
-    try:
-        inside = sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != ".")
-    except OSError:
-        return
-    for place in inside:
+    for place in folders_in(folder):
         if place.name == FOLDER:
             yield from _json_files(place)
         else:

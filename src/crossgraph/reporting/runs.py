@@ -206,12 +206,16 @@ def _places(folder: Path, depth: int) -> Iterator[Path]:
         return
     if depth < 0:
         return
-    try:
-        inside = sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != ".")
-    except OSError:  # not ours to read
-        return
-    for place in inside:
+    for place in folders_in(folder):
         yield from _places(place, depth - 1)
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders directly in one, sorted, hidden ones left out; none where it is not ours to read."""
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != ".")
+    except OSError:
+        return []
 
 
 def _name(place: Path, folder: Path) -> str:

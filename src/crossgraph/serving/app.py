@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.api import explain, export, facets, facts, feedback, health, items, jobs, search
+from crossgraph.serving.api import explain, export, facets, facts, feedback, health, items, jobs, runs, search
 from crossgraph.serving.api import map as map_api
 from crossgraph.serving.assets import Assets
 from crossgraph.serving.deadlines import Deadlines
@@ -51,9 +51,8 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, facets, items, export, explain, facts, map_api, feedback, jobs, health):
+    for module in (search, facets, items, export, explain, facts, map_api, feedback, jobs, runs, health):
         app.include_router(module.router)
-    app.include_router(run_pages.api)
     for page in (search_page, picture, compare, map_page, health_page, run_pages, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", Assets(), name="static")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from io import BytesIO
+from typing import Any, Literal
 
 from pydantic import Field
 
 from crossgraph.data.images import read_image
 from crossgraph.errors import ImageError
 from crossgraph.gallery.explanations.code_match import explain_pair
+from crossgraph.gallery.explanations.explain import alignment_to_json, draw_alignment
 from crossgraph.gallery.tables.items import Item
 from crossgraph.serving.library import Library, version_of
 from crossgraph.serving.pictures import gone
@@ -124,50 +126,13 @@ def explain_out(
     alignment: Alignment, *, item: Item, sentence: str, method: str, version: str, notes: tuple[str, ...] = ()
 ) -> ExplainOut:
     """An alignment as the API says it."""
-    added = None if alignment.contributions is None else alignment.contributions.tolist()
-    code = alignment.code
-    how: How = "words" if added is not None else "matches" if alignment.matches else "apart"
-    return ExplainOut(
-        item=item.id,
-        sentence=readable(sentence),
-        method=method,
-        score=alignment.score,
-        explained=alignment.explained,
-        how=how,
-        said=said(how, alignment.score, alignment.explained),
-        boxes=[_box(box) for box in alignment.boxes.tolist()],
-        words=[
-            WordOut(
-                word=readable(word), score=score, contribution=None if added is None else added[place], weights=weights
-            )
-            for place, (word, score, weights) in enumerate(
-                zip(alignment.words, alignment.word_scores.tolist(), alignment.weights.T.tolist(), strict=True)
-            )
-        ],
-        matches=[
-            MatchOut.model_validate(
-                {
-                    "kind": match.kind,
-                    "text": readable(match.text),
-                    "boxes": match.boxes,
-                    "score": match.score,
-                    "contribution": match.contribution,
-                }
-            )
-            for match in alignment.matches
-        ],
-        code=None
-        if code is None
-        else CodeOut(
-            bits=code.bits,
-            agreeing=list(code.agreeing),
-            differing=list(code.differing),
-            score=code.score,
-            labels=[LabelOut(label=one.label, image=one.image, sentence=one.sentence) for one in code.labels],
-        ),
-        notes=[readable(note) for note in notes],
-        version=version,
-    )
+    plain: dict[str, Any] = alignment_to_json(alignment)
+    how: How = "words" if alignment.contributions is not None else "matches" if alignment.matches else "apart"
+    plain["words"] = [{"contribution": None} | one | {"word": readable(one["word"])} for one in plain["words"]]
+    plain["matches"] = [one | {"text": readable(one["text"])} for one in plain["matches"]]
+    about = {"item": item.id, "sentence": readable(sentence), "method": method, "version": version}
+    explains = {"how": how, "said": said(how, alignment.score, alignment.explained)}
+    return ExplainOut.model_validate({**plain, **about, **explains, "notes": [readable(note) for note in notes]})
 
 
 def said(how: How, score: float, explained: float | None) -> str:
@@ -187,10 +152,6 @@ def said(how: How, score: float, explained: float | None) -> str:
 
 def drawn(found: Explained) -> bytes:
     """The explanation as a PNG, as `crossgraph explain` draws it. Raises `Problem` 410."""
-    from io import BytesIO
-
-    from crossgraph.gallery.explanations.explain import draw_alignment
-
     try:
         image = read_image(found.item.path)
     except ImageError as error:
@@ -198,8 +159,3 @@ def drawn(found: Explained) -> bytes:
     held = BytesIO()
     draw_alignment(image, found.alignment).save(held, "PNG")
     return held.getvalue()
-
-
-def _box(box: list[float]) -> Box:
-    x1, y1, x2, y2 = box
-    return x1, y1, x2, y2

@@ -11,27 +11,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.names import model_reference
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
 from crossgraph.files import write_atomically
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.picture_map import PictureMap
 from crossgraph.gallery.search.facets import FacetIndex
-from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.items import ID, Item
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.maps import Maps
-from crossgraph.serving.problems import NotReady, Problem
+from crossgraph.serving.problems import NotReady, Problem, readable
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.verbs.galleries import open_gallery
 from crossgraph.verbs.models import load_search_model
 
 Phase = Literal["loading the model", "reading the gallery", "warming up", "ready", "failed"]
 WARMED = "served.json"
-DEFAULT = "default"
+DEFAULT = "default"  # what the one gallery of a server is called
 AGAIN = 10.0  # seconds after which loading that failed is tried again
-
-
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
 
 class Library:
@@ -59,7 +57,7 @@ class Library:
         """Load it now. Raises what `open_gallery` does."""
         settings, folder = self.settings, self.settings.gallery
         if settings.pictures is not None and not Gallery.exists(folder):
-            model = load_search_model(settings.model or DEFAULT, device=settings.device)
+            model = load_search_model(settings.model or DEFAULT_MODEL, device=settings.device)
             opened = Gallery.create(folder, model, run=model_reference(model.run))
         else:
             opened = open_gallery(folder, model=settings.model, device=settings.device)
@@ -162,7 +160,7 @@ class Library:
 
 def unknown_item(name: str) -> Problem:
     """The error that no picture has this id; what cannot be an id is not said again."""
-    called = f"the id {name[:64]!r}" if _ID.fullmatch(name) else "an id like that"
+    called = f"the id {name[:64]!r}" if re.fullmatch(ID, name) else "an id like that"
     return Problem(404, f"no picture has {called}. It may have been removed: search again.")
 
 
@@ -173,4 +171,4 @@ def version_of(snapshot: Snapshot) -> str:
 
 def shown_name(path: Path | str) -> str:
     """The name of a file as text that any program can read, also where it is not Unicode."""
-    return Path(path).name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return readable(Path(path).name)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from crossgraph.gallery.search.facets import FacetChoice
 from crossgraph.gallery.search.options import SearchOptions, Sort, Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
+from crossgraph.gallery.tables.items import ID
 from crossgraph.serving.library import Library
 from crossgraph.serving.maps import ids_within
 from crossgraph.serving.problems import Problem
@@ -29,7 +30,7 @@ MOST_TERMS, MOST_MARKS = 16, 50
 _TERM = re.compile(r"(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+)):(?P<kind>text|item|image):(?P<value>.+)", re.DOTALL)
 
 Kind: TypeAlias = Literal["text", "item", "image"]
-ItemId: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+ItemId: TypeAlias = Annotated[str, Field(pattern=f"^{ID}$")]
 WrittenTerm: TypeAlias = Annotated[
     str, Field(pattern=r"^[+-]?([0-9]{1,6}\.?[0-9]{0,6}|\.[0-9]{1,6}):(text|item|image):[^\x00]+$", max_length=LONGEST)
 ]
@@ -79,6 +80,16 @@ class Narrowed(BaseModel):
         pattern=r"^[0-9.,;]*$",
         description="Only pictures within this polygon of the map: x,y;x,y;x,y, each between 0 and 1.",
     )
+
+    @property
+    def written(self) -> str | None:
+        """The filter, if one is written."""
+        return (self.where or "").strip() or None
+
+    @property
+    def choices(self) -> tuple[FacetChoice, ...]:
+        """The values of facets that were chosen. Raises `GalleryError` for what chooses nothing."""
+        return tuple(FacetChoice.parse(one) for one in self.facet)
 
 
 class _Common(Narrowed):
@@ -195,13 +206,7 @@ def _single(term: TermIn, library: Library, uploads: Uploads) -> Single:
 
 def where_of(body: Narrowed, library: Library) -> str | None:
     """The filter of the request: what it says, and the values of facets that were chosen."""
-    written = body.where.strip() or None if body.where else None
-    return library.facets().where(choices_of(body), written) if body.facet else written
-
-
-def choices_of(body: Narrowed) -> tuple[FacetChoice, ...]:
-    """The values of facets that were chosen."""
-    return tuple(FacetChoice.parse(one) for one in body.facet)
+    return library.facets().where(body.choices, body.written) if body.facet else body.written
 
 
 def among_of(body: Narrowed, library: Library) -> tuple[str, ...] | None:

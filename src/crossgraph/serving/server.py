@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from crossgraph.gallery.guarded_decode import DecodeLimits, GuardedDecoder
 from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.serving.engine import Engine
 from crossgraph.serving.explanations import Alignments
+from crossgraph.serving.feedback import Judgements
 from crossgraph.serving.jobs import Jobs
 from crossgraph.serving.library import Library
 from crossgraph.serving.metrics import Metrics
@@ -41,6 +42,11 @@ class Server:
     alignments: Alignments = field(default_factory=lambda: Recent(256))
     answers: Recent[SearchOut] = field(default_factory=lambda: Recent(64))
     jobs: Jobs = field(default_factory=Jobs)
+
+    @cached_property
+    def judgements(self) -> Judgements:
+        """What people said of answers: one object, so that one lock keeps its lines whole."""
+        return Judgements(self.settings.gallery)
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Server:

@@ -3,6 +3,7 @@ from crossgraph.verbs.calibrating import calibrate as calibrate
 from crossgraph.verbs.cascades import build_cascade as build_cascade
 from crossgraph.verbs.cascades import pack_cascade as pack_cascade
 from crossgraph.verbs.describing import model_facts as model_facts
+from crossgraph.verbs.ensembles import ensemble as ensemble
 from crossgraph.verbs.evaluating import evaluate as evaluate
 from crossgraph.verbs.evaluating import evaluate_by_labels as evaluate_by_labels
 from crossgraph.verbs.evaluating import evaluate_seeds as evaluate_seeds
@@ -12,7 +13,6 @@ from crossgraph.verbs.galleries import migrate as migrate
 from crossgraph.verbs.galleries import move_gallery as move_gallery
 from crossgraph.verbs.galleries import open_gallery as open_gallery
 from crossgraph.verbs.galleries import sync as sync
-from crossgraph.verbs.models import ensemble as ensemble
 from crossgraph.verbs.models import load as load
 from crossgraph.verbs.models import load_model as load_model
 from crossgraph.verbs.models import load_search_model as load_search_model

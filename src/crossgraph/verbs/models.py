@@ -13,7 +13,6 @@ from crossgraph.encoders.names import model_folder
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Part, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
-from crossgraph.training.joined_runs import join_runs
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.one_model import make_pretrained_run
 
@@ -64,17 +63,6 @@ def pretrained(
     return make_pretrained_run(
         str(model), Path(out), cells=cells, cache=cache or default_cache(), device=str(checked_device(device))
     )
-
-
-def ensemble(
-    runs: Sequence[Path | str], out: Path | str, *, cache: FeatureCache | None = None, device: str = "cpu"
-) -> TrainedModel:
-    """Make the run folder `out` of finished dual encoders, by folder or name, whose score is the mean of theirs.
-
-    Arguments and errors as in `training.joined_runs.join_runs`.
-    """
-    folders = [run_folder(run, "dense") for run in runs]
-    return join_runs(folders, Path(out), cache=cache or default_cache(), device=str(checked_device(device)))
 
 
 def run_folder(name: Path | str, *roles: Role) -> Path:

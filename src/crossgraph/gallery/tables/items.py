@@ -15,7 +15,8 @@ from crossgraph.errors import GalleryError
 BY_HAND = "by hand"
 """The source of a picture that was added by itself, not with a folder."""
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+ID = r"[A-Za-z0-9._:-]{1,128}"
+"""What an id of a picture looks like, as a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def fresh_id(path: Path, taken: Container[str]) -> str:
 
 def checked_id(name: str) -> str:
     """`name`, if it can be an id. Raises `GalleryError` if not."""
-    if not _ID.fullmatch(name):
+    if not re.fullmatch(ID, name):
         raise GalleryError(
             f"{name!r} cannot be an id. Use 1 to 128 letters, digits, dots, colons, hyphens and underscores."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Form
@@ -22,7 +22,7 @@ FORMATS: dict[str, tuple[Format, str]] = {
     "csv": ("csv", "text/csv; charset=utf-8"),
     "paths": ("paths", "text/plain; charset=utf-8"),
 }
-ANSWERED = {
+ANSWERED: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             kind: {"schema": {"type": "string", "format": "binary"}}
@@ -35,7 +35,7 @@ ANSWERED = {
 @router.post(
     "/export",
     response_class=Response,
-    responses={**documented(403, 404, 408, 413), **ANSWERED},  # type: ignore[dict-item]
+    responses={**documented(403, 404, 408, 413), **ANSWERED},
 )
 async def export(
     server: TheServer,
@@ -55,16 +55,15 @@ async def export(
 
 
 def _archive(server: Server, ids: list[str]) -> Iterator[bytes]:
-    chosen = tuple(dict.fromkeys(ids))
-    server.library.require_items(chosen)
-    return zip_pieces(server.library.gallery.items(chosen).values())
+    server.library.require_items(tuple(ids))
+    return zip_pieces(server.library.gallery.items(ids).values())
 
 
 def _text(server: Server, ids: list[str], format: Format) -> str:
     snapshot = server.library.gallery.snapshot()
-    chosen = tuple(dict.fromkeys(ids))
-    server.library.require_items(chosen)
-    rows = np.array([row for row in map(snapshot.row, chosen) if row is not None], np.int64)
+    server.library.require_items(tuple(ids))
+    found = (snapshot.row(one) for one in dict.fromkeys(ids))
+    rows = np.array([row for row in found if row is not None], np.int64)
     lines = [readable(line) for line in row_lines(snapshot, rows, format=format, places=server.settings.show_paths)]
     if format == "jsonl":
         return f"[{','.join(lines)}]"

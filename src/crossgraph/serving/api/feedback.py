@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from crossgraph.serving.feedback import Judgements
 from crossgraph.serving.jobs import require_managing
 from crossgraph.serving.problems import documented
 from crossgraph.serving.schemas import Out
@@ -46,8 +45,7 @@ async def judge(body: JudgementIn, server: TheServer) -> JudgementOut:
 
     def keep() -> JudgementOut:
         item = server.library.item(body.item)
-        kept = Judgements(server.settings.gallery)
-        return JudgementOut(**kept.add(query=body.query, item=item.id, verdict=body.verdict))
+        return JudgementOut(**server.judgements.add(query=body.query, item=item.id, verdict=body.verdict))
 
     return await server.files.run(keep)
 
@@ -57,5 +55,5 @@ async def judgements(
     server: TheServer, most: Annotated[int, Query(ge=1, le=1000, description="So many.")] = 100
 ) -> list[JudgementOut]:
     """What was said last, newest first; of a query and a picture the last word."""
-    found = await server.files.run(lambda: Judgements(server.settings.gallery).last(most))
+    found = await server.files.run(lambda: server.judgements.last(most))
     return [JudgementOut(**one) for one in found]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi import Query as InQuery
 from pydantic import Field
 from starlette.responses import Response
 
+from crossgraph.gallery.tables.items import ID
 from crossgraph.gallery.thumbnails import SIZES
 from crossgraph.serving.api.search import answered
 from crossgraph.serving.library import version_of
@@ -20,7 +21,7 @@ from crossgraph.serving.search_request import DEEPEST, Narrowed, SearchBody, Ter
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1/items", tags=["items"])
-Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$", description="The id of a picture.")]
+Id = Annotated[str, Path(pattern=f"^{ID}$", description="The id of a picture.")]
 
 
 class Size(IntEnum):
@@ -30,7 +31,9 @@ class Size(IntEnum):
     LARGE = SIZES[1]
 
 
-PICTURE = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 class ListParameters(Narrowed):
@@ -73,7 +76,7 @@ async def captions(id: Id, server: TheServer) -> list[str]:
 @router.get(
     "/{id}/thumbnail",
     response_class=Response,
-    responses={**documented(304, 404, 410, 416), **PICTURE},  # type: ignore[dict-item]
+    responses={**documented(304, 404, 410, 416), **PICTURE},
 )
 async def thumbnail(
     id: Id,
@@ -87,7 +90,7 @@ async def thumbnail(
     )
 
 
-@router.get("/{id}/picture", response_class=Response, responses={**documented(304, 404, 410, 416), **PICTURE})  # type: ignore[dict-item]
+@router.get("/{id}/picture", response_class=Response, responses={**documented(304, 404, 410, 416), **PICTURE})
 async def picture(id: Id, request: Request, server: TheServer, download: bool = False) -> Response:
     """The file of a picture as it is; ranges are read. With `download` a browser saves it."""
     return await server.files.run(lambda: picture_response(server.library, id, request.headers, download=download))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -58,7 +58,7 @@ async def compare(asked: Annotated[CompareParameters, Query()], request: Request
     body = state.asked.as_body()
     found = await server.engine.run(lambda: compared(server, body, asked.a, asked.b))
     part = is_part(request.url.path, request.headers)
-    shown = {
+    shown: dict[str, Any] = {
         "found": found,
         "state": state,
         "part": part,
@@ -67,8 +67,8 @@ async def compare(asked: Annotated[CompareParameters, Query()], request: Request
         "links": (here(state, asked.a), here(state, asked.b)),
     }
     if part:
-        return page("compare.html", **shown)  # type: ignore[arg-type]
-    return page("compare_page.html", shell=shell_of(request, "", theme=asked.theme), **shown)  # type: ignore[arg-type]
+        return page("compare.html", **shown)
+    return page("compare_page.html", shell=shell_of(request, "", theme=asked.theme), **shown)
 
 
 def stage_rows(found: CompareOut) -> list[StageRow]:

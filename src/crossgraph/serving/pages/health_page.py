@@ -31,7 +31,7 @@ KINDS: dict[Kind, tuple[str, str]] = {
         "Encodes every picture with the model that comes with this crossgraph; the old one serves until that is done.",
     ),
 }
-DOING = {"index": "Index", **{kind: title for kind, (title, _) in KINDS.items()}}  # type: ignore[misc]
+DOING = {"index": "Index"} | {str(kind): title for kind, (title, _) in KINDS.items()}
 
 
 @dataclass(frozen=True)

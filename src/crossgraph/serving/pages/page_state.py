@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
+from crossgraph.gallery.tables.items import ID
 from crossgraph.serving.problems import Problem
 from crossgraph.serving.search_request import (
     LONGEST,
@@ -31,7 +32,7 @@ class PageParameters(SearchParameters):
     """What the address of the page says: a search, and what is shown beside its answers."""
 
     k: int = Field(48, ge=1, le=200, description="How many answers.")
-    open: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,128}$")] = ""
+    open: Annotated[str, Field(pattern=f"^({ID})?$")] = ""
     theme: Literal["", "light", "dark"] = ""
     all: Annotated[str, Field(max_length=200)] = Field("", description="The facet of which every value is shown.")
     do: Literal["", "add", "without"] = Field("", description="What a form does with `q`, beside the query it was.")
@@ -104,7 +105,7 @@ class PageState:
     @property
     def filters(self) -> bool:
         """Whether some pictures are left out by what was chosen."""
-        return bool(self.asked.facet or (self.asked.where or "").strip() or self.asked.region)
+        return bool(self.asked.facet or self.asked.written or self.asked.region)
 
     @cached_property
     def terms(self) -> tuple[TermIn, ...]:
@@ -118,6 +119,13 @@ class PageState:
         first = self.asked.q and terms and terms[0] == TermIn(value=self.asked.q.strip())
         rest = terms[1:] if first else terms
         return self.fresh(q=self.asked.q if first else None, term=[one.written() for one in rest])
+
+    def marked(self, id: str, mark: Literal["like", "dislike"]) -> str:
+        """The address at which a picture has this mark and not the other, or neither where it has this one already."""
+        marks = {name: _without(getattr(self.asked, name), id) for name in ("like", "dislike")}
+        if id not in getattr(self.asked, mark):
+            marks[mark].append(id)
+        return self.fresh(**marks)
 
     def hidden(self) -> list[tuple[str, str]]:
         """What the form of the box sends along beside its sentence."""
@@ -137,7 +145,7 @@ class PageState:
                 Chip(
                     "like" if kind == "like" else "dislike",
                     self.names.get(one, one),
-                    self.fresh(**{kind: [other for other in marks if other != one]}),
+                    self.fresh(**{kind: _without(marks, one)}),
                     picture=f"/v1/items/{one}/thumbnail",
                     minus=kind == "dislike",
                     id=one,
@@ -146,8 +154,8 @@ class PageState:
             ]
         for one in self.asked.facet:
             chips.append(Chip("facet", _facet_words(one), self.fresh(facet=_without(self.asked.facet, one))))
-        if self.asked.where and self.asked.where.strip():
-            chips.append(Chip("where", self.asked.where.strip(), self.fresh(where=None)))
+        if self.asked.written:
+            chips.append(Chip("where", self.asked.written, self.fresh(where=None)))
         if self.asked.region:
             chips.append(Chip("region", "a part of the map", self.fresh(region=None)))
         return chips

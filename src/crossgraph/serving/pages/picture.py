@@ -148,13 +148,12 @@ def panel_of(item: ItemOut, state: PageState, *, part: bool) -> Panel:
 def links(state: PageState, item: ItemOut) -> dict[str, str]:
     """Where the buttons of the panel lead; empty for one that would ask for what cannot be."""
     asked, id = state.asked, item.id
-    like, dislike = [one for one in asked.like if one != id], [one for one in asked.dislike if one != id]
     more = [one for one in asked.term if not one.endswith(f":item:{id}")]
     return {
         "close": state.url(open=""),
         "similar": f"/?term=1:item:{id}",
-        "like": state.fresh(like=like if id in asked.like else [*like, id], dislike=dislike),
-        "dislike": state.fresh(like=like, dislike=dislike if id in asked.dislike else [*dislike, id]),
+        "like": state.marked(id, "like"),
+        "dislike": state.marked(id, "dislike"),
         "add": state.fresh(term=[*more, f"1:item:{id}"]),
         "without": state.fresh(term=[*more, f"-1:item:{id}"]) if state.looks_for else "",
         "file": item.picture,

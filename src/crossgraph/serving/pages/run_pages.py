@@ -1,32 +1,29 @@
-"""Trained runs and kept evaluations, as pages and as JSON: only where the server was started with --runs."""
+"""Trained runs and kept evaluations as pages: only where the server was started with --runs."""
 
 from __future__ import annotations
 
 from pathlib import Path as Folder
-from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from crossgraph.errors import ConfigError, CrossgraphError
-from crossgraph.reporting.comparison import Comparison, compare, read_run
-from crossgraph.reporting.evaluations import StoredEvaluation, WorstCase, find_evaluation, list_evaluations
+from crossgraph.reporting.comparison import Comparison, compare
+from crossgraph.reporting.evaluations import StoredEvaluation, WorstCase, list_evaluations
 from crossgraph.reporting.runs import find_run, list_runs
 from crossgraph.reporting.worst_explained import worst_case
+from crossgraph.serving.api.runs import Id, evaluation_of, folder_of
 from crossgraph.serving.pages.shell import shell_of
 from crossgraph.serving.pages.templates import page
-from crossgraph.serving.problems import Problem, documented, told, without_paths
-from crossgraph.serving.server import Server, TheServer
+from crossgraph.serving.problems import Problem, told
+from crossgraph.serving.server import TheServer
 
 router = APIRouter()
-api = APIRouter(prefix="/v1", tags=["runs"])
-Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="An id that the list gives.")]
-Ids = Annotated[list[str], Query(max_length=12)]
 RUNS, EVALUATIONS = "/runs", "/evaluations"
 
 
 @router.get(RUNS)
-async def runs(request: Request, server: TheServer, run: Ids = []) -> Response:  # noqa: B006
+async def runs(request: Request, server: TheServer, run: list[str] = Query([], max_length=12)) -> Response:
     """All runs, and those chosen side by side; those in training are looked at again every few seconds."""
     folder = folder_of(server)
     found = await server.files.run(lambda: list_runs(folder))
@@ -87,75 +84,6 @@ async def worst(id: Id, number: int, request: Request, server: TheServer) -> Res
     )
 
 
-@api.get("/runs", responses=documented(404))
-async def runs_listed(server: TheServer) -> list[dict[str, Any]]:
-    """The runs in the folder of --runs, latest first."""
-    folder = folder_of(server)
-    found = await server.files.run(lambda: list_runs(folder))
-    return [shown(one.to_json(), server) for one in found]
-
-
-@api.get("/runs/{id}", responses=documented(404))
-async def run_read(id: Id, server: TheServer) -> dict[str, Any]:
-    """The curves, settings and facts of a run."""
-    folder = folder_of(server)
-    return shown((await server.files.run(lambda: read_run(run_of(folder, id)))).to_json(), server)
-
-
-@api.get("/evaluations", responses=documented(404))
-async def evaluations_listed(server: TheServer) -> list[dict[str, Any]]:
-    """The evaluations that were kept beside the runs."""
-    folder = folder_of(server)
-    found = await server.files.run(lambda: list_evaluations(folder))
-    return [{"id": one.id, "name": one.name, "readable": isinstance(one, StoredEvaluation)} for one in found]
-
-
-@api.get("/evaluations/{id}", responses=documented(404))
-async def evaluation_read(id: Id, server: TheServer) -> dict[str, Any]:
-    """One evaluation as it was kept."""
-    found = await server.files.run(lambda: evaluation_of(server, id))
-    return shown(found.to_json(show_paths=server.settings.show_paths), server)
-
-
-def folder_of(server: Server) -> Folder:
-    """The folder of runs. Raises `Problem` 404 where the server was started without."""
-    if server.settings.runs is None:
-        raise Problem(404, "this server shows no runs. Start it with --runs FOLDER.")
-    return server.settings.runs
-
-
 def compared(folder: Folder, ids: list[str]) -> Comparison:
     """The chosen runs side by side."""
     return compare([find_run(folder, one) for one in ids])
-
-
-def run_of(folder: Folder, id: str) -> Any:
-    """One run. Raises `Problem` 404 for an unknown id."""
-    try:
-        return find_run(folder, id)
-    except ConfigError as error:
-        raise Problem(404, str(error)) from error
-
-
-def evaluation_of(server: Server, id: str) -> StoredEvaluation:
-    """One evaluation. Raises `Problem` 404 for an unknown id, 422 for a damaged file."""
-    try:
-        return find_evaluation(folder_of(server), id)
-    except ConfigError as error:
-        raise Problem(404, str(error)) from error
-
-
-def shown(values: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Plain values; where paths are not shown, texts without them."""
-    found: dict[str, Any] = _shown(values, server)
-    return found
-
-
-def _shown(values: Any, server: Server) -> Any:
-    if server.settings.show_paths:
-        return values
-    if isinstance(values, dict):
-        return {key: _shown(value, server) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_shown(value, server) for value in values]
-    return without_paths(values) if isinstance(values, str) else values

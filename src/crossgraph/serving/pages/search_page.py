@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
 from markupsafe import Markup
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from crossgraph.errors import CrossgraphError
@@ -31,7 +31,7 @@ UPLOADED = "private, max-age=3600"
 class AlikeParameters(PageParameters):
     """A state of the page, and the pictures that were folded under one of its answers."""
 
-    ids: list[ItemId] = []  # noqa: RUF012
+    ids: list[ItemId] = Field([])
 
 
 @router.get("/")

@@ -18,7 +18,7 @@ from crossgraph.serving.jobs import Job
 from crossgraph.serving.library import Library
 from crossgraph.serving.pages.page_state import MODES, SORTS, TARGETS, Choice, PageState
 from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, item_out
-from crossgraph.serving.search_request import Asked, among_of, asked_of
+from crossgraph.serving.search_request import MOST_TERMS, Asked, among_of, asked_of
 from crossgraph.serving.server import Server
 
 MOST_VALUES = 200
@@ -190,9 +190,8 @@ def alike_tiles(server: Server, state: PageState, ids: Sequence[str]) -> list[Ti
 
 def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
     """The facets of a state, counted before ranking. Raises `GalleryError` for a wrong filter."""
-    index, among = library.facets(), among_of(state.asked.as_body(), library)
-    where = (state.asked.where or "").strip() or None
-    chosen = [FacetChoice.parse(one) for one in state.asked.facet]
+    index, among = library.facets(), among_of(state.asked, library)
+    where, chosen = state.asked.written, state.asked.choices
     counted = index.count(where=where, among=among, chosen=chosen, most=MOST)
     if state.asked.all in index.names:
         whole = index.count(where=where, among=among, chosen=chosen, most=MOST_VALUES, only=state.asked.all).facets
@@ -303,8 +302,8 @@ def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> 
 
 def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
     """Every test by itself, the most useful to drop first."""
-    index, among = library.facets(), among_of(state.asked.as_body(), library)
-    where = (state.asked.where or "").strip() or None
+    index, among = library.facets(), among_of(state.asked, library)
+    where = state.asked.written
     drops = []
 
     def left(facet: list[str], expression: str | None) -> int | None:
@@ -369,19 +368,17 @@ def _lined(state: PageState, found: SearchOut, tiles: tuple[Tile, ...]) -> tuple
 
 def _tile(state: PageState, item: ItemOut) -> Tile:
     asked, one = state.asked, item.id
-    liked, disliked = one in asked.like, one in asked.dislike
-    rest = {"like": [id for id in asked.like if id != one], "dislike": [id for id in asked.dislike if id != one]}
     searches = state.looks_for
     return Tile(
         item,
         ratio_class(item.width, item.height),
         state.url(open=one),
-        liked=liked,
-        disliked=disliked,
-        like=state.fresh(**rest | {"like": [*rest["like"], *([] if liked else [one])]}) if searches else "",
-        dislike=state.fresh(**rest | {"dislike": [*rest["dislike"], *([] if disliked else [one])]}) if searches else "",
+        liked=one in asked.like,
+        disliked=one in asked.dislike,
+        like=state.marked(one, "like") if searches else "",
+        dislike=state.marked(one, "dislike") if searches else "",
         more=state.fresh(q=None, term=[f"1:item:{one}"], like=[], dislike=[]),
-        add=state.fresh(term=[*asked.term, f"1:item:{one}"]) if searches and len(asked.term) < 16 else "",
+        add=state.fresh(term=[*asked.term, f"1:item:{one}"]) if searches and len(asked.term) < MOST_TERMS else "",
     )
 
 
