@@ -43,6 +43,15 @@ def test_a_panel_is_bright_where_its_word_looked(alignment: Alignment) -> None:
     assert tree[:, 134:204].mean() > 1.5 * tree[:, 20:90].mean()
 
 
+def test_an_article_has_no_panel_while_a_noun_is_left(alignment: Alignment) -> None:
+    image = Image.new("RGB", (200, 200), "white")
+    with_article = replace(alignment, words=("The", "tree"))
+    one = np.asarray(draw_alignment(image, with_article, panels=1), dtype=float)[38 : 38 + 224, 412:636].mean(2)
+    assert one[:, 134:204].mean() > 1.5 * one[:, 20:90].mean()  # "tree", though its score is lower
+    both = draw_alignment(image, with_article, panels=2)
+    assert both.width > draw_alignment(image, with_article, panels=1).width
+
+
 def test_the_bar_of_a_word_is_as_long_as_its_score(alignment: Alignment) -> None:
     sheet = np.asarray(draw_alignment(Image.new("RGB", (200, 200), "white"), alignment))
     orange = (sheet[420:, :398] == tuple(bytes.fromhex(BAR[1:]))).all(2)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from crossgraph.gallery.explanations.draw_matches import draw_matches
+from crossgraph.gallery.explanations.function_words import FUNCTION_WORDS
 from crossgraph.gallery.explanations.sheet import font_of, shortened
 from crossgraph.types import Alignment
 
@@ -48,7 +49,8 @@ def alignment_to_json(alignment: Alignment) -> dict[str, object]:
 
 
 def draw_alignment(image: Image.Image, alignment: Alignment, *, panels: int = 6) -> Image.Image:
-    """The picture, the score of every word as a bar, and one panel for each of the best `panels` words.
+    """The picture, the score of every word as a bar, and one panel for each of the best `panels` words that name
+    something; articles and prepositions get one only where nothing else is left.
 
     A panel is bright where its word looked and dark elsewhere; the frame is the region the word looked at most.
     Brightness is relative to that region, so panels compare places, not words: the bars compare words. On top of all,
@@ -67,7 +69,8 @@ def draw_alignment(image: Image.Image, alignment: Alignment, *, panels: int = 6)
 def _draw_words(image: Image.Image, alignment: Alignment, *, panels: int) -> Image.Image:
     """What is drawn of words and regions."""
     scores = alignment.word_scores.float().cpu().numpy()
-    best = np.sort(np.argsort(-scores, kind="stable")[:panels]).tolist()
+    empty = np.array([word.casefold() in FUNCTION_WORDS for word in alignment.words])
+    best = np.sort(np.lexsort((-scores, empty))[:panels]).tolist()
     whole = _fit(image.convert("RGB"), IMAGE)
     small = _fit(whole, PANEL)
     bars = _word_bars(alignment.words, scores, total=alignment.score)
