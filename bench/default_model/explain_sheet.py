@@ -1,6 +1,7 @@
 """Does an explanation point at the thing? A sheet of overlays to look at, and the pointing game over 100 photos.
 
     python bench/default_model/explain_sheet.py --model RUN --data photos --out sheet.png [--json FILE]
+    python bench/default_model/explain_sheet.py --model RUN --data flickr8k --captions val --out sheet.png
 
 Held-out ADE20K photos (`held_out.py`) whose annotation has a box of a class that covers a fiftieth to a third of the
 picture: `--photos` of them, and of each one such class, both drawn with `--seed`. ADE20K's boxes hold all of a class in
@@ -9,6 +10,9 @@ with the largest weight in `crossgraph explain`, the words of a longer name take
 in the box (pointing game). Beside it: a region drawn at random from those of the same picture, in expectation, and the
 middle of the picture, which photographers aim at. A word found nowhere (weights all 0) is a miss. The sheet has the
 first ten with the annotated box in green, as explained for the name alone.
+
+With `--captions SPLIT` the data are a set with captions: ten pictures of the split, drawn with `--seed`, each explained
+for its first caption. Nothing is counted: the sheet is to be looked at.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from torch import Tensor
 from words import template
 
 from crossgraph.data.images import read_image
+from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.explanations.explain import draw_alignment
 from crossgraph.graphs.scene_graph import Box
 from crossgraph.types import Alignment
@@ -105,13 +110,28 @@ def sheet_of(drawings: Sequence[Image.Image], *, columns: int = 2) -> Image.Imag
     return sheet
 
 
+def captions_explained(model: str, data: Path, split: str, *, seed: int) -> list[Image.Image]:
+    """Ten pictures of a split, each explained for its first caption."""
+    found, corpus = load_search_model(model), open_corpus(str(data)).split(split)
+    drawn = []
+    for row in np.random.default_rng(seed).permutation(len(corpus))[:10].tolist():
+        caption = corpus.captions[int(np.flatnonzero(np.asarray(corpus.caption_image) == row)[0])]
+        path = corpus.image_paths[row]
+        drawn.append(draw_alignment(read_image(path).convert("RGB"), found.explain(caption, path), panels=4))
+    return drawn
+
+
 def main() -> None:
     """Write the sheet, print the shares that hit."""
     options = options_of(__doc__, data="the folder with photos.jsonl and images/")
     options.add_argument("--out", type=Path, required=True, help="where the sheet is drawn")
     options.add_argument("--photos", type=int, default=100)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--captions", metavar="SPLIT", help="ten pictures of a set with captions, for looking at only")
     asked = options.parse_args()
+    if asked.captions:
+        sheet_of(captions_explained(asked.model, asked.data, asked.captions, seed=asked.seed)).save(asked.out)
+        return
     held_out = [one for one in read_photos(asked.data) if one.source == "ade20k" and is_held_out(one.path.name)]
     questions = drawn_questions(held_out, asked.photos, seed=asked.seed)
     model = load_search_model(asked.model, device=asked.device)

@@ -11,6 +11,7 @@ from PIL import Image
 from crossgraph.data.images import read_image
 from crossgraph.gallery.explanations.draw_matches import COLOURS, draw_matches
 from crossgraph.gallery.explanations.explain import BAR, alignment_to_json, draw_alignment
+from crossgraph.gallery.explanations.function_words import FUNCTION_WORDS
 from crossgraph.types import Alignment, NodeMatch
 from tests.gallery.graph_model import GraphModel
 
@@ -50,6 +51,11 @@ def test_an_article_has_no_panel_while_a_noun_is_left(alignment: Alignment) -> N
     assert one[:, 134:204].mean() > 1.5 * one[:, 20:90].mean()  # "tree", though its score is lower
     both = draw_alignment(image, with_article, panels=2)
     assert both.width > draw_alignment(image, with_article, panels=1).width
+
+
+@pytest.mark.parametrize("word", ["man", "hat", "can", "war", "light", "water", "Hund", "狗"])
+def test_a_thing_in_one_language_is_no_article_in_another(word: str) -> None:
+    assert word not in FUNCTION_WORDS
 
 
 def test_the_bar_of_a_word_is_as_long_as_its_score(alignment: Alignment) -> None:
