@@ -211,7 +211,13 @@ def seen_pairs(
         rank = case.query.place if which == "right" else f"{(place or 0) + 1}"
         address = f"{EVALUATIONS}/{evaluation.id}/worst/{case.number}/picture"
         one = SeenPair(
-            which, picture.name, sentence, rank, score, address + (f"?answer={answer}" if answer is not None else ""), None
+            which,
+            picture.name,
+            sentence,
+            rank,
+            score,
+            address + (f"?answer={answer}" if answer is not None else ""),
+            None,
         )
         found.append(drawn_over(server, case, answer, one, explained.get(which), lit))
     return found
