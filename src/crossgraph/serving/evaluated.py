@@ -11,7 +11,7 @@ import os
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from PIL import Image
 
@@ -157,7 +157,7 @@ def _state(path: Path, found: os.stat_result | None = None) -> str:
     return f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
-def _small(decoder: GuardedDecoder, file: io.BufferedIOBase, size: int, tag: str) -> Preview:
+def _small(decoder: GuardedDecoder, file: BinaryIO, size: int, tag: str) -> Preview:
     image = decoder.decode(file.read(decoder.limits.bytes + 1))
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     held = io.BytesIO()

@@ -120,7 +120,8 @@ async def worst(
     is lit. Where it cannot be explained, the pictures and why not.
     """
     found, case = await server.files.run(lambda: case_of(server, id, number))
-    problem, pairs, status, headers = "", (), 200, {}
+    pairs: tuple[Pair, ...] = ()
+    problem, status, headers = "", 200, dict[str, str]()
     try:
         pairs = await server.evaluated.engine.run(lambda: server.evaluated.explained(found, case))
     except CrossgraphError as error:
