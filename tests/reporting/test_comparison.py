@@ -101,7 +101,6 @@ def test_json_of_a_comparison_is_plain(make_run: MakeRun, tmp_path: Path) -> Non
 
 
 def test_a_run_before_its_first_validation_can_be_shown(make_run: MakeRun) -> None:
-    found = dict(compare([make_run("one", log=[step(1), step(2)])]).last_values.rows)
-    assert (found["steps"], found["epochs validated"]) == ("2", "0")
-    empty = dict(compare([make_run("two", log=[])]).last_values.rows)
-    assert (empty["steps"], empty["epochs validated"]) == ("0", "0")
+    for name, log in (("one", [step(1), step(2)]), ("two", [])):
+        rows = compare([make_run(name, log=log)]).last_values.rows
+        assert {("steps", str(len(log))), ("epochs validated", "0")} <= set(rows)

@@ -155,7 +155,7 @@ def test_the_page_shows_both_pairs_as_the_model_explains_them(client: TestClient
         pictures = page.text.count("<img ")
         assert pictures == (1 if case.wrong is None else 2)
         for which in ("right", "wrong"):
-            if (pair := case.pair(which)) is None:  # type: ignore[arg-type]
+            if (pair := case.pair(which)) is None:
                 continue
             alignment = explain_pair(model, pair[0], Path(pair[1].path))
             for word in alignment.words:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.gallery.upkeep.migrate import migrate
 from crossgraph.serving.app import create_app
 from crossgraph.serving.models import models_offered, offered_model
 from crossgraph.serving.problems import Problem
@@ -17,6 +19,7 @@ from crossgraph.serving.server import Server
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.training.checkpoint import run_fingerprint
 from crossgraph.training.run_lock import sole_trainer
+from crossgraph.verbs.models import load_search_model
 from tests.reporting.conftest import linux
 from tests.serving.served import HOST, Served, wait_for
 
@@ -88,3 +91,8 @@ def test_the_page_offers_them_and_migrates(served_gallery: Served, runs: Path, t
         (model,) = client.get("/v1/models").json()
         assert [one["method"] for one in model["stages"]] == ["dual_encoder"]
         assert client.get("/v1/search", params={"q": "a red ball"}).status_code == 200
+        other = load_search_model(runs / "kidrr")
+        migrate(Gallery.open(copy.gallery), other, run=str(runs / "kidrr"))
+        wait_for(lambda: client.get("/v1/search", params={"q": "a red ball"}).is_success)
+        (model,) = client.get("/v1/models").json()
+        assert model["fingerprint"] == other.fingerprint, "--model was that of the gallery when the server was started"

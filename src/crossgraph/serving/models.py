@@ -33,7 +33,7 @@ def models_offered(settings: ServerSettings) -> tuple[OfferedModel, ...]:
 
     Only names and manifests are read. A folder of runs that is not there has none.
     """
-    found = [OfferedModel(DEFAULT_MODEL, "the model that comes with crossgraph", DEFAULT_MODEL)]
+    found = [OfferedModel(DEFAULT_MODEL, "default: it comes with crossgraph", DEFAULT_MODEL)]
     if settings.model not in (None, DEFAULT_MODEL):
         assert settings.model is not None
         found.append(OfferedModel(GIVEN, f"{shown_name(settings.model)} (--model)", settings.model))

@@ -15,7 +15,12 @@ from crossgraph.gallery.tables.skipped import FILE, note_removed, read_skipped, 
 def test_it_is_parsed_once_until_it_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
     loads = json.loads
-    monkeypatch.setattr("crossgraph.gallery.tables.skipped.json.loads", lambda text: parsed.append(text) or loads(text))
+
+    def counted(text: str) -> object:
+        parsed.append(text)
+        return loads(text)
+
+    monkeypatch.setattr("crossgraph.gallery.tables.skipped.json.loads", counted)
     assert read_skipped(tmp_path) == ()
     write_skipped(tmp_path, [Skipped(Path("/a/one.jpg"), "it is cut off")], under=[Path("/a")], looked_at=())
     for _ in range(3):
