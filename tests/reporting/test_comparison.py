@@ -98,3 +98,9 @@ def test_json_of_a_comparison_is_plain(make_run: MakeRun, tmp_path: Path) -> Non
     told = json.dumps(compare([make_run("one", log=LOG), make_run("two", log=LOG)]).to_json(), allow_nan=False)
     assert str(tmp_path) not in told
     assert json.loads(told)["runs"][0]["steps"]["loss"]["y"] == [10.0, 5.0]
+
+
+def test_a_run_before_its_first_validation_can_be_shown(make_run: MakeRun) -> None:
+    for name, log in (("one", [step(1), step(2)]), ("two", [])):
+        rows = compare([make_run(name, log=log)]).last_values.rows
+        assert {("steps", str(len(log))), ("epochs validated", "0")} <= set(rows)

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 import crossgraph
 from crossgraph.serving.settings import ServerSettings
+from tests.serving.evaluating import EvaluatedRuns, keep_evaluation
 from tests.serving.served import LiveServer, Served, client_of, draw_pictures, live, make_gallery, train_model
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def served_gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSGRAPH_CACHE", str(root / "cache"))
         yield make_gallery(root / "gallery", draw_pictures(root / "pictures"), train_model(root))
+
+
+@pytest.fixture(scope="session")
+def evaluated_runs(served_gallery: Served, tmp_path_factory: pytest.TempPathFactory) -> EvaluatedRuns:
+    """A folder of runs with a kept evaluation, to be read only."""
+    return keep_evaluation(tmp_path_factory.mktemp("evaluated"), served_gallery)
 
 
 @pytest.fixture(scope="session")

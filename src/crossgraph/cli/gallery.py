@@ -41,7 +41,7 @@ def stats(
         ("captions", f"{found.captions:,}"),
         ("annotated", f"{found.annotated:,} ({', '.join(found.columns) or 'no columns'})"),
         ("duplicates", f"{found.equal:,} equal files, {_count(found.alike)} that look alike"),
-        ("skipped files", f"{found.skipped:,}"),
+        ("skipped files", f"{len(left_out):,}"),
         ("bytes", f"{found.bytes:,}"),
         ("fragments", f"{found.fragments:,}"),
         ("model", f"{found.method} {found.model}"),

@@ -258,7 +258,7 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _last_place(curves: dict[str, Curve]) -> float:
-    return max((curve.x[-1] for curve in curves.values() if curve.x), default=0)
+    return max((curve.x[-1] for curve in curves.values() if curve.x), default=0.0)
 
 
 def _late(name: str, curve: Curve | None) -> float | None:

@@ -19,7 +19,6 @@ from crossgraph.gallery.stages.cascade_model import CascadeManifest, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.reporting.evaluations import FOLDER, StoredEvaluation, WorstCase
 from crossgraph.reporting.runs import RunSummary
-from crossgraph.reporting.table import Table
 from crossgraph.training.checkpoint import run_fingerprint
 from crossgraph.types import Alignment
 
@@ -37,15 +36,6 @@ class PairExplained:
     def name(self) -> str:
         """The picture's id without the folders it lies in."""
         return self.image.rsplit("/", 1)[-1]
-
-    @property
-    def table(self) -> Table:
-        """How well each word was found, in the method's own units, then the score of the pair."""
-        rows = [
-            (word, f"{score:.3f}")
-            for word, score in zip(self.alignment.words, self.alignment.word_scores.tolist(), strict=True)
-        ]
-        return Table(("word", "found"), (*rows, ("the pair", f"{self.alignment.score:.3f}")))
 
     def drawing(self) -> Image.Image:
         """The picture with the alignment drawn over. Raises `ImageError` where it cannot be read."""

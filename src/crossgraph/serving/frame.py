@@ -33,7 +33,7 @@ PICTURES = 10
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_SMALL = re.compile(r"/v1/items/[^/]+/(thumbnail|picture)")
+_SMALL = re.compile(r"/v1/items/[^/]+/(thumbnail|picture)|/evaluations/[^/]+/worst/[^/]+/picture")
 
 
 class Frame:

@@ -43,6 +43,7 @@ class Library:
         self._started = clock()
         self._took: float | None = None
         self._gallery: Gallery | None = None
+        self._model = settings.model
         self._loading = threading.Lock()
         self._thread: threading.Thread | None = None
         self._maps = Maps()
@@ -60,7 +61,8 @@ class Library:
             model = load_search_model(settings.model or DEFAULT_MODEL, device=settings.device)
             opened = Gallery.create(folder, model, run=model_reference(model.run))
         else:
-            opened = open_gallery(folder, model=settings.model, device=settings.device)
+            opened = open_gallery(folder, model=self._model, device=settings.device)
+        self._model = None  # its place is remembered; loaded again, the gallery may be of another model
         self.phase = "reading the gallery"
         opened.snapshot()
         self.phase = "warming up"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -83,24 +84,33 @@ def gone(item: Item, reason: str) -> Problem:
 
 
 def opened_picture(item: Item) -> tuple[BinaryIO, str]:
-    """The file of a picture, open, and its media type by its first bytes. Raises `Problem` 410.
+    """The file of a picture, open, and its media type by its first bytes. Raises `Problem` 410."""
+    try:
+        return opened_file(item.path)
+    except ImageError as error:
+        raise gone(item, error.reason) from error
+
+
+def opened_file(path: Path) -> tuple[BinaryIO, str]:
+    """The picture in `path`, open, and its media type by its first bytes. Raises `ImageError` for what is none.
 
     What was looked at is what is read: the path may lead elsewhere a moment later.
     """
     try:
         # A pipe would be waited for without O_NONBLOCK.
-        file = os.fdopen(os.open(item.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except OSError as error:
-        raise gone(item, file_reason(error)) from error
+        raise ImageError(path, file_reason(error)) from error
     found = None
     try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             found = image_format(file.read(HEAD))
+            file.seek(0)
     except OSError as error:
-        raise gone(item, file_reason(error)) from error
+        raise ImageError(path, file_reason(error)) from error
     finally:
         if found is None:
             file.close()
     if found is None:
-        raise gone(item, "it is no picture any longer")
+        raise ImageError(path, "it is no picture any longer")
     return file, MEDIA_TYPES[found]

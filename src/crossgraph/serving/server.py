@@ -13,6 +13,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.guarded_decode import DecodeLimits, GuardedDecoder
 from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.serving.engine import Engine
+from crossgraph.serving.evaluated import Evaluated
 from crossgraph.serving.explanations import Alignments
 from crossgraph.serving.feedback import Judgements
 from crossgraph.serving.jobs import Jobs
@@ -38,6 +39,7 @@ class Server:
     uploads: Uploads
     decoder: GuardedDecoder
     thumbnails: Thumbnails
+    evaluated: Evaluated
     metrics: Metrics = field(default_factory=Metrics)
     alignments: Alignments = field(default_factory=lambda: Recent(256))
     answers: Recent[SearchOut] = field(default_factory=lambda: Recent(64))
@@ -60,6 +62,7 @@ class Server:
             Uploads(partial(decode_upload, decoder)),
             decoder,
             Thumbnails(settings.gallery),
+            Evaluated(settings, decoder),
         )
 
     def start(self) -> None:
@@ -75,6 +78,7 @@ class Server:
         self.jobs.close()
         self.engine.close()
         self.files.close()
+        self.evaluated.engine.close()
         self.decoder.close()
         self.uploads.close()
 

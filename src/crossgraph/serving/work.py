@@ -15,6 +15,7 @@ from crossgraph.gallery.upkeep.migrate import migrate
 from crossgraph.progress import Progress
 from crossgraph.serving.jobs import require_sources
 from crossgraph.serving.library import shown_name
+from crossgraph.serving.models import OfferedModel, offered_model
 from crossgraph.serving.settings import ServerSettings
 from crossgraph.verbs.models import load_search_model
 
@@ -24,13 +25,15 @@ BATCH = 64  # pictures that are searchable at once, while a folder is indexed
 LISTED = 100
 
 
-def work_of(kind: Kind, gallery: Gallery, settings: ServerSettings) -> Work:
-    """What a job of this kind does."""
+def work_of(kind: Kind, gallery: Gallery, settings: ServerSettings, *, model: str = DEFAULT_MODEL) -> Work:
+    """What a job of this kind does; `model` is the id of an offered one, for migrate. Raises `Problem` for another."""
+    if kind == "migrate":
+        chosen = offered_model(settings, model)
+        return lambda progress: _migrated(gallery, chosen, settings, progress)
     return {
         "sync": lambda progress: _synced(gallery, progress),
         "optimize": lambda progress: _optimized(gallery, progress),
         "verify": lambda progress: _verified(gallery, progress),
-        "migrate": lambda progress: _migrated(gallery, settings, progress),
     }[kind]
 
 
@@ -57,8 +60,10 @@ def _verified(gallery: Gallery, progress: Progress) -> Mapping[str, Any]:
     return {"rows": found.rows, "found": found.found, "problems": len(found.problems), "listed": problems}
 
 
-def _migrated(gallery: Gallery, settings: ServerSettings, progress: Progress) -> Mapping[str, Any]:
-    model = load_search_model(DEFAULT_MODEL, device=settings.device)
+def _migrated(
+    gallery: Gallery, chosen: OfferedModel, settings: ServerSettings, progress: Progress
+) -> Mapping[str, Any]:
+    model = load_search_model(chosen.place, device=settings.device)
     done = migrate(gallery, model, run=model_reference(model.run), progress=progress)
     return {"encoded": done.encoded, "found_encoded": done.found_encoded, "left_out": len(done.left_out)}
 

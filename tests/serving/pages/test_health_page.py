@@ -110,3 +110,25 @@ def test_before_the_gallery_is_open_the_page_says_how_far_it_is(settings: Server
     with TestClient(create_app(server.settings, server=server), base_url="http://127.0.0.1") as client:
         said = text_of(client.get("/health", headers=HTML).text)
     assert "Loading the model" in said
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1', "\udcff".encode("utf-8", "surrogatepass")])
+def test_a_damaged_list_is_said_and_not_counted_as_empty(managed: TestClient, content: str | bytes) -> None:
+    folder = managed.app.state.server.settings.gallery  # type: ignore[attr-defined]
+    file = folder / "skipped.json"
+    before = file.read_bytes()
+    try:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        page = managed.get("/health", headers=HTML)
+        assert page.status_code == 200
+        assert "The list is damaged" in page.text
+        assert "Delete it and sync again" in page.text
+        assert "Nothing was: every file" not in page.text
+        assert str(folder.parent) not in page.text
+        assert "list of files that could not be read is damaged" in managed.get("/?q=ball", headers=HTML).text
+        assert managed.get("/v1/stats").status_code == 422
+        file.write_text('{"/a/one.jpg": "it is cut off"}', encoding="utf-8")
+        assert "one.jpg" in managed.get("/health", headers=HTML).text
+        assert "1 file could not be read" in text_of(managed.get("/?q=ball", headers=HTML).text)
+    finally:
+        file.write_bytes(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
@@ -18,12 +19,19 @@ BY_HAND = "removed from the gallery by hand; `crossgraph gallery add` brings it 
 def read_skipped(folder: Path) -> tuple[Skipped, ...]:
     """What the last look at each folder left out. Raises `GalleryError` if the list is damaged."""
     try:
-        rows = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return tuple(Skipped(Path(path), str(reason)) for path, reason in rows.items())
+        found = (folder / FILE).stat()
+        return _read(folder / FILE, (found.st_ino, found.st_size, found.st_mtime_ns))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, AttributeError) as error:
         raise GalleryError(f"{folder / FILE} cannot be read ({error}). Delete it and sync again.") from error
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, _state: tuple[int, int, int]) -> tuple[Skipped, ...]:
+    """The list in a file, which is read once as long as it stays in its state."""
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return tuple(Skipped(Path(path), str(reason)) for path, reason in rows.items())
 
 
 def removed_by_hand(folder: Path) -> frozenset[str]:

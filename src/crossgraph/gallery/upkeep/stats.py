@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance, skipped
 from crossgraph.gallery.tables.folding import count_alike
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
@@ -29,7 +30,7 @@ class GalleryStats:
     """What a gallery holds.
 
     `equal` pictures have the content of another before them, `alike` ones only look like one (None: too many to
-    compare).
+    compare). `skipped` files were left out (None: the list of them is damaged).
     """
 
     folder: str
@@ -44,7 +45,7 @@ class GalleryStats:
     shortlist: str | None
     run: str | None
     sources: tuple[str, ...]
-    skipped: int
+    skipped: int | None
     equal: int
     alike: int | None
     columns: tuple[str, ...]
@@ -78,7 +79,7 @@ def gallery_stats(folder: Path | str) -> GalleryStats:
         manifest.shortlist,
         manifest.run,
         manifest.sources,
-        len(skipped.read_skipped(folder)),
+        _count_skipped(folder),
         equal,
         alike,
         tuple(typed_columns(values, items["id"]).column_names),
@@ -86,6 +87,13 @@ def gallery_stats(folder: Path | str) -> GalleryStats:
         None if manifest.optimized is None else manifest.optimized.saved,
         manifest.migrating is not None,
     )
+
+
+def _count_skipped(folder: Path) -> int | None:
+    try:
+        return len(skipped.read_skipped(folder))
+    except GalleryError:
+        return None
 
 
 def bytes_under(folder: Path) -> int:

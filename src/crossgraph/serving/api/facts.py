@@ -106,9 +106,9 @@ def stats_out(server: Server) -> StatsOut:
     from crossgraph.gallery.tables.skipped import read_skipped
 
     folder = server.library.gallery.folder
-    found = gallery_stats(folder)
+    found, skipped = gallery_stats(folder), read_skipped(folder)
     reasons: dict[str, int] = {}
-    for one in read_skipped(folder):
+    for one in skipped:
         reasons[readable(one.reason)] = reasons.get(readable(one.reason), 0) + 1
     return StatsOut(
         rows=found.rows,
@@ -118,7 +118,7 @@ def stats_out(server: Server) -> StatsOut:
         fragments=found.fragments,
         equal=found.equal,
         alike=found.alike,
-        skipped=found.skipped,
+        skipped=len(skipped),
         skipped_reasons=reasons,
         sources=[readable(one) if server.settings.show_paths else shown_name(one) for one in found.sources],
         method=found.method,

@@ -34,7 +34,7 @@ async def ready(server: TheServer) -> Response:
 async def metrics(server: TheServer) -> Response:
     """Counters, timings and sizes, for Prometheus."""
     counted, library = server.metrics, server.library
-    for engine in (server.engine, server.files):
+    for engine in (server.engine, server.files, server.evaluated.engine):
         counted.inside.labels(engine.name).set(engine.inside)
     counted.ready.set(library.is_ready)
     if library.is_ready:

@@ -12,7 +12,9 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.serving.jobs import Job, require_managing
+from crossgraph.serving.models import ModelId
 from crossgraph.serving.problems import documented
 from crossgraph.serving.schemas import Out
 from crossgraph.serving.server import TheServer
@@ -30,7 +32,12 @@ class JobIn(BaseModel):
 
     kind: Literal["sync", "optimize", "verify", "migrate"] = Field(
         description="sync: take over what changed in the folders; optimize: compact the tables; verify: check every "
-        "row; migrate: encode all pictures with the model that comes with this crossgraph."
+        "row; migrate: encode all pictures with another `model`."
+    )
+    model: ModelId = Field(
+        DEFAULT_MODEL,
+        description="For migrate: the model that comes with this crossgraph (default), that of --model (given), or a "
+        "finished one of --runs (run.ID, with an id that /v1/runs lists).",
     )
 
 
@@ -60,8 +67,9 @@ async def jobs(server: TheServer) -> list[JobOut]:
 async def begin(body: JobIn, server: TheServer) -> JobOut:
     """Begin a job; one runs at a time."""
     require_managing(server.settings.manage)
-    gallery = server.library.gallery
-    return job_out(server.jobs.start(body.kind, work_of(body.kind, gallery, server.settings)))
+    gallery, settings = server.library.gallery, server.settings
+    work = await server.files.run(lambda: work_of(body.kind, gallery, settings, model=body.model))
+    return job_out(server.jobs.start(body.kind, work))
 
 
 @router.get("/{id}", responses=documented(404))

@@ -8,15 +8,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from crossgraph.default_model import DEFAULT_MODEL
+from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.upkeep.stats import GalleryStats, gallery_stats
 from crossgraph.serving.api.facts import ModelOut, model_out
 from crossgraph.serving.jobs import Job, require_managing
 from crossgraph.serving.library import shown_name
+from crossgraph.serving.models import ModelId, models_offered
 from crossgraph.serving.pages.picture import in_bytes
 from crossgraph.serving.pages.shell import shell_of
 from crossgraph.serving.pages.templates import page
-from crossgraph.serving.problems import Problem, readable
+from crossgraph.serving.problems import Problem, readable, told
 from crossgraph.serving.server import Server, TheServer
 from crossgraph.serving.work import Kind, work_of
 
@@ -28,7 +31,7 @@ KINDS: dict[Kind, tuple[str, str]] = {
     "verify": ("Verify", "Checks every row, its features and its file. Changes nothing."),
     "migrate": (
         "Migrate",
-        "Encodes every picture with the model that comes with this crossgraph; the old one serves until that is done.",
+        "Encodes every picture with another model; the one of now serves until that is done.",
     ),
 }
 DOING = {"index": "Index"} | {str(kind): title for kind, (title, _) in KINDS.items()}
@@ -77,6 +80,7 @@ class Health:
     model: ModelOut
     model_bytes: str
     reasons: list[Reason]
+    damaged: str
 
 
 @router.get("/health")
@@ -93,6 +97,7 @@ async def health_page(request: Request, server: TheServer) -> Response:
         jobs=jobs,
         running=next((one for one in jobs if one.job.state == "running"), None),
         manage=server.settings.manage,
+        models=await server.files.run(lambda: models_offered(server.settings)) if server.settings.manage else (),
         kinds=[(kind, title, text) for kind, (title, text) in KINDS.items()],
         phase=library.phase,
         seconds=library.seconds,
@@ -101,12 +106,15 @@ async def health_page(request: Request, server: TheServer) -> Response:
 
 
 @router.post("/health/jobs")
-async def begin(server: TheServer, kind: Annotated[Kind, Form()]) -> Response:
+async def begin(
+    server: TheServer, kind: Annotated[Kind, Form()], model: Annotated[ModelId, Form()] = DEFAULT_MODEL
+) -> Response:
     """Begin a job from a form, and go back to the page, which shows how far it is."""
     require_managing(server.settings.manage)
-    gallery = server.library.gallery
+    gallery, settings = server.library.gallery, server.settings
+    work = await server.files.run(lambda: work_of(kind, gallery, settings, model=model))
     try:
-        server.jobs.start(kind, work_of(kind, gallery, server.settings))
+        server.jobs.start(kind, work)
     except Problem as error:
         if error.status != 409:
             raise
@@ -125,7 +133,11 @@ def health_of(server: Server) -> Health:
     """How the gallery is. Raises `GalleryError` where it cannot be read."""
     folder = server.library.gallery.folder
     stats, model = gallery_stats(folder), model_out(server)
-    show = server.settings.show_paths
+    show, reasons, damaged = server.settings.show_paths, list[Reason](), ""
+    try:
+        reasons = reasons_of(server)
+    except GalleryError as error:
+        damaged = told(error, show_paths=show)
     return Health(
         stats,
         in_bytes(stats.bytes),
@@ -135,7 +147,8 @@ def health_of(server: Server) -> Health:
         [TableRow(one.name, one.rows, one.fragments, in_bytes(one.bytes)) for one in stats.tables],
         model,
         in_bytes(model.bytes),
-        reasons_of(server),
+        reasons,
+        damaged,
     )
 
 

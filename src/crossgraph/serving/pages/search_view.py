@@ -119,7 +119,7 @@ class View:
     examples: tuple[Choice, ...] = ()
     drops: tuple[Dropped, ...] = ()
     folded: int = 0
-    skipped: int = 0
+    skipped: int | None = 0
     next: str = ""
     part: str = ""
     previous: str = ""
@@ -226,9 +226,9 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
     library, asked = server.library, state.asked
     folder = library.settings.gallery
     try:
-        skipped = len(read_skipped(folder))
+        skipped: int | None = len(read_skipped(folder))
     except GalleryError:
-        skipped = 0
+        skipped = None
     return View(
         "found",
         state,
