@@ -16,10 +16,10 @@ from crossgraph.serving.api import explain, export, facets, facts, feedback, hea
 from crossgraph.serving.api import map as map_api
 from crossgraph.serving.assets import Assets
 from crossgraph.serving.deadlines import Deadlines
+from crossgraph.serving.description import describe
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import compare, health_page, login, map_page, picture, run_pages, search_page
 from crossgraph.serving.pages.errors import refusal
-from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
@@ -61,7 +61,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     most = settings.upload_bytes + MEBIBYTE // 2
     app.add_middleware(Deadlines, patience=settings.patience, most_bytes=most, most_plain=MEBIBYTE)
     app.add_middleware(Frame, server=parts)
-    _describe(app)
+    describe(app)
     return app
 
 
@@ -88,16 +88,3 @@ def _answer(request: Request, status: int, detail: str, headers: Mapping[str, st
     return refusal(
         request.url.path, request.headers, status, detail, request_id=request.state.request_id, headers=headers
     )
-
-
-def _describe(app: FastAPI) -> None:
-    """Put the problems that routes answer with into the description of the API."""
-    make = app.openapi
-
-    def described() -> dict[str, object]:
-        found = make()
-        schemas = found.setdefault("components", {}).setdefault("schemas", {})
-        schemas.setdefault("ProblemOut", ProblemOut.model_json_schema())
-        return found
-
-    app.openapi = described  # type: ignore[method-assign]
