@@ -20,7 +20,7 @@ from schemathesis.generation import GenerationMode
 
 CONFIG = {
     # A sentence that is no filter, or an id that is nobody's, is right by its form and refused all the same.
-    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 304, 403, 404, 409, 410, 422]}},
+    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 304, 403, 404, 409, 410, 416, 422]}},
 }
 REAL = 0.7  # of the cases that are right by the description
 SENTENCES = ("two dogs", "a red ball", "Käse über der Straße", "\u202eشجرة", "x" * 900)
@@ -62,7 +62,7 @@ class Known:
 
 
 def fuzz(url: str, known: Known, *, cases: int, seed: int, only: str | None = None) -> dict[str, Found]:
-    """So many cases over all operations of the server at `url`, half of them wrong by the description where that can be.
+    """So many cases over all operations of the server at `url`, half of them wrong by the description if they can be.
 
     An operation that has fewer different cases leaves the rest to the others. The same `seed` makes the same cases.
     """
@@ -135,7 +135,9 @@ def problems(case: Case, response: Any) -> Iterable[tuple[str, str]]:
         failures = [failure]
     else:
         failures = []
-    told = [(one.title, f"{one.message[:600]}\n{case.as_curl_command()[:600]}\n{response.text[:300]}") for one in failures]
+    told = [
+        (one.title, f"{one.message[:600]}\n{case.as_curl_command()[:600]}\n{response.text[:300]}") for one in failures
+    ]
     if response.status_code >= 400 and not says_what_to_do(response):
         told.append(("no problem+json", f"{response.headers}\n{response.text[:300]}\n{case.as_curl_command()[:600]}"))
     return told

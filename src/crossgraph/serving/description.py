@@ -108,6 +108,8 @@ def _complete(found: dict[str, Any]) -> None:
             if tagged and status in TAGGED:
                 headers["ETag"] = TAG
             for kind, content in response.get("content", {}).items():
+                if "itemSchema" in content:
+                    content.pop("schema", None)  # FastAPI's own: a text, which it is not once it is read
                 own = examples.ANSWERS.get(path, {}).get(kind)
                 if status == "200" and own is not None and "$ref" not in content.get("schema", {}):
                     content["example"] = own

@@ -249,7 +249,7 @@ ANSWERS: dict[str, Any] = {
         "text/csv": "id,name,width,height\r\n3f0a9d2c5b7e8140,IMG_0042.jpg,4000,3000\r\n",
         "text/plain": "/home/me/Pictures/IMG_0042.jpg\n",
     },
-    "/v1/jobs/{id}/events": {"text/event-stream": "event: job\ndata: {\"id\": \"5b1c07d2a9ee\", ...}\n\n"},
+    "/v1/jobs/{id}/events": {"text/event-stream": 'event: job\ndata: {"id": "5b1c07d2a9ee", ...}\n\n'},
     "/v1/explain.svg": {"image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"></svg>'},
     "/metrics": {"text/plain": "# TYPE crossgraph_ready gauge\ncrossgraph_ready 1.0\n"},
 }
