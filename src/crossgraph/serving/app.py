@@ -24,6 +24,7 @@ from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
 MOST_FILES, MOST_FIELDS = 4, export.MOST + 10
+SAID = 200  # letters of what a client called a field that are said again
 DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
 
 Every answer of an error is `application/problem+json` and says what to do. Pictures are named by their ids."""
@@ -68,7 +69,8 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
 def _misread(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     said = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'][1:]) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
+        f"{'.'.join(str(part) for part in one['loc'][1:])[:SAID] or 'the request'}: {one['msg'][:SAID]}"
+        for one in error.errors()[:5]
     )
     return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
 
@@ -80,7 +82,7 @@ def _http(request: Request, error: Exception) -> Response:
     detail = {
         404: "there is nothing at this address. /v1/openapi.json lists what there is.",
         405: "this address does not take that method. /v1/openapi.json lists what there is.",
-    }.get(error.status_code, f"{error.detail}. /v1/openapi.json says what is read.")
+    }.get(error.status_code, f"{error.detail.rstrip('.')}. /v1/openapi.json says what is read.")
     return _answer(request, error.status_code, detail, dict(error.headers or {}))
 
 

@@ -63,7 +63,7 @@ def test_a_sync_takes_over_what_changed_and_searches_find_it(managed: TestClient
     after = managed.get("/v1/galleries/default").json()
     assert after["pictures"] == before["pictures"] + 1
     assert after["version"] != before["version"]
-    found = managed.get("/v1/search", params={"q": "new picture.png"}).json()
+    found = managed.get("/v1/search", params={"q": "new picture"}).json()
     (first, *_) = found["results"]
     assert (first["item"]["name"], first["match"]) == ("new picture.png", "file name")
     id = first["item"]["id"]

@@ -13,7 +13,11 @@ from crossgraph.serving.settings import ServerSettings
 from tests.serving.fuzzing import fuzz, known_of
 from tests.serving.served import LiveServer, Served, live
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # The server's threads draw names of uploads and jobs while schemathesis makes a case.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+]
 
 
 @pytest.fixture
