@@ -136,7 +136,7 @@ def test_50_megabytes_are_refused_over_a_real_connection(live_server: LiveServer
             yield bytes(2**20)
 
     headers = {"Content-Type": "multipart/form-data; boundary=xyz"} | (
-        {"Content-Length": str(50 * 2**20)} if told else {}
+        {"Content-Length": str(51 * 2**20)} if told else {}
     )
     with suppress(httpx.WriteError, httpx.ReadError), httpx.Client(base_url=live_server.url, timeout=60) as client:
         refused = client.post("/v1/uploads", content=body(), headers=headers)
