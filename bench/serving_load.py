@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -39,7 +40,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import lance
@@ -79,7 +79,8 @@ def served(gallery: Path, log: Path, *more: str) -> Iterator[Server]:
     try:
         until, url = time.monotonic() + WAIT, ""
         while True:
-            assert process.poll() is None and time.monotonic() < until, log.read_text(encoding="utf-8")[-2000:]
+            if process.poll() is not None or time.monotonic() > until:
+                raise SystemExit(f"no server came up: {log.read_text(encoding='utf-8')[-2000:]}")
             if not url:
                 lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line[:1] == "{"]
                 url = next((line["url"].rstrip("/") for line in lines if line.get("event") == "listening"), "")
@@ -195,8 +196,8 @@ def flood(gallery: Path, folder: Path, *, clients: int, seconds: float) -> bool:
     print(f"\n### {clients} clients who do not wait, {told.took:.0f} s\n\n| 200 | 429 | others | afterwards |")
     print("|---|---|---|---|")
     print(
-        f"| {told.statuses['200']:,} | {told.statuses['429']:,} | {others} | answers after {waited:.1f} s; of 8 clients' "
-        f"{well.requests:,} requests {well.requests - well.statuses['200']} were not answered |"
+        f"| {told.statuses['200']:,} | {told.statuses['429']:,} | {others} | answers after {waited:.1f} s; of 8 clients'"
+        f" {well.requests:,} requests {well.requests - well.statuses['200']} were not answered |"
     )
     if others:
         print(f"\n{dict(told.statuses)}")
@@ -325,7 +326,7 @@ def is_order(answer: Sequence[str], state: frozenset[str], now: frozenset[str], 
     last = scores[best[min(ANSWERS, len(best)) - 1]]
     sure = {name for name in best if scores[name] > last + CLOSE} & now
     perhaps = {name for name in best if scores[name] >= last - CLOSE} & now
-    falling = all(scores[one] >= scores[other] - CLOSE for one, other in zip(answer, answer[1:], strict=False))
+    falling = all(scores[one] >= scores[other] - CLOSE for one, other in itertools.pairwise(answer))
     missing = len(state - now)
     enough = min(ANSWERS, len(state)) - missing <= len(answer) <= ANSWERS
     return falling and enough and sure <= set(answer) <= perhaps
