@@ -40,6 +40,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import lance
@@ -146,15 +147,16 @@ def mixed(url: str) -> Ask:
     async def ask(client: httpx.AsyncClient, chance: random.Random) -> tuple[str, str]:
         kind = chance.choices(list(MIX), list(MIX.values()))[0]
         id, words = chance.choice(items)["id"], " ".join(chance.choice(sentences).split()[: chance.randint(2, 12)])
-        path, asked = {
+        asked: dict[str, tuple[str, dict[str, Any]]] = {
             "text": ("/v1/search", {"q": words}),
             "item": (f"/v1/items/{id}/similar", {}),
             "page": ("/v1/search", {"q": words, "offset": ANSWERS * chance.randint(1, 5)}),
             "facets": ("/v1/facets", {"where": f"width > {chance.randint(1, 500)}"}),
             "items": ("/v1/items", {"k": 60, "offset": 60 * chance.randint(0, 9)}),
             "thumbnail": (f"/v1/items/{id}/thumbnail", {}),
-        }[kind]
-        answer = await client.get(path, params=asked)
+        }
+        path, parameters = asked[kind]
+        answer = await client.get(path, params=parameters)
         return kind, str(answer.status_code)
 
     return ask
@@ -196,17 +198,17 @@ def flood(gallery: Path, folder: Path, *, clients: int, seconds: float) -> bool:
     print(f"\n### {clients} clients who do not wait, {told.took:.0f} s\n\n| 200 | 429 | others | afterwards |")
     print("|---|---|---|---|")
     print(
-        f"| {told.statuses['200']:,} | {told.statuses['429']:,} | {others} | answers after {waited:.1f} s; of 8 clients'"
-        f" {well.requests:,} requests {well.requests - well.statuses['200']} were not answered |"
+        f"| {told.statuses['200']:,} | {told.statuses['429']:,} | {others} | answers after {waited:.1f} s; of"
+        f" 8 clients' {well.requests:,} requests {well.requests - well.statuses['200']} were not answered |"
     )
     if others:
         print(f"\n{dict(told.statuses)}")
     return not others and bool(told.statuses["429"]) and well.requests == well.statuses["200"] > 0
 
 
-def write(gallery: Path, pictures: Path, away: Path, stop: Path, seed: int) -> None:
+def write(gallery: Path, pictures: Path, away: Path, stop: Path) -> None:
     """Take pictures out of their folder, put others back, and sync, until the file `stop` is there."""
-    opened, chance, turns = crossgraph.open_gallery(gallery), random.Random(seed), 0
+    opened, chance, turns = crossgraph.open_gallery(gallery), random.Random(0), 0
     while not stop.exists():
         here, there = sorted(pictures.iterdir()), sorted(away.iterdir())
         for path in chance.sample(there, min(len(there), chance.randint(0, CHANGED))):
@@ -246,12 +248,13 @@ def writer(pictures: Sequence[Path], folder: Path, *, clients: int, seconds: flo
         async def ask(client: httpx.AsyncClient, chance: random.Random) -> tuple[str, str]:
             before, sentence = known[0], chance.choice(sentences)
             kind = chance.choice(("list", "order", "cascade"))
-            path, asked = {
+            asked: dict[str, tuple[str, dict[str, Any]]] = {
                 "list": ("/v1/items", {"k": 200}),
                 "order": ("/v1/search", {"q": sentence, "rerank": False, "exact": False, "fold": False}),
                 "cascade": ("/v1/search", {"q": sentence, "fold": False}),
-            }[kind]
-            answer = await client.get(path, params=asked)
+            }
+            path, words = asked[kind]
+            answer = await client.get(path, params=words)
             if answer.status_code == 200:
                 told = answer.json()
                 items = told["items"] if kind == "list" else [one["item"] for one in told["results"]]
@@ -346,7 +349,7 @@ def main() -> int:
     parser.add_argument("--write", nargs=4, type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.write:
-        write(*asked.write, seed=0)
+        write(*asked.write)
         return 0
     parts, well = asked.parts.split(","), []
     with tempfile.TemporaryDirectory() as name:

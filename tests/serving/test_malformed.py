@@ -103,7 +103,7 @@ def test_addresses_that_are_no_text_are_answered(app_client: TestClient, query: 
     "given", ["a b", "a\tb", "a;b", "<x>", "ä", "x" * 65, "", "a,b", "a\\b", '"', "{}", "%0d%0aX:y"]
 )
 def test_what_cannot_be_a_name_of_a_request_is_not_said_back(app_client: TestClient, given: str) -> None:
-    answer = app_client.get("/v1/health/live", headers={"X-Request-ID": given.encode("utf-8")})  # type: ignore[dict-item]
+    answer = app_client.get("/v1/health/live", headers={b"X-Request-ID": given.encode("utf-8")})
     assert answer.headers["x-request-id"] != given
     assert len(answer.headers["x-request-id"]) == 16
     assert app_client.get("/v1/nothing", headers={"X-Request-ID": "mine-1"}).json()["request_id"] == "mine-1"
