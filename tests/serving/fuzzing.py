@@ -164,9 +164,14 @@ def make_real(case: Case[Any], known: Known, chance: random.Random) -> None:
     of_path = next((values for start, values in names.items() if case.path.startswith(start)), known.ids)
     if isinstance(case.path_parameters, dict) and "id" in case.path_parameters and of_path:
         case.path_parameters["id"] = chance.choice(of_path)
+    searches = case.path.startswith(("/v1/search", "/v1/compare"))
     if isinstance(case.query, dict):
+        if searches and case.method == "GET":
+            case.query.setdefault("q", "")
         _make_real(case.query, known, chance)
     if isinstance(case.body, dict):
+        if searches:
+            case.body.setdefault("q", "")
         _make_real(case.body, known, chance)
         if "picture" in case.body:
             case.body["picture"] = cast(Any, known.picture)

@@ -107,6 +107,14 @@ def test_whatever_is_refused_is_told_as_a_problem(
     assert ("allow" in answer.headers) == (status == 405)
 
 
+def test_an_address_names_every_method_that_it_takes(app_client: TestClient, described: dict[str, Any]) -> None:
+    for path, methods in described["paths"].items():
+        answer = app_client.request("BREW", path.replace("{id}", "0a").replace("{name}", "default"))
+        wanted = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == wanted, path
+
+
 def test_too_many_requests_are_told_as_a_problem(client_with: Any) -> None:
     client = client_with(rate=1)
     answers = [client.get("/v1/stats") for _ in range(4)]

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.api import explain, export, facets, facts, feedback, health, items, jobs, runs, search
@@ -23,6 +24,7 @@ from crossgraph.serving.pages.errors import refusal
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MOST_FILES, MOST_FIELDS = 4, export.MOST + 10
 SAID = 200  # letters of what a client called a field that are said again
 DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
@@ -83,7 +85,18 @@ def _http(request: Request, error: Exception) -> Response:
         404: "there is nothing at this address. /v1/openapi.json lists what there is.",
         405: "this address does not take that method. /v1/openapi.json lists what there is.",
     }.get(error.status_code, f"{error.detail.rstrip('.')}. /v1/openapi.json says what is read.")
-    return _answer(request, error.status_code, detail, dict(error.headers or {}))
+    headers = dict(error.headers or {}) | ({"Allow": _taken(request)} if error.status_code == 405 else {})
+    return _answer(request, error.status_code, detail, headers)
+
+
+def _taken(request: Request) -> str:
+    """The methods that are taken at the address of the request, by any route: one route alone names its own."""
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": "GET" if method == "HEAD" else method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(method for method in METHODS if is_taken(method))
 
 
 def _answer(request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
