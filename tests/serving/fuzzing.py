@@ -164,6 +164,8 @@ def make_real(case: Case[Any], known: Known, chance: random.Random) -> None:
     of_path = next((values for start, values in names.items() if case.path.startswith(start)), known.ids)
     if isinstance(case.path_parameters, dict) and "id" in case.path_parameters and of_path:
         case.path_parameters["id"] = chance.choice(of_path)
+    if isinstance(case.path_parameters, dict) and "name" in case.path_parameters:
+        case.path_parameters["name"] = "default"
     searches = case.path.startswith(("/v1/search", "/v1/compare"))
     if isinstance(case.query, dict):
         if searches and case.method == "GET":
