@@ -10,20 +10,23 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.api import explain, export, facets, facts, feedback, health, items, jobs, runs, search
 from crossgraph.serving.api import map as map_api
 from crossgraph.serving.assets import Assets
 from crossgraph.serving.deadlines import Deadlines
+from crossgraph.serving.description import describe
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import compare, health_page, login, map_page, picture, run_pages, search_page
 from crossgraph.serving.pages.errors import refusal
-from crossgraph.serving.problems import ProblemOut
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MOST_FILES, MOST_FIELDS = 4, export.MOST + 10
+SAID = 200  # letters of what a client called a field that are said again
 DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
 
 Every answer of an error is `application/problem+json` and says what to do. Pictures are named by their ids."""
@@ -61,14 +64,15 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     most = settings.upload_bytes + MEBIBYTE // 2
     app.add_middleware(Deadlines, patience=settings.patience, most_bytes=most, most_plain=MEBIBYTE)
     app.add_middleware(Frame, server=parts)
-    _describe(app)
+    describe(app)
     return app
 
 
 def _misread(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     said = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'][1:]) or 'the request'}: {one['msg']}" for one in error.errors()[:5]
+        f"{'.'.join(str(part) for part in one['loc'][1:])[:SAID] or 'the request'}: {one['msg'][:SAID]}"
+        for one in error.errors()[:5]
     )
     return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
 
@@ -80,24 +84,22 @@ def _http(request: Request, error: Exception) -> Response:
     detail = {
         404: "there is nothing at this address. /v1/openapi.json lists what there is.",
         405: "this address does not take that method. /v1/openapi.json lists what there is.",
-    }.get(error.status_code, f"{error.detail}. /v1/openapi.json says what is read.")
-    return _answer(request, error.status_code, detail, dict(error.headers or {}))
+    }.get(error.status_code, f"{error.detail.rstrip('.')}. /v1/openapi.json says what is read.")
+    headers = dict(error.headers or {}) | ({"Allow": _taken(request)} if error.status_code == 405 else {})
+    return _answer(request, error.status_code, detail, headers)
+
+
+def _taken(request: Request) -> str:
+    """The methods that are taken at the address of the request, by any route: one route alone names its own."""
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": "GET" if method == "HEAD" else method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(method for method in METHODS if is_taken(method))
 
 
 def _answer(request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
     return refusal(
         request.url.path, request.headers, status, detail, request_id=request.state.request_id, headers=headers
     )
-
-
-def _describe(app: FastAPI) -> None:
-    """Put the problems that routes answer with into the description of the API."""
-    make = app.openapi
-
-    def described() -> dict[str, object]:
-        found = make()
-        schemas = found.setdefault("components", {}).setdefault("schemas", {})
-        schemas.setdefault("ProblemOut", ProblemOut.model_json_schema())
-        return found
-
-    app.openapi = described  # type: ignore[method-assign]

@@ -40,7 +40,8 @@ class Deadlines:
                 async with asyncio.timeout_at(until):
                     message = await receive()
             except TimeoutError:
-                raise Problem(408, f"the request was not complete after {self._patience:g} seconds.") from None
+                told = f"the request was not complete after {self._patience:g} seconds. Send it again, faster."
+                raise Problem(408, told, headers={"Connection": "close"}) from None
             got += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if got > most:

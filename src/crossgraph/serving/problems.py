@@ -107,12 +107,10 @@ def without_paths(text: str) -> str:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of the problems a route may answer with; those that every route may have come along."""
-    every = {400, 401, 403, 421, 422, 429, 503, *statuses}
+    every = {400, 401, 403, 413, 415, 421, 422, 429, 503, *statuses}
+    content = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}}
     return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
-        }
+        status: {"description": HTTPStatus(status).phrase} | ({} if status == 304 else content)
         for status in sorted(every)
     }
 

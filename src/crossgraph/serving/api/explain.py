@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from crossgraph.serving.comparing import CompareOut, compared
+from crossgraph.serving.description import conditional
 from crossgraph.serving.explanations import Explained, ExplainOut, drawn, explained
 from crossgraph.serving.overlay import overlay_of
 from crossgraph.serving.pages.templates import ENVIRONMENT
@@ -39,9 +40,10 @@ async def explain(item: OfItem, sentence: Sentence, server: TheServer) -> Explai
     "/explain.svg",
     response_class=Response,
     responses={
-        **documented(404, 410),
+        **documented(304, 404, 410),
         200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}},
     },
+    openapi_extra=conditional(),
 )
 async def explain_as_svg(
     item: OfItem,
@@ -67,9 +69,10 @@ async def explain_as_svg(
     "/explain.png",
     response_class=Response,
     responses={
-        **documented(404, 410),
+        **documented(304, 404, 410),
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
     },
+    openapi_extra=conditional(),
 )
 async def explain_as_png(item: OfItem, sentence: Sentence, request: Request, server: TheServer) -> Response:
     """The whole explanation as one drawing, as `crossgraph explain` makes it."""

@@ -25,9 +25,18 @@ FORMATS: dict[str, tuple[Format, str]] = {
 ANSWERED: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("application/json", "text/csv", "text/plain", "application/zip")
-        }
+            "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+            "text/csv": {"schema": {"type": "string"}},
+            "text/plain": {"schema": {"type": "string"}},
+            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+        },
+        "headers": {
+            "Content-Disposition": {
+                "required": True,
+                "schema": {"type": "string", "pattern": "^attachment;"},
+                "example": 'attachment; filename="pictures.csv"',
+            }
+        },
     }
 }
 
@@ -35,7 +44,7 @@ ANSWERED: dict[int | str, dict[str, Any]] = {
 @router.post(
     "/export",
     response_class=Response,
-    responses={**documented(403, 404, 408, 413), **ANSWERED},
+    responses={**documented(404, 408), **ANSWERED},
 )
 async def export(
     server: TheServer,

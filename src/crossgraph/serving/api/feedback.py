@@ -38,7 +38,7 @@ class JudgementOut(Out):
     verdict: str
 
 
-@router.post("", status_code=201, responses=documented(403, 404, 408, 413, 507))
+@router.post("", status_code=201, responses=documented(404, 408, 507))
 async def judge(body: JudgementIn, server: TheServer) -> JudgementOut:
     """Keep a judgement beside the gallery; only with --manage."""
     require_managing(server.settings.manage)

@@ -19,7 +19,7 @@ async def live(server: TheServer) -> HealthOut:
     return _health(server, "alive")
 
 
-@router.get("/v1/health/ready", response_model=HealthOut, responses={503: {"model": HealthOut}})
+@router.get("/v1/health/ready", response_model=HealthOut, responses={**documented(), 503: {"model": HealthOut}})
 async def ready(server: TheServer) -> Response:
     """Whether model and index are warm; 503 until then."""
     library = server.library
@@ -30,7 +30,11 @@ async def ready(server: TheServer) -> Response:
     )
 
 
-@router.get("/metrics", response_class=Response, responses=documented())
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={**documented(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(server: TheServer) -> Response:
     """Counters, timings and sizes, for Prometheus."""
     counted, library = server.metrics, server.library

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from crossgraph.gallery.tables.items import ID
 from crossgraph.gallery.thumbnails import SIZES
 from crossgraph.serving.api.search import answered
+from crossgraph.serving.description import conditional
 from crossgraph.serving.library import version_of
 from crossgraph.serving.pictures import picture_response, thumbnail_response
 from crossgraph.serving.problems import documented
@@ -31,9 +32,8 @@ class Size(IntEnum):
     LARGE = SIZES[1]
 
 
-PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
-}
+FILE: dict[str, Any] = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+PART: dict[str, Any] = {**FILE, "description": "The part of the file that was asked for."}
 
 
 class ListParameters(Narrowed):
@@ -76,7 +76,8 @@ async def captions(id: Id, server: TheServer) -> list[str]:
 @router.get(
     "/{id}/thumbnail",
     response_class=Response,
-    responses={**documented(304, 404, 410, 416), **PICTURE},
+    responses={**documented(304, 404, 410), 200: FILE},
+    openapi_extra=conditional(),
 )
 async def thumbnail(
     id: Id,
@@ -90,7 +91,12 @@ async def thumbnail(
     )
 
 
-@router.get("/{id}/picture", response_class=Response, responses={**documented(304, 404, 410, 416), **PICTURE})
+@router.get(
+    "/{id}/picture",
+    response_class=Response,
+    responses={**documented(304, 404, 410, 416), 200: FILE, 206: PART},
+    openapi_extra=conditional(ranges=True),
+)
 async def picture(id: Id, request: Request, server: TheServer, download: bool = False) -> Response:
     """The file of a picture as it is; ranges are read. With `download` a browser saves it."""
     return await server.files.run(lambda: picture_response(server.library, id, request.headers, download=download))

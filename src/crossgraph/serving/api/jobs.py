@@ -63,7 +63,7 @@ async def jobs(server: TheServer) -> list[JobOut]:
     return [job_out(job) for job in server.jobs.list()]
 
 
-@router.post("", status_code=202, responses=documented(403, 409, 408, 413))
+@router.post("", status_code=202, responses=documented(408, 409))
 async def begin(body: JobIn, server: TheServer) -> JobOut:
     """Begin a job; one runs at a time."""
     require_managing(server.settings.manage)
@@ -78,7 +78,7 @@ async def job(id: Id, server: TheServer) -> JobOut:
     return job_out(server.jobs.get(id))
 
 
-@router.delete("/{id}", responses=documented(403, 404))
+@router.delete("/{id}", responses=documented(404))
 async def stop(id: Id, server: TheServer) -> JobOut:
     """Tell a job to stop; what it finished is kept."""
     require_managing(server.settings.manage)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from crossgraph.serving.description import conditional
 from crossgraph.serving.library import Library, version_of
 from crossgraph.serving.pictures import is_known
 from crossgraph.serving.problems import documented, readable
@@ -59,6 +60,7 @@ class MapOut(Out):
     "/map",
     response_model=MapOut,
     responses=documented(304, 500),
+    openapi_extra=conditional(),
 )
 async def map(request: Request, server: TheServer) -> Response:
     """Where every picture lies on the map, as a region of it can be searched in (`region=x,y;x,y;x,y`)."""

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from crossgraph.errors import CrossgraphError
 from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.serving import searching
+from crossgraph.serving.description import EVENT_STREAM
 from crossgraph.serving.problems import documented, problem_of
 from crossgraph.serving.schemas import SearchOut, UploadOut
 from crossgraph.serving.search_request import SearchBody, SearchParameters, asked_of
@@ -23,7 +24,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
         "description": "Events; the data of each is one line of JSON, as /v1/search answers it.",
         "content": {
             "text/event-stream": {
-                "schema": {"type": "string"},
+                "itemSchema": EVENT_STREAM,
                 "example": 'event: shortlist\ndata: {"query": "two dogs", ...}\n\nevent: answers\ndata: {...}\n\n',
             }
         },
@@ -44,7 +45,7 @@ async def search(parameters: Parameters, server: TheServer) -> SearchOut:
     return await answered(server, parameters.as_body())
 
 
-@router.post("/search", responses=documented(404, 410, 408, 413))
+@router.post("/search", responses=documented(404, 408, 410))
 async def search_by_body(body: SearchBody, server: TheServer) -> SearchOut:
     """The best pictures for what the body says."""
     return await answered(server, body)
@@ -61,7 +62,7 @@ async def search_in_stages(parameters: Parameters, request: Request, server: The
     return EventStream(_events(server, first, found, request.state.request_id))
 
 
-@router.post("/uploads", status_code=201, responses=documented(408, 413))
+@router.post("/uploads", status_code=201, responses=documented(408))
 async def upload(picture: UploadFile, server: TheServer) -> UploadOut:
     """Send a picture to search by; what is answered names it: term=1:image:ID."""
     kept = await server.files.run(lambda: server.uploads.add(picture.file.read()))
