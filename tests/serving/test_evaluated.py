@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -214,11 +214,13 @@ def test_explanations_have_an_end_and_searches_do_not_wait(
     evaluated_runs: EvaluatedRuns,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    seen = Event()
+
     def slow(*_: object) -> None:
-        time.sleep(1.5)
+        seen.wait(60)
 
     monkeypatch.setattr(Evaluated, "explained", slow)
-    with client_of(replace(settings, runs=evaluated_runs.runs, seconds=1.0), opened) as client:
+    with client_of(replace(settings, runs=evaluated_runs.runs, seconds=4.0), opened) as client:
         page = client.get(f"/evaluations/{evaluated_runs.id}/worst/0", headers=HTML)
         assert page.status_code == 503
         assert page.headers["retry-after"] == "5"
@@ -228,6 +230,7 @@ def test_explanations_have_an_end_and_searches_do_not_wait(
         assert server.evaluated.engine.inside == 1
         assert server.engine.inside == 0
         assert client.get("/v1/search", params={"q": "a red ball"}).status_code == 200
+        seen.set()
 
 
 def test_an_answer_there_is_none_of_is_unknown(
