@@ -41,9 +41,7 @@ class Walk:
     @contextmanager
     def page(self, **settings: Any) -> Iterator[Page]:
         """A page of a profile of its own."""
-        context: BrowserContext = self.browser.new_context(
-            base_url=self.server.url, **({"viewport": SIZE} | settings)
-        )
+        context: BrowserContext = self.browser.new_context(base_url=self.server.url, **({"viewport": SIZE} | settings))
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))

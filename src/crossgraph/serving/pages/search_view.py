@@ -32,6 +32,7 @@ STAGES = {
     "encode": "understanding the query",
     "codes": "comparing codes",
     "shortlist": "comparing vectors",
+    "fetch": "reading regions",
     "rerank": "re-ranking",
     "exact": "exact matches",
     "fold": "folding",
@@ -199,7 +200,14 @@ def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
     else:
         found = list(counted.facets)
     told = [one for one in found if len(one.values) > 1 or any(value.chosen for value in one.values)]
+    folders = next((_counts(one) for one in told if one.name == "folder"), None)
+    told = [one for one in told if one.name != "source" or _counts(one) != folders]
     return tuple(_facet_shown(state, one, place) for place, one in enumerate(told))
+
+
+def _counts(facet: Facet) -> set[tuple[str, int, bool]]:
+    """What a facet says, to tell whether another one says the same."""
+    return {(one.label, one.count, one.chosen) for one in facet.values}
 
 
 def _facet_shown(state: PageState, facet: Facet, place: int) -> FacetShown:
