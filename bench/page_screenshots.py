@@ -1,6 +1,6 @@
 """Every state of the page as a picture, to be looked at.
 
-    python bench/page_screenshots.py --gallery pictures --out shots [--runs demo/runs] [--only compare,map] [--format webp]
+    python bench/page_screenshots.py --gallery pictures --out shots [--runs demo/runs] [--only compare,map]
 
 The gallery gets thumbnails and a map, as it would from any server. The queries are made for the drawn scenes of `make
 demo`; `--query`, `--minus` and `--nothing` name others.

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, Literal
 
 from crossgraph.errors import CrossgraphError, GalleryError
+from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.gallery.search.examples import example_queries
 from crossgraph.gallery.search.facets import MOST, Facet, FacetChoice
 from crossgraph.gallery.search.listing import items_of
@@ -163,13 +164,8 @@ def views(server: Server, state: PageState, *, staged: bool) -> Iterator[View]:
         yield _browsed(base, library, asked, snapshot)
         return
     stages = searching.stages(library, asked) if staged else iter([searching.search(library, asked)])
-    before: SearchOut | None = None
     for one in stages:
-        if before is not None:
-            yield _found(base, library, before, waits=True)
-        before = one
-    assert before is not None
-    yield _found(base, library, before, waits=False)
+        yield _found(base, library, one, waits=one.why == FOLLOWS)
 
 
 def more_view(server: Server, state: PageState) -> View:
