@@ -2,7 +2,7 @@
 
     python bench/first_paint.py --gallery pictures [--queries queries.txt] [--count 30] [--out first_paint.json]
 
-Three times of each query, in turn, each by the clock of its own client: the API's answer (`/v1/search`, one connection);
+Three times of each query, in turn, each by the clock of its own client: the API (`/v1/search`, one connection);
 the page opened at the search's address, until the browser's own first contentful paint (the answers are in what the
 server sends); and a search from the open page, from the form being sent until the frame after the first answers. Each
 search gets another query, so that no way profits from what another one computed; a query that was asked already is
@@ -110,8 +110,11 @@ def main() -> None:
         sending.wait_for_load_state("networkidle")
         with httpx.Client(base_url=server.url, timeout=60) as client:
             for place in range(-2, asked.count):  # the first two are not counted
-                way = {"API": lambda one: api(client, one), "page opened": lambda one: opened(opening, one),
-                       "search sent": lambda one: sent(sending, one)}
+                way = {
+                    "API": lambda one: api(client, one),
+                    "page opened": lambda one: opened(opening, one),
+                    "search sent": lambda one: sent(sending, one),
+                }
                 for turn, name in enumerate(way):
                     took = way[name](queries[(3 * (place + 2) + turn) % len(queries)])
                     if place >= 0:
