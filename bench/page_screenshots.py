@@ -1,15 +1,16 @@
 """Every state of the page as a picture, to be looked at.
 
     python bench/page_screenshots.py --gallery pictures --out shots [--runs demo/runs] [--only compare,map]
+    python bench/page_screenshots.py --gallery pictures --out shots --docs docs/page
 
-The gallery gets thumbnails and a map, as it would from any server. The queries are made for the drawn scenes of `make
-demo`; `--query`, `--minus` and `--nothing` name others.
+The second takes what docs/page.md shows, and puts that into a folder of its own, as WebP. The gallery gets thumbnails
+and a map, as it would from any server. The queries are made for the drawn scenes of `make demo`; `--query`, `--minus` and
+`--nothing` name others.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,22 @@ if TYPE_CHECKING:
 SIZE = {"width": 1280, "height": 800}
 SMALL = {"width": 375, "height": 740}
 TOKEN = "a-token-for-screenshots"
+STILL = """async () => {
+  const near = [...document.images].filter((one) => one.getBoundingClientRect().top < innerHeight);
+  await Promise.all(near.map((one) => one.decode().catch(() => 0)));
+  const ending = document.getAnimations().filter((one) => one.effect.getTiming().iterations < 9);
+  await Promise.all(ending.map((one) => one.finished.catch(() => 0)));
+}"""
+LARGEST = 150_000  # bytes of a picture in the documents
+DOCUMENTED = {
+    "answers": ("answers", "answers"),
+    "chips": ("chips", "chips-weights"),
+    "relation": ("explanation", "picture-relation"),
+    "compared": ("explanation", "picture-compared"),
+    "map": ("map", "map-lasso"),
+    "small": ("small", "small-picture"),
+}
+"""What docs/page.md shows: the state that takes it, and its name there."""
 STATES: dict[str, Callable[[Walk], None]] = {}
 
 
@@ -55,19 +72,14 @@ class Walk:
         given = {"q": self.asked.query} | parameters
         return "/?" + urlencode({name: value for name, value in given.items() if value is not None}, doseq=True)
 
-    def take(self, page: Page, name: str, *, full: bool = False) -> None:
+    def take(self, page: Page, name: str, *, full: bool = False, scripts: bool = True) -> None:
         """Keep what the page shows, once all its pictures are there and nothing moves."""
         page.wait_for_load_state("networkidle")
-        page.evaluate(
-            "Promise.all([...document.images].filter((one) => one.loading !== 'lazy' || one.getBoundingClientRect().top"
-            " < innerHeight).map((one) => one.decode().catch(() => 0)))"
-            ".then(() => Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations < 9)"
-            ".map((one) => one.finished.catch(() => 0))))"
-        )
-        shot = Image.open(io.BytesIO(page.screenshot(full_page=full)))
-        path = self.asked.out / f"{name}.{self.asked.format}"
-        shot.save(path, **({"quality": 82, "method": 6} if self.asked.format == "webp" else {"optimize": True}))
-        print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
+        if scripts:
+            page.evaluate(STILL)
+        path = self.asked.out / f"{name}.png"
+        page.screenshot(path=path, full_page=full)
+        print(path)
 
 
 def state(function: Callable[[Walk], None]) -> Callable[[Walk], None]:
@@ -302,20 +314,12 @@ def gone(walk: Walk) -> None:
 def no_scripts(walk: Walk) -> None:
     with walk.page(java_script_enabled=False) as page:
         page.goto(walk.address())
-        shot(walk, page, "no-scripts")
+        walk.take(page, "no-scripts", scripts=False)
         page.goto("/map")
-        shot(walk, page, "no-scripts-map")
+        walk.take(page, "no-scripts-map", scripts=False)
         page.set_viewport_size({"width": 375, "height": 740})
         page.goto(walk.address())
-        shot(walk, page, "no-scripts-small")
-
-
-def shot(walk: Walk, page: Page, name: str) -> None:
-    """Keep what a page without scripts shows."""
-    page.wait_for_load_state("networkidle")
-    path = walk.asked.out / f"{name}.png"
-    page.screenshot(path=path)
-    print(path)
+        walk.take(page, "no-scripts-small", scripts=False)
 
 
 @state
@@ -369,6 +373,19 @@ def less_motion(walk: Walk) -> None:
         walk.take(page, "less-motion")
 
 
+def document(taken: Path, folder: Path) -> None:
+    """Put what the documents show into `folder`, each in at most `LARGEST` bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (_, shot) in DOCUMENTED.items():
+        path = folder / f"{name}.webp"
+        with Image.open(taken / f"{shot}.png") as image:
+            for quality in range(88, 30, -4):
+                image.convert("RGB").save(path, quality=quality, method=6)
+                if path.stat().st_size <= LARGEST:
+                    break
+        print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
+
+
 def main() -> None:
     """Take them."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -381,10 +398,12 @@ def main() -> None:
     options.add_argument("--twice", default="a solid yellow moon below a big green boat", help="finds near-duplicates")
     options.add_argument("--nothing", nargs="+", default=["a crowded street at night", "zzyzx"])
     options.add_argument("--only", default="", help=f"of {','.join(STATES)}")
-    options.add_argument("--format", choices=("png", "webp"), default="png")
+    options.add_argument("--docs", type=Path, help="take what docs/page.md shows, and put it there")
     asked = options.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     wanted = [one for one in asked.only.split(",") if one] or list(STATES)
+    if asked.docs is not None:
+        wanted = list(dict.fromkeys(taken for taken, _ in DOCUMENTED.values()))
     if unknown := [one for one in wanted if one not in STATES]:
         raise SystemExit(f"there is no state {', '.join(unknown)}: --only takes {', '.join(STATES)}")
     more = ["--runs", str(asked.runs)] if asked.runs else []
@@ -392,6 +411,8 @@ def main() -> None:
         walk = Walk(browser, server, asked)
         for name in wanted:
             STATES[name](walk)
+    if asked.docs is not None:
+        document(asked.out, asked.docs)
     if walk.complaints:
         raise SystemExit("errors of scripts: " + "; ".join(walk.complaints))
 

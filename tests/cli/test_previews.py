@@ -11,7 +11,6 @@ from PIL import Image
 from rich.console import Console
 
 from crossgraph.cli.previews import COLUMNS, INDENT, LINES, drawn
-from crossgraph.errors import ConfigError
 from tests.cli.conftest import Trained, call
 
 HALF = re.compile(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m▀\x1b\[0m")
@@ -45,7 +44,7 @@ def test_the_pixels_of_a_drawing_are_those_of_the_picture() -> None:
         ((160, 320), 80, 10, 10),
         ((320, 160), 25, 20, 5),
         ((320, 1), 80, 40, 1),
-        ((10, 10), 3, 1, 1),
+        ((10, 10), 8, 3, 2),
     ],
 )
 def test_a_drawing_fits_and_keeps_its_proportions(size: tuple[int, int], width: int, letters: int, lines: int) -> None:
@@ -88,5 +87,6 @@ def test_where_nothing_can_be_drawn_that_is_said(
 ) -> None:
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("FORCE_COLOR", forced)
-    with pytest.raises(ConfigError, match=said):
-        call("search", "a red ball", "--gallery", trained.gallery, "--preview", *more)
+    done = call("search", "a red ball", "--gallery", trained.gallery, "--preview", *more)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
