@@ -4,8 +4,8 @@
     python bench/page_screenshots.py --gallery pictures --out shots --docs docs/page
 
 The second takes what docs/page.md shows, and puts that into a folder of its own, as WebP. The gallery gets thumbnails
-and a map, as it would from any server. The queries are made for the drawn scenes of `make demo`; `--query`, `--minus` and
-`--nothing` name others.
+and a map, as it would from any server. The queries are made for the drawn scenes of `make demo`; `--query`, `--minus`
+and `--nothing` name others.
 """
 
 from __future__ import annotations
@@ -345,7 +345,7 @@ def small(walk: Walk) -> None:
         walk.take(page, "small-answers")
         page.locator(".narrow").tap()
         walk.take(page, "small-facets")
-        page.locator("#facets > .close").tap()
+        page.goto(walk.address())
         open_picture(page)
         page.locator(".words .word", has_text=walk.asked.word).first.tap()
         walk.take(page, "small-picture")
