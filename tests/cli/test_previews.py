@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,10 @@ from tests.cli.conftest import Trained, call
 HALF = re.compile(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m▀\x1b\[0m")
 
 
-def written(image: Image.Image, *, width: int = 80, **settings: object) -> list[str]:
+def written(image: Image.Image, *, width: int = 80, **settings: Any) -> list[str]:
     """The lines that a terminal is sent."""
     terminal = {"force_terminal": True, "color_system": "truecolor", "_environ": {}} | settings
-    console = Console(file=io.StringIO(), width=width, **terminal)  # type: ignore[arg-type]
+    console = Console(file=io.StringIO(), width=width, **terminal)
     console.print(drawn(image, console), end="")
     lines: list[str] = console.file.getvalue().split("\n")  # type: ignore[attr-defined]
     assert lines.pop() == ""
@@ -54,7 +55,7 @@ def test_a_drawing_fits_and_keeps_its_proportions(size: tuple[int, int], width: 
 
 
 @pytest.mark.parametrize("settings", [{"no_color": True}, {"color_system": None}])
-def test_without_colours_it_is_drawn_in_shades(settings: dict[str, object]) -> None:
+def test_without_colours_it_is_drawn_in_shades(settings: dict[str, Any]) -> None:
     steps = np.repeat(np.array([0, 60, 120, 180, 255], np.uint8)[None, :, None], 3, axis=2)
     image = Image.fromarray(steps.repeat(2, axis=0)).resize((40, 16), Image.Resampling.NEAREST)
     lines = written(image, **settings)
