@@ -19,7 +19,7 @@ HALF = re.compile(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m▀\x1b\
 
 def written(image: Image.Image, *, width: int = 80, **settings: Any) -> list[str]:
     """The lines that a terminal is sent."""
-    terminal = {"force_terminal": True, "color_system": "truecolor", "_environ": {}} | settings
+    terminal: dict[str, Any] = {"force_terminal": True, "color_system": "truecolor", "_environ": {}} | settings
     console = Console(file=io.StringIO(), width=width, **terminal)
     console.print(drawn(image, console), end="")
     lines: list[str] = console.file.getvalue().split("\n")  # type: ignore[attr-defined]
