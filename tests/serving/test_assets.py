@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urljoin
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -28,3 +31,16 @@ def test_the_page_names_its_files_by_their_content(app_client: TestClient) -> No
     page = app_client.get("/", headers={"Accept": "text/html"}).text
     for name in ("page.css", "theme.js", "search.js"):
         assert asset(name) in page
+
+
+def test_scripts_name_what_they_import_by_its_content(app_client: TestClient) -> None:
+    imports = re.findall(r'^import .* from "(.*)";', app_client.get(asset("search.js")).text, re.MULTILINE)
+    assert len(imports) == 5
+    for one in imports:
+        found = app_client.get(urljoin("/static/", one))
+        assert found.headers["cache-control"] == KEPT
+        assert found.headers["content-type"].startswith("text/javascript")
+    assert "grid.js?v=" not in app_client.get(asset("grid.js")).text
+    plain = app_client.get("/static/search.js")
+    known = app_client.get("/static/search.js", headers={"If-None-Match": plain.headers["etag"]})
+    assert (known.status_code, known.content, known.headers["cache-control"]) == (304, b"", ASKED_AGAIN)

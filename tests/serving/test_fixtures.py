@@ -50,11 +50,12 @@ def test_a_browser_opens_the_page(browser_page: Page) -> None:
 @pytest.mark.slow
 def test_complaints_of_a_browser_are_noticed(browser_page: Page, complaints: list[str]) -> None:
     browser_page.goto("/")
-    browser_page.evaluate(
-        "document.body.append(Object.assign(document.createElement('img'), {src: 'http://127.0.0.1:9/'}))"
-    )
-    browser_page.evaluate("setTimeout(() => { throw Error('thrown') })")
-    browser_page.wait_for_timeout(300)
+    with browser_page.expect_console_message(lambda said: "Content Security Policy" in said.text):
+        browser_page.evaluate(
+            "document.body.append(Object.assign(document.createElement('img'), {src: 'http://127.0.0.1:9/'}))"
+        )
+    with browser_page.expect_event("pageerror"):
+        browser_page.evaluate("setTimeout(() => { throw Error('thrown') })")
     told = "\n".join(complaints)
     assert "Content Security Policy" in told
     assert "thrown" in told

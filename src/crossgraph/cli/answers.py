@@ -19,12 +19,16 @@ Form: TypeAlias = Literal["people", "json", "csv", "paths", "paths0"]
 
 @dataclass
 class Printer:
-    """Prints answers in one form; with `several` queries programs are told which it answers, `headed` people too."""
+    """Prints answers in one form; with `several` queries programs are told which it answers, `headed` people too.
+
+    `preview` draws the picture with an id, under its answer.
+    """
 
     form: Form
     several: bool = False
     headed: bool = False
     shown: int = 0
+    preview: Callable[[str], None] | None = None
 
     @classmethod
     def of(cls, *, as_json: bool, as_csv: bool, paths: bool, print0: bool, several: bool, headed: bool) -> Printer:
@@ -56,7 +60,7 @@ class Printer:
             case "people":
                 if self.headed:
                     typer.echo(("\n" if self.shown else "") + shown(found.query))
-                _print(found)
+                _print(found, self.preview)
         self.shown += 1
         if found.offset and not found.results:
             typer.echo(f"no answers beyond the first {found.offset:,}; give a smaller --offset", err=True)
@@ -78,7 +82,7 @@ def answer_each(lines: Iterable[tuple[str, str]], search: Callable[[Query], Sear
     return failed
 
 
-def _print(found: SearchResults) -> None:
+def _print(found: SearchResults, preview: Callable[[str], None] | None) -> None:
     if found.kind == "sum":
         typer.echo(f"searched for: {shown(found.query)}", err=True)
     for result in found.results:
@@ -86,6 +90,8 @@ def _print(found: SearchResults) -> None:
         notes = "" if result.match == "semantic" else f"  [{result.match}]"
         notes += f"  (+{len(result.similar)} alike)" if result.similar else ""
         typer.echo(f"{result.rank:3}  {result.score:7.4f}{_moved(found, result)}  {shown(result.path)}{caption}{notes}")
+        if preview is not None:
+            preview(result.id)
     stage = "re-ranked" if found.stage == "rerank" else f"by the {found.stage} alone: {found.why}"
     times = ", ".join(f"{name} {milliseconds:.1f}" for name, milliseconds in found.timings_ms.items())
     what = "pictures" if found.target == "images" else "captions"

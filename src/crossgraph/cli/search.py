@@ -60,6 +60,7 @@ def search(
     print0: Annotated[
         bool, typer.Option("--print0", help="With --paths: end each with a NUL, not a new line, for xargs -0.")
     ] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Draw each picture, small, in the terminal.")] = False,
 ) -> None:
     """Print the best answers with rank, score, place in the shortlist, and path."""
     from crossgraph import verbs
@@ -77,6 +78,12 @@ def search(
         several=asked is None,
         headed=queries is not None,
     )
+    if preview and printer.form != "people":
+        raise ConfigError("--preview draws for people; leave out --json, --csv and --paths.")
+    if preview:
+        from crossgraph.cli.previews import Previews, terminal
+
+        console = terminal()
     options = SearchOptions(
         k=k,
         mode=mode,
@@ -92,6 +99,8 @@ def search(
     )
     feedback = Feedback(tuple(like or ()), tuple(dislike or ()))
     opened = verbs.open_gallery(gallery, model=model, device=device)
+    if preview:
+        printer.preview = Previews(console, opened).show
     if asked is not None:
         printer.show(opened.search(asked, options, feedback=feedback))
         return

@@ -123,7 +123,7 @@ def test_the_sentence_says_which_stage_turned_them_and_by_which_word(gallery: Ga
     pairs = [gallery.compare(QUERY, one.id, other.id) for one, other in combinations(results[:12], 2)]
     turned = next(one for one in pairs if one.decided == "rerank")
     shortlist = next(stage for stage in turned.stages if stage.stage == "shortlist")
-    assert turned.sentences[0].startswith("Comparing embeddings had B before A (")
+    assert turned.sentences[0].startswith("Comparing vectors had B before A (")
     assert "re-ranking turned them" in turned.sentences[0]
     assert shortlist.first.rank > shortlist.second.rank
     best = max((one for one in turned.words if one.word != "the"), key=lambda one: one.difference)

@@ -12,7 +12,7 @@ import crossgraph
 from crossgraph.serving.settings import ServerSettings
 from tests.serving.browser.axe import faults
 from tests.serving.conftest import watch
-from tests.serving.served import LiveServer, Served, live
+from tests.serving.served import LiveServer, Served, live, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -46,12 +46,10 @@ def test_work_is_begun_from_the_page_and_followed_to_its_end(page: Page) -> None
     ended = page.locator(".is-done").count()
     page.get_by_role("button", name="Verify").click()
     done = page.locator(f".health-table tbody tr:nth-child({ended + 1}) .is-done")
-    for _ in range(60):
-        if done.count():
-            break
-        page.wait_for_timeout(1000)
-        if not page.locator("html.js").count():
-            page.goto("/health")  # where scripts are off a browser does so by itself; one that only runs none does not
+    if page.locator("html.js").count():
+        done.wait_for(timeout=120_000)
+    else:
+        wait_for(lambda: page.goto("/health") is not None and done.count() == 1)  # a browser without any does so itself
     assert done.count() == 1
     assert "problems 0" in page.locator(".health-table").first.inner_text()
 

@@ -33,10 +33,17 @@ def page(browser_page: Page) -> Page:
     return browser_page
 
 
+DRAWN = """async () => {
+  const canvas = document.getElementById("map-canvas");
+  const frame = () => new Promise(requestAnimationFrame);
+  do { await frame(); await frame(); } while (canvas.getAttribute("aria-busy") === "true");
+  return canvas.toDataURL();
+}"""
+
+
 def pixels(page: Page) -> str:
     """What is drawn, once nothing more is to be."""
-    page.wait_for_timeout(120)
-    found: str = page.evaluate("document.getElementById('map-canvas').toDataURL()")
+    found: str = page.evaluate(DRAWN)
     return found
 
 
@@ -108,8 +115,8 @@ def test_by_keyboard(page: Page, drawn: PictureMap) -> None:
 def test_wheel_and_buttons_zoom_and_all_comes_back(page: Page) -> None:
     first = pixels(page)
     page.locator("#map-canvas").hover()
-    page.mouse.wheel(0, -300)
-    assert pixels(page) != first
+    page.mouse.wheel(0, -300)  # a browser may take its time to tell the page
+    page.wait_for_function("(first) => document.getElementById('map-canvas').toDataURL() !== first", arg=first)
     page.get_by_role("button", name="All").click()
     page.mouse.move(2, 2)
     assert pixels(page) == first

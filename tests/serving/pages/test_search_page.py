@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,16 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+import crossgraph
+from crossgraph.serving import searching
 from crossgraph.serving.assets import STATIC
-from crossgraph.serving.pages.search_view import NARROWEST, STEP, WIDEST, ratio_class
+from crossgraph.serving.library import Library
+from crossgraph.serving.pages.page_state import PageParameters, PageState
+from crossgraph.serving.pages.search_view import NARROWEST, STEP, WIDEST, ratio_class, views
+from crossgraph.serving.schemas import SearchOut
+from crossgraph.serving.search_request import Asked
+from crossgraph.serving.settings import ServerSettings
+from tests.serving.served import FOLDERS, Served, client_of
 
 HTML = {"Accept": "text/html"}
 
@@ -167,6 +176,37 @@ def test_stages_come_as_lines_the_shortlist_first(app_client: TestClient) -> Non
     assert shown(lines[1]["found"]) == [one["item"]["id"] for one in answers]
     fast = app_client.get("/parts/page", params={"q": "a red ball", "mode": "fast"}).text.splitlines()
     assert len(fast) == 1
+
+
+def test_the_shortlist_is_shown_before_re_ranking_begins(
+    app_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, begun, stages = app_client.app.state.server, list[str](), searching.stages  # type: ignore[attr-defined]
+
+    def watched(library: Library, asked: Asked) -> Iterator[SearchOut]:
+        for one in stages(library, asked):
+            begun.append(one.stage)
+            yield one
+
+    monkeypatch.setattr(searching, "stages", watched)
+    shown_views = views(server, PageState(PageParameters(q="a red ball", exact=False)), staged=True)
+    first = next(shown_views)
+    assert (begun, first.waits) == (["shortlist"], True)
+    assert [one.waits for one in shown_views] == [False]
+    assert begun == ["shortlist", "rerank"]
+
+
+def test_a_facet_that_says_what_the_folders_say_is_not_shown(tmp_path: Path, served_gallery: Served) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, some in zip(folders, FOLDERS, strict=True):
+        shutil.copytree(served_gallery.pictures / some, folder)
+    crossgraph.sync(tmp_path / "gallery", folders, model=served_gallery.model)
+    opened = crossgraph.open_gallery(tmp_path / "gallery")
+    with client_of(ServerSettings(tmp_path / "gallery"), opened) as client:
+        assert {"folder", "source"} <= {one["name"] for one in client.get("/v1/facets").json()["facets"]}
+        titles = re.findall("<summary>([^<]*)</summary>", client.get("/", headers=HTML).text)
+    assert "Folder" in titles
+    assert "Source" not in titles
 
 
 def test_a_problem_after_the_answer_began_is_a_line(app_client: TestClient) -> None:

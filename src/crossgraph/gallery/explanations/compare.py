@@ -23,7 +23,7 @@ Unit: TypeAlias = Literal["contribution", "score"]
 _STAGES = {
     "exact": "exact hits",
     "codes": "comparing codes",
-    "shortlist": "comparing embeddings",
+    "shortlist": "comparing vectors",
     "rerank": "re-ranking",
 }
 _TOLD = 2  # words that a sentence names

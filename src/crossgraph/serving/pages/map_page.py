@@ -39,7 +39,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the map that can be searched in."""
+    """A part of the map that can be searched in; `picture` is the address of a small one of what lies in its middle."""
 
     name: str
     count: int
@@ -47,6 +47,7 @@ class Part:
     y: float
     points: str
     href: str
+    picture: str
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,18 @@ def parts(found: PictureMap, state: PageState) -> list[Part]:
     made = []
     for name, x, y, corners in rounds:
         region = written_region(corners)
-        count = len(ids_within(region, found))
-        if count:
+        inside = ids_within(region, found)
+        if inside:
             points = " ".join(f"{SIDE * px:.1f},{SIDE * py:.1f}" for px, py in corners)
-            made.append(Part(name, count, SIDE * x, SIDE * y, points, state.fresh(region=region)))
+            picture = f"/v1/items/{_nearest(found, inside, x, y)}/thumbnail"
+            made.append(Part(name, len(inside), SIDE * x, SIDE * y, points, state.fresh(region=region), picture))
     return sorted(made, key=lambda part: -part.count)
+
+
+def _nearest(found: PictureMap, ids: tuple[str, ...], x: float, y: float) -> str:
+    """The one of these pictures that lies nearest to a point."""
+    rows = np.flatnonzero(np.isin(found.ids, ids))
+    return found.ids[int(rows[np.hypot(found.x[rows] - x, found.y[rows] - y).argmin()])]
 
 
 def _round(x: float, y: float, reach: float) -> list[tuple[float, float]]:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, Literal
 
 from crossgraph.errors import CrossgraphError, GalleryError
+from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.gallery.search.examples import example_queries
 from crossgraph.gallery.search.facets import MOST, Facet, FacetChoice
 from crossgraph.gallery.search.listing import items_of
@@ -32,6 +33,7 @@ STAGES = {
     "encode": "understanding the query",
     "codes": "comparing codes",
     "shortlist": "comparing vectors",
+    "fetch": "reading regions",
     "rerank": "re-ranking",
     "exact": "exact matches",
     "fold": "folding",
@@ -162,13 +164,8 @@ def views(server: Server, state: PageState, *, staged: bool) -> Iterator[View]:
         yield _browsed(base, library, asked, snapshot)
         return
     stages = searching.stages(library, asked) if staged else iter([searching.search(library, asked)])
-    before: SearchOut | None = None
     for one in stages:
-        if before is not None:
-            yield _found(base, library, before, waits=True)
-        before = one
-    assert before is not None
-    yield _found(base, library, before, waits=False)
+        yield _found(base, library, one, waits=one.why == FOLLOWS)
 
 
 def more_view(server: Server, state: PageState) -> View:
@@ -199,7 +196,14 @@ def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
     else:
         found = list(counted.facets)
     told = [one for one in found if len(one.values) > 1 or any(value.chosen for value in one.values)]
+    folders = next((_counts(one) for one in told if one.name == "folder"), None)
+    told = [one for one in told if one.name != "source" or _counts(one) != folders]
     return tuple(_facet_shown(state, one, place) for place, one in enumerate(told))
+
+
+def _counts(facet: Facet) -> set[tuple[str, int, bool]]:
+    """What a facet says, to tell whether another one says the same."""
+    return {(one.label, one.count, one.chosen) for one in facet.values}
 
 
 def _facet_shown(state: PageState, facet: Facet, place: int) -> FacetShown:

@@ -35,6 +35,7 @@ async function start(map) {
   let region = readRegion(map.dataset.region);
   let colours = {};
   let waiting = 0;
+  let loading = 0;
 
   const whole = () => 0.92 * Math.min(size.width, size.height);
   const scale = () => whole() * view.zoom;
@@ -154,12 +155,20 @@ async function start(map) {
     pen.setLineDash([]);
   }
 
+  /** More or fewer small pictures are on their way. */
+  function coming(more) {
+    loading += more;
+    canvas.setAttribute("aria-busy", String(loading > 0));
+  }
+
   function pictureOf(id) {
     let image = pictures.get(id);
     if (!image) {
       if (pictures.size > 600) pictures.delete(pictures.keys().next().value);
       image = new Image();
-      image.addEventListener("load", paint);
+      coming(1);
+      image.addEventListener("load", () => { coming(-1); paint(); });
+      image.addEventListener("error", () => coming(-1));
       image.src = `/v1/items/${encodeURIComponent(id)}/thumbnail`;
       pictures.set(id, image);
     }
