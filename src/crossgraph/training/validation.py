@@ -24,8 +24,8 @@ from crossgraph.training.dataset import Dataset
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.types import Encoded
 
-BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-"""Shares of the first stage's score that are tried."""
+BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+"""Shares of the first stage's score that are tried; beside a strong first stage a weak re-ranker wants a large one."""
 
 
 @dataclass(frozen=True)
