@@ -213,7 +213,7 @@ def write(gallery: Path, pictures: Path, away: Path, stop: Path) -> None:
         here, there = sorted(pictures.iterdir()), sorted(away.iterdir())
         for path in chance.sample(there, min(len(there), chance.randint(0, CHANGED))):
             shutil.move(path, pictures)
-        for path in chance.sample(here, chance.randint(0, CHANGED)):
+        for path in chance.sample(here, min(len(here) // 2, chance.randint(0, CHANGED))):
             shutil.move(path, away)
         opened.sync()
         turns += 1
