@@ -314,6 +314,7 @@ def test_with_show_paths_they_are_said(own: Served, own_gallery: crossgraph.Gall
         ("/home/me/My Pictures/a b.jpg could not be read", "a b.jpg could not be read"),
         ("~/.local/share/crossgraph/gallery is no gallery", "gallery is no gallery"),
         ("'/etc/passwd' and (/usr/lib/x)", "'passwd' and (x)"),
+        ("/home/me/Photos (2024)/Ann's, private/a.jpg is gone", "a.jpg is gone"),
         ("see /v1/openapi.json, and/or 1/2", "see /v1/openapi.json, and/or 1/2"),
         ("from /home/a/x to /home/b/y", "from y"),
         ("http://host/home/x", "http://host/home/x"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -25,6 +26,7 @@ from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+UPLOADS = frozenset({"/v1/uploads", "/upload"})
 MOST_FILES, MOST_FIELDS = 4, export.MOST + 10
 SAID = 200  # letters of what a client called a field that are said again
 DESCRIPTION = """Search pictures by sentences, and by other pictures, with explanations.
@@ -39,8 +41,11 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         parts.start()
-        yield
-        parts.close()
+        try:
+            with suppress(asyncio.CancelledError):  # told to stop twice
+                yield
+        finally:
+            parts.close()
 
     app = FastAPI(
         title="crossgraph",
@@ -62,7 +67,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(HTTPException, _http)
     most = settings.upload_bytes + MEBIBYTE // 2
-    app.add_middleware(Deadlines, patience=settings.patience, most_bytes=most, most_plain=MEBIBYTE)
+    app.add_middleware(Deadlines, patience=settings.patience, forms=UPLOADS, most_bytes=most, most_plain=MEBIBYTE)
     app.add_middleware(Frame, server=parts)
     describe(app)
     return app

@@ -11,14 +11,17 @@ from crossgraph.serving.problems import Problem
 
 
 class Deadlines:
-    """Reads a request's body for at most `patience` seconds: at most `most_bytes` of a form, `most_plain` of others.
+    """Reads a request's body for at most `patience` seconds: at most `most_bytes` of a form that is sent to one of the
+    addresses `forms`, which take pictures, `most_plain` of others.
 
     Raises `Problem` 413 or 408 where the application reads a body, 413 at once where a longer one is announced, and 415
     for one that is packed: unpacked, it may be of any size.
     """
 
-    def __init__(self, app: ASGIApp, *, patience: float, most_bytes: int, most_plain: int) -> None:
-        self._app, self._patience = app, patience
+    def __init__(
+        self, app: ASGIApp, *, patience: float, forms: frozenset[str], most_bytes: int, most_plain: int
+    ) -> None:
+        self._app, self._patience, self._forms = app, patience, forms
         self._most_bytes, self._most_plain = most_bytes, most_plain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -27,7 +30,7 @@ class Deadlines:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        form = headers.get("content-type", "").lower().startswith("multipart/")
+        form = scope["path"] in self._forms and headers.get("content-type", "").lower().startswith("multipart/")
         most = self._most_bytes if form else self._most_plain
         until = asyncio.get_running_loop().time() + self._patience
         got, complete = 0, False

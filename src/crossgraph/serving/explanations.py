@@ -89,11 +89,12 @@ class Explained:
     item: Item
     alignment: Alignment
     told: ExplainOut
+    model: str = ""  # its fingerprint
 
     @property
     def tag(self) -> str:
         """What names it: another one for another picture, sentence, model or state of the gallery."""
-        return f"{self.told.version}-{self.item.digest}"
+        return f"{self.model}-{self.told.version}-{self.item.digest}"
 
 
 Alignments = Recent[tuple[Alignment, tuple[str, ...]]]
@@ -119,7 +120,7 @@ def explained(library: Library, kept: Alignments, id: str, sentence: str) -> Exp
 
     alignment, notes = kept.get((model.fingerprint, version, item.digest, sentence), make)
     told = explain_out(alignment, item=item, sentence=sentence, method=model.method.name, version=version, notes=notes)
-    return Explained(item, alignment, told)
+    return Explained(item, alignment, told, model.fingerprint)
 
 
 def explain_out(

@@ -46,12 +46,14 @@ class Library:
         self._model = settings.model
         self._loading = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._then: Callable[[Gallery], None] | None = None
         self._maps = Maps()
 
     def start(self, then: Callable[[Gallery], None] | None = None) -> None:
-        """Load it in a thread, and call `then` with it; errors are kept for those who ask."""
+        """Load it in a thread, and call `then` with it once it is loaded; errors are kept for those who ask."""
         self._started, self._took = self._clock(), None
-        self._thread = threading.Thread(target=self._load, args=(then,), name="load", daemon=True)
+        self._then = then or self._then
+        self._thread = threading.Thread(target=self._load, name="load", daemon=True)
         self._thread.start()
 
     def load(self) -> None:
@@ -75,7 +77,9 @@ class Library:
 
     @property
     def is_ready(self) -> bool:
-        """Whether model and index are warm."""
+        """Whether model and index are warm; loading that failed is tried again now and then."""
+        if self._gallery is None and self.phase == "failed":
+            self._try_again()
         return self._gallery is not None
 
     @property
@@ -148,9 +152,10 @@ class Library:
                 self.phase = "loading the model"
                 self.start()
 
-    def _load(self, then: Callable[[Gallery], None] | None) -> None:
+    def _load(self) -> None:
         try:
             self.load()
+            then, self._then = self._then, None
             if then is not None:
                 then(self.gallery)
         except (CrossgraphError, OSError) as error:

@@ -32,7 +32,6 @@ MEDIA_TYPES = {
     "JPEG2000": "image/jp2",
     "HEIF": "image/heif",
 }
-KEEP = "private, max-age=86400"
 ASK_AGAIN = "private, no-cache"
 
 
@@ -62,7 +61,7 @@ def thumbnail_response(library: Library, thumbnails: Thumbnails, id: str, size: 
         found = thumbnails.get(item, size)
     except ImageError as error:
         raise gone(item, error.reason) from error
-    told = {"ETag": f'"{found.name}"', "Cache-Control": KEEP}
+    told = {"ETag": f'"{found.name}"', "Cache-Control": ASK_AGAIN}
     if is_known(headers, told["ETag"]):
         return Response(status_code=304, headers=told)
     return Response(found.content, media_type="image/webp", headers=told)

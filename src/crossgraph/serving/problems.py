@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +16,6 @@ from crossgraph.errors import CrossgraphError, ImageError, MissingExtraError, Sc
 from crossgraph.gallery.guarded_decode import DecoderBusyError
 
 MEDIA_TYPE = "application/problem+json"
-_FOLDERS = re.compile(r"(?<![\w:/.~])(~?)/([^/'\":;,()\n]+)/(?:[^/'\":;,()\n]*/)*")
 
 
 class ProblemOut(BaseModel):
@@ -97,12 +97,31 @@ def told(error: CrossgraphError, *, show_paths: bool) -> str:
 def without_paths(text: str) -> str:
     """`text` with the absolute paths in it cut to the names of files.
 
-    Folders may have spaces in their names, so what stands between two paths goes too. Addresses of the server stay.
+    Folders may have spaces, brackets and commas in their names, so what stands between two paths goes too. Addresses
+    of the server stay.
 
     >>> without_paths("/tmp/my pictures/a b.jpg: the file is empty; see /v1/items")
     'a b.jpg: the file is empty; see /v1/items'
     """
-    return _FOLDERS.sub(lambda match: "" if match[1] or os.path.isdir(f"/{match[2]}") else match[0], text)
+    return _folders().sub("", text)
+
+
+def pathless(value: Any, *, show_paths: bool) -> Any:
+    """A plain value; unless `show_paths`, without the absolute paths in its texts."""
+    if show_paths:
+        return value
+    if isinstance(value, Mapping):
+        return {key: pathless(one, show_paths=False) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [pathless(one, show_paths=False) for one in value]
+    return without_paths(value) if isinstance(value, str) else value
+
+
+@cache
+def _folders() -> re.Pattern[str]:
+    """The folders of an absolute path: it begins with one that lies at the root, or with the home folder."""
+    roots = "|".join(re.escape(name) for name in sorted(os.listdir("/"), key=len, reverse=True))
+    return re.compile(rf"(?<![\w:/.~])(?:~|/(?:{roots}))/(?:(?:[^/\":;\n]*[^/\":;\n'(])?/)*")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

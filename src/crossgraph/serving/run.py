@@ -188,7 +188,13 @@ def logs_as_json() -> None:
     """Log to stderr, one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLog())
+    handler.addFilter(_is_no_cancelling)
     for name in ("crossgraph.serving", "uvicorn", "uvicorn.error"):
         log = logging.getLogger(name)
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO if name == "crossgraph.serving" else logging.WARNING)
+
+
+def _is_no_cancelling(record: logging.LogRecord) -> bool:
+    """False for the traceback of a request that was let go because the server was told to stop."""
+    return not (record.exc_info and record.exc_info[0] is asyncio.CancelledError)

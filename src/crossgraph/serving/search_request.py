@@ -16,8 +16,10 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from crossgraph.gallery.search.facets import FacetChoice
+from crossgraph.gallery.search.filters import WHERE_THEY_LIE
 from crossgraph.gallery.search.options import SearchOptions, Sort, Target
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
+from crossgraph.gallery.search.where import columns_of, parse_filter
 from crossgraph.gallery.tables.items import ID
 from crossgraph.serving.library import Library
 from crossgraph.serving.maps import ids_within
@@ -206,7 +208,21 @@ def _single(term: TermIn, library: Library, uploads: Uploads) -> Single:
 
 def where_of(body: Narrowed, library: Library) -> str | None:
     """The filter of the request: what it says, and the values of facets that were chosen."""
-    return library.facets().where(body.choices, body.written) if body.facet else body.written
+    written = written_of(body, library)
+    return library.facets().where(body.choices, written) if body.facet else written
+
+
+def written_of(body: Narrowed, library: Library) -> str | None:
+    """The filter that a request says. Raises `Problem` 422 for one by which it could be asked where pictures lie."""
+    if body.written and not library.settings.show_paths:
+        asked = sorted(columns_of(parse_filter(body.written)) & set(WHERE_THEY_LIE))
+        if asked:
+            raise Problem(
+                422,
+                f"this server does not say where pictures lie, so no filter reads {asked[0]}. Choose a folder by its "
+                "name (facet=folder:NAME), or start the server with --show-paths.",
+            )
+    return body.written
 
 
 def among_of(body: Narrowed, library: Library) -> tuple[str, ...] | None:

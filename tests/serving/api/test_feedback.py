@@ -103,3 +103,18 @@ def test_no_more_is_kept_than_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         kept.add(query="a", item="b", verdict="relevant")
     assert refused.value.status == 507
     assert 0 < len((tmp_path / FILE).read_bytes()) < 600
+
+
+def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b'{"at": "2026-01-01", "query": "torn')
+    kept = Judgements(tmp_path)
+    kept.add(query="two dogs", item="a" * 16, verdict="relevant")
+    kept.add(query="a cat", item="b" * 16, verdict="relevant")
+    assert [one["query"] for one in kept.last(10)] == ["a cat", "two dogs"]
+
+
+def test_what_is_no_judgement_is_passed_over(tmp_path: Path) -> None:
+    whole = {"at": "2026-01-01T00:00:00", "query": "two dogs", "item": "a" * 16, "verdict": "relevant"}
+    lines = [b"\xff\xfe", b"[]", b'{"query": "x"}', b"7", json.dumps({**whole, "more": 1}).encode()]
+    (tmp_path / FILE).write_bytes(b"\n".join(lines) + b"\n")
+    assert Judgements(tmp_path).last(10) == [whole]

@@ -84,6 +84,9 @@ BUILT_IN: dict[str, Column] = {
 }
 """`date` is when the picture was taken, or, where that is not known, when its file was last written."""
 
+WHERE_THEY_LIE = ("path", "folder", "source")
+"""The columns that say where on a disk pictures lie."""
+
 
 def column_kinds(snapshot: Snapshot) -> dict[str, Kind]:
     """The columns a filter may name, and what they hold."""

@@ -134,6 +134,19 @@ def parse_filter(text: str) -> Filter:
     return _Parser(text).whole()
 
 
+def columns_of(node: Filter) -> frozenset[str]:
+    """The columns that a filter reads.
+
+    >>> sorted(columns_of(parse_filter("not (width > 3 or name like 'a%') and taken is null")))
+    ['name', 'taken', 'width']
+    """
+    if isinstance(node, Not):
+        return columns_of(node.inner)
+    if isinstance(node, Every | Some):
+        return frozenset().union(*map(columns_of, node.parts))
+    return frozenset({node.column})
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text

@@ -16,14 +16,13 @@ from jaxtyping import Int
 from crossgraph.errors import GalleryError, unknown_name
 from crossgraph.files import replacing
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.search.filters import column_kinds, read_column, rows_where
+from crossgraph.gallery.search.filters import WHERE_THEY_LIE, column_kinds, read_column, rows_where
 from crossgraph.gallery.tables.csv_cells import guarded
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 Format = Literal["csv", "jsonl", "paths"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 LEFT_OUT = ("name", "date", "pixels")  # they say nothing that the path, the dates and the sides do not
-WHERE_THEY_LIE = ("path", "folder", "source")
 BLOCK = 4096
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from crossgraph.serving.problems import documented, readable
 from crossgraph.serving.schemas import Out
-from crossgraph.serving.search_request import Narrowed, among_of
+from crossgraph.serving.search_request import Narrowed, among_of, written_of
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1", tags=["search"])
@@ -58,7 +58,11 @@ async def facets(parameters: Annotated[FacetParameters, Query()], server: TheSer
 def facets_out(server: Server, narrowed: Narrowed, *, only: str | None = None, most: int = 12) -> FacetsOut:
     """The facets of the pictures that are meant."""
     found = server.library.facets().count(
-        where=narrowed.written, among=among_of(narrowed, server.library), chosen=narrowed.choices, only=only, most=most
+        where=written_of(narrowed, server.library),
+        among=among_of(narrowed, server.library),
+        chosen=narrowed.choices,
+        only=only,
+        most=most,
     )
     return FacetsOut(
         among=found.among,

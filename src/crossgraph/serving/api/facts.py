@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from crossgraph.encoders.names import model_reference
-from crossgraph.gallery.search.filters import column_kinds
+from crossgraph.gallery.search.filters import WHERE_THEY_LIE, column_kinds
 from crossgraph.gallery.upkeep.run_place import find_run
 from crossgraph.gallery.upkeep.stats import gallery_stats
 from crossgraph.serving.library import DEFAULT, shown_name, version_of
@@ -129,13 +129,13 @@ def stats_out(server: Server) -> StatsOut:
 
 
 def _gallery(server: Server) -> GalleryOut:
-    snapshot = server.library.gallery.snapshot()
+    snapshot, show = server.library.gallery.snapshot(), server.settings.show_paths
     return GalleryOut(
         name=DEFAULT,
         pictures=len(snapshot.items),
         captions=len(snapshot.captions),
         version=version_of(snapshot),
-        columns=dict(column_kinds(snapshot)),
+        columns={name: kind for name, kind in column_kinds(snapshot).items() if show or name not in WHERE_THEY_LIE},
         manage=server.settings.manage,
         show_paths=server.settings.show_paths,
     )

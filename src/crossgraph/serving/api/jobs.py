@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.serving.jobs import Job, require_managing
 from crossgraph.serving.models import ModelId
-from crossgraph.serving.problems import documented
+from crossgraph.serving.problems import documented, pathless
 from crossgraph.serving.schemas import Out
-from crossgraph.serving.server import TheServer
+from crossgraph.serving.server import Server, TheServer
 from crossgraph.serving.work import work_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -60,7 +60,7 @@ class JobOut(Out):
 @router.get("", responses=documented())
 async def jobs(server: TheServer) -> list[JobOut]:
     """All that are remembered, newest first."""
-    return [job_out(job) for job in server.jobs.list()]
+    return [job_out(job, server) for job in server.jobs.list()]
 
 
 @router.post("", status_code=202, responses=documented(408, 409))
@@ -69,20 +69,20 @@ async def begin(body: JobIn, server: TheServer) -> JobOut:
     require_managing(server.settings.manage)
     gallery, settings = server.library.gallery, server.settings
     work = await server.files.run(lambda: work_of(body.kind, gallery, settings, model=body.model))
-    return job_out(server.jobs.start(body.kind, work))
+    return job_out(server.jobs.start(body.kind, work), server)
 
 
 @router.get("/{id}", responses=documented(404))
 async def job(id: Id, server: TheServer) -> JobOut:
     """How far a job is."""
-    return job_out(server.jobs.get(id))
+    return job_out(server.jobs.get(id), server)
 
 
 @router.delete("/{id}", responses=documented(404))
 async def stop(id: Id, server: TheServer) -> JobOut:
     """Tell a job to stop; what it finished is kept."""
     require_managing(server.settings.manage)
-    return job_out(server.jobs.stop(id))
+    return job_out(server.jobs.stop(id), server)
 
 
 async def known_job(id: Id, server: TheServer) -> Job:
@@ -98,12 +98,12 @@ async def events(job: Annotated[Job, Depends(known_job)], server: TheServer) -> 
         now = server.jobs.get(job.id)
         if now != told:
             told = now
-            yield ServerSentEvent(data=job_out(now), event="job")
+            yield ServerSentEvent(data=job_out(now, server), event="job")
         else:
             await asyncio.sleep(EVERY)
 
 
-def job_out(job: Job) -> JobOut:
+def job_out(job: Job, server: Server) -> JobOut:
     """A job as the API says it."""
-    values: Mapping[str, Any] = asdict(job)
+    values: dict[str, Any] = pathless(asdict(job), show_paths=server.settings.show_paths)
     return JobOut(**values)

@@ -11,7 +11,7 @@ from crossgraph.errors import ConfigError
 from crossgraph.reporting.comparison import read_run
 from crossgraph.reporting.evaluations import StoredEvaluation, find_evaluation, list_evaluations
 from crossgraph.reporting.runs import RunSummary, find_run, list_runs
-from crossgraph.serving.problems import Problem, documented, without_paths
+from crossgraph.serving.problems import Problem, documented, pathless
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter(prefix="/v1", tags=["runs"])
@@ -23,14 +23,16 @@ async def runs_listed(server: TheServer) -> list[dict[str, Any]]:
     """The runs in the folder of --runs, latest first."""
     folder = folder_of(server)
     found = await server.files.run(lambda: list_runs(folder))
-    return [shown(one.to_json(), server) for one in found]
+    return [pathless(one.to_json(), show_paths=server.settings.show_paths) for one in found]
 
 
 @router.get("/runs/{id}", responses=documented(404))
 async def run_read(id: Id, server: TheServer) -> dict[str, Any]:
     """The curves, settings and facts of a run."""
     folder = folder_of(server)
-    return shown((await server.files.run(lambda: read_run(run_of(folder, id)))).to_json(), server)
+    found = await server.files.run(lambda: read_run(run_of(folder, id)))
+    values: dict[str, Any] = pathless(found.to_json(), show_paths=server.settings.show_paths)
+    return values
 
 
 @router.get("/evaluations", responses=documented(404))
@@ -44,8 +46,9 @@ async def evaluations_listed(server: TheServer) -> list[dict[str, Any]]:
 @router.get("/evaluations/{id}", responses=documented(404))
 async def evaluation_read(id: Id, server: TheServer) -> dict[str, Any]:
     """One evaluation as it was kept."""
-    found = await server.files.run(lambda: evaluation_of(server, id))
-    return shown(found.to_json(show_paths=server.settings.show_paths), server)
+    found, show = await server.files.run(lambda: evaluation_of(server, id)), server.settings.show_paths
+    values: dict[str, Any] = pathless(found.to_json(show_paths=show), show_paths=show)
+    return values
 
 
 def folder_of(server: Server) -> Folder:
@@ -69,19 +72,3 @@ def evaluation_of(server: Server, id: str) -> StoredEvaluation:
         return find_evaluation(folder_of(server), id)
     except ConfigError as error:
         raise Problem(404, str(error)) from error
-
-
-def shown(values: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Plain values; where paths are not shown, texts without them."""
-    found: dict[str, Any] = _shown(values, server)
-    return found
-
-
-def _shown(values: Any, server: Server) -> Any:
-    if server.settings.show_paths:
-        return values
-    if isinstance(values, dict):
-        return {key: _shown(value, server) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_shown(value, server) for value in values]
-    return without_paths(values) if isinstance(values, str) else values

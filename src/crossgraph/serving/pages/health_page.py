@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -19,7 +19,7 @@ from crossgraph.serving.models import ModelId, models_offered
 from crossgraph.serving.pages.picture import in_bytes
 from crossgraph.serving.pages.shell import shell_of
 from crossgraph.serving.pages.templates import page
-from crossgraph.serving.problems import Problem, readable, told
+from crossgraph.serving.problems import Problem, pathless, readable, told
 from crossgraph.serving.server import Server, TheServer
 from crossgraph.serving.work import Kind, work_of
 
@@ -88,7 +88,7 @@ async def health_page(request: Request, server: TheServer) -> Response:
     """The page; before the gallery is open, how far the server is."""
     library = server.library
     shell = shell_of(request, "/health")
-    jobs = [job_view(job) for job in server.jobs.list()]
+    jobs = [job_view(job, show_paths=server.settings.show_paths) for job in server.jobs.list()]
     health = await server.files.run(lambda: health_of(server)) if library.is_ready else None
     return page(
         "health.html",
@@ -161,8 +161,9 @@ def reasons_of(server: Server) -> list[Reason]:
     return sorted(found, key=lambda one: (-one.count, one.reason))
 
 
-def job_view(job: Job) -> JobView:
+def job_view(job: Job, *, show_paths: bool) -> JobView:
     """A job as the page shows it."""
+    job = replace(job, error=pathless(job.error, show_paths=show_paths))
     share = job.done / job.total if job.total and job.state == "running" else None
     return JobView(job, DOING.get(job.kind, job.kind), share, result_of(job))
 

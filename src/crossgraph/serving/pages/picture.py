@@ -220,10 +220,14 @@ async def answers(server: Server, body: SearchBody) -> SearchOut:
 
     def work() -> SearchOut:
         gallery = server.library.gallery
+
+        def make() -> SearchOut:
+            return searching.search(server.library, asked_of(body, server.library, server.uploads))
+
+        if body.region:  # the map may be another one by now
+            return make()
         key = (gallery.require_model().fingerprint, version_of(gallery.snapshot()), body.model_dump_json())
-        return server.answers.get(
-            key, lambda: searching.search(server.library, asked_of(body, server.library, server.uploads))
-        )
+        return server.answers.get(key, make)
 
     return await server.engine.run(work)
 

@@ -24,7 +24,7 @@ from crossgraph.serving.pages.explanation_view import Shown, shown
 from crossgraph.serving.pages.shell import shell_of
 from crossgraph.serving.pages.templates import page
 from crossgraph.serving.pictures import ASK_AGAIN, is_known
-from crossgraph.serving.problems import Problem, told
+from crossgraph.serving.problems import Problem, pathless, told
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter()
@@ -105,7 +105,9 @@ async def evaluation(id: Id, request: Request, server: TheServer) -> Response:
     """One evaluation: numbers, protocol, command, worst queries."""
     found = await server.files.run(lambda: evaluation_of(server, id))
     gone = await server.files.run(lambda: gone_pictures(found.cases))
-    return page("evaluation.html", shell=shell_of(request, EVALUATIONS), evaluation=found, at=EVALUATIONS, gone=gone)
+    command = pathless(found.record.command, show_paths=server.settings.show_paths)
+    shell = shell_of(request, EVALUATIONS)
+    return page("evaluation.html", shell=shell, evaluation=found, at=EVALUATIONS, gone=gone, command=command)
 
 
 @router.get(WORST)

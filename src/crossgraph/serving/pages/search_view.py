@@ -19,7 +19,7 @@ from crossgraph.serving.jobs import Job
 from crossgraph.serving.library import Library
 from crossgraph.serving.pages.page_state import MODES, SORTS, TARGETS, Choice, PageState
 from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, item_out
-from crossgraph.serving.search_request import MOST_TERMS, Asked, among_of, asked_of
+from crossgraph.serving.search_request import DEEPEST, MOST_TERMS, Asked, among_of, asked_of
 from crossgraph.serving.server import Server
 
 MOST_VALUES = 200
@@ -331,6 +331,7 @@ def _paged(view: View, complete: bool) -> View:
     """With the addresses of the pages before and, where this one is `complete`, after it."""
     state, offset, k = view.state, view.state.asked.offset, view.state.asked.k
     further: dict[str, Any] = {"offset": offset + k, "open": ""}
+    complete = complete and offset + k <= DEEPEST
     return replace(
         view,
         next=state.url(**further) if complete else "",

@@ -36,7 +36,7 @@ def shell_of(request: Request, here: str, *, theme: str = "") -> Shell:
     places = tuple(
         Place(label, href, href == here)
         for label, href in PLACES
-        if _leads(request, href) and (href != "/runs" or server.settings.runs is not None)
+        if _leads(request, href) and (href not in ("/runs", "/evaluations") or server.settings.runs is not None)
     )
     return Shell(places, size_of(server.library), theme)
 
