@@ -60,7 +60,7 @@ def keep_evaluation(root: Path, served: Served) -> EvaluatedRuns:
     corpus = crossgraph.open_corpus(SCENES)
     model = verbs.load(root / "kidrr")
     report = verbs.evaluate_seeds([model], corpus, split="test", worst=WORST)
-    command = f"crossgraph evaluate --model kidrr --data {SCENES} --split test"
+    command = f"crossgraph evaluate --model {root}/kidrr --data {SCENES} --split test"
     record = record_of(report, [model], corpus, given=SCENES, command=command)
     save_evaluation(record, default_place(record, [model]))
     (found,) = list_evaluations(root)

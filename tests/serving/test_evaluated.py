@@ -248,3 +248,14 @@ def make_evaluated(settings: ServerSettings) -> Iterator[Callable[[], Evaluated]
     server = Server.of(settings)
     yield lambda: server.evaluated
     server.close()
+
+
+def test_the_command_of_an_evaluation_tells_no_path(
+    client: TestClient, settings: ServerSettings, opened: crossgraph.Gallery, evaluated_runs: EvaluatedRuns
+) -> None:
+    address, folder = f"/evaluations/{evaluated_runs.id}", str(evaluated_runs.runs)
+    told = client.get(address, headers=HTML).text
+    assert "--model kidrr --data" in told
+    assert folder not in told
+    with client_of(replace(settings, runs=evaluated_runs.runs, show_paths=True), opened) as open_client:
+        assert f"--model {folder}/kidrr" in open_client.get(address, headers=HTML).text

@@ -107,7 +107,7 @@ async def evaluation(id: Id, request: Request, server: TheServer) -> Response:
     gone = await server.files.run(lambda: gone_pictures(found.cases))
     command = pathless(found.record.command, show_paths=server.settings.show_paths)
     shell = shell_of(request, EVALUATIONS)
-    return page("evaluation.html", shell=shell, evaluation=found, at=EVALUATIONS, gone=gone, command=command)
+    return page("evaluation.html", shell=shell, evaluation=found, at=EVALUATIONS, gone=gone, shown_command=command)
 
 
 @router.get(WORST)
