@@ -33,6 +33,16 @@ def test_no_filter_reads_where_pictures_lie(app_client: TestClient, address: str
     assert app_client.get(address, params={"where": "width > 1"} | asked).status_code == 200
 
 
+@pytest.mark.parametrize("address", ["/", "/parts/more"])
+@pytest.mark.parametrize("query", [{}, {"q": "a ball"}])
+def test_no_page_does_either(app_client: TestClient, address: str, query: dict[str, str]) -> None:
+    asked = {"where": "path like '/%'"} | query
+    refused = app_client.get(address, params=asked, headers={"Accept": "text/html"})
+    assert refused.status_code == 422
+    assert "does not say where pictures lie" in refused.text
+    assert "data-id=" not in refused.text
+
+
 def test_a_folder_can_be_chosen_by_its_name_all_the_same(app_client: TestClient) -> None:
     facets = app_client.get("/v1/facets", params={"only": "folder"}).json()["facets"]
     value = facets[0]["values"][0]

@@ -19,7 +19,7 @@ from crossgraph.serving.jobs import Job
 from crossgraph.serving.library import Library
 from crossgraph.serving.pages.page_state import MODES, SORTS, TARGETS, Choice, PageState
 from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, item_out
-from crossgraph.serving.search_request import DEEPEST, MOST_TERMS, Asked, among_of, asked_of
+from crossgraph.serving.search_request import DEEPEST, MOST_TERMS, Asked, among_of, asked_of, written_of
 from crossgraph.serving.server import Server
 
 MOST_VALUES = 200
@@ -186,9 +186,9 @@ def alike_tiles(server: Server, state: PageState, ids: Sequence[str]) -> list[Ti
 
 
 def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
-    """The facets of a state, counted before ranking. Raises `GalleryError` for a wrong filter."""
+    """The facets of a state, counted before ranking. Raises `GalleryError` or `Problem` for a wrong filter."""
     index, among = library.facets(), among_of(state.asked, library)
-    where, chosen = state.asked.written, state.asked.choices
+    where, chosen = written_of(state.asked, library), state.asked.choices
     counted = index.count(where=where, among=among, chosen=chosen, most=MOST)
     if state.asked.all in index.names:
         whole = index.count(where=where, among=among, chosen=chosen, most=MOST_VALUES, only=state.asked.all).facets
