@@ -172,5 +172,8 @@ def test_variants_are_compared_under_a_protocol_of_labels(corpus: Corpus, tmp_pa
     found = run_ablation(corpus, config, tmp_path, seeds=1, only=["triplet-loss"], protocol=protocol)
     assert found.columns == ("mean_main", "image_to_text_main", "text_to_image_main")
     assert "protocol unseen-database" in found.text()
-    assert found.text().endswith("seed 0; in brackets: difference to the full method")
-    assert re.search(r"\| triplet-loss \| 0\.\d{3} \([+-]0\.\d{3}\) \|", found.markdown())
+    assert found.text().endswith("full method; [low, high]: its 95% paired bootstrap interval over queries")
+    sure = r"\[[+-]0\.\d{3}, [+-]0\.\d{3}\]"
+    assert re.search(rf"\| triplet-loss \| 0\.\d{{3}} \([+-]0\.\d{{3}} {sure}\) \|", found.markdown())
+    told = found.to_json()["variants"][1]["measures"]["mean_main"]  # type: ignore[index]
+    assert told["interval"]["low"] <= told["difference"] <= told["interval"]["high"]

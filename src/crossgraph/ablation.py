@@ -23,6 +23,7 @@ from crossgraph.data.sources import given_corpus
 from crossgraph.data.splits import split_of
 from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
 from crossgraph.evaluation.ablation_table import COLUMNS, FULL, AblationResult, AblationRun, Variant
+from crossgraph.evaluation.metrics import DIRECTIONS
 from crossgraph.evaluation.protocols import LabelProtocol
 from crossgraph.evaluation.report import EvaluationProtocol
 from crossgraph.files import write_atomically
@@ -34,7 +35,7 @@ from crossgraph.training.held_out import divided, selection_of
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
 from crossgraph.verbs.models import run_folder
 
-MEASURING = 2
+MEASURING = 3
 """Raised whenever a measure changes its meaning, so that old numbers are not taken for new ones."""
 
 
@@ -73,7 +74,7 @@ def run_ablation(
             for seed in range(seeds):
                 folder = f"runs/{name}-{seed}"
                 found = bench.number(out / folder, _with_seed(plan, seed))
-                runs.append(AblationRun(seed, folder, found["weights"], found["measures"]))
+                runs.append(AblationRun(seed, folder, found["weights"], found["measures"], found["queries"]))
                 text = text or _protocol(found, seeds)
                 task.advance()
             variants.append(Variant(name, {} if name == FULL else dict(known[name]), tuple(runs)))
@@ -196,9 +197,11 @@ class _Bench:
         model = load_model(run, cache=self.cache, device=self.device)
         if self.protocol is not None:
             judged = evaluate_by_labels([model], self.corpus, self.protocol, progress=self.progress)
-            return {"protocol": judged.task(), "measures": judged.summary.mean, "probe": {}}
+            scores = {way: getattr(judged.runs[0], way).by_query.tolist() for way in DIRECTIONS}
+            return {"protocol": judged.task(), "measures": judged.summary.mean, "probe": {}, "queries": scores}
         report = evaluate(model, self.corpus, split=self.split, two_stage_k=self.two_stage_k, progress=self.progress)
         found = {"protocol": report.to_json()["protocol"], "measures": report.strict.mean, "probe": None}
+        found["queries"] = {"hits": report.runs[0].strict.hits.tolist()}
         if self.corpus.features is not None:
             return found
         try:

@@ -69,6 +69,19 @@ def test_two_stage_evaluation_prints_the_recall_cap(trained: Trained) -> None:
     assert "[low, high]" in call(*words).stdout, "brackets are not markup"
 
 
+def test_what_a_reranker_gains_stands_beside_its_numbers(trained: Trained) -> None:
+    words = ("evaluate", "--model", trained.kidrr, "--data", DATA, "--two-stage", 2)
+    gain = answer(*words, "--against", trained.dual_encoder)["against"]
+    first = answer("evaluate", "--model", trained.dual_encoder, "--data", DATA)["strict"]["mean"]["rsum"]
+    assert gain["difference"]["rsum"] == pytest.approx(answer(*words)["strict"]["mean"]["rsum"] - first)
+    assert set(answer(*words, "--against", trained.kidrr)["against"]["difference"].values()) == {0.0}
+    assert "paired bootstrap interval" in call(*words, "--against", trained.dual_encoder, "--markdown").stdout
+    assert answer(*words, "--against", "shortlist")["against"]["difference"] == gain["difference"]
+    alone = call("evaluate", "--model", trained.dual_encoder, "--data", DATA, "--against", "shortlist")
+    assert alone.exit_code == 2
+    assert "has no shortlist model" in alone.stderr
+
+
 def test_several_runs_give_mean_and_deviation(trained: Trained) -> None:
     result = call("evaluate", "--model", trained.dual_encoder, "--model", trained.kidrr, "--data", DATA, "--markdown")
     assert "over 2 runs" in result.stdout

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.errors import ScoreError
+from crossgraph.evaluation.difference import difference
 from crossgraph.evaluation.metrics import relevance, relevance_with_duplicates, retrieval_metrics
 from crossgraph.evaluation.report import evaluate_scores, over_seeds
 from crossgraph.evaluation.two_stage import two_stage
@@ -125,3 +126,20 @@ def test_scores_of_another_corpus_and_reports_of_another_protocol_are_refused(co
         over_seeds([first, second])
     with pytest.raises(ScoreError, match="no reports"):
         over_seeds([])
+
+
+def test_a_difference_is_that_of_the_means_with_an_interval_that_holds_it(corpus: Corpus) -> None:
+    one, two, other = (evaluate_scores(random_scores(s), corpus, split="val", seed=s, samples=20) for s in (0, 1, 2))
+    found = difference(over_seeds([one, two]), other)
+    expected = (one.strict.mean["rsum"] + two.strict.mean["rsum"]) / 2 - other.strict.mean["rsum"]
+    assert found.values["rsum"] == pytest.approx(expected)
+    assert found.intervals["rsum"].low <= expected <= found.intervals["rsum"].high
+    assert f"| rSum | {expected:+.1f} [" in found.markdown()
+    assert "split val: 6 images, 7 captions" in found.text()
+    assert json.loads(json.dumps(found.to_json()))["intervals"]["mr"]["level"] == 0.95
+    same = difference(one, one)
+    assert set(same.values.values()) == {0.0}
+    assert {(interval.low, interval.high) for interval in same.intervals.values()} == {(0.0, 0.0)}
+    fewer = evaluate_scores(random_scores(0), corpus, split="test", seed=0, samples=20)
+    with pytest.raises(ScoreError, match="same pictures and captions"):
+        difference(one, fewer)

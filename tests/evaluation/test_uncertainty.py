@@ -9,7 +9,14 @@ import torch
 
 from crossgraph.errors import ScoreError
 from crossgraph.evaluation.metrics import Answers, find_answers, relevance, retrieval_metrics
-from crossgraph.evaluation.uncertainty import bootstrap_interval, summarise, summarise_values
+from crossgraph.evaluation.uncertainty import (
+    bootstrap_interval,
+    hits_by_picture,
+    paired_intervals,
+    paired_mean_intervals,
+    summarise,
+    summarise_values,
+)
 
 
 def random_case(n: int, m: int, seed: int) -> tuple[Answers, np.ndarray]:
@@ -91,3 +98,53 @@ def test_intervals_do_not_change_when_pictures_without_captions_change_their_ran
     moved = replace(answers.image_to_text, above=answers.image_to_text.above + 5 * silent)
     changed = Answers(moved, answers.text_to_image)
     assert bootstrap_interval(changed, links, samples=30) == bootstrap_interval(answers, links, samples=30)
+
+
+def test_a_paired_interval_equals_a_slow_resampling_of_both_sides_with_the_same_pictures() -> None:
+    links = np.random.default_rng(4).integers(0, 14, 35)
+    generator = np.random.default_rng(5)
+    relevant = relevance(links, 14)
+    runs = [find_answers(torch.tensor(generator.standard_normal((14, 35))) + relevant, relevant) for _ in range(3)]
+    hits = [hits_by_picture(run, links) for run in runs]
+    found = paired_intervals(hits[:2], hits[2:], samples=40, level=0.8, seed=2)
+    drawing = torch.Generator().manual_seed(2)
+    drawn = []
+    for _ in range(40):
+        images = torch.randint(14, (14,), generator=drawing).tolist()
+        captions = [j for image in images for j in np.flatnonzero(links == image).tolist()]
+        asked = [i for i in images if runs[0].image_to_text.answerable[i]]
+        sums = [
+            sum(100 * float(run.image_to_text.hits(k)[asked].mean()) for k in (1, 5, 10))
+            + sum(100 * float(run.text_to_image.hits(k)[captions].mean()) for k in (1, 5, 10))
+            for run in runs
+        ]
+        drawn.append((sums[0] + sums[1]) / 2 - sums[2])
+    ends = np.quantile(drawn, [0.1, 0.9])
+    assert (found["rsum"].low, found["rsum"].high) == pytest.approx(tuple(ends))
+    assert found["mr"].low == pytest.approx(ends[0] / 6)
+
+
+def test_a_paired_interval_is_narrower_than_the_numbers_own_and_0_against_itself() -> None:
+    answers, links = random_case(60, 180, 8)
+    worse = find_answers(torch.randn(60, 180, generator=torch.Generator().manual_seed(1)), relevance(links, 60))
+    hits = [hits_by_picture(one, links) for one in (answers, worse)]
+    same = paired_intervals(hits[:1], hits[:1], samples=30)["rsum"]
+    assert (same.low, same.high) == (0, 0)
+    nearly = hits[0].clone()
+    nearly[0, 0, 1:] = 1 - nearly[0, 0, 1:]
+    paired, own = paired_intervals(hits[:1], [nearly])["rsum"], bootstrap_interval(answers, links)["rsum"]
+    assert paired.high - paired.low < (own.high - own.low) / 5
+    with pytest.raises(ScoreError, match="the same queries"):
+        paired_intervals(hits[:1], [hits[1][:-1]])
+
+
+def test_a_paired_interval_of_means_leaves_out_what_both_leave_out() -> None:
+    nan = float("nan")
+    ours = {"image_to_text": np.array([0.5, nan, 0.7]), "text_to_image": np.array([0.2, 0.4])}
+    theirs = {"image_to_text": np.array([0.4, nan, 0.6]), "text_to_image": np.array([0.5, 0.7])}
+    found = paired_mean_intervals([ours], [theirs], samples=60)
+    assert found["image_to_text"].low == pytest.approx(0.1)
+    assert found["text_to_image"].high == pytest.approx(-0.3)
+    assert found["mean"].low == pytest.approx(-0.1)
+    with pytest.raises(ScoreError, match="the same queries"):
+        paired_mean_intervals([ours], [theirs | {"image_to_text": np.array([0.4, 0.1, 0.6])}])

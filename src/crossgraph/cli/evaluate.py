@@ -46,6 +46,14 @@ def evaluate(
     probes: Annotated[
         bool, typer.Option("--probes", help="Also score every caption against itself edited to be false.")
     ] = False,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            help="Also print what the numbers exceed those of this run or cascade by (several: of their mean), with "
+            "paired bootstrap intervals; shortlist: the first stage by itself.",
+        ),
+    ] = None,
     protocol: ProtocolName = None,
     variations: Variations = None,
     curves: Annotated[
@@ -83,9 +91,9 @@ def evaluate(
         raise ConfigError("--blend mixes the scores of two stages; give --two-stage K too.")
     if protocol is None and (variations or curves is not None):
         raise ConfigError("--vary and --curves belong to an evaluation by labels; give --protocol NAME too.")
-    if protocol is not None and (two_stage is not None or probes or split is not None):
+    if protocol is not None and (two_stage is not None or probes or split is not None or against):
         raise ConfigError(
-            "a protocol says what is searched and how; leave out --two-stage, --probes and --split "
+            "a protocol says what is searched and how; leave out --two-stage, --probes, --against and --split "
             "(other queries: --vary queries=test)."
         )
     if out is not None and out.suffix != ".json":
@@ -123,11 +131,17 @@ def evaluate(
         progress=progress,
     )
     probed = [verbs.probe(model, corpus, split=split, progress=progress) for model in models] if probes else []
+    gain = (
+        verbs.evaluate_against(report, models, against, corpus, progress=progress, device=device) if against else None
+    )
     if as_json:
-        told = {"probes": [result.to_json() for result in probed]} if probes else {}
+        told: dict[str, object] = {"probes": [result.to_json() for result in probed]} if probes else {}
+        told |= {} if gain is None else {"against": gain.to_json()}
         print_json({"models": [model.describe() for model in models], **report.to_json(), **told})
     else:
         print_rich(report.markdown() if markdown else report.table())
+        if gain is not None:
+            print_rich(gain.markdown() if markdown else gain.table())
     if probed and not as_json:
         print_rich(probe_markdown(probed) if markdown else probe_table(probed))
     _keep(report, models, corpus, data, command, worst, out, keeping=keeping, as_json=as_json)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+import numpy as np
+import torch
 from rich.table import Table
 
 from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.report import ROWS
-from crossgraph.evaluation.uncertainty import Summary, summarise_values
+from crossgraph.evaluation.uncertainty import (
+    Interval,
+    Summary,
+    paired_intervals,
+    paired_mean_intervals,
+    summarise_values,
+)
 
 FULL = "full"
 SHARES = {
@@ -33,6 +42,8 @@ class AblationRun:
     folder: str
     weights: str
     measures: dict[str, float]
+    queries: dict[str, list[Any]] = field(default_factory=dict, repr=False, compare=False)
+    """What every query found, for paired intervals: `hits` by picture, or the number of every query by direction."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +80,18 @@ class AblationResult:
         full = self.variants[0].summary
         rows = []
         for variant in self.variants:
-            own = variant.summary
-            cells = [_shown(name, own, None if variant.name == FULL else full) for name in self.columns]
-            rows.append((variant.name, *cells))
+            own, less = variant.summary, None if variant.name == FULL else full
+            paired = {} if less is None else paired_with(variant, self.variants[0])
+            rows.append((variant.name, *(_shown(name, own, less, paired.get(name)) for name in self.columns)))
         return rows
 
     def text(self) -> str:
         """The protocol in one line, to stand under the table."""
         runs = len(self.variants[0].runs)
         spread = f"±: sample deviation over {runs} runs; " if runs > 1 else ""
-        return f"{self.protocol}; {spread}in brackets: difference to the full method"
+        sure = [paired_with(variant, self.variants[0]) for variant in self.variants[1:]]
+        said = "; [low, high]: its 95% paired bootstrap interval over queries" if any(sure) else ""
+        return f"{self.protocol}; {spread}in brackets: difference to the full method{said}"
 
     def table(self) -> Table:
         """For a terminal."""
@@ -111,25 +124,42 @@ class AblationResult:
             "command": self.command,
             "seeds": [run.seed for run in self.variants[0].runs],
             "left_out": list(self.left_out),
-            "variants": [_variant_to_json(variant, self.variants[0].summary) for variant in self.variants],
+            "variants": [_variant_to_json(variant, self.variants[0]) for variant in self.variants],
         }
 
 
-def _shown(name: str, own: Summary, full: Summary | None) -> str:
+def paired_with(variant: Variant, full: Variant) -> dict[str, Interval]:
+    """Intervals of what a variant's means exceed the full method's by; none where runs lack what queries found."""
+    ours, theirs = ([run.queries for run in one.runs] for one in (variant, full))
+    if not all((*ours, *theirs)):
+        return {}
+    if "hits" in ours[0]:
+        hits = [[torch.tensor(run["hits"], dtype=torch.float64) for run in side] for side in (ours, theirs)]
+        return paired_intervals(*hits)
+    values = [[{way: np.array(run[way], np.float64) for way in run} for run in side] for side in (ours, theirs)]
+    return {f"{way}_main": interval for way, interval in paired_mean_intervals(*values).items()}
+
+
+def _shown(name: str, own: Summary, full: Summary | None, paired: Interval | None) -> str:
     places = 3 if name in SHARES else 1
     text = f"{own.mean[name]:.{places}f}"
     if own.deviation is not None:
         text += f" ± {own.deviation[name]:.{places}f}"
-    return text if full is None else f"{text} ({own.mean[name] - full.mean[name]:+.{places}f})"
+    if full is None:
+        return text
+    sure = "" if paired is None else f" [{paired.low:+.{places}f}, {paired.high:+.{places}f}]"
+    return f"{text} ({own.mean[name] - full.mean[name]:+.{places}f}{sure})"
 
 
-def _variant_to_json(variant: Variant, full: Summary) -> dict[str, object]:
-    own = variant.summary
+def _variant_to_json(variant: Variant, whole: Variant) -> dict[str, object]:
+    own, full = variant.summary, whole.summary
+    paired = {} if variant.name == FULL else paired_with(variant, whole)
     measures = {
         name: {
             "mean": mean,
             "deviation": own.deviation and own.deviation[name],
             "difference": mean - full.mean[name] if name in full.mean else None,
+            **({"interval": asdict(paired[name])} if name in paired else {}),
         }
         for name, mean in own.mean.items()
     }

@@ -175,7 +175,7 @@ class LabelReport:
             "protocol": {**self.protocol.model_dump(), "text": self.text()},
             "mean": self.summary.mean,
             "deviation": self.summary.deviation,
-            "runs": [{name: value for name, value in asdict(run).items() if name != "worst"} for run in self.runs],
+            "runs": [_run_to_json(run) for run in self.runs],
             **({"worst": worst} if worst else {}),
         }
 
@@ -198,6 +198,14 @@ class LabelReport:
             draw_curves(self.curves(), file, title=f"{self.dataset}, {self.protocol.name}")
         else:
             raise ConfigError(f"curves are written to .json, .png, .svg or .pdf; got {file}.")
+
+
+def _run_to_json(run: LabelRun) -> dict[str, object]:
+    """All of a run but its worst queries, which stand beside, and the number of every query."""
+    told = {name: value for name, value in asdict(run).items() if name != "worst"}
+    for side in DIRECTIONS:
+        del told[side]["by_query"]
+    return told
 
 
 RADIUS_HEADINGS = (

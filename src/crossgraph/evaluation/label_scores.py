@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -43,6 +43,10 @@ class DirectionScores:
     items: int
     curve: Curve
     radius: RadiusTable | None
+    by_query: Float[np.ndarray, " q"] = field(
+        default_factory=lambda: np.zeros(0, np.float64), repr=False, compare=False, kw_only=True
+    )
+    """The protocol's own number of every query; not a number where the query is left out of the mean."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def score_and_worst(
         if by_code:
             blocks.append(groups)
     answered = np.concatenate(answerable)
+    kept = answered if protocol.empty != "zero" else np.ones_like(answered)
     scores = DirectionScores(
         {name: mean_over(np.concatenate(parts), answered, empty=protocol.empty) for name, parts in found.items()},
         queries=len(answered),
@@ -89,6 +94,7 @@ def score_and_worst(
         items=len(gallery),
         curve=curve.curve(),
         radius=by_radius(joined(blocks)) if by_code else None,
+        by_query=np.where(kept, np.concatenate(found["main"]), np.nan),
     )
     if not worst:
         return scores, []

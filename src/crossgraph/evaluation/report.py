@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from jaxtyping import Bool, Float
 from rich.table import Table
@@ -15,7 +15,13 @@ from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.metrics import Answers, RetrievalMetrics, find_answers, relevance, relevance_with_duplicates
 from crossgraph.evaluation.twins import TwinAccuracy, twin_accuracy
 from crossgraph.evaluation.two_stage import RecallCap, TwoStageResult
-from crossgraph.evaluation.uncertainty import Interval, Summary, bootstrap_interval, summarise_values
+from crossgraph.evaluation.uncertainty import (
+    Interval,
+    Summary,
+    bootstrap_interval,
+    hits_by_picture,
+    summarise_values,
+)
 from crossgraph.evaluation.worst import WorstQueries, worst_by_rank
 
 ROWS = {
@@ -81,6 +87,8 @@ class RelevanceResult:
     rsum_pessimistic: float
     intervals: dict[str, Interval]
     recall_cap: RecallCap | None
+    hits: Float[Tensor, "n 2 4"] = field(repr=False, compare=False)
+    """Of every picture (`hits_by_picture`)."""
 
     def values(self) -> dict[str, float]:
         """Every number under its name in `ROWS`."""
@@ -206,6 +214,7 @@ def evaluate_scores(
             answers.pessimistic().metrics().rsum,
             bootstrap_interval(answers, corpus.caption_image, samples=samples),
             staged.recall_cap(relevant) if staged else None,
+            hits_by_picture(answers, corpus.caption_image),
         )
 
     _, strict = judged_by(relevance(corpus.caption_image, n))

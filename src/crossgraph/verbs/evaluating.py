@@ -12,6 +12,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import given_corpus
 from crossgraph.data.splits import VAL
 from crossgraph.errors import ConfigError
+from crossgraph.evaluation.difference import Difference, difference
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
 from crossgraph.evaluation.label_scores import code_facts, score_and_worst
 from crossgraph.evaluation.label_search import LabelledItems
@@ -218,3 +219,47 @@ def shortlist_scores(
         images = first.encode_corpus_images(corpus, progress=progress).encoded
         texts = first.encode_corpus_texts(corpus, progress=progress)
     return images.embedding @ texts.embedding.T
+
+
+SHORTLIST = "shortlist"
+"""What `evaluate_against` calls the first stage of the models themselves."""
+
+
+def evaluate_against(
+    report: EvaluationReport,
+    models: Sequence[TrainedModel | CascadeModel],
+    others: Sequence[TrainedModel | CascadeModel | Path | str],
+    data: Corpus | Path | str,
+    *,
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> Difference:
+    """What the numbers of `report`, measured of `models`, exceed those of `others` by, with paired intervals.
+
+    The others are measured on the same split, those that re-rank on as long a shortlist. `shortlist` among them is the
+    first stage of each of the models. Raises `ConfigError` where a model has none, `ScoreError` where one side alone
+    could read a picture.
+    """
+    corpus, stages = given_corpus(data), dict[str, TrainedModel | CascadeModel]()
+    for other in others:
+        found = (
+            [_first_stage(one) for one in models] if other == SHORTLIST else [given_search_model(other, device=device)]
+        )
+        stages |= {one.fingerprint: one for one in found}
+    theirs = [
+        evaluate(
+            one,
+            corpus,
+            split=report.protocol.split,
+            two_stage_k=report.protocol.shortlist if last_run(one).method.reranks else None,
+            progress=progress,
+        )
+        for one in stages.values()
+    ]
+    return difference(report, over_seeds(theirs))
+
+
+def _first_stage(model: TrainedModel | CascadeModel) -> TrainedModel:
+    if model.shortlist is None:
+        raise ConfigError(f"{model.run} has no shortlist model to compare it with; give --against RUN.")
+    return model.shortlist
