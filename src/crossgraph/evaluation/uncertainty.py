@@ -93,7 +93,8 @@ def paired_mean_intervals(
         found[name] = np.ma.masked_invalid(drawn).mean(axis=1).filled(np.nan)
     found["mean"] = np.mean(list(found.values()), axis=0)
     ends = [(1 - level) / 2, (1 + level) / 2]
-    return {name: Interval(*np.nanquantile(values, ends).tolist(), level) for name, values in found.items()}
+    bounds = {name: np.nanquantile(values, ends) for name, values in found.items()}
+    return {name: Interval(float(low), float(high), level) for name, (low, high) in bounds.items()}
 
 
 def _asked(run: Mapping[str, Float[np.ndarray, " _"]]) -> dict[str, bytes]:

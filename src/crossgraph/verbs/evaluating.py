@@ -242,9 +242,11 @@ def evaluate_against(
     """
     corpus, stages = given_corpus(data), dict[str, TrainedModel | CascadeModel]()
     for other in others:
-        found = (
-            [_first_stage(one) for one in models] if other == SHORTLIST else [given_search_model(other, device=device)]
-        )
+        found: list[TrainedModel | CascadeModel] = []
+        if other == SHORTLIST:
+            found += [_first_stage(one) for one in models]
+        else:
+            found.append(given_search_model(other, device=device))
         stages |= {one.fingerprint: one for one in found}
     theirs = [
         evaluate(
