@@ -9,7 +9,7 @@ added to OUT/seconds.json, for the model card.
     tuned      a dual encoder over three sources, its image network trained         configs/default/dense.toml
     frozen     one on the image network as it came                                  configs/default/frozen.toml
     dense      the two side by side, as one run
-    rerank     KIDRR on both networks, with --rerank only                           configs/default/rerank.toml
+    rerank     SGFNS on the image network as it came                                configs/default/rerank.toml
     cascade    codes, dense and rerank as one model
     taught     the same, which reads German and Chinese too
     packed     calibrated on Flickr8k's val, in half precision: src/crossgraph/default_model/cascade
@@ -46,10 +46,9 @@ def main() -> None:
     train_tuned = ["train", *sources, f"--config={CONFIGS / 'dense.toml'}", seed, words, f"--out={tuned}"]
     train_frozen = ["train", *sources, f"--config={CONFIGS / 'frozen.toml'}", seed, words, f"--out={frozen}"]
     train_rerank = ["train", *sources, f"--config={CONFIGS / 'rerank.toml'}", seed, words]
-    train_rerank += [f"--set=images.encoder={dense}", f"--shortlist={dense}", f"--out={rerank}"]
+    train_rerank += [f"--shortlist={dense}", f"--out={rerank}"]
     captions = arguments.flickr8k / "captions_de_zh.jsonl"
-    build = ["cascade", "build", f"--codes={arguments.codes}", *sources, f"--dense={dense}"]
-    build += [f"--rerank={rerank}"] if arguments.rerank else []
+    build = ["cascade", "build", f"--codes={arguments.codes}", *sources, f"--dense={dense}", f"--rerank={rerank}"]
     steps: list[tuple[str, Callable[[], bool], list[str]]] = [
         ("tuned", lambda: is_trained(tuned), train_tuned),
         ("frozen", lambda: is_trained(frozen), train_frozen),
@@ -58,7 +57,7 @@ def main() -> None:
             lambda: (dense / "manifest.json").exists(),
             ["ensemble", str(tuned), str(frozen), f"--out={dense}"],
         ),
-        ("rerank", lambda: not arguments.rerank or is_trained(rerank), train_rerank),
+        ("rerank", lambda: is_trained(rerank), train_rerank),
         ("cascade", lambda: (cascade / "cascade.json").exists(), [*build, f"--out={cascade}"]),
         (
             "taught",
@@ -90,7 +89,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--packed", type=Path, default=PACKED)
     parser.add_argument("--codes", default="itq:256", help="learned of the same sources")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rerank", action="store_true", help="with a re-ranker, which no default model has had yet")
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder, WordSettings
+from crossgraph.encoders.region_names import part_projection
 from crossgraph.encoders.widths import ItemWidths
 from crossgraph.errors import ModelError
 from crossgraph.layers.graph_attention import GatedGraphAttention
@@ -31,6 +32,9 @@ class GraphSettings(WordSettings, Protocol):
     @property
     def relations(self) -> bool: ...
 
+    @property
+    def region_names(self) -> bool: ...
+
 
 class GraphSides(nn.Module):
     """Pictures and captions as graphs of unit node vectors, objects first, and one unit vector for each whole.
@@ -51,7 +55,7 @@ class GraphSides(nn.Module):
     ) -> None:
         super().__init__()
         width, relations = settings.width, settings.relations
-        self.image_proj = ResidualProjection(sizes.part_width, width, dropout=settings.dropout)
+        self.image_proj = part_projection(sizes, width, dropout=settings.dropout, named=settings.region_names)
         self.whole_proj = ResidualProjection(sizes.whole_width, width, dropout=settings.dropout)
         self.word_encoder = WordEncoder.of(settings, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=settings.heads) for _ in range(2))

@@ -18,10 +18,20 @@ class TextWidths(Protocol):
 
 @runtime_checkable
 class ItemWidths(TextWidths, Protocol):
-    """How wide a picture's parts and whole are, and what captions come as."""
+    """How wide a picture's parts and whole are, what captions come as, and the classifier that names parts, if any: the
+    encoder it came with, how many classes it knows, and how wide the text vectors of their names are."""
 
     @property
     def part_width(self) -> int: ...
 
     @property
     def whole_width(self) -> int: ...
+
+    @property
+    def classifier(self) -> str: ...
+
+    @property
+    def classes(self) -> int: ...
+
+    @property
+    def class_width(self) -> int: ...

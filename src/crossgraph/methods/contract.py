@@ -35,7 +35,9 @@ class InputSizes(BaseModel):
     """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states.
 
     `text_whole_width` is that of the vector of a whole caption (0: captions have none). `labels` counts the labels of
-    the training set (0: none), `label_width` is that of the vectors of their names.
+    the training set (0: none), `label_width` is that of the vectors of their names. `classifier` is the encoder whose
+    classifier names parts (empty: nobody asks), `classes` and `class_width` say how many names it has and how wide
+    their vectors are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +49,9 @@ class InputSizes(BaseModel):
     text_whole_width: int = 0
     labels: int = 0
     label_width: int = 0
+    classifier: str = ""
+    classes: int = 0
+    class_width: int = 0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | InfoNCE                      | losses.info_nce        | documented |
 | names of labels              | losses.name_loss       | documented |
 | names of classes             | losses.name_loss       | ours       |
+| names of regions             | RegionNames            | ours       |
 | soft targets                 | losses.soft_target_loss | documented |
 """
 
@@ -31,6 +32,7 @@ from pydantic import Field
 from torch import Tensor
 
 from crossgraph.encoders.gru import WordEncoder
+from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
@@ -94,6 +96,12 @@ class DualEncoder(CosineMethod):
             "distilled through texts",
         ),
         Provenance(
+            "names of regions",
+            "RegionNames",
+            "ours",
+            "ConSE (Norouzi 2014) of every part: what the classifier takes it for, beside its features",
+        ),
+        Provenance(
             "soft targets",
             "losses.soft_target_loss",
             "documented",
@@ -105,7 +113,7 @@ class DualEncoder(CosineMethod):
         super().__init__(config, sizes)
         self.config = config
         width = config.width
-        self.image_proj = ResidualProjection(sizes.part_width, width, dropout=config.dropout)
+        self.image_proj = part_projection(sizes, width, dropout=config.dropout, named=config.region_names)
         self.whole_proj = ResidualProjection(sizes.whole_width, width, dropout=config.dropout)
         self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))

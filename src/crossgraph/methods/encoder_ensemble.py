@@ -41,6 +41,10 @@ class EncoderEnsembleConfig(DualEncoderConfig):
     reads: tuple[int, ...] = Field(
         (), description="the block that each branch reads; empty: branch k block k mod blocks"
     )
+    named: tuple[int, ...] = Field(
+        (),
+        description="with region_names: the branches that read names; empty: all (those of a trained network cannot)",
+    )
 
 
 class EncoderEnsemble(CosineMethod):
@@ -74,8 +78,14 @@ class EncoderEnsemble(CosineMethod):
                 f"model.reads must name a block from 0 to {config.blocks - 1} for each of {config.branches} branches, "
                 f"got {list(config.reads)}."
             )
-        settings = DualEncoderConfig.model_validate(config.model_dump(exclude={"branches", "blocks", "reads"}))
-        self.branches = nn.ModuleList([DualEncoder(settings, own) for _ in range(config.branches)])
+        settings = DualEncoderConfig.model_validate(config.model_dump(exclude={"branches", "blocks", "reads", "named"}))
+        named = set(config.named or range(config.branches)) if config.region_names else set()
+        self.branches = nn.ModuleList(
+            [
+                DualEncoder(settings.model_copy(update={"region_names": branch in named}), own)
+                for branch in range(config.branches)
+            ]
+        )
 
     @property
     def reads_label_names(self) -> bool:

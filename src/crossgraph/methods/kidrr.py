@@ -28,6 +28,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
+from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
 from crossgraph.layers.attention import attend, attended_cosines
 from crossgraph.layers.candidates import candidate_scores
@@ -285,7 +286,7 @@ class Kidrr(Method):
         super().__init__(config, sizes)
         self.config = config
         width, vector = config.width, config.similarity == "vector"
-        self.image_proj = ResidualProjection(sizes.part_width, width, dropout=config.dropout)
+        self.image_proj = part_projection(sizes, width, dropout=config.dropout, named=config.region_names)
         self.whole_proj = ResidualProjection(sizes.whole_width, width, dropout=config.dropout)
         self.box_proj = nn.Linear(4, width) if config.boxes else None
         self.word_encoder = WordEncoder.of(config, sizes)

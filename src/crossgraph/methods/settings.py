@@ -31,6 +31,10 @@ class RankedConfig(HeadedConfig):
     dropout: float = Field(0.3, ge=0, lt=1, description="of the frozen features, in training")
     loss: Literal["info_nce", "triplet"] = Field("info_nce", description="softmax over negatives, or the hinge")
     margin: float = Field(0.2, description="of the ranking hinge")
+    region_names: bool = Field(
+        False,
+        description="parts are read with the names of what the image network's own classifier takes them for",
+    )
 
 
 class RerankerConfig(RankedConfig):

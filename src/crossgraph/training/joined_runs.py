@@ -55,7 +55,7 @@ def join_runs(runs: Sequence[Path], out: Path, *, cache: FeatureCache, device: s
         _require_like(runs[first], manifests[first], run, manifest)
     order = [first, *(place for place in range(len(runs)) if place != first)]
     tensors = [read_tensors(runs[place] / WEIGHTS)[0] for place in order]
-    manifest = _described(manifests[first], len(runs), out)
+    manifest = _described([manifests[place] for place in order], out)
     weights: dict[str, Tensor] = {
         f"branches.{branch}.{name}": value
         for branch, found in enumerate(tensors)
@@ -111,11 +111,19 @@ def _require_like(one: Path, first: RunManifest, other: Path, second: RunManifes
         )
 
 
-def _described(first: RunManifest, count: int, out: Path) -> RunManifest:
-    """The manifest of the ensemble, less what its weights say."""
+def _described(manifests: Sequence[RunManifest], out: Path) -> RunManifest:
+    """The manifest of the ensemble of these branches, less what its weights say."""
+    first, count = manifests[0], len(manifests)
     tuned = first.config.images.trainable
     model: dict[str, Any] = {**first.config.model, "branches": count}
     sizes = first.sizes
+    named = [branch for branch, manifest in enumerate(manifests) if manifest.sizes.classifier]
+    if named:
+        model |= {"region_names": True, "named": named}
+        of_names = manifests[named[0]].sizes
+        sizes = sizes.model_copy(
+            update={name: getattr(of_names, name) for name in ("classifier", "classes", "class_width")}
+        )
     images = first.config.images
     if tuned:
         model |= {"blocks": 2, "reads": [0, *[1] * (count - 1)]}

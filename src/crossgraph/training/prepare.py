@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.config import RunConfig, validated
@@ -19,9 +19,11 @@ from crossgraph.data.features.text_features import TextTable, extract_text_featu
 from crossgraph.data.label_captions import label_words, read_left_out, with_label_captions, without_labels
 from crossgraph.data.splits import HeldOut
 from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.backbone_encoder import BackboneEncoder
 from crossgraph.encoders.catalogue import build_text_encoder
 from crossgraph.encoders.given import GivenImageEncoder
-from crossgraph.encoders.image import ImageEncoder
+from crossgraph.encoders.image import IMAGE_ENCODERS, ImageEncoder
+from crossgraph.encoders.region_names import learn_names
 from crossgraph.encoders.text import TextEncoder
 from crossgraph.encoders.understanding import script_shares
 from crossgraph.errors import ConfigError, DataError
@@ -236,12 +238,41 @@ def _readers(
 def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Method:
     """The method with random weights, and what it may know of the training set."""
     known = training_set(dataset, readers.texts) if method_type(config.method).reads_labels else None
-    method = build_method(config.method, config.model, _sizes(readers, known))
+    classes = _class_names(config, readers)
+    sizes = _sizes(readers, known)
+    if classes is not None:
+        sizes = sizes.model_copy(
+            update={"classifier": readers.images.name, "classes": len(classes), "class_width": classes.shape[1]}
+        )
+    method = build_method(config.method, config.model, sizes)
+    if classes is not None:
+        learn_names(method, classes)
     method.backbone = readers.backbone
     take_towers(method, readers.images, readers.texts, name=config.images.encoder)
     if known is not None:
         method.learn(known)
     return method
+
+
+def _class_names(config: RunConfig, readers: Readers) -> Float[Tensor, "k w"] | None:
+    """The text vectors of what the classifier of the frozen image network tells apart, for a method that reads them."""
+    if not config.model.get("region_names"):
+        return None
+    network = readers.images.backbone if isinstance(readers.images, BackboneEncoder) else None
+    if network is None or readers.images.name not in IMAGE_ENCODERS or readers.backbone is not None:
+        raise ConfigError(
+            f"model.region_names wants an image network that came with a classifier and is not trained here; "
+            f"{readers.images.name!r} is none. Choose one of {', '.join(IMAGE_ENCODERS)} in images.encoder, or set "
+            "model.region_names=false."
+        )
+    names = readers.tabulate([f"a photo of a {name}" for name in network.class_names()])
+    read = names.rows(range(len(names)))
+    if read.whole is None:
+        raise ConfigError(
+            "model.region_names wants a text encoder that gives a vector for every sentence; choose minilm in "
+            "texts.encoder, or set model.region_names=false."
+        )
+    return read.whole
 
 
 def _with_names(dataset: Dataset, method: Method, readers: Readers) -> Dataset:
