@@ -111,6 +111,9 @@ class TrainingConfig(_Section):
     clip: float = Field(2.0, gt=0, description="largest gradient norm")
     hardness_epochs: float = Field(1.0, ge=0, description="epochs from the mean over negatives to the hardest one")
     average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0: off")
+    teachers: tuple[str, ...] = Field(
+        (), description="finished runs whose cosines are soft targets (model.teacher_share says how much they count)"
+    )
     neighbours: int = Field(0, ge=0, description="batches of look-alikes: pick among so many neighbours; 0: random")
     validation_split: str = Field(
         "val", description="split to select epochs by; a tenth of the training pictures where a source has none"

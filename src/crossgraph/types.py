@@ -147,7 +147,8 @@ class Batch:
     `negative_captions` are there for methods that train against generated negatives. `labels` are those of the
     pictures, where the corpus has any; `rows` say which pictures of the training set they are. For methods that read
     names, `label_texts` are the names of all labels; `class_texts` those of the classes that the image network told
-    apart before training, and `classes` how probable each is for each picture. Of a corpus of several sources,
+    apart before training, and `classes` how probable each is for each picture. `taught` are
+    the scores of the runs that teach this one, if any do. Of a corpus of several sources,
     `source` says which each picture is from, and `labels_known` which labels its source tells of: a label that is
     False and not known may well be true. `carried` is where one phase of a training step leaves detached tensors for
     the next; it lives as long as the batch, and copies begin anew.
@@ -165,6 +166,7 @@ class Batch:
     classes: Float[Tensor, "n k"] | None = None
     labels_known: Bool[Tensor, "n c"] | None = None
     source: Int[Tensor, " n"] | None = None
+    taught: Float[Tensor, "n m"] | None = None
     carried: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def to(self, device: torch.device | str) -> Batch:

@@ -103,3 +103,26 @@ def test_soft_targets_share_the_ranking_loss_and_want_sentence_vectors() -> None
         expected = soft_target_loss(scores, like, scale=plain.rank.inverse_temperature, temperature=0.1)
     torch.testing.assert_close(found["info_nce"], 0.75 * alone["info_nce"])
     torch.testing.assert_close(found["soft"], 0.25 * expected)
+
+
+def test_teachers_take_their_share_of_the_ranking_loss() -> None:
+    batch = training_batch(seed=3)
+    taught = torch.randn(len(batch.images), len(batch.texts), generator=torch.Generator().manual_seed(1))
+    plain = small_method("dual_encoder", dropout=0.0)
+    with_teachers = small_method("dual_encoder", dropout=0.0, teacher_share=0.25, teacher_temperature=0.5)
+    with_teachers.load_state_dict(plain.state_dict())
+    alone = plain.losses(batch)
+    found = with_teachers.losses(replace(batch, taught=taught))
+    assert with_teachers.reads_teachers
+    assert not plain.reads_teachers
+    torch.testing.assert_close(found["info_nce"], 0.75 * alone["info_nce"])
+    scores = with_teachers.score(with_teachers.encode_images(batch.images), with_teachers.encode_texts(batch.texts))
+    logits, targets = scores.detach() * 20.0, taught / 0.5
+    by_hand = 0.0
+    for column in range(scores.shape[1]):
+        log = logits[:, column] - logits[:, column].exp().sum().log()
+        by_hand -= float(targets[:, column].softmax(0) @ log) / scores.shape[1]
+    for row in range(scores.shape[0]):
+        log = logits[row] - logits[row].exp().sum().log()
+        by_hand -= float(targets[row].softmax(0) @ log) / scores.shape[0]
+    assert float(found["teachers"].detach()) == pytest.approx(0.25 * by_hand, rel=1e-4)

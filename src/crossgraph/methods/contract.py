@@ -120,6 +120,11 @@ class Method(nn.Module, ABC):
         return False
 
     @property
+    def reads_teachers(self) -> bool:
+        """Whether training wants what finished runs say of every pair (`Batch.taught`)."""
+        return False
+
+    @property
     def reads_classes(self) -> bool:
         """Whether training wants what the image network knew before (`Batch.classes`, `Batch.class_texts`)."""
         return False

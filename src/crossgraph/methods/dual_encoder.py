@@ -18,6 +18,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | names of classes             | losses.name_loss       | ours       |
 | names of regions             | RegionNames            | ours       |
 | soft targets                 | losses.soft_target_loss | documented |
+| teachers                     | losses.soft_target_loss | documented |
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from crossgraph.encoders.gru import WordEncoder
@@ -58,12 +59,24 @@ class DualEncoderConfig(RankedConfig):
         0.0, ge=0, le=1, description="share of soft targets, by the likeness of captions, in the ranking loss"
     )
     soft_temperature: float = Field(0.1, gt=0, description="of the likeness of captions")
+    teacher_share: float = Field(
+        0.0, ge=0, le=1, description="share of soft targets, by the scores of training.teachers, in the ranking loss"
+    )
+    teacher_temperature: float = Field(0.05, gt=0, description="of the scores of teachers")
     label_weight: float = Field(
         0.0, ge=0, description="weight of the loss between pictures and the names of their labels as texts"
     )
     class_weight: float = Field(
         0.0, ge=0, description="weight of what the image network knew of its own classes, by their names as texts"
     )
+
+    @model_validator(mode="after")
+    def _shares_leave_something(self) -> DualEncoderConfig:
+        if self.soft_share + self.teacher_share > 1:
+            raise ValueError(
+                f"soft_share {self.soft_share:g} and teacher_share {self.teacher_share:g} are more than the whole loss"
+            )
+        return self
 
 
 class DualEncoder(CosineMethod):
@@ -107,6 +120,12 @@ class DualEncoder(CosineMethod):
             "documented",
             "CUSA (Huang 2024): cross-modal soft labels by a frozen sentence encoder",
         ),
+        Provenance(
+            "teachers",
+            "losses.soft_target_loss",
+            "documented",
+            "knowledge distillation (Hinton 2015) of the mean score of finished runs",
+        ),
     )
 
     def __init__(self, config: DualEncoderConfig, sizes: InputSizes) -> None:
@@ -129,6 +148,11 @@ class DualEncoder(CosineMethod):
         """Where they are learned from."""
         return self.config.class_weight > 0
 
+    @property
+    def reads_teachers(self) -> bool:
+        """Where they are learned from."""
+        return self.config.teacher_share > 0
+
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
         pooled = self.pool_image(self.image_proj(images.parts), images.mask)
@@ -147,9 +171,14 @@ class DualEncoder(CosineMethod):
         found: dict[str, Tensor] = {
             config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)
         }
+        if config.soft_share or config.teacher_share:
+            found[config.loss] = (1 - config.soft_share - config.teacher_share) * found[config.loss]
         if config.soft_share:
-            found[config.loss] = (1 - config.soft_share) * found[config.loss]
             found["soft"] = config.soft_share * self._soft_loss(scores, batch)
+        if config.teacher_share and batch.taught is not None:
+            found["teachers"] = config.teacher_share * soft_target_loss(
+                scores, batch.taught, scale=self.rank.inverse_temperature, temperature=config.teacher_temperature
+            )
         if config.label_weight and batch.labels is not None and batch.label_texts is not None:
             found["labels"] = config.label_weight * self._label_loss(
                 images, batch.labels, batch.label_texts, batch.labels_known

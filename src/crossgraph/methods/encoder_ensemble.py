@@ -97,6 +97,11 @@ class EncoderEnsemble(CosineMethod):
         """Where the branches learn from them."""
         return self.config.class_weight > 0
 
+    @property
+    def reads_teachers(self) -> bool:
+        """Where the branches learn from them."""
+        return self.config.teacher_share > 0
+
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture: those of the branches, side by side."""
         return _side_by_side([branch.encode_images(own) for branch, own in self._apart(images)])

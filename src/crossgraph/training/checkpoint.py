@@ -40,10 +40,11 @@ HINTS = (
     ("config", "images", "encoder"),
     ("config", "images", "regions"),
     ("config", "texts", "encoder"),
+    ("config", "training", "teachers"),
     ("text_encoder", "name"),
     ("text_encoder", "folder"),
 )
-"""Where in a manifest encoders stand as they were typed: fingerprints beside them say which they are."""
+"""Where in a manifest encoders and runs stand as they were typed: fingerprints beside them say which they are."""
 
 INDIFFERENT = {"format", "places", "started", "environment", "selected", "weights", "blend", "calibration"}
 """What of a manifest does not decide the outcome of its run."""
@@ -132,6 +133,8 @@ class RunManifest(_Section):
     data: DataFacts
     shortlist: str | None = None
     """The fingerprint of the shortlist model, if there is one."""
+    teachers: tuple[str, ...] = ()
+    """The fingerprints of the runs that taught this one."""
     regions: str | None = None
     """A hash of the file of supplied regions, if there is one."""
     places: dict[str, Place] = {}

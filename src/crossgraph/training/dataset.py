@@ -25,6 +25,7 @@ from crossgraph.encoders.text import TextEncoder
 from crossgraph.errors import DataError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress
+from crossgraph.training.teachers import Teachers
 from crossgraph.types import Batch, ImageBatch, TextBatch
 
 
@@ -44,6 +45,8 @@ class Dataset:
     """The names of all labels as texts, where the method reads them."""
     class_texts: TextTable | None = None
     """The names of the classes that the image network told apart before training, where the method reads them."""
+    teachers: Teachers | None = None
+    """What finished runs say of every pair, where some teach."""
 
     def caption_image(self) -> Int[Tensor, " m"]:
         """The row of every caption's picture."""
@@ -70,6 +73,7 @@ class Dataset:
             classes=self._classes(step),
             labels_known=None if known is None else known[rows],
             source=None if sources is None else torch.from_numpy(sources[rows]),
+            taught=None if self.teachers is None else self.teachers.scores(rows, step.captions),
         )
 
     @cached_property

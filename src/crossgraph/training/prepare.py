@@ -44,6 +44,7 @@ from crossgraph.training.one_model import take_towers, with_one_model
 from crossgraph.training.places import places_of, regions_digest
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import shrunk
+from crossgraph.training.teachers import gather_teachers
 from crossgraph.training.training_set import training_set
 from crossgraph.training.validation import Validation
 from crossgraph.words import Vocabulary
@@ -139,10 +140,29 @@ def prepare(
     random = RandomState(config.training.seed, device=device)
     with random.drawing():
         method = _fresh_method(config, dataset, readers)
-    dataset = _with_names(dataset, method, readers)
+    dataset = _with_names(dataset, method, readers, config.training.teachers)
+    teachers, taught_by = gather_teachers(
+        config.training.teachers,
+        dataset.corpus,
+        cache=cache,
+        encoders=encoders,
+        device=device,
+        progress=progress,
+    )
+    dataset = replace(dataset, teachers=teachers)
     data = _data_facts(source, dataset, held_out, selection=selection_of(config), rule=rule, left_out=left_out)
     return Prepared(
-        _manifest(config, method, readers, data, out=out, labels=labels, given=_given(source), helper=helper),
+        _manifest(
+            config,
+            method,
+            readers,
+            data,
+            out=out,
+            labels=labels,
+            given=_given(source),
+            helper=helper,
+            teachers=taught_by,
+        ),
         method,
         random,
         dataset,
@@ -275,12 +295,17 @@ def _class_names(config: RunConfig, readers: Readers) -> Float[Tensor, "k w"] | 
     return read.whole
 
 
-def _with_names(dataset: Dataset, method: Method, readers: Readers) -> Dataset:
+def _with_names(dataset: Dataset, method: Method, readers: Readers, teachers: Sequence[str]) -> Dataset:
     """The training data with the names of labels and classes as texts, where the method reads them."""
     if method.reads_label_names and dataset.corpus.labels is None:
         raise DataError(
             f"model.label_weight wants labels, and corpus {dataset.corpus.name!r} has none; give one that has, or set "
             "model.label_weight=0."
+        )
+    if method.reads_teachers != bool(teachers):
+        raise ConfigError(
+            "training.teachers and model.teacher_share go together: name finished runs to learn from, and how much of "
+            "the ranking loss is theirs; or leave out both. dual_encoder and encoder_ensemble can be taught."
         )
     if method.reads_classes and (readers.backbone is None or not readers.backbone.frozen_below):
         raise ConfigError(
@@ -347,6 +372,7 @@ def _manifest(
     labels: dict[str, Any] | None,
     given: dict[str, Any] | None,
     helper: TrainedModel | None,
+    teachers: tuple[str, ...],
 ) -> RunManifest:
     """All that decides the outcome, and when and where it began."""
     return RunManifest(
@@ -356,6 +382,7 @@ def _manifest(
         text_encoder=readers.texts.describe(),
         data=data,
         shortlist=None if helper is None else helper.fingerprint,
+        teachers=teachers,
         regions=regions_digest(config),
         places=places_of(out, config),
         given=given,
