@@ -55,6 +55,9 @@ class Pictures:
         )
         blended = fine.float().view_as(best.values) + self.model.blend * best.values
         refuse_non_finite(blended)
+        # as in a search, what says too little keeps its order
+        enough = self.model.method.says_enough(texts).cpu()
+        blended = torch.where(enough[:, None], blended, best.values)
         # whole ranks as numbers from 0 to 1, where every cosine less 3 is below
         order = torch.unique(blended, return_inverse=True)[1].double()
         return (cosines.double() - 3).scatter(1, best.indices, order / max(float(order.max()), 1.0))

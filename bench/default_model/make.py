@@ -50,7 +50,7 @@ def main() -> None:
     captions = arguments.flickr8k / "captions_de_zh.jsonl"
     build = ["cascade", "build", f"--codes={arguments.codes}", *sources, f"--dense={dense}", f"--rerank={rerank}"]
     # Flickr8k alone is as good with 2; aerial pictures, which the re-ranker knows less of, lose less with 3.
-    build.append("--blend=3")
+    build += ["--blend=3", "--explain=dense"]
     steps: list[tuple[str, Callable[[], bool], list[str]]] = [
         ("tuned", lambda: is_trained(tuned), train_tuned),
         ("frozen", lambda: is_trained(frozen), train_frozen),

@@ -93,6 +93,15 @@ def test_a_run_in_a_role_it_cannot_play_is_refused(trained: Trained, tmp_path: P
         assert message in result.stderr
 
 
+def test_the_stage_that_explains_can_be_chosen(trained: Trained, tmp_path: Path) -> None:
+    build = ("cascade", "build", "--rerank", trained.kidrr, "--explain", "dense", "--out")
+    assert "there is no such part" in call(*build, tmp_path / "refused").stderr
+    assert call(*build, tmp_path / "new", "--dense", trained.dual_encoder).exit_code == 0
+    asked = ("explain", "a ball above a box", min(trained.images.iterdir()), "--json", "--model")
+    told = [json.loads(call(*asked, model).stdout) for model in (tmp_path / "new", trained.dual_encoder, trained.kidrr)]
+    assert told[0]["score"] == told[1]["score"] != told[2]["score"]
+
+
 def test_a_calibration_needs_more_pictures_than_a_few(cascade: Path) -> None:
     result = call("calibrate", cascade, "--data", DATA)
     assert (result.exit_code, "unlike pictures" in result.stderr) == (2, True)

@@ -226,6 +226,14 @@ def test_visual_negatives_lack_the_announced_share_of_regions_and_every_relation
         assert torch.equal(left.nodes.mask, left.mask)
 
 
+def test_a_caption_says_enough_with_two_nodes() -> None:
+    texts = encoded_sides(small_method("sgfns"))[1]
+    counts = [len(plain_nodes(texts[[row]])) for row in range(len(texts))]
+    assert {True, False} == {count > 1 for count in counts}
+    assert small_method("sgfns").says_enough(texts).tolist() == [count > 1 for count in counts]
+    assert small_method("dual_encoder").says_enough(texts).all()
+
+
 def test_what_a_visual_negative_lacks_is_what_the_caption_says_and_the_look_alike_lacks() -> None:
     method = shaken(small_method("sgfns"))
     images, texts = encoded_sides(method)

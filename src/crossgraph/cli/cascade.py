@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crossgraph.cli.options import AsJson, Device, all_named
+
+
+class Explaining(StrEnum):
+    """The stages that can explain."""
+
+    dense = "dense"
+    rerank = "rerank"
+
 
 CascadeFolder = Annotated[Path, typer.Argument(help="The cascade's folder.")]
 
@@ -22,6 +31,10 @@ def build(
     rerank: Annotated[Path | None, typer.Option("--rerank", help="The run whose score re-ranks it.")] = None,
     blend: Annotated[
         float | None, typer.Option("--blend", help="The share of the dense score added in re-ranking.")
+    ] = None,
+    explains: Annotated[
+        Explaining | None,
+        typer.Option("--explain", help="The stage that says why a picture and a sentence match; default: the last."),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -41,6 +54,7 @@ def build(
         dense=dense,
         rerank=rerank,
         blend=blend,
+        explains=None if explains is None else explains.value,
         data=data or (),
         split=split,
         device=device,
@@ -93,6 +107,7 @@ def _print(folder: Path, *, as_json: bool) -> None:
         else:
             rows.append((role, "none" if part is None else f"{part.method}  {part.fingerprint}  from {part.source}"))
     rows.append(("blend", manifest.blend))
+    rows.append(("explains", manifest.explains or "the last stage"))
     rows.append(("calibrated for", ", ".join(manifest.calibration) or "nothing yet: crossgraph calibrate"))
     for name, mode in MODES.items():
         reranked = "nothing re-ranked" if mode.shortlist is None else f"{mode.shortlist} re-ranked"

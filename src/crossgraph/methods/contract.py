@@ -154,6 +154,10 @@ class Method(nn.Module, ABC):
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The score of picture i with caption i, row by row. Both sides have the same number of rows."""
 
+    def says_enough(self, texts: Encoded) -> Bool[Tensor, " m"]:
+        """Which captions say enough for the fine score to order a shortlist better than the embedding did; all."""
+        return torch.ones(len(texts), dtype=torch.bool, device=texts.embedding.device)
+
     @abstractmethod
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Named, weighted losses; the trainer sums them."""

@@ -206,6 +206,11 @@ class Sgfns(Method):
         base = self.base.pairs(images, texts)
         return base if self.fuse is None else base + self.fuse(images, texts, self.base.likeness(images, texts))[0]
 
+    def says_enough(self, texts: Encoded) -> Bool[Tensor, " m"]:
+        """Captions of two nodes or more: one thing alone is found better by wholes (`docs/log.md`), and a sentence in
+        another language has no nodes."""
+        return nodes_of(texts)[1].mask.sum(dim=1) > 1
+
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Ranking losses of the pair scores, the base scores and the wholes; the extra loss of generated negatives."""
         images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)

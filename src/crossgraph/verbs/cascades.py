@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache, default_cache
@@ -26,6 +27,7 @@ def build_cascade(
     dense: Path | str | None = None,
     rerank: Path | str | None = None,
     blend: float | None = None,
+    explains: Literal[dense, rerank] | None = None,
     data: Corpus | Path | str | Sequence[Corpus | Path | str] = (),
     split: str = TRAIN,
     cache: FeatureCache | None = None,
@@ -47,6 +49,7 @@ def build_cascade(
         dense=None if dense is None else run_folder(dense, "dense", "rerank"),
         rerank=None if rerank is None else run_folder(rerank, "rerank"),
         blend=blend,
+        explains=explains,
         data=join_corpora(corpora, progress=progress) if corpora else None,
         split=split,
         device=str(checked_device(device)),

@@ -7,10 +7,11 @@ import torch
 
 from crossgraph.errors import GalleryError, ImageError, ScoreError
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.cascade import TOO_LITTLE
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery, TextQuery
 from crossgraph.gallery.search.results import SearchResults
-from tests.gallery.fake_model import FakeModel, draw_images
+from tests.gallery.fake_model import FakeMethod, FakeModel, draw_images
 
 SENTENCE = "a red thing beside a blue one"
 
@@ -87,6 +88,16 @@ def test_the_stage_says_whether_and_why_not_re_ranked(gallery: Gallery, tmp_path
     found = plain.search(SENTENCE, SearchOptions(k=12))
     assert (found.stage, found.why) == ("shortlist", "fake_dual_encoder scores by embedding")
     assert names(found) == names(gallery.search(SENTENCE, SearchOptions(k=12, rerank=False)))
+
+
+def test_a_sentence_that_says_too_little_keeps_the_order_of_the_shortlist(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeMethod, "says_enough", lambda _, texts: texts.mask.sum(dim=1) > 1)
+    one, whole = gallery.search("ball", SearchOptions(k=12)), SearchOptions(k=12, rerank=False)
+    assert (one.stage, one.why) == ("shortlist", TOO_LITTLE)
+    assert names(one) == names(gallery.search("ball", whole))
+    assert gallery.search("red ball", SearchOptions(k=12)).stage == "rerank"
 
 
 def test_a_picture_of_the_gallery_finds_itself_first_by_embedding(gallery: Gallery, images: Path) -> None:

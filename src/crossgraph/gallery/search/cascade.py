@@ -32,6 +32,8 @@ from crossgraph.gallery.stages.shortlist import Candidates, nearest
 
 BLOCK = 256  # pairs fetched and scored at once
 FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
+TOO_LITTLE = "it names too little to re-rank by"
+"""Why the candidates of a short sentence keep their order."""
 FOLLOWS = "re-ranking follows"
 """Why the answer of an earlier stage was not re-ranked."""
 
@@ -69,6 +71,8 @@ class Cascade:
         """The orders that answers are made of: that before re-ranking, then, if there is any, that after it."""
         why = options.off or why_not_reranked(self._model, query, feedback, options.target)
         found = self._found(query, options, feedback, why=why)
+        if not why and options.target == "images" and not self._say_enough(found):
+            found, why = replace(found, why=TOO_LITTLE), TOO_LITTLE
         yield found
         if not why:
             yield self._reranked(found)
@@ -91,6 +95,10 @@ class Cascade:
             understood=understood_texts(self._model, query),
         )
         return _with_hits(ranking)
+
+    def _say_enough(self, found: Ranking) -> bool:
+        """Whether any sentence of the query says enough to re-rank by."""
+        return any(bool(self._model.method.says_enough(text)[0]) for _, text in found.asked.fine)
 
     def _scope(self, options: SearchOptions) -> Scope:
         """What is searched. Raises `GalleryError` where there is nothing."""

@@ -96,6 +96,8 @@ class CascadeManifest(BaseModel):
     dense: Part | None = None
     rerank: Part | None = None
     blend: float = 0.0
+    explains: Literal["dense", "rerank"] | None = None
+    """The stage that says why a picture and a sentence match; none: the last."""
     calibration: dict[str, Any] = {}
 
     @property
@@ -143,6 +145,7 @@ def build_cascade(
     dense: Path | None = None,
     rerank: Path | None = None,
     blend: float | None = None,
+    explains: Literal["dense", "rerank"] | None = None,
     data: Corpus | None = None,
     split: str = TRAIN,
     device: str = "cpu",
@@ -151,7 +154,8 @@ def build_cascade(
     """Copy trained runs into the new folder `out` as one cascade; `codes` is a run, `random:BITS` or `itq:BITS`.
 
     Codes by `itq` are learned of the dense vectors of the pictures and captions in one `split` of `data`. `blend` is
-    by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. Raises `ConfigError`
+    by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. `explains` is the stage
+    that explains, by default the last. Raises `ConfigError`
     for parts that do not go together, `ModelError` for one that is no trained run or gives vectors that are all alike.
     """
     if out.exists():
@@ -183,7 +187,11 @@ def build_cascade(
         planes, parts["codes"] = _learned(learned, models, data, split, progress)
     if blend is None:
         blend = _chosen_blend(models)
-    manifest = CascadeManifest.model_validate({**parts, "blend": blend})
+    if explains is not None and explains not in models:
+        raise ConfigError(
+            f"{explains} cannot explain, for there is no such part. Give --{explains}, or leave --explain out."
+        )
+    manifest = CascadeManifest.model_validate({**parts, "blend": blend, "explains": explains})
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         for role, run in runs.items():
@@ -274,8 +282,9 @@ class CascadeModel:
         return self.last.encode_raw_texts(sentences)
 
     def explain(self, sentence: str, path: Path) -> Alignment:
-        """Why a picture and a sentence match, by the model of the last stage."""
-        return self.last.explain(sentence, path)
+        """Why a picture and a sentence match, by the model of the stage that explains: the last, unless it was set."""
+        explains = self.manifest.explains
+        return (self.last if explains is None else self._models[explains]).explain(sentence, path)
 
     def _learned_planes(self, part: Learned) -> LearnedPlanes:
         """The planes that were learned when the cascade was built; others are refused."""
