@@ -97,7 +97,15 @@ def test_the_stage_that_explains_can_be_chosen(trained: Trained, tmp_path: Path)
     build = ("cascade", "build", "--rerank", trained.kidrr, "--explain", "dense", "--out")
     assert "there is no such part" in call(*build, tmp_path / "refused").stderr
     assert call(*build, tmp_path / "new", "--dense", trained.dual_encoder).exit_code == 0
-    asked = ("explain", "a ball above a box", min(trained.images.iterdir()), "--json", "--model")
+    asked = (
+        "explain",
+        "a ball above a box",
+        min(trained.images.iterdir()),
+        "--out",
+        tmp_path / "x.png",
+        "--json",
+        "--model",
+    )
     told = [json.loads(call(*asked, model).stdout) for model in (tmp_path / "new", trained.dual_encoder, trained.kidrr)]
     assert told[0]["score"] == told[1]["score"] != told[2]["score"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache, default_cache
@@ -14,7 +13,7 @@ from crossgraph.data.splits import TRAIN
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_folder
 from crossgraph.gallery.stages import cascade_model, packing
-from crossgraph.gallery.stages.cascade_model import LEARNED, RANDOM, CascadeManifest
+from crossgraph.gallery.stages.cascade_model import LEARNED, RANDOM, CascadeManifest, Explaining
 from crossgraph.gallery.stages.packing import Packed
 from crossgraph.progress import Progress, Silent
 from crossgraph.verbs.models import run_folder
@@ -27,7 +26,7 @@ def build_cascade(
     dense: Path | str | None = None,
     rerank: Path | str | None = None,
     blend: float | None = None,
-    explains: Literal[dense, rerank] | None = None,
+    explains: Explaining | None = None,
     data: Corpus | Path | str | Sequence[Corpus | Path | str] = (),
     split: str = TRAIN,
     cache: FeatureCache | None = None,

@@ -84,6 +84,7 @@ class Learned(BaseModel):
 
 
 CodePart: TypeAlias = Part | Planes | Learned
+Explaining: TypeAlias = Literal["dense", "rerank"]
 
 
 class CascadeManifest(BaseModel):
@@ -96,7 +97,7 @@ class CascadeManifest(BaseModel):
     dense: Part | None = None
     rerank: Part | None = None
     blend: float = 0.0
-    explains: Literal["dense", "rerank"] | None = None
+    explains: Explaining | None = None
     """The stage that says why a picture and a sentence match; none: the last."""
     calibration: dict[str, Any] = {}
 
@@ -145,7 +146,7 @@ def build_cascade(
     dense: Path | None = None,
     rerank: Path | None = None,
     blend: float | None = None,
-    explains: Literal["dense", "rerank"] | None = None,
+    explains: Explaining | None = None,
     data: Corpus | None = None,
     split: str = TRAIN,
     device: str = "cpu",
