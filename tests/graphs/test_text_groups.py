@@ -21,5 +21,7 @@ def test_with_more_groups_than_different_texts_some_stay_empty() -> None:
 
 
 def test_two_readings_give_the_same_groups() -> None:
-    rows = state_descriptors(torch.randn(40, 5, generator=torch.Generator().manual_seed(1)), torch.arange(40), images=40)
+    rows = state_descriptors(
+        torch.randn(40, 5, generator=torch.Generator().manual_seed(1)), torch.arange(40), images=40
+    )
     assert torch.equal(text_groups(rows, count=7), text_groups(rows, count=7))

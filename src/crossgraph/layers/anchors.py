@@ -1,4 +1,4 @@
-"""A graph convolution that reaches items nobody has seen: their neighbours are anchors that training has left behind."""
+"""A graph convolution that reaches unseen items: their neighbours are anchors that training has left behind."""
 
 from __future__ import annotations
 

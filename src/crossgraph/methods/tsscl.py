@@ -80,7 +80,7 @@ class TssclConfig(HeadedConfig):
     )
     anchors: int = Field(256, ge=1, description="groups of training pictures by their texts")
     anchor_temperature: float = Field(0.05, gt=0, description="of the shares of anchors in what an item takes in")
-    anchor_keep: float = Field(0.97, ge=0, lt=1, description="what an anchor keeps of its past when it hears of an item")
+    anchor_keep: float = Field(0.97, ge=0, lt=1, description="what an anchor keeps of its past for each item heard of")
     label_graph: Literal["text", "cooccurrence"] = Field("text", description="what joins labels")
     label_hidden: int = Field(256, gt=0, description="channels of the convolutions over labels")
     label_threshold: float = Field(0.3, ge=0, le=1, description="least similarity of labels joined by their texts")
@@ -119,14 +119,12 @@ class Tsscl(CosineMethod):
         "only-semantic": {"pair": 0.0, "transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("text as supervision of structure", "TextStructure", "purpose documented", ABSTRACT),
+        Provenance("text as supervision of structure", "TextStructure, text_groups", "purpose documented", ABSTRACT),
         Provenance("nearest neighbours by TF-IDF", "keep_nearest", "ours", "which pictures the texts call alike"),
         Provenance("neighbours meet in a batch", "Tsscl.companions", "ours", "after Cluster-GCN (Chiang 2019)"),
         Provenance("structure transfer GCN", "AnchorConvolution", "purpose documented", ABSTRACT),
         Provenance("anchors of text groups", "text_groups", "ours", "what is transferred, and how items reach it"),
-        Provenance(
-            "transfer by shared weights (switch)", "TransferableGraphConvolution", "ours", "our first reading of transfer"
-        ),
+        Provenance("shared weights (switch)", "TransferableGraphConvolution", "ours", "our first reading"),
         Provenance(
             "encoders under the GCN", "AttendedImage, AttendedText", "ours", "two layers alone read means of parts"
         ),
