@@ -73,7 +73,7 @@ def test_a_weight_of_nothing_leaves_that_loss_out_and_no_other_changes(name: str
 def test_a_switch_is_heard_in_the_losses_it_concerns_and_in_no_other(variant: str, moved: set[str]) -> None:
     batch = replace(training_batch(images=8, captions=16), rows=torch.tensor([0, 7, 14, 1, 8, 3, 22, 5]))
     whole, other = losses(batch), losses(batch, **Tsscl.ablations[variant])
-    changed = {name for name in LOSSES if other.get(name) != pytest.approx(whole.get(name), rel=1e-5)}
+    changed = {name for name in LOSSES if other.get(name, 0.0) != pytest.approx(whole.get(name, 0.0), rel=1e-5)}
     assert changed == moved
 
 
