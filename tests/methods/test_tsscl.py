@@ -112,7 +112,7 @@ def test_an_item_takes_in_what_training_left_behind_on_both_sides_and_only_with_
 
 
 def test_an_anchor_hears_of_the_pictures_of_its_group_and_of_their_captions() -> None:
-    told, batch = method(dropout=0.0).train(), training_batch()
+    told, batch = method().train(), training_batch()
     told.losses(batch)
     groups = told.groups[batch.rows].tolist()
     pictures = F.normalize(told.image_head(told.image_encoder(batch.images)), dim=1)
