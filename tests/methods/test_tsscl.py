@@ -48,14 +48,15 @@ def losses(batch: Batch | None = None, **changes: Any) -> dict[str, float]:
 
 
 def test_all_losses_have_names_and_are_positive() -> None:
-    found = losses(replace(training_batch(), rows=torch.tensor([0, 7, 14, 1, 8])), stgcn="shared")
+    found = losses(replace(training_batch(), rows=torch.tensor([0, 7, 14, 1, 8])), stgcn="shared", pair=1.0)
     assert list(found) == LOSSES
     assert all(value > 0 for value in found.values())
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_weight_of_nothing_leaves_that_loss_out_and_no_other_changes(name: str) -> None:
-    whole, without, twice = (losses(None, stgcn="shared", **weight) for weight in ({}, {name: 0.0}, {name: 2.0}))
+    shared = {"stgcn": "shared", "pair": 1.0}
+    whole, without, twice = (losses(None, **{**shared, **weight}) for weight in ({}, {name: 0.0}, {name: 2.0}))
     assert without == pytest.approx({key: value for key, value in whole.items() if key != name})
     default = {"rows": 0.1}.get(name, 1.0)
     assert twice[name] == pytest.approx(2.0 / default * whole[name], rel=1e-5)
@@ -65,8 +66,9 @@ def test_a_weight_of_nothing_leaves_that_loss_out_and_no_other_changes(name: str
     ("variant", "moved"),
     [
         ("no-stgcn", set()),
-        ("shared-weights", {"semantic", "pair", "transfer", "soft"}),
-        ("batch-graph", {"semantic", "pair", "transfer", "soft"}),
+        ("shared-weights", {"semantic", "transfer", "soft"}),
+        ("batch-graph", {"semantic", "transfer", "soft"}),
+        ("pairs", {"pair"}),
         ("cooccurrence", {"semantic", "labels"}),
     ],
 )
@@ -90,7 +92,7 @@ def test_pictures_are_encoded_alike_whatever_texts_there_are_and_without_any() -
     fresh = build_method("tsscl", told.config.model_dump(), SIZES["ids"]).eval()
     fresh.load_state_dict(told.state_dict())
     assert fresh.structure is None
-    assert fresh.groups is None
+    assert fresh.text_groups is None
     with torch.no_grad():
         expected = told.encode_images(images).embedding
         assert torch.equal(fresh.encode_images(images).embedding, expected)
@@ -114,7 +116,7 @@ def test_an_item_takes_in_what_training_left_behind_on_both_sides_and_only_with_
 def test_an_anchor_hears_of_the_pictures_of_its_group_and_of_their_captions() -> None:
     told, batch = method().train(), training_batch()
     told.losses(batch)
-    groups = told.groups[batch.rows].tolist()
+    groups = told.text_groups[batch.rows].tolist()
     pictures = F.normalize(told.image_head(told.image_encoder(batch.images)), dim=1)
     captions = F.normalize(told.text_head(told.text_encoder(batch.texts)), dim=1)
     heard = torch.zeros_like(told.anchors.sums)

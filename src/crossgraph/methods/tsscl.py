@@ -90,7 +90,7 @@ class TssclConfig(HeadedConfig):
     temperature: float = Field(0.2, gt=0, description="of the soft structural InfoNCE")
     row_temperature: float = Field(0.1, gt=0, description="of the structural InfoNCE of rows")
     semantic: float = Field(1.0, ge=0, description="weight of saying the labels")
-    pair: float = Field(1.0, ge=0, description="weight of drawing pairs together")
+    pair: float = Field(0.0, ge=0, description="weight of drawing pairs together, which works against labels")
     transfer: float = Field(1.0, ge=0, description="weight of pictures alone following pictures in the shared graph")
     soft: float = Field(1.0, ge=0, description="weight of the soft structural InfoNCE")
     rows: float = Field(0.1, ge=0, description="weight of the structural InfoNCE of rows")
@@ -110,13 +110,13 @@ class Tsscl(CosineMethod):
         "no-stgcn": {"stgcn": "none"},
         "shared-weights": {"stgcn": "shared"},
         "no-semantic": {"semantic": 0.0},
-        "no-pair": {"pair": 0.0},
+        "pairs": {"pair": 1.0},
         "no-rows": {"rows": 0.0},
         "no-soft": {"soft": 0.0},
         "no-labels": {"labels": 0.0},
         "cooccurrence": {"label_graph": "cooccurrence"},
         "batch-graph": {"stgcn": "shared", "scope": "batch"},
-        "only-semantic": {"pair": 0.0, "transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
+        "only-semantic": {"transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("text as supervision of structure", "TextStructure, text_groups", "purpose documented", ABSTRACT),
@@ -170,7 +170,7 @@ class Tsscl(CosineMethod):
         self.label_guide: Tensor
         self.label_edges: Tensor
         self.structure: TextStructure | None = None
-        self.groups: Tensor | None = None
+        self.text_groups: Tensor | None = None
         """Both of the training set: known while training, of no use to encoding, and not saved."""
 
     def learn(self, training_set: TrainingSet) -> None:
@@ -178,7 +178,7 @@ class Tsscl(CosineMethod):
         descriptors = _descriptors(self.config, training_set)
         self.structure = TextStructure.of(descriptors, count=self.config.neighbours)
         if self.anchors is not None:
-            self.groups = text_groups(descriptors, count=self.config.anchors)
+            self.text_groups = text_groups(descriptors, count=self.config.anchors)
         guide = label_similarity(descriptors, training_set.labels)
         edges = (
             text_guided_edges(guide, least=self.config.label_threshold)
@@ -216,8 +216,8 @@ class Tsscl(CosineMethod):
             else (self.image_head(vectors),)
         )
         spoken = _mean_of_captions(texts, owner, images=len(vectors))
-        if self.anchors is not None and self.groups is not None and self.training:
-            groups = self.groups.to(batch.rows.device)[batch.rows]
+        if self.anchors is not None and self.text_groups is not None and self.training:
+            groups = self.text_groups.to(batch.rows.device)[batch.rows]
             self.anchors.take_in(torch.cat([images[0], spoken]), torch.cat([groups, groups]))
         losses: dict[str, Tensor] = {}
         labels = self.label_embeddings()
