@@ -113,6 +113,14 @@ def test_an_item_takes_in_what_training_left_behind_on_both_sides_and_only_with_
             assert not torch.allclose(found.embedding, plain.embedding, atol=1e-3)
 
 
+def test_half_of_the_soft_loss_reads_items_with_their_anchors() -> None:
+    batch = training_batch()
+    plain, both, told = (taught(anchored=share).losses(batch)["soft"].item() for share in (0.0, 0.5, 1.0))
+    assert plain == pytest.approx(taught(stgcn="none").losses(batch)["soft"].item())
+    assert told != pytest.approx(plain, rel=1e-3)
+    assert both == pytest.approx((plain + told) / 2)
+
+
 def test_an_anchor_hears_of_the_pictures_of_its_group_and_of_their_captions() -> None:
     told, batch = method().train(), training_batch()
     told.losses(batch)

@@ -81,6 +81,9 @@ class TssclConfig(HeadedConfig):
     anchors: int = Field(256, ge=1, description="groups of training pictures by their texts")
     anchor_temperature: float = Field(0.05, gt=0, description="of the shares of anchors in what an item takes in")
     anchor_keep: float = Field(0.97, ge=0, lt=1, description="what an anchor keeps of its past for each item heard of")
+    anchored: float = Field(
+        0.5, ge=0, le=1, description="share of the soft structural InfoNCE that reads items with their anchors"
+    )
     label_graph: Literal["text", "cooccurrence"] = Field("text", description="what joins labels")
     label_hidden: int = Field(256, gt=0, description="channels of the convolutions over labels")
     label_threshold: float = Field(0.3, ge=0, le=1, description="least similarity of labels joined by their texts")
@@ -108,6 +111,7 @@ class Tsscl(CosineMethod):
     reads_labels: ClassVar[bool] = True
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "no-stgcn": {"stgcn": "none"},
+        "anchors-afterwards": {"anchored": 0.0},
         "shared-weights": {"stgcn": "shared"},
         "no-semantic": {"semantic": 0.0},
         "pairs": {"pair": 1.0},
@@ -116,7 +120,7 @@ class Tsscl(CosineMethod):
         "no-labels": {"labels": 0.0},
         "cooccurrence": {"label_graph": "cooccurrence"},
         "batch-graph": {"stgcn": "shared", "scope": "batch"},
-        "only-semantic": {"transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
+        "only-semantic": {"pair": 0.0, "transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
         Provenance("text as supervision of structure", "TextStructure, text_groups", "purpose documented", ABSTRACT),
@@ -216,9 +220,6 @@ class Tsscl(CosineMethod):
             else (self.image_head(vectors),)
         )
         spoken = _mean_of_captions(texts, owner, images=len(vectors))
-        if self.anchors is not None and self.text_groups is not None and self.training:
-            groups = self.text_groups.to(batch.rows.device)[batch.rows]
-            self.anchors.take_in(torch.cat([images[0], spoken]), torch.cat([groups, groups]))
         losses: dict[str, Tensor] = {}
         labels = self.label_embeddings()
         if config.semantic:
@@ -231,7 +232,12 @@ class Tsscl(CosineMethod):
         if config.transfer and config.stgcn == "shared":
             losses["transfer"] = config.transfer * transfer_loss(*images)
         if config.soft:
-            losses["soft"] = config.soft * self._soft_structure(images, texts, batch.labels, owner, alike)
+            plain = self._soft_structure(images, texts, batch.labels, owner, alike)
+            if self.anchors is None or not config.anchored:
+                losses["soft"] = config.soft * plain
+            else:
+                told = self._soft_structure([self.anchors(images[0])], self.anchors(texts), batch.labels, owner, alike)
+                losses["soft"] = config.soft * plain.lerp(told, config.anchored)
         if config.rows:
             sides = (images[0], spoken)
             losses["rows"] = (
@@ -242,6 +248,9 @@ class Tsscl(CosineMethod):
             )
         if config.labels:
             losses["labels"] = config.labels * label_structure_loss(labels, self.label_guide)
+        if self.anchors is not None and self.text_groups is not None and self.training:
+            groups = self.text_groups.to(batch.rows.device)[batch.rows]
+            self.anchors.take_in(torch.cat([images[0], spoken]), torch.cat([groups, groups]))
         return losses
 
     def _taken_in(self, items: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
