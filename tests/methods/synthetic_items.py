@@ -71,7 +71,7 @@ SMALL: dict[str, dict[str, object]] = {
         "pair_weight": 1.0,  # 32 pairs have one partner each, and a batch of real labels has dozens
         "dropout": 0.1,
     },
-    "tsscl": {"width": 16, "hidden": 16, "heads": 4, "word_width": 12, "label_hidden": 8, "dropout": 0.1},
+    "tsscl": {"width": 16, "hidden": 16, "heads": 4, "word_width": 12, "label_hidden": 8, "dropout": 0.1, "anchors": 6},
     "pretrained": {},
     "cca": {"components": 6},
     "semantic_matching": {"costs": (0.1, 1.0)},

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from crossgraph.errors import ConfigError, DataError
 from crossgraph.graphs.neighbours import propagation
@@ -34,20 +35,28 @@ def method(**changes: Any) -> Tsscl:
     return built
 
 
+def taught(**changes: Any) -> Tsscl:
+    """A method whose anchors have heard of five pictures and what is said of them."""
+    built = method(**changes).train()
+    built.losses(training_batch())
+    return built.eval()
+
+
 def losses(batch: Batch | None = None, **changes: Any) -> dict[str, float]:
     found = method(**changes).losses(batch or training_batch())
     return {name: value.item() for name, value in found.items()}
 
 
 def test_all_losses_have_names_and_are_positive() -> None:
-    found = losses(replace(training_batch(), rows=torch.tensor([0, 7, 14, 1, 8])))
+    found = losses(replace(training_batch(), rows=torch.tensor([0, 7, 14, 1, 8])), stgcn="shared", pair=1.0)
     assert list(found) == LOSSES
     assert all(value > 0 for value in found.values())
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_weight_of_nothing_leaves_that_loss_out_and_no_other_changes(name: str) -> None:
-    whole, without, twice = losses(), losses(None, **{name: 0.0}), losses(None, **{name: 2.0})
+    shared = {"stgcn": "shared", "pair": 1.0}
+    whole, without, twice = (losses(None, **{**shared, **weight}) for weight in ({}, {name: 0.0}, {name: 2.0}))
     assert without == pytest.approx({key: value for key, value in whole.items() if key != name})
     default = {"rows": 0.1}.get(name, 1.0)
     assert twice[name] == pytest.approx(2.0 / default * whole[name], rel=1e-5)
@@ -56,15 +65,17 @@ def test_a_weight_of_nothing_leaves_that_loss_out_and_no_other_changes(name: str
 @pytest.mark.parametrize(
     ("variant", "moved"),
     [
-        ("no-stgcn", {"semantic", "pair", "transfer", "soft"}),
-        ("batch-graph", {"semantic", "pair", "transfer", "soft"}),
+        ("no-stgcn", set()),
+        ("shared-weights", {"semantic", "transfer", "soft"}),
+        ("batch-graph", {"semantic", "transfer", "soft"}),
+        ("pairs", {"pair"}),
         ("cooccurrence", {"semantic", "labels"}),
     ],
 )
 def test_a_switch_is_heard_in_the_losses_it_concerns_and_in_no_other(variant: str, moved: set[str]) -> None:
     batch = replace(training_batch(images=8, captions=16), rows=torch.tensor([0, 7, 14, 1, 8, 3, 22, 5]))
     whole, other = losses(batch), losses(batch, **Tsscl.ablations[variant])
-    changed = {name for name in LOSSES if other.get(name) != pytest.approx(whole[name], rel=1e-5)}
+    changed = {name for name in LOSSES if other.get(name, 0.0) != pytest.approx(whole.get(name, 0.0), rel=1e-5)}
     assert changed == moved
 
 
@@ -77,15 +88,53 @@ def test_only_semantic_leaves_one_loss() -> None:
 
 
 def test_pictures_are_encoded_alike_whatever_texts_there_are_and_without_any() -> None:
-    told, images = method(), image_batch(draw_images(5))
+    told, images = taught(), image_batch(draw_images(5))
     fresh = build_method("tsscl", told.config.model_dump(), SIZES["ids"]).eval()
     fresh.load_state_dict(told.state_dict())
     assert fresh.structure is None
+    assert fresh.text_groups is None
     with torch.no_grad():
         expected = told.encode_images(images).embedding
         assert torch.equal(fresh.encode_images(images).embedding, expected)
         told.learn(replace(training_set(), captions=("something else",) * 40))
         assert torch.equal(told.encode_images(images).embedding, expected)
+
+
+def test_an_item_takes_in_what_training_left_behind_on_both_sides_and_only_with_anchors() -> None:
+    told, alone = taught(), taught(stgcn="none")
+    images, captions = image_batch(draw_images(3)), text_batch(draw_captions(3), "ids")
+    assert alone.anchors is None
+    with torch.no_grad():
+        for found, plain in (
+            (told.encode_images(images), alone.encode_images(images)),
+            (told.encode_texts(captions), alone.encode_texts(captions)),
+        ):
+            assert torch.allclose(found.embedding, told.anchors(plain.embedding), atol=1e-6)
+            assert not torch.allclose(found.embedding, plain.embedding, atol=1e-3)
+
+
+def test_half_of_the_soft_loss_reads_items_with_their_anchors() -> None:
+    batch = training_batch()
+    plain, both, told = (taught(anchored=share).losses(batch)["soft"].item() for share in (0.0, 0.5, 1.0))
+    assert plain == pytest.approx(taught(stgcn="none").losses(batch)["soft"].item())
+    assert told != pytest.approx(plain, rel=1e-3)
+    assert both == pytest.approx((plain + told) / 2)
+
+
+def test_an_anchor_hears_of_the_pictures_of_its_group_and_of_their_captions() -> None:
+    told, batch = method().train(), training_batch()
+    told.losses(batch)
+    groups = told.text_groups[batch.rows].tolist()
+    pictures = F.normalize(told.image_head(told.image_encoder(batch.images)), dim=1)
+    captions = F.normalize(told.text_head(told.text_encoder(batch.texts)), dim=1)
+    heard = torch.zeros_like(told.anchors.sums)
+    for row, group in enumerate(groups):
+        spoken = captions[batch.caption_image == row].sum(dim=0)
+        heard[group] += pictures[row] + (spoken / spoken.norm() if spoken.any() else spoken)
+    assert torch.allclose(told.anchors.sums, heard, atol=1e-5)
+    before = told.anchors.sums.clone()
+    told.eval().losses(batch)
+    assert torch.equal(told.anchors.sums, before)
 
 
 def test_what_is_saved_holds_the_labels_but_nothing_of_the_size_of_the_training_set() -> None:
@@ -119,10 +168,10 @@ def test_in_the_graph_a_picture_takes_in_its_neighbours_by_text() -> None:
 
 
 def test_companions_are_the_nearest_by_text_and_only_where_the_graph_of_all_is_used() -> None:
-    told = method(companions=3)
+    told = method(stgcn="shared", companions=3)
     assert torch.equal(told.companions(), told.structure.neighbours[:, :3])
-    for changes in ({"stgcn": False}, {"scope": "batch"}, {"companions": 0}):
-        assert method(**changes).companions() is None
+    for changes in ({"stgcn": "anchors"}, {"stgcn": "none"}, {"scope": "batch"}, {"companions": 0}):
+        assert method(**{"stgcn": "shared", **changes}).companions() is None
 
 
 def test_captions_are_compared_by_frozen_states_if_so_asked() -> None:

@@ -1,17 +1,21 @@
 """TSSCL: text semantic structure-guided correlation learning (Zhu, Fan, Zhao 2025).
 
 Texts say which pictures and which labels are alike; pictures, captions and labels learn vectors that are alike in the
-same way. In training, a graph convolution lets each picture take in its neighbours by text; its weights are those of
-the picture encoder, which afterwards works on pictures alone.
+same way. Texts also part the training pictures into groups, each of which leaves an anchor behind: the running mean of
+its pictures and captions. Any picture or caption, seen or not, joins the anchors by its own vector and takes them in,
+so that what texts said of training pictures is transferred to it, without any text of its own.
 
-    picture -> vector -> TransferableGraphConvolution (graph: neighbours by text | none) -> z_g | z_v
-    caption -> vector -> TransferableGraphConvolution (no graph)                         -> z_t; score = cosine
-    label names -> LabelGraphConvolution (graph: labels alike by their texts)            -> E, in training only
+    picture -> vector -> two layers -> z_v -+-> AnchorConvolution (graph: anchors of text groups) ; score = cosine
+    caption -> vector -> two layers -> z_t -+
+    label names -> LabelGraphConvolution (graph: labels alike by their texts) -> E, in training only
+
+`stgcn = "shared"` is another reading: in training, a graph convolution lets each picture take in its neighbours by
+text; its weights are those of the picture encoder, which afterwards works on pictures alone.
 
 | module                           | class                        | status             |
 |----------------------------------|------------------------------|--------------------|
-| text as supervision of structure | TextStructure                | purpose documented |
-| structure transfer GCN           | TransferableGraphConvolution | purpose documented |
+| text as supervision of structure | TextStructure, text_groups   | purpose documented |
+| structure transfer GCN           | AnchorConvolution            | purpose documented |
 | text-guided label graph          | graphs.labels                | purpose documented |
 | semantic consistency losses      | losses.semantic              | purpose documented |
 | soft structural InfoNCE          | soft_info_nce                | purpose documented |
@@ -35,6 +39,8 @@ from crossgraph.errors import ConfigError, DataError
 from crossgraph.graphs.descriptors import Rows, state_descriptors, tfidf_descriptors
 from crossgraph.graphs.labels import cooccurrence_edges, label_similarity, text_guided_edges
 from crossgraph.graphs.neighbours import TextStructure, keep_nearest, propagation
+from crossgraph.graphs.text_groups import text_groups
+from crossgraph.layers.anchors import AnchorConvolution
 from crossgraph.layers.graph_convolution import LabelGraphConvolution, TransferableGraphConvolution
 from crossgraph.losses.semantic import label_loss, label_share_loss, pair_loss, transfer_loss
 from crossgraph.losses.structure import (
@@ -67,7 +73,17 @@ class TssclConfig(HeadedConfig):
     )
     neighbours: int = Field(10, ge=1, description="of a picture in the text graph")
     companions: int = Field(4, ge=0, description="neighbours that share a picture's batch, where scope is global")
-    stgcn: bool = Field(True, description="the structure transfer graph convolution; off: pictures alone")
+    stgcn: Literal["anchors", "shared", "none"] = Field(
+        "anchors",
+        description="the structure transfer graph convolution: from anchors of text groups to any item; between "
+        "pictures in training, with the weights of the encoder; none: items alone",
+    )
+    anchors: int = Field(256, ge=1, description="groups of training pictures by their texts")
+    anchor_temperature: float = Field(0.05, gt=0, description="of the shares of anchors in what an item takes in")
+    anchor_keep: float = Field(0.97, ge=0, lt=1, description="what an anchor keeps of its past for each item heard of")
+    anchored: float = Field(
+        0.5, ge=0, le=1, description="share of the soft structural InfoNCE that reads items with their anchors"
+    )
     label_graph: Literal["text", "cooccurrence"] = Field("text", description="what joins labels")
     label_hidden: int = Field(256, gt=0, description="channels of the convolutions over labels")
     label_threshold: float = Field(0.3, ge=0, le=1, description="least similarity of labels joined by their texts")
@@ -77,8 +93,8 @@ class TssclConfig(HeadedConfig):
     temperature: float = Field(0.2, gt=0, description="of the soft structural InfoNCE")
     row_temperature: float = Field(0.1, gt=0, description="of the structural InfoNCE of rows")
     semantic: float = Field(1.0, ge=0, description="weight of saying the labels")
-    pair: float = Field(1.0, ge=0, description="weight of drawing pairs together")
-    transfer: float = Field(1.0, ge=0, description="weight of pictures alone following pictures in the graph")
+    pair: float = Field(0.0, ge=0, description="weight of drawing pairs together, which works against labels")
+    transfer: float = Field(1.0, ge=0, description="weight of pictures alone following pictures in the shared graph")
     soft: float = Field(1.0, ge=0, description="weight of the soft structural InfoNCE")
     rows: float = Field(0.1, ge=0, description="weight of the structural InfoNCE of rows")
     labels: float = Field(1.0, ge=0, description="weight of label embeddings being alike as their texts are")
@@ -94,22 +110,25 @@ class Tsscl(CosineMethod):
     config_type: ClassVar[type[MethodConfig]] = TssclConfig
     reads_labels: ClassVar[bool] = True
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "no-stgcn": {"stgcn": False},
+        "no-stgcn": {"stgcn": "none"},
+        "anchors-afterwards": {"anchored": 0.0},
+        "shared-weights": {"stgcn": "shared"},
         "no-semantic": {"semantic": 0.0},
-        "no-pair": {"pair": 0.0},
+        "pairs": {"pair": 1.0},
         "no-rows": {"rows": 0.0},
         "no-soft": {"soft": 0.0},
         "no-labels": {"labels": 0.0},
         "cooccurrence": {"label_graph": "cooccurrence"},
-        "batch-graph": {"scope": "batch"},
+        "batch-graph": {"stgcn": "shared", "scope": "batch"},
         "only-semantic": {"pair": 0.0, "transfer": 0.0, "soft": 0.0, "rows": 0.0, "labels": 0.0},
     }
     provenance: ClassVar[tuple[Provenance, ...]] = (
-        Provenance("text as supervision of structure", "TextStructure", "purpose documented", ABSTRACT),
+        Provenance("text as supervision of structure", "TextStructure, text_groups", "purpose documented", ABSTRACT),
         Provenance("nearest neighbours by TF-IDF", "keep_nearest", "ours", "which pictures the texts call alike"),
         Provenance("neighbours meet in a batch", "Tsscl.companions", "ours", "after Cluster-GCN (Chiang 2019)"),
-        Provenance("structure transfer GCN", "TransferableGraphConvolution", "purpose documented", ABSTRACT),
-        Provenance("transfer by shared weights", "TransferableGraphConvolution", "ours", "our reading of transfer"),
+        Provenance("structure transfer GCN", "AnchorConvolution", "purpose documented", ABSTRACT),
+        Provenance("anchors of text groups", "text_groups", "ours", "what is transferred, and how items reach it"),
+        Provenance("shared weights (switch)", "TransferableGraphConvolution", "ours", "our first reading"),
         Provenance(
             "encoders under the GCN", "AttendedImage, AttendedText", "ours", "two layers alone read means of parts"
         ),
@@ -139,6 +158,13 @@ class Tsscl(CosineMethod):
             )
             for encoder in (self.image_encoder, self.text_encoder)
         )
+        self.anchors = (
+            AnchorConvolution(
+                config.anchors, config.width, temperature=config.anchor_temperature, keep=config.anchor_keep
+            )
+            if config.stgcn == "anchors"
+            else None
+        )
         self.embed_labels = LabelGraphConvolution(sizes.label_width, config.width, hidden=config.label_hidden)
         self.scale = nn.Parameter(torch.tensor(config.scale))
         self.register_buffer("label_vectors", torch.zeros(sizes.labels, sizes.label_width))
@@ -148,12 +174,15 @@ class Tsscl(CosineMethod):
         self.label_guide: Tensor
         self.label_edges: Tensor
         self.structure: TextStructure | None = None
-        """Of the training set: known while training, of no use to encoding, and not saved."""
+        self.text_groups: Tensor | None = None
+        """Both of the training set: known while training, of no use to encoding, and not saved."""
 
     def learn(self, training_set: TrainingSet) -> None:
         """Compare all training texts: nearest neighbours of pictures, and labels by the texts of their pictures."""
         descriptors = _descriptors(self.config, training_set)
         self.structure = TextStructure.of(descriptors, count=self.config.neighbours)
+        if self.anchors is not None:
+            self.text_groups = text_groups(descriptors, count=self.config.anchors)
         guide = label_similarity(descriptors, training_set.labels)
         edges = (
             text_guided_edges(guide, least=self.config.label_threshold)
@@ -166,16 +195,16 @@ class Tsscl(CosineMethod):
 
     def companions(self) -> Tensor | None:
         """Each picture's nearest neighbours by text, so that the graph of the whole set has edges in every batch."""
-        wanted = self.config.stgcn and self.config.scope == "global" and self.config.companions > 0
+        wanted = self.config.stgcn == "shared" and self.config.scope == "global" and self.config.companions > 0
         return self.structure.neighbours[:, : self.config.companions] if wanted and self.structure else None
 
     def encode_images(self, images: ImageBatch) -> Encoded:
-        """One unit vector per picture, which no text has any part in."""
-        return Encoded(F.normalize(self.image_head(self.image_encoder(images)), dim=-1))
+        """One unit vector per picture, which no text of its own has any part in."""
+        return Encoded(self._taken_in(self.image_head(self.image_encoder(images))))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption."""
-        return Encoded(F.normalize(self.text_head(self.text_encoder(texts)), dim=-1))
+        return Encoded(self._taken_in(self.text_head(self.text_encoder(texts))))
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Up to six losses: what items say, pairs, transfer, soft and row-wise structure, and labels."""
@@ -187,9 +216,10 @@ class Tsscl(CosineMethod):
         texts = self.text_head(self.text_encoder(batch.texts))
         images = (
             self.image_head.alone_and_together(vectors, self._graph(batch.rows, alike))
-            if config.stgcn
+            if config.stgcn == "shared"
             else (self.image_head(vectors),)
         )
+        spoken = _mean_of_captions(texts, owner, images=len(vectors))
         losses: dict[str, Tensor] = {}
         labels = self.label_embeddings()
         if config.semantic:
@@ -199,12 +229,17 @@ class Tsscl(CosineMethod):
             losses["semantic"] = config.semantic * said
         if config.pair:
             losses["pair"] = config.pair * torch.stack([pair_loss(image, texts, owner) for image in images]).sum()
-        if config.transfer and config.stgcn:
+        if config.transfer and config.stgcn == "shared":
             losses["transfer"] = config.transfer * transfer_loss(*images)
         if config.soft:
-            losses["soft"] = config.soft * self._soft_structure(images, texts, batch.labels, owner, alike)
+            plain = self._soft_structure(images, texts, batch.labels, owner, alike)
+            if self.anchors is None or not config.anchored:
+                losses["soft"] = config.soft * plain
+            else:
+                told = self._soft_structure([self.anchors(images[0])], self.anchors(texts), batch.labels, owner, alike)
+                losses["soft"] = config.soft * plain.lerp(told, config.anchored)
         if config.rows:
-            sides = (images[0], _mean_of_captions(texts, owner, images=len(vectors)))
+            sides = (images[0], spoken)
             losses["rows"] = (
                 config.rows
                 * torch.stack(
@@ -213,7 +248,15 @@ class Tsscl(CosineMethod):
             )
         if config.labels:
             losses["labels"] = config.labels * label_structure_loss(labels, self.label_guide)
+        if self.anchors is not None and self.text_groups is not None and self.training:
+            groups = self.text_groups.to(batch.rows.device)[batch.rows]
+            self.anchors.take_in(torch.cat([images[0], spoken]), torch.cat([groups, groups]))
         return losses
+
+    def _taken_in(self, items: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Items at unit length, with what their anchors say where there are any."""
+        found: Tensor = F.normalize(items, dim=-1) if self.anchors is None else self.anchors(items)
+        return found
 
     def label_embeddings(self) -> Float[Tensor, "c d"]:
         """What the label graph makes of the vectors of label names."""
