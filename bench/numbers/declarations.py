@@ -1,6 +1,6 @@
 """What is declared of the printed numbers: where each stands, which command makes it again, and how far it may be off.
 
-The files are `declared/*.toml`; README.md in this folder says what may stand in them.
+The files are `declared/*.toml`; CONTRIBUTING.md says what may stand in them.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     python bench/numbers/remake.py --only demo
     python bench/numbers/remake.py --flickr8k flickr8k --rsicd rsicd --photos photos --out runs/numbers --dry-run
 
-What is printed is read from the documents, what to run from `declared/*.toml`. Every command runs once, whatever numbers
-it serves; what is done is not done again, and a training that was stopped goes on. Exit code: 0 if all numbers are
-within what is allowed, 1 if not, 2 for a mistake, 130 if it was stopped.
+What is printed is read from the documents, what to run from `declared/*.toml` (CONTRIBUTING.md says what stands there).
+Every command runs once, whatever numbers it serves; what is done is not done again, and a training that was stopped
+goes on. Exit code: 0 if all numbers are within what is allowed, 1 if not, 2 for a mistake, 130 if it was stopped.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ where any of these changes, the step is run anew into another folder.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import re
 import shlex
@@ -26,7 +27,6 @@ from typing import Any
 
 from declarations import JSON, OUT, ROOT, Declarations, Number, Step
 
-import crossgraph
 from crossgraph.errors import ConfigError
 from crossgraph.files import write_atomically
 
@@ -137,15 +137,16 @@ class Workshop:
         told = {
             "command": shlex.join(command),
             "seconds": round(time.monotonic() - started, 1),
-            "crossgraph": crossgraph.__version__,
+            "crossgraph": importlib.metadata.version("crossgraph"),
         }
         write_atomically(folder / DONE, json.dumps(told, indent=1).encode())
         return ""
 
-    def run_all(
-        self, steps: Sequence[Step], runner: Runner, tell: Callable[[str], None] = lambda line: None
-    ) -> dict[str, str]:
-        """Run the steps in their order; returns why those failed that did, or those that they need. Raises `Stopped`."""
+    def run_all(self, steps: Sequence[Step], runner: Runner, tell: Callable[[str], None]) -> dict[str, str]:
+        """Run the steps in their order, and `tell` of each; returns why those failed that did, or need one that did.
+
+        Raises `Stopped`.
+        """
         failed: dict[str, str] = {}
         for place, step in enumerate(steps, start=1):
             told = f"[{place}/{len(steps)}] {step.name}"
