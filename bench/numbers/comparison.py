@@ -45,7 +45,14 @@ class Compared:
         made = printed.shown(self.value) + (
             "" if self.deviation is None else f" ± {printed.shown(self.deviation).lstrip('+')}"
         )
-        return what, printed.text, made, f"{self.value - printed.value:+.4g}", _plain(number.allowed), self.verdict
+        return (
+            what,
+            printed.text,
+            made,
+            f"{round(self.value - printed.value, 6):+.4g}",
+            _plain(number.allowed),
+            self.verdict,
+        )
 
 
 def compared(number: Number, found: Mapping[str, Any] | str) -> Compared:

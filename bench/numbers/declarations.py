@@ -177,7 +177,10 @@ class Declarations:
     """What is not made again, and why."""
 
     def chosen(self, only: Sequence[str]) -> tuple[Number, ...]:
-        """The numbers that are called so or by a name that begins so; all without `only`. Raises `ConfigError`."""
+        """The numbers that are called so or by a name that begins so; all without `only`.
+
+        `rsicd/cca` are those with both names. Raises `ConfigError` for what nothing is called by.
+        """
         for wanted in only:
             if not any(_is_called(number, wanted) for number in self.numbers):
                 known = sorted({name for number in self.numbers for name in number.names})
@@ -474,4 +477,4 @@ def _source(text: str, where: str) -> Source:
 
 
 def _is_called(number: Number, wanted: str) -> bool:
-    return any(name.startswith(slug(wanted)) for name in number.names)
+    return all(any(name.startswith(slug(part)) for name in number.names) for part in wanted.split("/"))

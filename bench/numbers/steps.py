@@ -5,8 +5,8 @@
     OUT/NAME-KEY/log          all else that it printed
     OUT/NAME-KEY/done.json    there once it ended well: the command, seconds, versions
 
-KEY is of the command, its version, the settings files it names, where the data lie, and the keys of the steps it needs:
-where any of these changes, the step is run anew into another folder.
+KEY is of the command, its version, the settings files (or the default model) it names, where the data lie, and the keys
+of the steps it needs: where any of these changes, the step is run anew into another folder.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ from typing import Any
 
 from declarations import JSON, OUT, ROOT, Declarations, Number, Step
 
+from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 from crossgraph.files import write_atomically
 
 DONE, NUMBERS, LOG = "done.json", "numbers.json", "log"
 MANIFEST = "manifest.json"
+SETTINGS = (".toml", ".json")
+DEFAULT = "src/crossgraph/default_model/cascade/cascade.json"
+"""It has the fingerprints of all that the default model is made of."""
 STOPPED = (130, -2, -15)
 """What a command ends with that somebody stopped."""
 
@@ -83,7 +87,8 @@ class Workshop:
                 "settings": [
                     hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
                     for word in step.words
-                    if (name := word.rpartition("=")[2]).endswith((".toml", ".json")) and (ROOT / name).is_file()
+                    if (name := DEFAULT if word == DEFAULT_MODEL else word.rpartition("=")[2]).endswith(SETTINGS)
+                    and (ROOT / name).is_file()
                 ],
                 "data": [str(self.data[name].resolve()) if name in self.data else name for name in step.data],
                 "needs": [self.key(self.declared.steps[name]) for name in step.needs],

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from declarations import DECLARED, ROOT, Declarations, read_declarations, slug
+from declarations import DECLARED, ROOT, Declarations, Step, read_declarations, slug
 from typer.main import get_command
 
 from crossgraph.cli import app
+from crossgraph.config import read_config
 from crossgraph.errors import ConfigError
+from crossgraph.evaluation import report
+from crossgraph.evaluation.ablation_table import COLUMNS
+from crossgraph.evaluation.compositional_probe import KINDS
+from crossgraph.evaluation.metrics import DIRECTIONS
+from crossgraph.methods.catalogue import method_type
 
 DECLARATIONS = read_declarations()
 STEPS = list(DECLARATIONS.steps.values())
@@ -59,6 +65,9 @@ words = "Loss fell to {}."
 numbers = ["both: loss"]
 allowed = 1
 """
+
+
+LESS = [("rSum", 1), ("rSum", 2), ("twin", 1), ("twin", 2)]
 
 
 def declared(folder: Path, text: str, document: str = DOCUMENT) -> Declarations:
@@ -110,6 +119,32 @@ def test_commands_of_steps_parse() -> None:
             context = command.make_context(name, list(words), parent=context)
         assert not context.args, step.name
     assert len(asked) > 100
+
+
+def test_measures_that_sources_name_are_those_that_commands_write() -> None:
+    labels = {f"{side}_main" for side in (*DIRECTIONS, "mean")} | {"distinct_codes", "bit_mean"}
+    captions = {f"strict.mean.{name}" for name in (*report.ROWS,)}
+    captions |= {name.replace("strict", "duplicate_aware") for name in captions}
+    probes = {f"probes.*.kinds.{kind}.{side}" for kind in KINDS for side in ("accuracy", "elsewhere")}
+    codes = {f"runs.*.codes.{side}.unique" for side in (0, 1)}
+    table = {f"measures.{name}.{kind}" for name in COLUMNS for kind in ("mean", "difference")}
+    for number in DECLARATIONS.numbers:
+        step, path = DECLARATIONS.steps[number.source.step], number.source.path
+        if step.words[1] == "evaluate" and "--protocol" in step.words:
+            assert path.removeprefix("mean.") in labels or path in codes
+        elif step.words[1] == "evaluate":
+            assert path in captions or (path in probes and "--probes" in step.words)
+        elif step.words[1] == "ablate":
+            variant, _, measure = path.removeprefix("variants[variant=").partition("].")
+            assert variant in {"full", *ablations_of(step)}
+            assert measure in table
+
+
+def ablations_of(step: Step) -> set[str]:
+    """The variants of the method whose settings the step names, or those that it asks for."""
+    only = {step.words[place + 1] for place, word in enumerate(step.words) if word == "--only"}
+    settings = read_config(ROOT / step.words[step.words.index("--config") + 1])
+    return only or set(method_type(settings.method).ablations)
 
 
 def test_files_that_steps_name_are_there() -> None:
@@ -164,6 +199,9 @@ def test_numbers_are_chosen_by_the_beginning_of_a_name(tmp_path: Path) -> None:
         "full, twin (2)",
         "Loss fell to [3] .",
     }
+    assert {one.label for one in found.chosen(["small/less"])} == {f"less, {part} ({n})" for part, n in LESS}
+    with pytest.raises(ConfigError, match="'loss/full'"):
+        found.chosen(["loss/full"])
     with pytest.raises(ConfigError, match="Did you mean 'full'"):
         found.chosen(["fuel"])
 

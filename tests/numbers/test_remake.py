@@ -232,6 +232,18 @@ def test_settings_count_by_their_content(tmp_path: Path, monkeypatch: pytest.Mon
     assert found[0] == found[2] != found[1]
 
 
+def test_another_default_model_is_another_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steps.ROOT", tmp_path)
+    monkeypatch.setattr("steps.DEFAULT", "cascade.json")
+    found = []
+    for content in ("one", "two"):
+        (tmp_path / "cascade.json").write_text(content, encoding="utf-8")
+        workshop = Workshop(declared(tmp_path, STEP.replace("{run-0}", "default")), {}, tmp_path / "out")
+        found.append([workshop.key(workshop.declared.steps[name]) for name in ("run-1", "both")])
+    assert found[0][0] == found[1][0]
+    assert found[0][1] != found[1][1]
+
+
 def test_data_may_be_missing_that_nothing_asked_for_needs(project: Declarations) -> None:
     workshop = Workshop(project, {}, Path("out"))
     workshop.require_data(project.chosen(["free"]))
