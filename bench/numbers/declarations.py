@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from printed import Document, Printed, PrintedTable, holds_results, read_document, read_numbers
+from covered import Covered
+from printed import Document, Printed, PrintedTable, read_document, read_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crossgraph.errors import ConfigError, unknown_name
@@ -230,7 +231,7 @@ def read_declarations(folder: Path = DECLARED, *, root: Path = ROOT) -> Declarat
     data = {name: one for file in files for name, one in file.data.items()}
     steps = _steps([step for file in files for step in file.step], data)
     read = {name: read_document(root, name) for name in documents(root)}
-    covered = _Covered()
+    covered = Covered()
     numbers: list[Number] = []
     for file in files:
         for table in file.table:
@@ -238,7 +239,7 @@ def read_declarations(folder: Path = DECLARED, *, root: Path = ROOT) -> Declarat
         for paragraph in file.paragraph:
             numbers += _of_paragraph(paragraph, _document(read, paragraph.document), covered)
         for left in file.not_remade:
-            covered.leave(left, _document(read, left.document))
+            _leave(left, _document(read, left.document), covered)
     for number in numbers:
         if number.source.step not in steps or not steps[number.source.step].has_numbers:
             raise ConfigError(f"{number.entry}: there is no step {number.source.step!r} that writes numbers.")
@@ -302,61 +303,17 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-class _Covered:
-    """Which cells and words of the documents something is declared of."""
-
-    def __init__(self) -> None:
-        self._cells: set[tuple[str, str, int, int, int]] = set()
-        self._tables: set[tuple[str, str, int]] = set()
-        self._words: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        self.unmade: list[tuple[str, str]] = []
-
-    def cell(self, document: str, table: PrintedTable, row: int, column: int) -> None:
-        self._cells.add((document, table.heading, table.number, row, column))
-
-    def row(self, document: str, table: PrintedTable, row: int) -> None:
-        for column in range(len(table.columns)):
-            self.cell(document, table, row, column)
-
-    def words(self, document: str, heading: str, place: tuple[int, int]) -> None:
-        self._words.setdefault((document, heading), []).append(place)
-
-    def leave(self, left: NotRemade, document: Document) -> None:
-        if left.words:
-            self.words(left.document, left.heading, document.section(left.heading).places_of(left.words)[0])
-        else:
-            document.table(left.heading, left.number)
-            self._tables.add((left.document, left.heading, left.number))
-        what = f'"{left.words}"' if left.words else f"table {left.number}"
-        self.unmade.append((f"{left.document}, {left.heading}, {what}", left.because))
-
-    def missing(self, read: Iterable[Document]) -> tuple[str, ...]:
-        found: list[str] = []
-        for document in read:
-            for section in document.sections:
-                for table in section.tables:
-                    if (document.name, table.heading, table.number) not in self._tables:
-                        found += self._missing_cells(document.name, table)
-                places = self._words.get((document.name, section.heading), [])
-                found += [
-                    f'{document.name}, {section.heading}: bold "{text}"'
-                    for start, end, text in section.bold()
-                    if not any((low <= start and end <= high) or (start <= low and high <= end) for low, high in places)
-                ]
-        return tuple(found)
-
-    def _missing_cells(self, document: str, table: PrintedTable) -> list[str]:
-        return [
-            f"{document}, {table.heading}, table {table.number}: {row[0]} / {table.columns[column]}: {cell}"
-            for place, row in enumerate(table.rows)
-            for column, cell in enumerate(row)
-            if column < len(table.columns)
-            and holds_results(cell)
-            and (document, table.heading, table.number, place, column) not in self._cells
-        ]
+def _leave(left: NotRemade, document: Document, covered: Covered) -> None:
+    if left.words:
+        span, _ = document.section(left.heading).places_of(left.words)
+        covered.words(document.name, left.heading, span)
+    else:
+        covered.table(document.name, document.table(left.heading, left.number))
+    what = f'"{left.words}"' if left.words else f"table {left.number}"
+    covered.unmade.append((f"{document.name}, {left.heading}, {what}", left.because))
 
 
-def _of_table(declared: DeclaredTable, document: Document, covered: _Covered) -> list[Number]:
+def _of_table(declared: DeclaredTable, document: Document, covered: Covered) -> list[Number]:
     table = document.table(declared.heading, declared.number)
     where = f"{declared.name} ({document.name}, {declared.heading})"
     rows = declared.rows or {" | ".join(_shortest(table, place)): "" for place in range(len(table.rows))}
@@ -404,7 +361,7 @@ def _shortest(table: PrintedTable, place: int) -> tuple[str, ...]:
     return row
 
 
-def _of_paragraph(declared: DeclaredParagraph, document: Document, covered: _Covered) -> list[Number]:
+def _of_paragraph(declared: DeclaredParagraph, document: Document, covered: Covered) -> list[Number]:
     section = document.section(declared.heading)
     span, found = section.places_of(declared.words)
     covered.words(document.name, section.heading, span)
@@ -451,7 +408,8 @@ def _paired(
         deviation = printed.deviation
         if deviation is None and printed.signed and last is not None:
             deviation = max(last, declared.allowed)  # a difference is as uncertain as what it is of
-        allowed = max(declared.allowed if deviation is None else deviation, printed.step / 2)
+        # the number and its deviation are each rounded by up to half a digit when they are printed
+        allowed = max(declared.allowed, printed.step / 2) if deviation is None else deviation + printed.step
         numbers.append(
             Number(
                 declared.document,

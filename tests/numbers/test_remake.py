@@ -89,7 +89,7 @@ def test_numbers_are_made_and_compared(project: Declarations, capsys: pytest.Cap
     assert [evaluate[place + 1] for place, word in enumerate(evaluate) if word == "--model"] == folders
     out = capsys.readouterr().out
     assert "4 numbers: 2 same, 2 within, 0 DIFFERS, 0 not made." in out
-    assert "| README.md, Title: full, rSum | 474.0 ± 0.7 | 474.1 | +0.1 | 0.7 | within |" in out
+    assert "| README.md, Title: full, rSum | 474.0 ± 0.7 | 474.1 | +0.1 | 0.8 | within |" in out
     assert Path("out/numbers.md").read_text(encoding="utf-8") == out
 
 
