@@ -59,7 +59,9 @@ def test_an_ablation_has_its_numbers_where_they_are_looked_for() -> None:
         runs = [AblationRun(seed, f"runs/{name}-{seed}", "", {"rsum": rsum}) for seed, rsum in enumerate(rsums)]
         return Variant(name, {}, tuple(runs))
 
-    result = AblationResult("racg", "", None, (variant("full", 470, 480), variant("no-relations", 440, 450)), ())
+    result = AblationResult(
+        "racg", "", None, (variant("full", 470.0, 480.0), variant("no-relations", 440.0, 450.0)), ()
+    )
     written = json.loads(json.dumps(result.to_json()))
     asked = "variants[variant=no-relations].measures.rsum"
     assert values_at(written, f"{asked}.mean") == [445]
