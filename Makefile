@@ -12,7 +12,7 @@ TESTS := -m pytest -q --numprocesses auto --dist loadfile
 # Below this share of lines the tests fail; what is printed is the rest.
 FLOOR := 96
 
-.PHONY: demo serve test quick check lint types test-minimum wheel-test default-model format clean
+.PHONY: demo serve test quick check lint types test-minimum wheel-test default-model numbers format clean
 
 demo: .venv/ready  ## draw scenes, train a small cascade, evaluate, index, search, write demo/report.html
 	$(BIN)/crossgraph demo --out demo
@@ -56,6 +56,12 @@ test-minimum: .venv-minimum/ready  ## the test suite with the lowest versions th
 # is not made again, src/crossgraph/default_model/cascade neither.
 default-model: .venv/ready  ## train, put together, teach, calibrate and pack the model that the package carries
 	$(BIN)/python bench/default_model/make.py --flickr8k $(FLICKR8K) --rsicd $(RSICD) --photos $(PHOTOS) --out runs/default
+
+# ARGS=--list says what there is and what it costs, ARGS=--dry-run which commands would run; ONLY=racg,demo takes some. The
+# data are those of default-model; the demo and drawn scenes need none.
+numbers: .venv/ready  ## make the numbers that README and docs print again, and say which come out otherwise
+	$(BIN)/python bench/numbers/remake.py $(ARGS) --only '$(ONLY)' --out '$(or $(OUT),runs/numbers)' \
+	  $(if $(FLICKR8K),--flickr8k '$(FLICKR8K)') $(if $(RSICD),--rsicd '$(RSICD)') $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 format: .venv/ready
 	$(BIN)/ruff format $(CODE)

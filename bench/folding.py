@@ -1,6 +1,6 @@
 """How often copies are missed and different pictures folded: by what a gallery stores, and by brightness alone.
 
-    python bench/folding.py FOLDER [FOLDER ...] [--count 1500] [--copied 300]
+    python bench/folding.py FOLDER [FOLDER ...] [--count 1500] [--copied 300] [--json FILE]
 
 Copies are made of the first pictures of the first folder; different pictures are all pairs of `--count` of each
 folder, drawn pages of text that all have the same lines, and drawn shapes in several colours. "Brightness alone" is a
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -167,6 +168,7 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=1500)
     parser.add_argument("--copied", type=int, default=300)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers of both tables to this file too")
     options = parser.parse_args()
 
     sets: dict[str, list[Image.Image]] = {}
@@ -182,12 +184,15 @@ def main() -> None:
 
     print(f"| copies missed, % | {len(photos)} photos: brightness | stored | 60 pages: brightness | stored |")
     print("|---|--:|--:|--:|--:|")
+    numbers: dict[str, list[dict[str, str | float]]] = {"copies": [], "different": []}
     for name, change in COPIES.items():
         cells = []
         for originals in (photos, pages["pages of 30 lines"]):
             copies = [change(image) for image in originals]
             cells += [100 * missed(hashes(originals, rule), hashes(copies, rule), rule) for rule in RULES]
         print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
+        kinds = ("photos, brightness", "photos, stored", "pages, brightness", "pages, stored")
+        numbers["copies"].append({"name": name, **dict(zip(kinds, cells, strict=True))})
     sets |= pages | {f"shape {seed}": [shape(seed, colour) for colour in COLOURS] for seed in range(3)}
     print("\n| different pictures | pairs | folded by brightness | by what is stored |\n|---|--:|--:|--:|")
     folded: list[str] = []
@@ -195,10 +200,13 @@ def main() -> None:
         found = {rule: folded_pairs(hashes(images, rule), rule) for rule in RULES}
         counts = [len(images) * (len(images) - 1) // 2, *map(len, found.values())]
         print(f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |")
+        numbers["different"].append({"name": name, **dict(zip(("pairs", "brightness", "stored"), counts, strict=True))})
         for rule, pairs in found.items():
             if name in named:
                 folded += [f"{rule}: {named[name][one]} {named[name][other]}" for one, other in pairs]
     print("\n".join(["", *folded, ""]))
+    if options.json is not None:
+        options.json.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
     report_times()
 
 

@@ -6,6 +6,7 @@ python bench/sum_of_embeddings.py runs/flickr8k-dual-0 runs/flickr8k-dual-1 --da
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
@@ -21,17 +22,23 @@ def main() -> None:
     options.add_argument("runs", nargs="+", type=Path)
     options.add_argument("--data", required=True)
     options.add_argument("--split", default="val")
+    options.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file too")
     asked = options.parse_args()
     corpus = open_corpus(asked.data).split(asked.split)
     relevant = relevance(corpus.caption_image, len(corpus))
     total = torch.zeros(relevant.shape)
+    alone = []
     for run in asked.runs:
         model = load_model(run)
         images = model.encode_image_files(corpus.image_paths).encoded.embedding
         cosines = images @ model.encode_raw_texts(corpus.captions).embedding.T
-        print(f"{retrieval_metrics(cosines, relevant).rsum:6.1f}  {run}")
+        alone.append(retrieval_metrics(cosines, relevant).rsum)
+        print(f"{alone[-1]:6.1f}  {run}")
         total += cosines
-    print(f"{retrieval_metrics(total, relevant).rsum:6.1f}  sum of all")
+    together = retrieval_metrics(total, relevant).rsum
+    print(f"{together:6.1f}  sum of all")
+    if asked.json is not None:
+        asked.json.write_text(json.dumps({"alone": alone, "sum": together}), encoding="utf-8")
 
 
 if __name__ == "__main__":
