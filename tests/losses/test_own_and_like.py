@@ -40,7 +40,9 @@ def test_it_is_what_a_loop_over_queries_and_keys_finds(share: float) -> None:
 def test_without_a_share_both_ways_are_info_nce() -> None:
     scores = torch.randn(5, 5, generator=torch.Generator().manual_seed(1))
     own, nothing = torch.eye(5, dtype=torch.bool), torch.zeros(5, 5)
-    both = own_and_like_loss(3 * scores, own, nothing, share=0.0) + own_and_like_loss(3 * scores.T, own, nothing, share=0.0)
+    both = own_and_like_loss(3 * scores, own, nothing, share=0.0) + own_and_like_loss(
+        3 * scores.T, own, nothing, share=0.0
+    )
     assert both.item() == pytest.approx(info_nce(scores, torch.arange(5), scale=3.0).item(), rel=1e-5)
 
 

@@ -18,7 +18,8 @@ picture; relaxed codes are then compared by their signs, which gradients pass st
 | label association graph          | label_association   | documented |
 | GCN over labels                  | LabelNetwork        | documented |
 | contrast across and within media | LabelContrast       | documented |
-| the same by pairs (switch)       | PairContrast        | ours       |
+| contrast by pairs (switch)       | PairContrast        | ours       |
+| pooled parts (switch)            | HeadPooling         | ours       |
 | dual-way adversary               | CodeDiscriminators  | documented |
 | features normalised per item     | CodeEncoder         | ours       |
 | quantisation and bit balance     | losses.quantisation | ours       |
@@ -156,6 +157,8 @@ class Scahn(CosineMethod):
         Provenance("contrast across and within media", "LabelContrast", "documented", "abstract; code"),
         Provenance("queues of keys and labels", "LabelQueue", "documented", "released code; repaired: start empty"),
         Provenance("contrast of directions", "ScahnConfig.normalised", "ours", "its temperature too"),
+        Provenance("contrast by pairs (switch)", "PairContrast", "ours", "codes that find a picture"),
+        Provenance("pooled parts (switch)", "HeadPooling", "ours", "what dual_encoder makes of features"),
         Provenance("triplet loss (switch)", "label_triplet_loss", "documented", "released code"),
         Provenance("dual-way adversary", "CodeDiscriminators", "documented", "abstract; code"),
         Provenance("hash heads", "HashHead", "documented", "released code; an exact 0 is a 1"),
