@@ -2,13 +2,13 @@
 
     python bench/default_model/codes.py --model DENSE_RUN --data DATA [--split val] [--hash RUN ...] [--bits 64 128 256]
 
-Learned planes are fitted on the train split: `itq`, and `pca`, the first principal directions not rotated. The gallery is every picture of the train split and of `--split`;
-queries are the captions of `--split`. Candidates are the nearest by Hamming distance, ties settled by expectation: of
-those at the last distance that fits, each is among them with equal probability. Printed are, in percent: how often the
-picture of a caption is among the first 10, 50, 100 and 1,000 candidates, beside the dense vectors themselves; and which
-share of the first 10 by dense vectors is among so many candidates. "itq, sides apart" has a centre for pictures and one
-for captions, so that sums of both would have no code; crossgraph has one centre half-way. `--json`
-writes the numbers to a file too.
+Learned planes are fitted on the train split: `itq`, and `pca`, the first principal directions not rotated. The gallery
+is every picture of the train split and of `--split`; queries are the captions of `--split`. Candidates are the nearest
+by Hamming distance, ties settled by expectation: of those at the last distance that fits, each is among them with equal
+probability. Printed are, in percent: how often the picture of a caption is among the first 10, 50, 100 and 1,000
+candidates, beside the dense vectors themselves; and which share of the first 10 by dense vectors is among so many
+candidates. "itq, sides apart" has a centre for pictures and one for captions, so that sums of both would have no code;
+crossgraph has one centre half-way. `--json` writes the numbers to a file too.
 """
 
 from __future__ import annotations

@@ -453,5 +453,5 @@ def test_the_weight_of_the_class_loss_is_its_factor() -> None:
 
 
 def test_labels_are_needed_by_labels_and_not_by_pairs() -> None:
-    needs = {kind: Scahn.needs_labels(ScahnConfig(supervision=kind)) for kind in ("labels", "pairs")}
-    assert needs == {"labels": True, "pairs": False}
+    assert not ScahnConfig(supervision="labels").goes_without_labels
+    assert ScahnConfig(supervision="pairs").goes_without_labels

@@ -44,7 +44,7 @@ class LabelQueue(nn.Module):
 
 
 class PairQueue(nn.Module):
-    """The last `size` keys that were pushed, with the pictures they are of and vectors of their labels; starts empty."""
+    """The last `size` keys that were pushed, with their pictures and vectors of their labels; starts empty."""
 
     keys: Tensor
     pictures: Tensor

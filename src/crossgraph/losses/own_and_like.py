@@ -1,4 +1,4 @@
-"""Contrast of pairs with labels as structure: the own keys before all others, and among the others the like ones first."""
+"""Contrast of pairs with labels as structure: own keys before all others, and of the others the like ones first."""
 
 from __future__ import annotations
 

@@ -30,6 +30,11 @@ class MethodConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def goes_without_labels(self) -> bool:
+        """Whether a method that reads labels can be trained with these settings where there are none."""
+        return False
+
 
 class InputSizes(BaseModel):
     """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states.
@@ -92,8 +97,8 @@ class Method(nn.Module, ABC):
     """True when both sides must be read by one pretrained model with a space for both, which `images.encoder` names."""
 
     reads_labels: ClassVar[bool] = False
-    """True when training reads labels (`Batch.labels`), and needs them unless `needs_labels` says otherwise; encoding
-    never does."""
+    """True when training reads labels (`Batch.labels`), and needs them unless its settings say that it
+    `goes_without_labels`; encoding never does."""
 
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     """What to leave out or replace to learn what it is worth: name of the variant -> settings that differ."""
@@ -104,11 +109,6 @@ class Method(nn.Module, ABC):
         self.backbone: nn.Module | None = None
         """The image network, where a run trains it too. What it makes of pictures comes in by batches as ever; here it
         is only stepped, saved and moved with the method."""
-
-    @classmethod
-    def needs_labels(cls, settings: MethodConfig) -> bool:
-        """Whether a method of these settings cannot be trained without labels; where `reads_labels`, by default so."""
-        return cls.reads_labels
 
     @property
     def edits(self) -> frozenset[Kind]:

@@ -124,6 +124,11 @@ class ScahnConfig(HeadedConfig):
     balance: float = Field(1.0, ge=0, description="weight of the squared mean of each bit")
     spread: float = Field(0.5, ge=0, description="weight of driving the codes of a medium apart, so that items differ")
 
+    @property
+    def goes_without_labels(self) -> bool:
+        """By pairs, where those that are there are read."""
+        return self.supervision == "pairs"
+
     @model_validator(mode="before")
     @classmethod
     def _released_settings(cls, settings: Any) -> Any:
@@ -224,12 +229,6 @@ class Scahn(CosineMethod):
         if config.fine_grained:
             self.image_proj = ResidualProjection(sizes.part_width, config.width, dropout=config.dropout)
             self.pool_image, self.pool_text = (HeadPooling(config.width, heads=config.heads) for _ in MEDIA)
-
-    @classmethod
-    def needs_labels(cls, settings: MethodConfig) -> bool:
-        """By pairs it learns without, and from those that are there."""
-        assert isinstance(settings, ScahnConfig)
-        return settings.supervision == "labels"
 
     @property
     def media(self) -> dict[str, CodeEncoder]:

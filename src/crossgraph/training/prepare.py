@@ -200,7 +200,8 @@ def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
             "labels.leave_out leaves out given labels, and labels.source=concepts reads labels off captions, which say "
             "what they say; set one of the two."
         )
-    if kind.needs_labels(settings) and corpus.labels is None and config.labels.source != "concepts":
+    needs_labels = kind.reads_labels and not settings.goes_without_labels
+    if needs_labels and corpus.labels is None and config.labels.source != "concepts":
         raise DataError(
             f"{config.method} learns from labels, and corpus {corpus.name!r} has none; give one that has, or derive "
             "concept labels from its captions with labels.source=concepts."
