@@ -11,6 +11,7 @@ from crossgraph.bits import unpack_bits
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
 from crossgraph.layers.hash_head import CODE_LENGTHS
+from crossgraph.losses.contrastive import info_nce
 from crossgraph.losses.own_and_like import own_and_like_loss
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.catalogue import build_method
@@ -409,6 +410,20 @@ def test_by_pairs_a_picture_of_an_earlier_batch_is_known_again() -> None:
         expected += own_and_like_loss(twice, torch.cat([owns, owns], dim=1), twice * 0, share=0.0).item()
     assert found["itself"] == pytest.approx(expected, rel=1e-4)
     assert found["others"] > found["itself"], "the own codes under other pictures compete"
+
+
+def test_codes_take_after_features_which_learn_the_pairs_themselves() -> None:
+    method, batch = unlabelled(teaching=0.5, temperature=0.1), replace(training_batch(), labels=None)
+    losses = method.losses(batch)
+    assert set(losses) - set(unlabelled().losses(batch)) == {"features", "teaching"}
+    with torch.no_grad():
+        features = {m: F.normalize(f, dim=1) for m, f in method._features(batch).items()}
+        cosines = features["image"] @ features["text"].T
+        codes = method.score(method.encode_images(batch.images), method.encode_texts(batch.texts)) / 0.1
+    own = info_nce(cosines, batch.caption_image, scale=10.0)
+    assert losses["features"].item() == pytest.approx(own.item(), rel=1e-4)
+    wanted = -sum(((cosines / 0.1).softmax(dim=d) * codes.log_softmax(dim=d)).sum(dim=d).mean() for d in (0, 1))
+    assert losses["teaching"].item() == pytest.approx(0.5 * wanted.item(), rel=1e-4)
 
 
 def test_signs_are_straight_through() -> None:

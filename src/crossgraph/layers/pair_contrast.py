@@ -37,6 +37,11 @@ class PairContrast(nn.Module):
         self.scale = nn.Parameter(torch.tensor(1 / temperature).log())
         self.queues = nn.ModuleDict({name: PairQueue(queue, width=bits, labels=labels) for name in names})
 
+    @property
+    def inverse_temperature(self) -> Tensor:
+        """What products are multiplied by: learned, below 100."""
+        return self.scale.exp().clamp(max=100.0)
+
     def forward(self, name: str, queries: Coded, keys: Coded, *, within: bool) -> Float[Tensor, ""]:
         """The loss of queries with keys and with the queue, which in training then takes the keys.
 
@@ -48,7 +53,7 @@ class PairContrast(nn.Module):
         codes = torch.cat([keys.codes, old.codes])
         own = queries.pictures[:, None] == torch.cat([keys.pictures, old.pictures])
         loss = own_and_like_loss(
-            queries.codes @ codes.T * self.scale.exp().clamp(max=100.0),
+            queries.codes @ codes.T * self.inverse_temperature,
             own,
             likeness(queries.labels, torch.cat([keys.labels, old.labels])),
             share=self.share,

@@ -19,6 +19,7 @@ picture; relaxed codes are then compared by their signs, which gradients pass st
 | GCN over labels                  | LabelNetwork        | documented |
 | contrast across and within media | LabelContrast       | documented |
 | contrast by pairs (switch)       | PairContrast        | ours       |
+| codes taught by features         | Scahn._teach        | ours       |
 | pooled parts (switch)            | HeadPooling         | ours       |
 | dual-way adversary               | CodeDiscriminators  | documented |
 | features normalised per item     | CodeEncoder         | ours       |
@@ -33,7 +34,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -49,6 +50,8 @@ from crossgraph.layers.pair_contrast import Coded, PairContrast
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.transformer import PartTransformer
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.losses.distillation import soft_target_loss
 from crossgraph.losses.label_triplet import label_triplet_loss
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.contract import (
@@ -117,6 +120,9 @@ class ScahnConfig(HeadedConfig):
     neighbours: float = Field(
         0.1, ge=0, lt=1, description="by pairs: share of the loss that orders foreign items by the likeness of labels"
     )
+    teaching: float = Field(
+        0.0, ge=0, description="by pairs: weight at which codes take after the features, which then learn pairs too"
+    )
     margin: float = Field(0.3, gt=0, description="of the triplet loss")
     adversary: bool = Field(True, description="two discriminators that tell the media of codes apart")
     adversary_weight: float = Field(1.0, gt=0, description="of the loss by which hash heads deceive them (1)")
@@ -163,6 +169,7 @@ class Scahn(CosineMethod):
         Provenance("queues of keys and labels", "LabelQueue", "documented", "released code; repaired: start empty"),
         Provenance("contrast of directions", "ScahnConfig.normalised", "ours", "its temperature too"),
         Provenance("contrast by pairs (switch)", "PairContrast", "ours", "codes that find a picture"),
+        Provenance("codes taught by features", "Scahn._teach", "ours", "by pairs; distilled as by Hinton 2015"),
         Provenance("pooled parts (switch)", "HeadPooling", "ours", "what dual_encoder makes of features"),
         Provenance("triplet loss (switch)", "label_triplet_loss", "documented", "released code"),
         Provenance("dual-way adversary", "CodeDiscriminators", "documented", "abstract; code"),
@@ -279,7 +286,7 @@ class Scahn(CosineMethod):
         if self.pairs is None:
             losses = self._pull_and_push(codes, features, labels)
         else:
-            losses = self._pair(codes, labels, _pictures(batch))
+            losses = self._pair(codes, labels, _pictures(batch)) | self._teach(codes, features, batch.caption_image)
         if self.graph is not None and batch.labels is not None:
             losses["classes"] = self.config.class_weight * self._class_loss(features, labels)
         if self.discriminators is not None:
@@ -355,6 +362,25 @@ class Scahn(CosineMethod):
             loss = self.pairs(one.name, coded[one.queries], coded[one.keys], within=one.kind == "intra")
             losses[one.kind] = losses[one.kind] + loss if one.kind in losses else loss
         return losses
+
+    def _teach(
+        self, codes: dict[str, Tensor], features: dict[str, Tensor], caption_image: Int[Tensor, " m"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The InfoNCE of the features' cosines, and the cross-entropy of the codes' towards what these say."""
+        if not self.config.teaching or self.pairs is None:
+            return {}
+        cosines = F.normalize(features["image"], dim=1) @ F.normalize(features["text"], dim=1).T
+        signs = {medium: _straight_signs(codes[medium]) for medium in MEDIA}
+        taught = soft_target_loss(
+            signs["image"] @ signs["text"].T / self.config.bits,
+            cosines.detach(),
+            scale=self.pairs.inverse_temperature,
+            temperature=self.config.temperature,
+        )
+        return {
+            "features": info_nce(cosines, caption_image, scale=1 / self.config.temperature),
+            "teaching": self.config.teaching * taught,
+        }
 
     def _no_labels(self, batch: Batch) -> Bool[Tensor, "n c"]:
         return torch.zeros(len(batch.images), len(self.adjacency), dtype=torch.bool, device=self.adjacency.device)
