@@ -1,14 +1,14 @@
-"""How much of a dense search codes keep: random planes, learned planes and a hashing run, by number of bits.
+"""How much of a dense search codes keep: random planes, learned planes and hashing runs, by number of bits.
 
-    python bench/default_model/codes.py --model DENSE_RUN --data DATA [--split val] [--hash RUN] [--bits 64 128 256 512]
+    python bench/default_model/codes.py --model DENSE_RUN --data DATA [--split val] [--hash RUN ...] [--bits 64 128 256]
 
-Learned planes (`itq`) are fitted on the train split. The gallery is every picture of the train split and of `--split`;
-queries are the captions of `--split`. Candidates are the nearest by Hamming distance, ties settled by expectation: of
-those at the last distance that fits, each is among them with equal probability. Printed are, in percent: how often the
-picture of a caption is among the first 10, 50, 100 and 1,000 candidates, beside the dense vectors themselves; and which
-share of the first 10 by dense vectors is among so many candidates. "itq, sides apart" has a centre for pictures and one
-for captions, so that sums of both would have no code; crossgraph has one centre half-way. `--json`
-writes the numbers to a file too.
+Learned planes are fitted on the train split: `itq`, and `pca`, the first principal directions not rotated. The gallery
+is every picture of the train split and of `--split`; queries are the captions of `--split`. Candidates are the nearest
+by Hamming distance, ties settled by expectation: of those at the last distance that fits, each is among them with equal
+probability. Printed are, in percent: how often the picture of a caption is among the first 10, 50, 100 and 1,000
+candidates, beside the dense vectors themselves; and which share of the first 10 by dense vectors is among so many
+candidates. "itq, sides apart" has a centre for pictures and one for captions, so that sums of both would have no code;
+crossgraph has one centre half-way. `--json` writes the numbers to a file too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes, hamming
-from crossgraph.gallery.stages.quantisation import MOST_ROWS, fit_quantisation, learn_planes
+from crossgraph.gallery.stages.quantisation import (
+    MOST_ROWS,
+    Quantisation,
+    fit_quantisation,
+    learn_planes,
+    principal_directions,
+)
 from crossgraph.progress import choose_progress
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import load_model
@@ -115,7 +121,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="the dense run")
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="val")
-    parser.add_argument("--hash", help="a hashing run")
+    parser.add_argument("--hash", nargs="+", default=[], metavar="RUN", help="hashing runs")
     parser.add_argument("--bits", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--seeds", type=int, default=3, help="random planes are a mean over so many")
     parser.add_argument("--device", default="cpu")
@@ -131,16 +137,17 @@ def main() -> None:
     for bits in asked.bits:
         random = [RandomPlanes(bits, images.shape[1], seed) for seed in range(asked.seeds)]
         learned = LearnedPlanes(fit_quantisation([learned_of.images, learned_of.texts], bits=bits))
-        for name, planes in (("random planes", random), ("itq", [learned])):
+        principal = LearnedPlanes(principal_quantisation(learned_of, bits))
+        for name, planes in (("random planes", random), ("pca", [principal]), ("itq", [learned])):
             scores = [scores_of(one, queries.texts, images) for one in planes]
             rows.append(measured(name, bits, scores, queries.owners, near))
         rows.append(
             measured("itq, sides apart", bits, [apart(learned_of, queries, images, bits)], queries.owners, near)
         )
-    if asked.hash:
-        hashing = load_model(asked.hash, device=asked.device)
+    for run in asked.hash:
+        hashing = load_model(run, device=asked.device)
         bits, scores_of_run = by_run(hashing, split, train)
-        rows.append(measured(hashing.method.name, bits, [scores_of_run], queries.owners, near))
+        rows.append(measured(f"{hashing.method.name}, {Path(run).name}", bits, [scores_of_run], queries.owners, near))
     print(
         f"{asked.model}: {len(queries.texts):,} captions of {asked.split}, {len(images):,} pictures, vectors of "
         f"{images.shape[1]}; random planes: mean of {asked.seeds} seeds.\n"
@@ -159,6 +166,15 @@ def scores_of(
 ) -> Float[Tensor, "q n"]:
     """The scores of captions with pictures by the codes of planes."""
     return by_distance(planes.codes_of_vectors(texts), planes.codes_of_vectors(images))
+
+
+def principal_quantisation(learned_of: Encoded, bits: int) -> Quantisation:
+    """The first principal directions as planes, about the centre that `itq` has; as many bits as there are directions
+    where fewer."""
+    sides = [normalize(side, dim=1) for side in (learned_of.images, learned_of.texts)]
+    centre = torch.stack([side.mean(0) for side in sides]).mean(0)
+    rows = torch.cat([(side - centre) / len(side) ** 0.5 for side in sides])
+    return Quantisation(centre, principal_directions(rows)[:, :bits].float())
 
 
 def apart(learned_of: Encoded, queries: Encoded, images: Float[Tensor, "n d"], bits: int) -> Float[Tensor, "q n"]:

@@ -11,13 +11,16 @@ from crossgraph.bits import unpack_bits
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
 from crossgraph.layers.hash_head import CODE_LENGTHS
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.losses.own_and_like import own_and_like_loss
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
-from crossgraph.methods.scahn import Scahn
+from crossgraph.methods.scahn import Scahn, ScahnConfig, _straight_signs
 from tests.methods.synthetic_items import (
     LABELS,
     SIZES,
+    SMALL,
     draw_captions,
     draw_images,
     draw_labels,
@@ -342,3 +345,128 @@ def test_an_item_without_any_label_trains_without_harm() -> None:
     method, batch = small_method("scahn").train(), training_batch()
     losses = method.losses(replace(batch, labels=torch.zeros(5, LABELS, dtype=torch.bool)))
     assert all(loss.isfinite() for loss in losses.values())
+
+
+PAIRS: dict[str, Any] = {"supervision": "pairs", "dropout": 0.0}
+
+
+def unlabelled(**changes: Any) -> Any:
+    """A method that learns by pairs from data without labels."""
+    sizes = SIZES["ids"].model_copy(update={"labels": 0, "label_width": 0})
+    return build_method("scahn", {**SMALL["scahn"], **PAIRS, **changes}, sizes)
+
+
+@pytest.mark.parametrize("pooling", [False, True])
+@pytest.mark.parametrize("fine_grained", [False, True])
+def test_by_pairs_it_trains_without_labels_and_every_parameter_is_reached(pooling: bool, fine_grained: bool) -> None:
+    method = unlabelled(pooling=pooling, fine_grained=fine_grained).train()
+    batch = replace(training_batch(), labels=None)
+    for phase in method.phases():
+        losses = method.losses(batch, phase)
+        assert all(loss.isfinite() for loss in losses.values())
+        torch.stack(list(losses.values())).sum().backward()
+    assert [name for name, parameter in method.named_parameters() if parameter.grad is None] == []
+    assert "classes" not in method.losses(batch)
+
+
+def test_by_pairs_the_contrast_is_of_cosines_of_codes_as_they_are_scored() -> None:
+    method, batch = unlabelled(neighbours=0.0, queue=0), replace(training_batch(), labels=None)
+    with torch.no_grad():
+        scores = method.score(method.encode_images(batch.images), method.encode_texts(batch.texts))
+    owns = batch.caption_image == torch.arange(len(batch.images))[:, None]
+    scale = method.pairs.scale.detach().exp()
+    ways = ((scores, owns), (scores.T, owns.T))
+    expected = sum(own_and_like_loss(scale * way, own, torch.zeros_like(way), share=0.0) for way, own in ways)
+    assert method.losses(batch)["inter"].item() == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_by_pairs_labels_order_what_is_foreign_through_the_graph_of_which_come_together() -> None:
+    batch = training_batch()
+    found = []
+    for neighbours, labels in ((0.5, batch.labels), (0.5, ~batch.labels), (0.0, batch.labels), (0.0, ~batch.labels)):
+        torch.manual_seed(0)
+        method = small_method("scahn", **PAIRS, neighbours=neighbours, queue=0)
+        found.append(method.losses(replace(batch, labels=labels))["inter"].item())
+    assert found[0] != pytest.approx(found[1], rel=1e-4)
+    assert found[2] == found[3]
+
+
+def test_by_pairs_a_picture_of_an_earlier_batch_is_known_again() -> None:
+    batch = replace(training_batch(), labels=None)
+    known = replace(batch, rows=torch.arange(len(batch.images)))
+    others = replace(known, rows=known.rows + 100)
+    found = {}
+    for name, before in (("itself", known), ("others", others)):
+        torch.manual_seed(0)
+        method = unlabelled(queue=40).train()
+        method.losses(before)
+        found[name] = method.losses(known)["inter"].item()
+    with torch.no_grad():
+        scores = method.score(method.encode_images(batch.images), method.encode_texts(batch.texts))
+    own = batch.caption_image == torch.arange(len(batch.images))[:, None]
+    expected = 0.0
+    for way, owns in ((scores, own), (scores.T, own.T)):
+        twice = method.pairs.scale.detach().exp() * torch.cat([way, way], dim=1)
+        expected += own_and_like_loss(twice, torch.cat([owns, owns], dim=1), twice * 0, share=0.0).item()
+    assert found["itself"] == pytest.approx(expected, rel=1e-4)
+    assert found["others"] > found["itself"], "the own codes under other pictures compete"
+
+
+def test_codes_take_after_features_which_learn_the_pairs_themselves() -> None:
+    method, batch = unlabelled(teaching=0.5, temperature=0.1), replace(training_batch(), labels=None)
+    losses = method.losses(batch)
+    assert set(losses) - set(unlabelled().losses(batch)) == {"features", "teaching"}
+    with torch.no_grad():
+        features = {m: F.normalize(f, dim=1) for m, f in method._features(batch).items()}
+        cosines = features["image"] @ features["text"].T
+        codes = method.score(method.encode_images(batch.images), method.encode_texts(batch.texts)) / 0.1
+    own = info_nce(cosines, batch.caption_image, scale=10.0)
+    assert losses["features"].item() == pytest.approx(own.item(), rel=1e-4)
+    wanted = -sum(((cosines / 0.1).softmax(dim=d) * codes.log_softmax(dim=d)).sum(dim=d).mean() for d in (0, 1))
+    assert losses["teaching"].item() == pytest.approx(0.5 * wanted.item(), rel=1e-4)
+
+
+def test_signs_are_straight_through() -> None:
+    relaxed = torch.tensor([[-0.3, 0.0, 0.8]], requires_grad=True)
+    signs = _straight_signs(relaxed)
+    signs.backward(torch.tensor([[1.0, 2.0, 3.0]]))
+    assert signs.tolist() == [[-1, 1, 1]]
+    assert relaxed.grad.tolist() == [[1, 2, 3]]
+
+
+def test_pooled_features_are_the_vectors_of_a_dual_encoder_of_the_same_weights() -> None:
+    settings = {"width": 16, "heads": 4, "word_width": 12, "gru_width": 0}
+    dense: Any = build_method("dual_encoder", settings, SIZES["ids"]).eval()
+    method = unlabelled(**settings, pooling=True).eval()
+    missing = method.load_state_dict(dense.state_dict(), strict=False)
+    assert missing.unexpected_keys == ["rank.scale"]
+    batch = training_batch()
+    for medium, vectors in (
+        ("image", dense.encode_images(batch.images).embedding),
+        ("text", dense.encode_texts(batch.texts).embedding),
+    ):
+        assert torch.allclose(F.normalize(method._features(batch)[medium], dim=1), vectors, atol=1e-5)
+
+
+def test_votes_of_pooled_parts_sum_to_the_code_before_its_tanh() -> None:
+    method = unlabelled(pooling=True).eval()
+    with torch.no_grad():
+        for image in draw_images(4):
+            parts, mask = method._regions(image_batch([image], padding=2))
+            medium = method.media["image"]
+            summed = medium.votes(parts, mask).sum(dim=0) + medium.hash.map.bias
+            assert torch.allclose(summed, medium.hash.map(medium(parts, mask))[0], atol=1e-5)
+
+
+def test_the_weight_of_the_class_loss_is_its_factor() -> None:
+    found = []
+    for weight in (1.0, 0.25):
+        torch.manual_seed(0)
+        method = small_method("scahn", dropout=0.0, class_weight=weight)
+        found.append(method.losses(training_batch())["classes"].item())
+    assert found[0] == pytest.approx(4 * found[1])
+
+
+def test_labels_are_needed_by_labels_and_not_by_pairs() -> None:
+    assert not ScahnConfig(supervision="labels").goes_without_labels
+    assert ScahnConfig(supervision="pairs").goes_without_labels

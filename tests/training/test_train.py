@@ -286,6 +286,16 @@ def test_a_method_that_reads_labels_refuses_a_corpus_without_any(
         train(bare, settings("tsscl"), tmp_path / "run", cache=cache)
 
 
+def test_scahn_by_pairs_trains_on_a_corpus_without_labels(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    bare = replace(scenes, labels=None, label_names=())
+    by_pairs = settings("scahn").model_copy(update={"model": {**MODELS["scahn"], "supervision": "pairs"}})
+    model = train(bare, by_pairs, tmp_path / "run", cache=cache)
+    assert model.manifest.labels is None
+    assert model.manifest.sizes.labels == 0
+    with pytest.raises(DataError, match=r"scahn learns from labels, and corpus .* has none"):
+        train(bare, settings("scahn"), tmp_path / "other", cache=cache)
+
+
 def test_companions_share_their_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = torch.tensor([[i ^ 1] for i in range(6)])
     monkeypatch.setattr(DualEncoder, "companions", lambda _: pairs)

@@ -30,6 +30,11 @@ class MethodConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def goes_without_labels(self) -> bool:
+        """Whether a method that reads labels can be trained with these settings where there are none."""
+        return False
+
 
 class InputSizes(BaseModel):
     """How wide the inputs are: image parts, whole-image vector, and either a vocabulary or frozen word states.
@@ -97,7 +102,8 @@ class Method(nn.Module, ABC):
     """True when both sides must be read by one pretrained model with a space for both, which `images.encoder` names."""
 
     reads_labels: ClassVar[bool] = False
-    """True when training needs labels (`Batch.labels`); encoding never does."""
+    """True when training reads labels (`Batch.labels`), and needs them unless its settings say that it
+    `goes_without_labels`; encoding never does."""
 
     ablations: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     """What to leave out or replace to learn what it is worth: name of the variant -> settings that differ."""

@@ -4,6 +4,10 @@ Liang et al. 2022, "Semantic Structure Enhanced Contrastive Adversarial Hash Net
 are public; "code" below is what the release does, in words of our own. Two modes: `released` keeps its defects (an
 item's code depends on its batch, sigmoid twice, pads in the mean, random queues), `repaired` has none of them.
 
+Two ways of supervision. By `labels`, as published: items of a shared label draw together, so codes find a kind. By
+`pairs`: a picture and its captions draw together, labels (if there are any) only order what is foreign, so codes find a
+picture; relaxed codes are then compared by their signs, which gradients pass straight through.
+
     regions, boxes -> MLP ---+                      +-> hash -> tanh code --> contrast, quantisation, sign -> bits
                              +-> transformer, mean -+                    \\-> discriminators
     words --> WordEncoder ---+                      +-> products with label vectors of the GCN -> classes
@@ -14,6 +18,9 @@ item's code depends on its batch, sigmoid twice, pads in the mean, random queues
 | label association graph          | label_association   | documented |
 | GCN over labels                  | LabelNetwork        | documented |
 | contrast across and within media | LabelContrast       | documented |
+| contrast by pairs (switch)       | PairContrast        | ours       |
+| codes taught by features         | Scahn._teach        | ours       |
+| pooled parts (switch)            | HeadPooling         | ours       |
 | dual-way adversary               | CodeDiscriminators  | documented |
 | features normalised per item     | CodeEncoder         | ours       |
 | quantisation and bit balance     | losses.quantisation | ours       |
@@ -27,7 +34,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -39,8 +46,12 @@ from crossgraph.layers.code_encoder import CodeEncoder
 from crossgraph.layers.hash_head import CODE_LENGTHS, encoded_code
 from crossgraph.layers.label_contrast import LabelContrast
 from crossgraph.layers.label_network import LabelNetwork
-from crossgraph.layers.pooling import masked_mean
+from crossgraph.layers.pair_contrast import Coded, PairContrast
+from crossgraph.layers.pooling import HeadPooling, masked_mean
+from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.transformer import PartTransformer
+from crossgraph.losses.contrastive import info_nce
+from crossgraph.losses.distillation import soft_target_loss
 from crossgraph.losses.label_triplet import label_triplet_loss
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss
 from crossgraph.methods.contract import (
@@ -76,10 +87,16 @@ class ScahnConfig(HeadedConfig):
     mode: Literal["repaired", "released"] = Field(
         "repaired", description="without the released code's defects, or with"
     )
+    supervision: Literal["labels", "pairs"] = Field(
+        "labels", description="what draws together: items of a shared label, or a picture and its captions"
+    )
     bits: int = Field(64, ge=8, multiple_of=8, description="length of the code")
     width: int = Field(256, gt=0, description="channels of the features (1024)")
     heads: int = Field(4, gt=0, description="attention heads; must divide the widths")
     layers: int = Field(1, ge=1, description="transformer layers over regions and over words (2)")
+    pooling: bool = Field(
+        False, description="weighted means of parts beside the whole, as in dual_encoder, in the place of transformers"
+    )
     region_width: int = Field(256, gt=0, description="channels of the region encoder (2048)")
     region_layers: int = Field(0, ge=0, description="transformer layers of the region encoder before that (4)")
     hidden: int = Field(512, gt=0, description="channels inside a transformer layer (2048)")
@@ -92,6 +109,7 @@ class ScahnConfig(HeadedConfig):
     graph_width: int = Field(256, gt=0, description="channels between the two layers of the GCN (256)")
     graph_rate: float = Field(1.0, gt=0, description="learning rate of the GCN, as a multiple of the others'")
     class_scale: float = Field(5.0, gt=0, description="of the class logits")
+    class_weight: float = Field(1.0, gt=0, description="of the class loss (1)")
     loss: Literal["paco", "triplet"] = Field("paco", description="parametric contrast, or the batch-all triplet loss")
     inter: bool = Field(True, description="contrast across media")
     intra: bool = Field(True, description="contrast within media")
@@ -99,12 +117,23 @@ class ScahnConfig(HeadedConfig):
     normalised: bool = Field(True, description="contrast compares directions of relaxed codes, not their products")
     temperature: float = Field(0.5, gt=0, description="of the contrast")
     pair_weight: float = Field(0.07, ge=0, description="of items of a shared label, against 1 of the class centre")
+    neighbours: float = Field(
+        0.1, ge=0, lt=1, description="by pairs: share of the loss that orders foreign items by the likeness of labels"
+    )
+    teaching: float = Field(
+        0.0, ge=0, description="by pairs: weight at which codes take after the features, which then learn pairs too"
+    )
     margin: float = Field(0.3, gt=0, description="of the triplet loss")
     adversary: bool = Field(True, description="two discriminators that tell the media of codes apart")
     adversary_weight: float = Field(1.0, gt=0, description="of the loss by which hash heads deceive them (1)")
     quantisation: float = Field(0.5, ge=0, description="weight of the distance of relaxed codes from -1 and 1")
     balance: float = Field(1.0, ge=0, description="weight of the squared mean of each bit")
     spread: float = Field(0.5, ge=0, description="weight of driving the codes of a medium apart, so that items differ")
+
+    @property
+    def goes_without_labels(self) -> bool:
+        """By pairs, where those that are there are read."""
+        return self.supervision == "pairs"
 
     @model_validator(mode="before")
     @classmethod
@@ -139,6 +168,9 @@ class Scahn(CosineMethod):
         Provenance("contrast across and within media", "LabelContrast", "documented", "abstract; code"),
         Provenance("queues of keys and labels", "LabelQueue", "documented", "released code; repaired: start empty"),
         Provenance("contrast of directions", "ScahnConfig.normalised", "ours", "its temperature too"),
+        Provenance("contrast by pairs (switch)", "PairContrast", "ours", "codes that find a picture"),
+        Provenance("codes taught by features", "Scahn._teach", "ours", "by pairs; distilled as by Hinton 2015"),
+        Provenance("pooled parts (switch)", "HeadPooling", "ours", "what dual_encoder makes of features"),
         Provenance("triplet loss (switch)", "label_triplet_loss", "documented", "released code"),
         Provenance("dual-way adversary", "CodeDiscriminators", "documented", "abstract; code"),
         Provenance("hash heads", "HashHead", "documented", "released code; an exact 0 is a 1"),
@@ -157,20 +189,20 @@ class Scahn(CosineMethod):
 
     def __init__(self, config: ScahnConfig, sizes: InputSizes) -> None:
         super().__init__(config, sizes)
-        if not sizes.labels:
-            raise ConfigError("scahn learns from labels, and the data has none; give a corpus that has.")
-        self.config, width, regions = config, config.width, config.region_width
-        inputs = sizes.part_width if config.fine_grained else sizes.whole_width
-        self.region_mlp = nn.Sequential(
-            nn.Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
-        )
-        self.normalise = nn.LayerNorm(inputs)
-        self.region_transformer = _transformer(config, regions, config.region_layers) if config.region_layers else None
-        self.region_proj = nn.Linear(regions, width)
+        if not sizes.labels and config.supervision == "labels":
+            raise ConfigError(
+                "scahn learns from labels, and the data has none; give a corpus that has, or set "
+                "model.supervision=pairs."
+            )
+        self.config, width = config, config.width
+        if config.pooling:
+            self._build_pooling(sizes)
+        else:
+            self._build_regions(sizes)
         self.word_encoder = WordEncoder.of(config, sizes)
         self.image, self.text = (
             CodeEncoder(
-                _transformer(config, width, config.layers),
+                None if config.pooling else _transformer(config, width, config.layers),
                 width=width,
                 bits=config.bits,
                 scale=config.scale,
@@ -180,9 +212,30 @@ class Scahn(CosineMethod):
         )
         self.register_buffer("adjacency", torch.eye(sizes.labels))
         self.register_buffer("label_vectors", torch.zeros(sizes.labels, sizes.label_width))
-        self.graph = LabelNetwork(sizes.label_width, config.graph_width, width) if config.label_graph else None
+        graph = config.label_graph and sizes.labels
+        self.graph = LabelNetwork(sizes.label_width, config.graph_width, width) if graph else None
         self.contrast = _contrast(config, sizes.labels)
+        self.pairs = _pairs(config, sizes.labels)
         self.discriminators = CodeDiscriminators(config.bits) if config.adversary else None
+
+    def _build_regions(self, sizes: InputSizes) -> None:
+        """Regions with their boxes to the channels that transformers read."""
+        config, regions = self.config, self.config.region_width
+        inputs = sizes.part_width if config.fine_grained else sizes.whole_width
+        self.region_mlp = nn.Sequential(
+            nn.Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
+        )
+        self.normalise = nn.LayerNorm(inputs)
+        self.region_transformer = _transformer(config, regions, config.region_layers) if config.region_layers else None
+        self.region_proj = nn.Linear(regions, config.width)
+
+    def _build_pooling(self, sizes: InputSizes) -> None:
+        """What `dual_encoder` makes of pictures and words before its unit vectors, under the same names."""
+        config = self.config
+        self.whole_proj = ResidualProjection(sizes.whole_width, config.width, dropout=config.dropout)
+        if config.fine_grained:
+            self.image_proj = ResidualProjection(sizes.part_width, config.width, dropout=config.dropout)
+            self.pool_image, self.pool_text = (HeadPooling(config.width, heads=config.heads) for _ in MEDIA)
 
     @property
     def media(self) -> dict[str, CodeEncoder]:
@@ -224,14 +277,18 @@ class Scahn(CosineMethod):
         phase of the same batch made before its step."""
         if phase == "discriminator":
             return self._discriminate(batch)
-        if batch.labels is None:
+        if batch.labels is None and self.config.supervision == "labels":
             raise ModelError("scahn trains on labels, which the batch lacks; give a corpus that has labels.")
-        labels = {"image": batch.labels, "text": batch.labels[batch.caption_image]}
+        known = self._no_labels(batch) if batch.labels is None else batch.labels
+        labels = {"image": known, "text": known[batch.caption_image]}
         features = self._features(batch)
         codes = self._codes(features)
-        losses = self._pull_and_push(codes, features, labels)
-        if self.graph is not None:
-            losses["classes"] = self._class_loss(features, labels)
+        if self.pairs is None:
+            losses = self._pull_and_push(codes, features, labels)
+        else:
+            losses = self._pair(codes, labels, _pictures(batch)) | self._teach(codes, features, batch.caption_image)
+        if self.graph is not None and batch.labels is not None:
+            losses["classes"] = self.config.class_weight * self._class_loss(features, labels)
         if self.discriminators is not None:
             # features are detached: the hash heads alone hear the discriminators
             alone = self._codes({medium: features[medium].detach() for medium in MEDIA})
@@ -287,6 +344,47 @@ class Scahn(CosineMethod):
             losses[one.kind] = losses[one.kind] + loss if one.kind in losses else loss
         return losses
 
+    def _pair(
+        self, codes: dict[str, Tensor], labels: dict[str, Tensor], pictures: dict[str, Tensor]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The contrast by pairs, of signs; labels speak through the graph of which come together."""
+        assert self.pairs is not None
+        coded = {
+            medium: Coded(
+                _straight_signs(codes[medium]) / self.config.bits**0.5,
+                pictures[medium],
+                labels[medium].float() @ self.adjacency,
+            )
+            for medium in MEDIA
+        }
+        losses: dict[str, Tensor] = {}
+        for one in _contrasts(self.config):
+            loss = self.pairs(one.name, coded[one.queries], coded[one.keys], within=one.kind == "intra")
+            losses[one.kind] = losses[one.kind] + loss if one.kind in losses else loss
+        return losses
+
+    def _teach(
+        self, codes: dict[str, Tensor], features: dict[str, Tensor], caption_image: Int[Tensor, " m"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The InfoNCE of the features' cosines, and the cross-entropy of the codes' towards what these say."""
+        if not self.config.teaching or self.pairs is None:
+            return {}
+        cosines = F.normalize(features["image"], dim=1) @ F.normalize(features["text"], dim=1).T
+        signs = {medium: _straight_signs(codes[medium]) for medium in MEDIA}
+        taught = soft_target_loss(
+            signs["image"] @ signs["text"].T / self.config.bits,
+            cosines.detach(),
+            scale=self.pairs.inverse_temperature,
+            temperature=self.config.temperature,
+        )
+        return {
+            "features": info_nce(cosines, caption_image, scale=1 / self.config.temperature),
+            "teaching": self.config.teaching * taught,
+        }
+
+    def _no_labels(self, batch: Batch) -> Bool[Tensor, "n c"]:
+        return torch.zeros(len(batch.images), len(self.adjacency), dtype=torch.bool, device=self.adjacency.device)
+
     def _class_loss(self, features: dict[str, Tensor], labels: dict[str, Tensor]) -> Float[Tensor, ""]:
         """Both media against the label vectors of the graph; the released code takes the sigmoid twice."""
         assert self.graph is not None
@@ -330,6 +428,8 @@ class Scahn(CosineMethod):
 
     def _regions(self, images: ImageBatch) -> tuple[Float[Tensor, "n p d"], Bool[Tensor, "n p"]]:
         """Regions with their boxes and areas, or the whole picture as a region that is all of it."""
+        if self.config.pooling:
+            return self._pooled_regions(images)
         parts, boxes, mask = images.parts, images.boxes, images.mask
         if not self.config.fine_grained:
             parts, mask = images.whole[:, None], mask.new_ones(len(images), 1)
@@ -341,9 +441,20 @@ class Scahn(CosineMethod):
             regions = self.region_transformer(regions, mask)
         return self.region_proj(regions), mask
 
+    def _pooled_regions(self, images: ImageBatch) -> tuple[Float[Tensor, "n p d"], Bool[Tensor, "n p"]]:
+        """What each region adds to the weighted means, and an even share of the whole; that alone without parts."""
+        whole = self.whole_proj(images.whole)[:, None]
+        if not self.config.fine_grained:
+            return whole, images.mask.new_ones(len(images), 1)
+        shares = images.mask[..., None] / images.mask.sum(dim=1).clamp(min=1)[:, None, None]
+        return self.pool_image.contributions(self.image_proj(images.parts), images.mask) + whole * shares, images.mask
+
     def _words(self, texts: TextBatch) -> tuple[Float[Tensor, "m p d"], Bool[Tensor, "m p"]]:
         """Words in the method's channels, or their mean as the only one."""
         words = self.word_encoder(texts)
+        if self.config.fine_grained and self.config.pooling:
+            count = texts.mask.sum(dim=1).clamp(min=1)[:, None, None]
+            return self.pool_text.contributions(words, texts.mask) + words / count, texts.mask
         if self.config.fine_grained:
             return words, texts.mask
         return masked_mean(words, texts.mask)[:, None], texts.mask.new_ones(len(texts), 1)
@@ -379,10 +490,37 @@ def _contrasts(config: ScahnConfig) -> list[_Contrast]:
     return inter + intra
 
 
+def _straight_signs(relaxed: Float[Tensor, "n bits"]) -> Float[Tensor, "n bits"]:
+    """The signs, with the gradient of the relaxed code *(straight through; Bengio 2013)*; an exact 0 is a 1."""
+    signs = torch.where(relaxed >= 0, 1.0, -1.0)
+    return relaxed + (signs - relaxed).detach()
+
+
+def _pictures(batch: Batch) -> dict[str, Tensor]:
+    """Which picture of the training set each item is of; of the batch, where that is not known."""
+    device = batch.caption_image.device
+    rows = torch.arange(len(batch.images), device=device) if batch.rows is None else batch.rows
+    return {"image": rows, "text": rows[batch.caption_image]}
+
+
+def _pairs(config: ScahnConfig, labels: int) -> PairContrast | None:
+    """None where labels supervise."""
+    if config.supervision == "labels":
+        return None
+    return PairContrast(
+        [one.name for one in _contrasts(config)],
+        bits=config.bits,
+        labels=labels,
+        queue=config.queue,
+        temperature=config.temperature,
+        share=config.neighbours if labels else 0.0,
+    )
+
+
 def _contrast(config: ScahnConfig, labels: int) -> LabelContrast | None:
-    """None where a triplet loss takes its place, or nothing is contrasted."""
+    """None where a triplet loss or pairs take its place, or nothing is contrasted."""
     names = [one.name for one in _contrasts(config)]
-    if not names or config.loss != "paco":
+    if not names or config.loss != "paco" or config.supervision == "pairs":
         return None
     return LabelContrast(
         names,

@@ -215,14 +215,15 @@ def text_encoder_for(config: RunConfig, captions: Sequence[str], *, device: str 
 def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
     """Raise what the settings and the corpus say already, before any work is put in."""
     kind = method_type(config.method)
-    validated(kind.config_type, config.model, section="model")
+    settings = validated(kind.config_type, config.model, section="model")
     require_sources(config.training.shares, corpus.source_names or (corpus.name,))
     if config.labels.leave_out is not None and config.labels.source == "concepts":
         raise ConfigError(
             "labels.leave_out leaves out given labels, and labels.source=concepts reads labels off captions, which say "
             "what they say; set one of the two."
         )
-    if kind.reads_labels and corpus.labels is None and config.labels.source != "concepts":
+    needs_labels = kind.reads_labels and not settings.goes_without_labels
+    if needs_labels and corpus.labels is None and config.labels.source != "concepts":
         raise DataError(
             f"{config.method} learns from labels, and corpus {corpus.name!r} has none; give one that has, or derive "
             "concept labels from its captions with labels.source=concepts."
@@ -236,7 +237,8 @@ def _labelled(
     if config.labels.source == "concepts":
         corpus, vocabulary = derive_labels(corpus, config.labels, cache=cache, progress=progress)
         return corpus, describe_labels(corpus, vocabulary)
-    return corpus, describe_labels(corpus, None) if method_type(config.method).reads_labels else None
+    reads = method_type(config.method).reads_labels and corpus.labels is not None
+    return corpus, describe_labels(corpus, None) if reads else None
 
 
 def _readers(
@@ -257,7 +259,8 @@ def _readers(
 
 def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Method:
     """The method with random weights, and what it may know of the training set."""
-    known = training_set(dataset, readers.texts) if method_type(config.method).reads_labels else None
+    reads = method_type(config.method).reads_labels and dataset.corpus.labels is not None
+    known = training_set(dataset, readers.texts) if reads else None
     classes = _class_names(config, readers)
     sizes = _sizes(readers, known)
     if classes is not None:
