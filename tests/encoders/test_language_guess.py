@@ -63,3 +63,16 @@ def test_scripts_are_those_of_the_captions() -> None:
         "zh": ("Chinese",),
         "ru": ("Cyrillic",),
     }
+
+
+def test_a_word_of_both_languages_is_english_as_long_as_no_other_word_is_not() -> None:
+    both = LanguageGuess.fitted(
+        {
+            "en": ["a dog on a sofa", "tennis on the sofa"],
+            "de": ["ein Hund auf dem Sofa", "Tennis auf dem Sofa am Sofa"],
+        }
+    )
+    assert [both(said) for said in ("sofa", "Tennis", "tennis sofa")] == ["en"] * 3
+    assert [both(said) for said in ("ein Sofa", "Hund", "auf dem Sofa")] == ["de"] * 3
+    often = LanguageGuess.fitted({"en": ["some kind of dog"], "de": ["ein Kind"] * 50 + ["Kind"] * 50})
+    assert often("Kind") == "de", "a word that German says far more often"

@@ -27,6 +27,10 @@ WHOLE = 4
 """How many runs of letters a whole word counts for."""
 SIZES = range(2, 6)
 """How many letters the runs have, the marked ends of a word included."""
+SHARED = 0.5
+"""How many nats a word of the English captions may be likelier in another language and still count as English."""
+KNOWN = 1.5
+"""How many nats above a word that no caption has a word is that captions have."""
 LEAST = 0.3
 """What is added to every count, so that nothing is impossible."""
 
@@ -74,10 +78,24 @@ class LanguageGuess:
         rows = [row for row, scripts in enumerate(self.scripts) if script in scripts]
         if len(rows) < 2:
             return self.languages[rows[0]] if rows else ENGLISH
+        if self._is_shared(sentence, rows):
+            return ENGLISH
         features = [bucket for word in words_of([sentence]) for bucket in _features(word)]
         scores = self.weights[rows][:, features].float().sum(dim=1)
         scores[torch.tensor([row == 0 for row in rows])] += MARGIN
         return self.languages[rows[int(scores.argmax())]]
+
+    def _is_shared(self, sentence: str, rows: list[int]) -> bool:
+        """Whether every word is as much one of the English captions as of another language's: "sofa", "tennis"."""
+        if 0 not in rows:
+            return False
+        never = self.weights[0].float().min()
+        for word in words_of([sentence]):
+            said = self.weights[rows, _whole(word)].float()
+            english = said[rows.index(0)]
+            if english - never < KNOWN or float(said.max() - english) > SHARED:
+                return False
+        return True
 
 
 def words_of(sentences: Iterable[str]) -> Iterable[str]:
@@ -95,7 +113,12 @@ def _features(word: str) -> list[int]:
     """The buckets of a word and of its runs of letters, its ends marked."""
     marked = f"<{word}>"
     runs = [marked[start : start + size] for size in SIZES for start in range(len(marked) - size + 1)]
-    return [zlib.crc32(run.encode()) % BUCKETS for run in (*[f" {word}"] * WHOLE, *runs)]
+    return [*[_whole(word)] * WHOLE, *(zlib.crc32(run.encode()) % BUCKETS for run in runs)]
+
+
+def _whole(word: str) -> int:
+    """The bucket of a word as such."""
+    return zlib.crc32(f" {word}".encode()) % BUCKETS
 
 
 def _log_probabilities(words: Counter[str]) -> Float16[Tensor, " f"]:
