@@ -59,10 +59,8 @@ def score_in_blocks(
     return torch.cat([score_pairs(images[left], texts[right].without_padding()) for left, right in blocks])
 
 
-def companions(
-    likeness: Float[Tensor, "k n"], allowed: Bool[Tensor, "k n"], *, count: int
-) -> Int[Tensor, "k j"]:
-    """Of every row `count` columns that are `allowed`: half of them the most like, the rest drawn at random; none twice.
+def companions(likeness: Float[Tensor, "k n"], allowed: Bool[Tensor, "k n"], *, count: int) -> Int[Tensor, "k j"]:
+    """Of every row `count` columns that are `allowed`: half the most alike, the rest drawn; none twice.
 
     Where a row allows fewer than `count`, every row gets as many as that one has.
     """

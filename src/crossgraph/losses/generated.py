@@ -59,7 +59,7 @@ def preference_contrast(
 
 
 def even_choice(elsewhere: Float[Tensor, "k j"], *, scale: float | Tensor) -> Float[Tensor, ""]:
-    """What choosing between a caption and its edit loses against a fair coin, where the picture is neither's; 0 if fair.
+    """What a choice between captions and edits loses against a fair coin where the picture is neither's; 0 if fair.
 
     Mean over edits of the cross-entropy of (1/2, 1/2) and the sigmoid of `scale` x the mean difference, less its least
     value, log 2. It fixes what `preference_contrast` leaves open, the bias of the sentence.

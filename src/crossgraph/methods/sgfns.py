@@ -2,7 +2,8 @@
 
 Both sides become scene graphs. A pair's two graphs are joined by explicit edges between nodes that match, and only
 along those do they exchange what they know. Training adds captions edited to be false and pictures that lack
-what tells them from a look-alike, with a loss of their own.
+what tells them from a look-alike, with a loss of their own. That loss compares how much the true sentence is preferred
+with its picture and with others, for edited sentences read unlike written ones, and a plain choice is won by that alone.
 
     regions, boxes -> RegionNodes -> GatedGraphAttention --+-> base score (decomposes) --+
     words, parse   -> WordNodes   -> GatedGraphAttention --+-> FusionGraph (pairwise) ---+-> score
@@ -12,7 +13,7 @@ what tells them from a look-alike, with a loss of their own.
 | scene graphs of both sides  | RegionNodes, WordNodes, GatedGraphAttention | purpose documented |
 | explicit scene graph fusion | FusionGraph                                 | purpose documented |
 | negative sample generation  | graphs.negatives, Sgfns.visual_negatives    | purpose documented |
-| extra loss                  | losses.false_caption_hinge                  | purpose documented |
+| extra loss                  | losses.generated                            | purpose documented |
 """
 
 from __future__ import annotations
@@ -176,13 +177,14 @@ class Sgfns(Method):
             "graphs.negatives, Sgfns.visual_negatives",
             "purpose documented",
             "abstract: 'negative sample generation strategy' for 'insignificant features of similar images'; that "
-            "captions are edited, pictures lose regions, and every rule of it are ours",
+            "captions are edited or borrowed, pictures lose or exchange regions, and every rule of it are ours",
         ),
         Provenance(
             "extra loss",
-            "losses.false_caption_hinge",
+            "losses.generated",
             "purpose documented",
-            "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is ours",
+            "abstract: 'an extra loss function to effectively incorporate negative samples'; its forms are ours: hinge, "
+            "choice, and the contrast of preferences with what they are elsewhere",
         ),
         Provenance("base score", "LateInteraction", "ours", "late interaction of nodes, and cosine of wholes"),
         Provenance("consistency of relations", "LateInteraction.consistency_weight", "ours", "by what they join"),
@@ -262,9 +264,7 @@ class Sgfns(Method):
                 loss = loss + self._negative_loss(true, false, torch.arange(len(true), device=true.device))
         return loss
 
-    def _contrast(
-        self, own: Float[Tensor, " k"], elsewhere: Float[Tensor, "k j"], *, even: float
-    ) -> Float[Tensor, ""]:
+    def _contrast(self, own: Float[Tensor, " k"], elsewhere: Float[Tensor, "k j"], *, even: float) -> Float[Tensor, ""]:
         """The loss of preferences against the same ones elsewhere; 0 where there is no elsewhere."""
         if elsewhere.shape[1] == 0:
             return own.sum() * 0.0
