@@ -51,11 +51,11 @@ def dataset(scenes: Corpus, cache: FeatureCache, parser: CaptionParser) -> Datas
 
 
 def negative_sampler(
-    dataset: Dataset, cache: FeatureCache, parser: CaptionParser, *kinds: Kind, seed: int = 0
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser, *kinds: Kind, seed: int = 0, share: float = 1.0
 ) -> NegativeSampler:
     encoder = text_encoder_for(CONFIG, dataset.corpus.captions)
     tabulate = partial(extract_text_features, encoder=encoder, cache=cache, parser=parser)
-    return NegativeSampler(dataset, frozenset(kinds), tabulate, seed=seed, progress=Silent())
+    return NegativeSampler(dataset, frozenset(kinds), tabulate, seed=seed, progress=Silent(), share=share)
 
 
 def steps(dataset: Dataset, epoch: int = 0) -> list[Step]:
@@ -123,6 +123,17 @@ def test_a_caption_keeps_one_edit_of_each_kind_that_it_allows(
     met = [drawn(several, dataset, epoch) for epoch in range(6)]
     assert max(len({epoch.get(caption) for epoch in met}) for caption in met[0]) in (2, 3)
     assert len(alone["swap"]) > 0
+
+
+def test_a_share_of_the_captions_is_edited_as_all_would_be(
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    every, some = (
+        drawn(negative_sampler(dataset, cache, parser, "swap", "attribute", share=share), dataset)
+        for share in (1.0, 0.4)
+    )
+    assert 0.2 * len(every) < len(some) < 0.6 * len(every)
+    assert some.items() <= every.items()
 
 
 def test_borrowed_captions_are_a_look_alikes_and_say_what_the_own_ones_do_not(

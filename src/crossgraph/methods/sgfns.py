@@ -69,6 +69,9 @@ class SgfnsConfig(GraphMethodConfig):
         description="margin, softmax over a caption and its edits, or how much more the true one is preferred than "
         "with other pictures, which no bias of the sentence wins",
     )
+    neg_share: float = Field(
+        1.0, gt=0, le=1, description="share of captions that are edited: edits must be parsed and encoded"
+    )
     neg_others: int = Field(2, ge=1, description="other pictures, or captions, of its contrast; half the most alike")
     neg_even: float = Field(0.1, ge=0, description="weight of no preference with other pictures, beside the contrast")
     visual: Literal["lacking", "replaced"] = Field(
@@ -208,6 +211,11 @@ class Sgfns(Method):
     def edits(self) -> frozenset[Kind]:
         """The kinds of false captions that `negatives` asks for."""
         return EDITS[self.config.negatives]
+
+    @property
+    def edited_share(self) -> float:
+        """`neg_share`."""
+        return self.config.neg_share
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit node vectors, objects first, and a unit vector of the whole."""

@@ -1,7 +1,8 @@
 """False captions for training: edits that stay the same all run long, and ones that look-alikes of the epoch suggest.
 
 Every caption of a step brings one of its edits, drawn by seed, epoch and caption alone. An edit is parsed and encoded
-like any caption, and cached like one; so that there are not too many, a caption keeps one of each kind.
+like any caption, and cached like one; so that there are not too many, a caption keeps one of each kind, and only a
+`share` of the captions is edited.
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ class _Sentences:
 
 @dataclass
 class NegativeSampler:
-    """The false captions of one training run; `kinds` are those its method wants."""
+    """The false captions of one training run; `kinds` and `share` are those its method wants."""
 
     dataset: Dataset
     kinds: frozenset[Kind]
     tabulate: Tabulate
     seed: int
     progress: Progress
+    share: float = 1.0
     _lasting: list[list[str]] = field(default_factory=list)
     _of_epoch: dict[int, list[str]] = field(default_factory=dict)
     _lasting_table: _Sentences = field(init=False)
@@ -116,10 +118,10 @@ class NegativeSampler:
         return NegativeCaptions(self._table.of(texts), torch.tensor(captions)) if texts else None
 
     def _kept(self, caption: int, kinds: frozenset[Kind]) -> list[str]:
-        """One edit of every kind that the caption allows, drawn by seed and caption."""
-        found = self._edits(caption, kinds) if kinds else []
-        by_kind = {kind: [edit.text for edit in found if edit.kind == kind] for kind in sorted(kinds)}
+        """One edit of every kind that the caption allows, if it is one to be edited; drawn by seed and caption."""
         rng = np.random.default_rng((self.seed, caption))
+        found = self._edits(caption, kinds) if kinds and rng.random() < self.share else []
+        by_kind = {kind: [edit.text for edit in found if edit.kind == kind] for kind in sorted(kinds)}
         return [texts[int(rng.integers(len(texts)))] for texts in by_kind.values() if texts]
 
     def _edits(self, caption: int, kinds: frozenset[Kind], *, look_alike: int | None = None) -> list[NegativeCaption]:
