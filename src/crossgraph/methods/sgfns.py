@@ -2,8 +2,8 @@
 
 Both sides become scene graphs. A pair's two graphs are joined by explicit edges between nodes that match, and only
 along those do they exchange what they know. Training adds captions edited to be false and pictures that lack
-what tells them from a look-alike, with a loss of their own. That loss compares how much the true sentence is preferred
-with its picture and with others, for edited sentences read unlike written ones, and a plain choice is won by that alone.
+what tells them from a look-alike, with a loss of their own. That loss compares how much the true sentence is
+preferred with its picture and with others: edited sentences read unlike written ones, which alone wins a plain choice.
 
     regions, boxes -> RegionNodes -> GatedGraphAttention --+-> base score (decomposes) --+
     words, parse   -> WordNodes   -> GatedGraphAttention --+-> FusionGraph (pairwise) ---+-> score
@@ -186,8 +186,8 @@ class Sgfns(Method):
             "extra loss",
             "losses.generated",
             "purpose documented",
-            "abstract: 'an extra loss function to effectively incorporate negative samples'; its forms are ours: hinge, "
-            "choice, and the contrast of preferences with what they are elsewhere",
+            "abstract: 'an extra loss function to effectively incorporate negative samples'; its forms are ours: "
+            "hinge, choice, and the contrast of preferences with what they are elsewhere",
         ),
         Provenance("base score", "LateInteraction", "ours", "late interaction of nodes, and cosine of wholes"),
         Provenance("consistency of relations", "LateInteraction.consistency_weight", "ours", "by what they join"),

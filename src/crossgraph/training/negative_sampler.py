@@ -79,10 +79,15 @@ class NegativeSampler:
         self._lasting_table = self._tabulated(text for edits in self._lasting for text in edits)
         self._table = self._lasting_table
 
+    @property
+    def needs_look_alikes(self) -> bool:
+        """Whether `begin` makes anything of look-alikes."""
+        return bool(self.kinds & {SIMILAR, BORROWED})
+
     def begin(self, epoch: int, look_alikes: Int[Tensor, "n k"] | None) -> None:
         """Make what look-alikes suggest for an epoch: a phrase for one caption a picture, captions for all of them."""
         self._of_epoch, self._table = {}, self._lasting_table
-        if not self.kinds & {SIMILAR, BORROWED} or look_alikes is None or look_alikes.shape[1] == 0:
+        if not self.needs_look_alikes or look_alikes is None or look_alikes.shape[1] == 0:
             return
         for image, captions in enumerate(self._siblings):
             if not captions:
