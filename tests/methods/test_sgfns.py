@@ -9,9 +9,13 @@ import torch
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.sgfns import Sgfns
-from crossgraph.types import OBJECT, Batch, Encoded, NodeBatch
+from crossgraph.types import OBJECT, Batch, Encoded, NegativeCaptions, NodeBatch
 from tests.methods.graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
 from tests.methods.synthetic_items import (
+    STATE_WIDTH,
+    Caption,
+    Node,
+    SourceImage,
     draw_captions,
     draw_images,
     image_batch,
@@ -426,3 +430,58 @@ def test_an_encoding_without_nodes_is_refused() -> None:
     bare = Encoded(torch.eye(16)[:2])
     with pytest.raises(ModelError, match="without nodes"):
         small_method("sgfns").score(bare, bare)
+
+
+PATTERNS = torch.randn(12, 10, generator=torch.Generator().manual_seed(7))
+WRITTEN, EDITED_WORD = 13, 14
+
+
+def told(words: list[int]) -> Caption:
+    """A caption of so many objects of one word each."""
+    graph = tuple(Node(OBJECT, (place, place), (place,)) for place in range(len(words)))
+    return Caption(torch.tensor(words), torch.zeros(len(words), STATE_WIDTH), graph)
+
+
+def batch_with_a_tell(seed: int, pictures: int) -> Batch:
+    """Blurred pictures of two things, and captions that name both; half of them with an edit that names another thing.
+
+    An edit ends in a word that the caption it edits does not end in, and every caption without an edit does: ranking
+    learns nothing of that word, and choosing between a caption and its edit is won by it.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    images, true, false = [], [], []
+    for place in range(pictures):
+        first, second, missing = torch.randperm(12, generator=rng)[:3].tolist()
+        parts = PATTERNS[[first, second]] + 2.0 * torch.randn(2, 10, generator=rng)
+        boxes = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]])
+        images.append(SourceImage(parts, boxes, parts.mean(dim=0)[:7]))
+        edited = place >= pictures // 2
+        true.append(told([first + 1, second + 1, WRITTEN if edited else EDITED_WORD]))
+        if edited:
+            false.append(told([first + 1, missing + 1, EDITED_WORD]))
+    links = torch.arange(pictures)
+    negatives = NegativeCaptions(text_batch(false), links[pictures // 2 :])
+    return Batch(image_batch(images), text_batch(true), links, negative_captions=negatives)
+
+
+@pytest.mark.parametrize("neg_loss", ["ce", "contrast"])
+def test_what_tells_edited_sentences_apart_is_learned_by_the_choice_and_not_by_the_contrast(neg_loss: str) -> None:
+    torch.manual_seed(0)
+    method = small_method("sgfns", negatives="edits", neg_loss=neg_loss).train()
+    optimiser = torch.optim.AdamW(method.parameters(), lr=5e-3)
+    for step in range(60):
+        loss = torch.stack(list(method.losses(batch_with_a_tell(step, 24)).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    unseen = batch_with_a_tell(9999, 400)
+    edits = unseen.negative_captions
+    with torch.no_grad():
+        images = method.eval().encode_images(unseen.images)
+        true, false = method.encode_texts(unseen.texts)[edits.caption], method.encode_texts(edits.texts)
+        own, elsewhere = (
+            (method.score_pairs(images[rows], true) > method.score_pairs(images[rows], false)).float().mean().item()
+            for rows in (edits.caption, edits.caption.roll(5))
+        )
+    assert own > elsewhere + 0.1
+    assert elsewhere > 0.7 if neg_loss == "ce" else 0.4 < elsewhere < 0.6
