@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from crossgraph.layers import candidates
-from crossgraph.layers.candidates import UNSCORED, candidate_scores, score_in_blocks
+from crossgraph.layers.candidates import UNSCORED, candidate_scores, companions, score_in_blocks
 from crossgraph.types import Encoded
 
 
@@ -108,3 +108,26 @@ def test_coarse_scores_of_another_number_of_captions_are_refused() -> None:
     images, texts = sides()
     with pytest.raises(Exception, match="caption_image"):
         candidate_scores(pair_scores, images, texts, torch.randn(4, 5), OWNER, count=1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_companions_are_the_most_alike_and_some_at_random(count: int) -> None:
+    likeness = torch.randn(7, 9, generator=torch.Generator().manual_seed(1))
+    allowed = torch.rand(7, 9, generator=torch.Generator().manual_seed(2)) < 0.7
+    allowed[:, :4] = True
+    torch.manual_seed(0)
+    found = companions(likeness, allowed, count=count)
+    torch.manual_seed(0)
+    drawn, near = torch.rand(7, 9), (count + 1) // 2
+    for row, columns in enumerate(found.tolist()):
+        free = [column for column in range(9) if allowed[row, column]]
+        alike = sorted(free, key=lambda column: -float(likeness[row, column]))[:near]
+        rest = sorted(set(free) - set(alike), key=lambda column: -float(drawn[row, column]))[: count - near]
+        assert columns == alike + rest
+
+
+def test_companions_are_as_few_as_the_row_that_allows_fewest() -> None:
+    foreign = ~torch.eye(3, dtype=torch.bool)
+    assert sorted(companions(torch.zeros(3, 3), foreign, count=5)[0].tolist()) == [1, 2]
+    assert companions(torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool), count=2).shape == (1, 0)
+    assert companions(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.bool), count=2).shape == (0, 0)

@@ -9,9 +9,13 @@ import torch
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.sgfns import Sgfns
-from crossgraph.types import OBJECT, Batch, Encoded, NodeBatch
+from crossgraph.types import OBJECT, Batch, Encoded, NegativeCaptions, NodeBatch
 from tests.methods.graph_pairs import best_found, combined, encoded_pair, likenesses, plain_nodes, shaken, softmax
 from tests.methods.synthetic_items import (
+    STATE_WIDTH,
+    Caption,
+    Node,
+    SourceImage,
     draw_captions,
     draw_images,
     image_batch,
@@ -92,6 +96,13 @@ SWITCHES: list[dict[str, object]] = [
     {"negatives": "similar"},
     {"neg_loss": "ce"},
     {"neg_loss": "ce", "loss": "triplet"},
+    {"neg_loss": "hinge"},
+    {"neg_loss": "contrast"},
+    {"neg_loss": "contrast", "loss": "triplet", "neg_others": 3},
+    {"neg_loss": "contrast", "neg_even": 0.0, "fusion": False},
+    {"negatives": "borrowed"},
+    {"negatives": "edits"},
+    {"visual": "replaced"},
     {"loss": "triplet"},
     {"gru_width": 0},
     {"candidates": 1},
@@ -204,6 +215,28 @@ def test_contributions_and_the_whole_sum_to_a_base_score() -> None:
 
 
 LINKS = torch.tensor([0, 1, 2, 3, 4])
+EDITED = training_batch(edits=3).negative_captions
+
+
+def test_replaced_regions_are_the_nearest_of_the_look_alike() -> None:
+    method = shaken(small_method("sgfns", visual="replaced"))
+    images, texts = encoded_sides(method)
+    lacking = shaken(small_method("sgfns")).visual_negatives(images, texts, LINKS)
+    changed = method.visual_negatives(images, texts, LINKS)
+    for row in range(5):
+        alike = max((i for i in range(5) if i != row), key=lambda i: float(images.embedding[row] @ images.embedding[i]))
+        others = [node.vector for node in plain_nodes(images[[alike]]) if not node.is_relation]
+        for node in images.mask[row].nonzero()[:, 0].tolist():
+            own = images.parts[row, node]
+            if lacking.mask[row, node]:
+                assert torch.equal(changed.parts[row, node], own)
+            elif images.nodes.kinds[row, node] == OBJECT:
+                assert torch.equal(changed.parts[row, node], max(others, key=lambda other: float(own @ other)))
+            else:
+                assert not changed.mask[row, node]
+                continue
+            assert changed.mask[row, node]
+    assert torch.equal(changed.nodes.mask, changed.mask)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
@@ -285,7 +318,7 @@ def test_losses_go_with_their_modules() -> None:
     assert set(losses_of(batch, negatives="none")) == {"global", "base", "fused"}
 
 
-@pytest.mark.parametrize("neg_loss", ["hinge", "ce"])
+@pytest.mark.parametrize("neg_loss", ["hinge", "ce", "contrast"])
 def test_without_edits_the_loss_of_false_captions_is_zero(neg_loss: str) -> None:
     for batch in (training_batch(), training_batch(edits=0)):
         for negatives in ("swap", "attr"):
@@ -327,6 +360,54 @@ def test_the_loss_of_negatives_equals_a_loop_over_edits_and_visual_negatives(neg
     assert both == pytest.approx(0.5 * (expected + visual), rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["info_nce", "triplet"])
+def test_the_contrast_equals_a_loop_over_edits_and_all_other_pictures_and_captions(loss: str) -> None:
+    batch = training_batch(edits=3, captions=10)
+    settings: dict[str, Any] = {"neg_loss": "contrast", "loss": loss, "neg_others": 9, "neg_even": 0.3}
+    torch.manual_seed(0)
+    method = small_method("sgfns", "ids", **settings)
+    edits, owner = batch.negative_captions, batch.caption_image.tolist()
+    with torch.no_grad():
+        images, texts = method.encode_images(batch.images), method.encode_texts(batch.texts)
+        false = method.score(images, method.encode_texts(edits.texts)).tolist()
+        true = method.score(images, texts).tolist()
+        changed = method.visual_negatives(images, texts, batch.caption_image)
+        lacking = method.score(changed, texts).tolist()
+    textual = 0.0
+    for i, j in enumerate(edits.caption.tolist()):
+        preference = [true[row][j] - false[row][i] for row in range(5)]
+        other = sum(preference[row] for row in range(5) if row != owner[j]) / 4
+        textual += math.log(1 + math.exp(-20 * (preference[owner[j]] - other)))
+        textual += 0.3 * math.log(math.cosh(10 * other))
+    visual = 0.0
+    for j in range(10):
+        preference = [true[owner[j]][k] - lacking[j][k] for k in range(10)]
+        other = sum(preference[k] for k in range(10) if owner[k] != owner[j]) / 8
+        visual += math.log(1 + math.exp(-20 * (preference[j] - other)))
+    assert losses_of(batch, **settings, negatives="edits")["negatives"] == pytest.approx(textual / 3, rel=1e-3)
+    expected = textual / 3 + visual / 10
+    assert losses_of(batch, **settings)["negatives"] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("negatives", ["edits", "similar"])
+def test_a_bias_of_sentences_or_pictures_changes_the_choice_and_not_the_contrast(
+    negatives: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = replace(training_batch(edits=3), negative_captions=None if negatives == "similar" else EDITED)
+    settings: dict[str, Any] = {"negatives": negatives, "neg_even": 0.0, "neg_others": 9}
+    plain = {loss: losses_of(batch, neg_loss=loss, **settings)["negatives"] for loss in ("ce", "contrast")}
+    scored = Sgfns.score_pairs
+
+    def biased(self: Sgfns, images: Encoded, texts: Encoded) -> torch.Tensor:
+        of_text, of_image = texts.parts[..., 0].sum(dim=1), images.parts[..., 0].sum(dim=1)
+        return scored(self, images, texts) + of_text + of_image
+
+    monkeypatch.setattr(Sgfns, "score_pairs", biased)
+    found = {loss: losses_of(batch, neg_loss=loss, **settings)["negatives"] for loss in ("ce", "contrast")}
+    assert found["contrast"] == pytest.approx(plain["contrast"], rel=1e-3)
+    assert abs(found["ce"] - plain["ce"]) > 0.01
+
+
 def test_the_company_of_a_longer_false_caption_changes_no_loss() -> None:
     batch = training_batch(edits=3)
     false = batch.negative_captions
@@ -339,6 +420,8 @@ def test_the_kinds_of_edits_follow_the_switch() -> None:
     kinds = {negatives: small_method("sgfns", negatives=negatives).edits for negatives in ("none", "swap", "attr")}
     assert kinds == {"none": set(), "swap": {"swap", "predicate"}, "attr": {"attribute"}}
     assert small_method("sgfns", negatives="similar").edits == {"similar"}
+    assert small_method("sgfns", negatives="borrowed").edits == {"borrowed"}
+    assert small_method("sgfns", negatives="edits").edits == {"swap", "predicate", "attribute"}
     assert small_method("sgfns").edits == {"swap", "predicate", "attribute", "similar"}
 
 
@@ -355,3 +438,58 @@ def test_an_encoding_without_nodes_is_refused() -> None:
     bare = Encoded(torch.eye(16)[:2])
     with pytest.raises(ModelError, match="without nodes"):
         small_method("sgfns").score(bare, bare)
+
+
+PATTERNS = torch.randn(12, 10, generator=torch.Generator().manual_seed(7))
+WRITTEN, EDITED_WORD = 13, 14
+
+
+def told(words: list[int]) -> Caption:
+    """A caption of so many objects of one word each."""
+    graph = tuple(Node(OBJECT, (place, place), (place,)) for place in range(len(words)))
+    return Caption(torch.tensor(words), torch.zeros(len(words), STATE_WIDTH), graph)
+
+
+def batch_with_a_tell(seed: int, pictures: int) -> Batch:
+    """Blurred pictures of two things, and captions that name both; half of them with an edit that names another thing.
+
+    An edit ends in a word that the caption it edits does not end in, and every caption without an edit does: ranking
+    learns nothing of that word, and choosing between a caption and its edit is won by it.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    images, true, false = [], [], []
+    for place in range(pictures):
+        first, second, missing = torch.randperm(12, generator=rng)[:3].tolist()
+        parts = PATTERNS[[first, second]] + 2.0 * torch.randn(2, 10, generator=rng)
+        boxes = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]])
+        images.append(SourceImage(parts, boxes, parts.mean(dim=0)[:7]))
+        edited = place >= pictures // 2
+        true.append(told([first + 1, second + 1, WRITTEN if edited else EDITED_WORD]))
+        if edited:
+            false.append(told([first + 1, missing + 1, EDITED_WORD]))
+    links = torch.arange(pictures)
+    negatives = NegativeCaptions(text_batch(false), links[pictures // 2 :])
+    return Batch(image_batch(images), text_batch(true), links, negative_captions=negatives)
+
+
+@pytest.mark.parametrize("neg_loss", ["ce", "contrast"])
+def test_what_tells_edited_sentences_apart_is_learned_by_the_choice_and_not_by_the_contrast(neg_loss: str) -> None:
+    torch.manual_seed(0)
+    method = small_method("sgfns", negatives="edits", neg_loss=neg_loss).train()
+    optimiser = torch.optim.AdamW(method.parameters(), lr=5e-3)
+    for step in range(60):
+        loss = torch.stack(list(method.losses(batch_with_a_tell(step, 24)).values())).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    unseen = batch_with_a_tell(9999, 400)
+    edits = unseen.negative_captions
+    with torch.no_grad():
+        images = method.eval().encode_images(unseen.images)
+        true, false = method.encode_texts(unseen.texts)[edits.caption], method.encode_texts(edits.texts)
+        own, elsewhere = (
+            (method.score_pairs(images[rows], true) > method.score_pairs(images[rows], false)).float().mean().item()
+            for rows in (edits.caption, edits.caption.roll(5))
+        )
+    assert own > elsewhere + 0.1
+    assert elsewhere > 0.7 if neg_loss == "ce" else elsewhere < 0.6

@@ -51,11 +51,11 @@ def dataset(scenes: Corpus, cache: FeatureCache, parser: CaptionParser) -> Datas
 
 
 def negative_sampler(
-    dataset: Dataset, cache: FeatureCache, parser: CaptionParser, *kinds: Kind, seed: int = 0
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser, *kinds: Kind, seed: int = 0, share: float = 1.0
 ) -> NegativeSampler:
     encoder = text_encoder_for(CONFIG, dataset.corpus.captions)
     tabulate = partial(extract_text_features, encoder=encoder, cache=cache, parser=parser)
-    return NegativeSampler(dataset, frozenset(kinds), tabulate, seed=seed, progress=Silent())
+    return NegativeSampler(dataset, frozenset(kinds), tabulate, seed=seed, progress=Silent(), share=share)
 
 
 def steps(dataset: Dataset, epoch: int = 0) -> list[Step]:
@@ -110,6 +110,54 @@ def test_one_caption_a_picture_takes_a_phrase_of_a_look_alike_and_only_in_its_ep
     assert drawn(found, dataset, epoch=1) == {}
 
 
+def test_a_caption_keeps_one_edit_of_each_kind_that_it_allows(
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    kinds: tuple[Kind, ...] = ("swap", "predicate", "attribute")
+    alone: dict[str, set[tuple[str, ...]]] = {}
+    for kind in kinds:
+        found = negative_sampler(dataset, cache, parser, kind)
+        alone[kind] = {words for epoch in range(6) for words in drawn(found, dataset, epoch).values()}
+        assert drawn(found, dataset) == drawn(found, dataset, epoch=1)
+    several = negative_sampler(dataset, cache, parser, *kinds)
+    met = [drawn(several, dataset, epoch) for epoch in range(6)]
+    assert max(len({epoch.get(caption) for epoch in met}) for caption in met[0]) in (2, 3)
+    assert len(alone["swap"]) > 0
+
+
+def test_a_share_of_the_captions_is_edited_as_all_would_be(
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    every, some = (
+        drawn(negative_sampler(dataset, cache, parser, "swap", "attribute", share=share), dataset)
+        for share in (1.0, 0.4)
+    )
+    assert 0.2 * len(every) < len(some) < 0.6 * len(every)
+    assert some.items() <= every.items()
+
+
+def test_borrowed_captions_are_a_look_alikes_and_say_what_the_own_ones_do_not(
+    dataset: Dataset, cache: FeatureCache, parser: CaptionParser
+) -> None:
+    found = negative_sampler(dataset, cache, parser, "borrowed")
+    assert drawn(found, dataset) == {}
+    count = len(dataset.corpus)
+    found.begin(0, torch.arange(count).roll(1)[:, None])
+    siblings, image = dataset.corpus.captions_of_images(), dataset.corpus.caption_image
+    edits = drawn(found, dataset)
+    assert len(edits) > len(dataset.corpus.captions) / 2
+    for caption, words in edits.items():
+        own = int(image[caption])
+        said = [
+            [tuple(dataset.texts.read(dataset.corpus.captions[j]).words) for j in siblings[one]]
+            for one in (own, (own - 1) % count)
+        ]
+        assert words in said[1]
+        assert words not in said[0]
+    found.begin(1, torch.empty(0, 0, dtype=torch.long))
+    assert drawn(found, dataset, epoch=1) == {}
+
+
 def test_edits_bring_graphs_and_ids_like_any_caption(
     dataset: Dataset, cache: FeatureCache, parser: CaptionParser
 ) -> None:
@@ -128,6 +176,8 @@ def test_edits_bring_graphs_and_ids_like_any_caption(
         ("swap", {"swap", "predicate"}),
         ("attr", {"attribute"}),
         ("similar", {"similar"}),
+        ("borrowed", {"borrowed"}),
+        ("edits", {"swap", "predicate", "attribute"}),
         ("all", {"swap", "predicate", "attribute", "similar"}),
     ],
 )

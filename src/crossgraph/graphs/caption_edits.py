@@ -25,7 +25,8 @@ from crossgraph.graphs.sentence_edits import (
     verb_agreeing,
 )
 
-Kind = Literal["swap", "attribute", "predicate", "similar"]
+Kind = Literal["swap", "attribute", "predicate", "similar", "borrowed"]
+"""What is done to a caption; "borrowed" is a whole caption of a similar picture, which no edit makes."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.losses.matching import same_image_mask
@@ -57,3 +57,15 @@ def score_in_blocks(
     """The scores of picture rows[i] with caption columns[i], `TRAINING_BLOCK` at a time, padding cut per block."""
     blocks = zip(torch.split(rows, TRAINING_BLOCK), torch.split(columns, TRAINING_BLOCK), strict=True)
     return torch.cat([score_pairs(images[left], texts[right].without_padding()) for left, right in blocks])
+
+
+def companions(likeness: Float[Tensor, "k n"], allowed: Bool[Tensor, "k n"], *, count: int) -> Int[Tensor, "k j"]:
+    """Of every row `count` columns that are `allowed`: half the most alike, the rest drawn; none twice.
+
+    Where a row allows fewer than `count`, every row gets as many as that one has.
+    """
+    count = min(count, int(allowed.sum(dim=1).min())) if len(allowed) else 0
+    near = likeness.masked_fill(~allowed, float("-inf")).topk((count + 1) // 2, dim=1).indices
+    left = allowed.scatter(1, near, False)
+    drawn = torch.rand_like(likeness).masked_fill(~left, float("-inf")).topk(count // 2, dim=1).indices
+    return torch.cat([near, drawn], dim=1)

@@ -121,6 +121,11 @@ class Method(nn.Module, ABC):
         return frozenset()
 
     @property
+    def edited_share(self) -> float:
+        """The share of captions that are edited; each edit must be parsed and encoded."""
+        return 1.0
+
+    @property
     def reads_label_names(self) -> bool:
         """Whether training wants the names of all labels as texts (`Batch.label_texts`)."""
         return False

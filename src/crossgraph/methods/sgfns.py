@@ -2,7 +2,8 @@
 
 Both sides become scene graphs. A pair's two graphs are joined by explicit edges between nodes that match, and only
 along those do they exchange what they know. Training adds captions edited to be false and pictures that lack
-what tells them from a look-alike, with a loss of their own.
+what tells them from a look-alike, with a loss of their own. That loss compares how much the true sentence is
+preferred with its picture and with others: edited sentences read unlike written ones, which alone wins a plain choice.
 
     regions, boxes -> RegionNodes -> GatedGraphAttention --+-> base score (decomposes) --+
     words, parse   -> WordNodes   -> GatedGraphAttention --+-> FusionGraph (pairwise) ---+-> score
@@ -12,7 +13,7 @@ what tells them from a look-alike, with a loss of their own.
 | scene graphs of both sides  | RegionNodes, WordNodes, GatedGraphAttention | purpose documented |
 | explicit scene graph fusion | FusionGraph                                 | purpose documented |
 | negative sample generation  | graphs.negatives, Sgfns.visual_negatives    | purpose documented |
-| extra loss                  | losses.false_caption_hinge                  | purpose documented |
+| extra loss                  | losses.generated                            | purpose documented |
 """
 
 from __future__ import annotations
@@ -27,23 +28,25 @@ from torch import Tensor, nn
 
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.graphs.negatives import Kind
-from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.candidates import candidate_scores, companions, score_in_blocks
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
-from crossgraph.losses.generated import false_caption_choice, false_caption_hinge
+from crossgraph.losses.generated import even_choice, false_caption_choice, false_caption_hinge, preference_contrast
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, NodeBatch, Provenance, TextBatch
 
-Negatives = Literal["none", "swap", "attr", "similar", "all"]
+Negatives = Literal["none", "swap", "attr", "similar", "borrowed", "edits", "all"]
 
 EDITS: dict[Negatives, frozenset[Kind]] = {
     "none": frozenset(),
     "swap": frozenset({"swap", "predicate"}),
     "attr": frozenset({"attribute"}),
     "similar": frozenset({"similar"}),
+    "borrowed": frozenset({"borrowed"}),
+    "edits": frozenset({"swap", "predicate", "attribute"}),
     "all": frozenset({"swap", "predicate", "attribute", "similar"}),
 }
 """What each choice edits in captions (`graphs.negatives`)."""
@@ -58,9 +61,22 @@ class SgfnsConfig(GraphMethodConfig):
     negatives: Negatives = Field(
         "all",
         description="captions edited to be false: subject and object exchanged or a predicate replaced (swap), "
-        "attributes exchanged (attr), a look-alike's phrase, and pictures that lack regions (similar)",
+        "attributes exchanged (attr), both of these (edits), a look-alike's phrase, and pictures changed towards it "
+        "(similar), the look-alike's own captions (borrowed), or all but the last",
     )
-    neg_loss: Literal["hinge", "ce"] = Field("hinge", description="margin, or softmax over a caption and its edits")
+    neg_loss: Literal["hinge", "ce", "contrast"] = Field(
+        "hinge",
+        description="margin, softmax over a caption and its edits, or how much more the true one is preferred than "
+        "with other pictures, which no bias of the sentence wins",
+    )
+    neg_share: float = Field(
+        1.0, gt=0, le=1, description="share of captions that are edited: edits must be parsed and encoded"
+    )
+    neg_others: int = Field(2, ge=1, description="other pictures, or captions, of its contrast; half the most alike")
+    neg_even: float = Field(0.1, ge=0, description="weight of no preference with other pictures, beside the contrast")
+    visual: Literal["lacking", "replaced"] = Field(
+        "lacking", description="visual negatives lack regions, or have the look-alike's nearest in their place"
+    )
     neg_weight: float = Field(1.0, ge=0, description="weight of the loss of generated negatives")
     neg_margin: float = Field(0.2, description="of its hinge")
     top: int = Field(2, ge=1, description="cross edges of a text node: to so many best matches")
@@ -134,7 +150,13 @@ class Sgfns(Method):
         "swap-negatives": {"negatives": "swap"},
         "attr-negatives": {"negatives": "attr"},
         "similar-negatives": {"negatives": "similar"},
+        "borrowed-negatives": {"negatives": "borrowed"},
+        "edits-negatives": {"negatives": "edits"},
+        "replaced-regions": {"visual": "replaced"},
+        "neg-loss-hinge": {"neg_loss": "hinge"},
         "neg-loss-ce": {"neg_loss": "ce"},
+        "neg-loss-contrast": {"neg_loss": "contrast"},
+        "no-even-choice": {"neg_even": 0.0},
         "no-relations-no-negatives": {"relations": False, "negatives": "none"},
         "no-consistency-no-negatives": {"consistency": False, "negatives": "none"},
     }
@@ -158,13 +180,14 @@ class Sgfns(Method):
             "graphs.negatives, Sgfns.visual_negatives",
             "purpose documented",
             "abstract: 'negative sample generation strategy' for 'insignificant features of similar images'; that "
-            "captions are edited, pictures lose regions, and every rule of it are ours",
+            "captions are edited or borrowed, pictures lose or exchange regions, and every rule of it are ours",
         ),
         Provenance(
             "extra loss",
-            "losses.false_caption_hinge",
+            "losses.generated",
             "purpose documented",
-            "abstract: 'an extra loss function to effectively incorporate negative samples'; its form is ours",
+            "abstract: 'an extra loss function to effectively incorporate negative samples'; its forms are ours: "
+            "hinge, choice, and the contrast of preferences with what they are elsewhere",
         ),
         Provenance("base score", "LateInteraction", "ours", "late interaction of nodes, and cosine of wholes"),
         Provenance("consistency of relations", "LateInteraction.consistency_weight", "ours", "by what they join"),
@@ -188,6 +211,11 @@ class Sgfns(Method):
     def edits(self) -> frozenset[Kind]:
         """The kinds of false captions that `negatives` asks for."""
         return EDITS[self.config.negatives]
+
+    @property
+    def edited_share(self) -> float:
+        """`neg_share`."""
+        return self.config.neg_share
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit node vectors, objects first, and a unit vector of the whole."""
@@ -233,12 +261,54 @@ class Sgfns(Method):
         true = self.score_pairs(images[links], texts)
         loss = true.sum() * 0.0
         if (edits := batch.negative_captions) is not None and len(edits.texts):
-            false = self.score_pairs(images[links[edits.caption]], self.encode_texts(edits.texts))
-            loss = loss + self._negative_loss(true, false, edits.caption)
+            false_texts, rows = self.encode_texts(edits.texts), links[edits.caption]
+            false = self.score_pairs(images[rows], false_texts)
+            if self.config.neg_loss == "contrast":
+                elsewhere = self._elsewhere(images, texts, false_texts, rows, edits.caption)
+                loss = loss + self._contrast(true[edits.caption] - false, elsewhere, even=self.config.neg_even)
+            else:
+                loss = loss + self._negative_loss(true, false, edits.caption)
         if self.config.negatives in ("similar", "all") and len(batch.images) > 1:
-            lacking = self.score_pairs(self.visual_negatives(images, texts, links), texts)
-            loss = loss + self._negative_loss(true, lacking, torch.arange(len(true), device=true.device))
+            changed = self.visual_negatives(images, texts, links)
+            false = self.score_pairs(changed, texts)
+            if self.config.neg_loss == "contrast":
+                loss = loss + self._contrast(true - false, self._otherwise(images, changed, texts, links), even=0.0)
+            else:
+                loss = loss + self._negative_loss(true, false, torch.arange(len(true), device=true.device))
         return loss
+
+    def _contrast(self, own: Float[Tensor, " k"], elsewhere: Float[Tensor, "k j"], *, even: float) -> Float[Tensor, ""]:
+        """The loss of preferences against the same ones elsewhere; 0 where there is no elsewhere."""
+        if elsewhere.shape[1] == 0:
+            return own.sum() * 0.0
+        scale = torch.as_tensor(self.rank.inverse_temperature).detach()
+        loss = preference_contrast(own, elsewhere, scale=scale)
+        return loss + even * even_choice(elsewhere, scale=scale) if even else loss
+
+    def _elsewhere(
+        self, images: Encoded, texts: Encoded, false: Encoded, rows: Int[Tensor, " k"], caption: Int[Tensor, " k"]
+    ) -> Float[Tensor, "k j"]:
+        """How much more each edit's caption than the edit is preferred with some other pictures of the batch."""
+        alike = (images.embedding @ images.embedding.T).detach()[rows]
+        foreign = torch.arange(len(images), device=rows.device) != rows[:, None]
+        others = companions(alike, foreign, count=self.config.neg_others)
+        edit = torch.arange(len(rows), device=rows.device)[:, None].expand_as(others).flatten()
+        if not len(edit):
+            return others.to(alike.dtype)
+        true = score_in_blocks(self.score_pairs, images, texts, others.flatten(), caption[edit])
+        return (true - score_in_blocks(self.score_pairs, images, false, others.flatten(), edit)).view_as(others)
+
+    def _otherwise(
+        self, images: Encoded, changed: Encoded, texts: Encoded, links: Int[Tensor, " m"]
+    ) -> Float[Tensor, "m j"]:
+        """How much more each caption's picture than its changed one is preferred by some other pictures' captions."""
+        alike = (texts.embedding @ texts.embedding.T).detach()
+        others = companions(alike, links[:, None] != links[None], count=self.config.neg_others)
+        place = torch.arange(len(links), device=links.device)[:, None].expand_as(others).flatten()
+        if not len(place):
+            return others.to(alike.dtype)
+        true = score_in_blocks(self.score_pairs, images, texts, links[place], others.flatten())
+        return (true - score_in_blocks(self.score_pairs, changed, texts, place, others.flatten())).view_as(others)
 
     def _negative_loss(
         self, true: Float[Tensor, " m"], false: Float[Tensor, " k"], caption: Int[Tensor, " k"]
@@ -253,15 +323,16 @@ class Sgfns(Method):
         """Each caption's picture without what the caption speaks of and the picture's look-alike lacks.
 
         The look-alike is the batch's nearest other picture. Of the regions, the share `region_dropout` goes for which
-        the caption's best cosine is highest less that of the look-alike's best counterpart, with their relations. Only
-        nodes change: the whole stays, so the loss cannot be won by it.
+        the caption's best cosine is highest less that of the look-alike's best counterpart, with their relations; if
+        they are `replaced`, that counterpart stands in their place. Only nodes change: the whole stays, so the loss
+        cannot be won by it.
         """
         (regions, nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
         alike = images.embedding @ images.embedding.T
         alike = alike.masked_fill(torch.eye(len(images), dtype=torch.bool, device=alike.device), -2.0)
         others = alike.argmax(dim=1)
         objects = nodes.of_kind(OBJECT)
-        shared = (regions @ regions[others].mT).masked_fill(~objects[others][:, None, :], -1.0).amax(dim=2)
+        shared, nearest = (regions @ regions[others].mT).masked_fill(~objects[others][:, None, :], -1.0).max(dim=2)
         spoken = (regions[links] @ words.mT).masked_fill(~comparable(nodes[links], text_nodes), -1.0).amax(dim=2)
         telling = (spoken - shared[links]).detach().masked_fill(~objects[links], -torch.inf)
         count = (objects.sum(dim=1) * self.config.region_dropout).ceil().clamp(min=1).long()[links]
@@ -269,9 +340,13 @@ class Sgfns(Method):
         gone = (place < count[:, None]) & objects[links]
         ends = nodes.ends[links]
         lost = gone.gather(1, ends[..., 0]) | gone.gather(1, ends[..., 1])
+        kept = regions[links]
+        if self.config.visual == "replaced":
+            kept = torch.where(gone[..., None], gather_nodes(regions[others], nearest)[links], kept)
+            lost = lost & ~gone
         mask = nodes.mask[links] & ~lost
         left = NodeBatch(nodes.kinds[links], ends, mask)
-        return Encoded(images.embedding[links], regions[links] * mask[..., None], mask, left)
+        return Encoded(images.embedding[links], kept * mask[..., None], mask, left)
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """The cross edges that fired between the caption's nodes and the picture's, spread over words and regions."""

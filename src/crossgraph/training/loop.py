@@ -151,7 +151,7 @@ class Trainer:
     def _epoch(self, stop: threading.Event) -> None:
         epoch, plan = self.position.epoch, self._plan(self.position.epoch)
         if self.negative_sampler is not None:
-            if self.position.step == 0:
+            if self.position.step == 0 and self.negative_sampler.needs_look_alikes:
                 self.look_alikes = self._find_look_alikes()
             self.negative_sampler.begin(epoch, self.look_alikes)
         self.method.train()

@@ -401,7 +401,8 @@ def _negative_sampler(method: Method, readers: Readers, dataset: Dataset, *, see
     """What edits captions, for a method that wants edited ones."""
     if not method.edits:
         return None
-    return NegativeSampler(dataset, method.edits, readers.tabulate, seed=seed, progress=readers.progress)
+    share = method.edited_share
+    return NegativeSampler(dataset, method.edits, readers.tabulate, seed=seed, progress=readers.progress, share=share)
 
 
 def _validation(config: RunConfig, held_out: Dataset, helper: TrainedModel | None, *, device: str) -> Validation:
