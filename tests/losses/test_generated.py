@@ -137,6 +137,7 @@ def test_the_contrast_gives_a_bias_of_a_sentence_no_gradient() -> None:
     for loss in (false_caption_hinge(own, torch.zeros(5), torch.arange(5)), even_choice(elsewhere, scale=20.0)):
         bias.grad = None
         loss.backward(retain_graph=True)
+        assert bias.grad is not None
         assert bias.grad.abs().max() > 0.01  # what the others do not keep out
 
 

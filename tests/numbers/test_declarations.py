@@ -17,6 +17,7 @@ from crossgraph.evaluation import report
 from crossgraph.evaluation.ablation_table import COLUMNS
 from crossgraph.evaluation.compositional_probe import KINDS
 from crossgraph.evaluation.metrics import DIRECTIONS
+from crossgraph.evaluation.uncertainty import MEASURED
 from crossgraph.methods.catalogue import method_type
 
 DECLARATIONS = read_declarations()
@@ -127,13 +128,16 @@ def test_measures_that_sources_name_are_those_that_commands_write() -> None:
     captions |= {name.replace("strict", "duplicate_aware") for name in captions}
     probes = {f"probes.*.kinds.{kind}.{side}" for kind in KINDS for side in ("accuracy", "elsewhere")}
     codes = {f"runs.*.codes.{side}.unique" for side in (0, 1)}
+    gains = {f"against.difference.{name}" for name in MEASURED}
+    gains |= {f"against.intervals.{name}.{end}" for name in MEASURED for end in ("low", "high")}
     table = {f"measures.{name}.{kind}" for name in COLUMNS for kind in ("mean", "difference")}
     for number in DECLARATIONS.numbers:
         step, path = DECLARATIONS.steps[number.source.step], number.source.path
         if step.words[1] == "evaluate" and "--protocol" in step.words:
             assert path.removeprefix("mean.") in labels or path in codes
         elif step.words[1] == "evaluate":
-            assert path in captions or (path in probes and "--probes" in step.words)
+            asked = (path in probes and "--probes" in step.words) or (path in gains and "--against" in step.words)
+            assert path in captions or asked
         elif step.words[1] == "ablate":
             variant, _, measure = path.removeprefix("variants[variant=").partition("].")
             assert variant in {"full", *ablations_of(step)}
