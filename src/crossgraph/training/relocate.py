@@ -37,8 +37,14 @@ def _relocated(tree: dict[str, Any], run: Path, moves: Mapping[Path, Path]) -> b
         section: Any = tree
         for part in sections:
             section = section[part]
-        if section.get(name) is not None and (new := _moved(section[name], moves)) is not None:
-            section[name] = str(new)
+        value = section.get(name)
+        if value is None:
+            continue
+        several = [value] if isinstance(value, str) else list(value)
+        moved = [_moved(one, moves) for one in several]
+        if any(new is not None for new in moved):
+            told = [one if new is None else str(new) for one, new in zip(several, moved, strict=True)]
+            section[name] = told[0] if isinstance(value, str) else told
             concerned = True
     return concerned
 
