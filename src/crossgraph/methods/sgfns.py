@@ -65,7 +65,7 @@ class SgfnsConfig(GraphMethodConfig):
         "(similar), the look-alike's own captions (borrowed), or all but the last",
     )
     neg_loss: Literal["hinge", "ce", "contrast"] = Field(
-        "hinge",
+        "contrast",
         description="margin, softmax over a caption and its edits, or how much more the true one is preferred than "
         "with other pictures, which no bias of the sentence wins",
     )
