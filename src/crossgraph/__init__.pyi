@@ -18,6 +18,7 @@ from crossgraph.verbs.cascades import pack_cascade as pack_cascade
 from crossgraph.verbs.describing import model_facts as model_facts
 from crossgraph.verbs.ensembles import ensemble as ensemble
 from crossgraph.verbs.evaluating import evaluate as evaluate
+from crossgraph.verbs.evaluating import evaluate_against as evaluate_against
 from crossgraph.verbs.evaluating import evaluate_by_labels as evaluate_by_labels
 from crossgraph.verbs.evaluating import evaluate_seeds as evaluate_seeds
 from crossgraph.verbs.explaining import explain as explain

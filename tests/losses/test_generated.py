@@ -135,8 +135,8 @@ def test_the_contrast_gives_a_bias_of_a_sentence_no_gradient() -> None:
     assert [*bias.grad.tolist(), *bias_of_false.grad.tolist()] == pytest.approx([0.0] * 10, abs=1e-6)
     own, elsewhere = preferences(bias, bias_of_false)
     for loss in (false_caption_hinge(own, torch.zeros(5), torch.arange(5)), even_choice(elsewhere, scale=20.0)):
-        (found,) = torch.autograd.grad(loss, [bias], retain_graph=True)
-        assert found.abs().max() > 0.01  # what the others do not keep out
+        (gradient,) = torch.autograd.grad(loss, bias, retain_graph=True)
+        assert gradient.abs().max() > 0.01  # what the others do not keep out
 
 
 def test_an_even_choice_loses_nothing_and_either_preference_alike() -> None:

@@ -491,5 +491,5 @@ def test_what_tells_edited_sentences_apart_is_learned_by_the_choice_and_not_by_t
             (method.score_pairs(images[rows], true) > method.score_pairs(images[rows], false)).float().mean().item()
             for rows in (edits.caption, edits.caption.roll(5))
         )
-    assert own > elsewhere + 0.1
+    assert own > elsewhere + 0.05
     assert elsewhere > 0.7 if neg_loss == "ce" else elsewhere < 0.6

@@ -65,7 +65,7 @@ class SgfnsConfig(GraphMethodConfig):
         "(similar), the look-alike's own captions (borrowed), or all but the last",
     )
     neg_loss: Literal["hinge", "ce", "contrast"] = Field(
-        "hinge",
+        "contrast",
         description="margin, softmax over a caption and its edits, or how much more the true one is preferred than "
         "with other pictures, which no bias of the sentence wins",
     )
@@ -155,7 +155,6 @@ class Sgfns(Method):
         "replaced-regions": {"visual": "replaced"},
         "neg-loss-hinge": {"neg_loss": "hinge"},
         "neg-loss-ce": {"neg_loss": "ce"},
-        "neg-loss-contrast": {"neg_loss": "contrast"},
         "no-even-choice": {"neg_even": 0.0},
         "no-relations-no-negatives": {"relations": False, "negatives": "none"},
         "no-consistency-no-negatives": {"consistency": False, "negatives": "none"},

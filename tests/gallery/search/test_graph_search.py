@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from crossgraph.gallery.gallery import Gallery
+from crossgraph.gallery.search.cascade import TOO_LITTLE
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery
 from tests.gallery.fake_model import draw_images
@@ -43,6 +44,9 @@ def test_pictures_found_by_graph_are_those_of_exhaustive_scoring(
     with torch.inference_mode():
         scores = model.method.score(model.encode_image_files(paths).encoded, model.encode_raw_texts([sentence]))[:, 0]
     found = gallery.search(sentence, SearchOptions(k=20, shortlist=20, exact=False))
+    if not model.method.says_enough(model.encode_raw_texts([sentence]))[0]:
+        assert (sentence, found.stage, found.why) == ("ball", "shortlist", TOO_LITTLE)
+        return
     assert found.stage == "rerank"
     best = scores.argsort(descending=True, stable=True)
     assert [result.path for result in found.results] == [paths[row] for row in best]
