@@ -58,6 +58,7 @@ SMALL: dict[str, dict[str, object]] = {
         "gru_width": 12,
         "dropout": 0.1,
         "candidates": 0,
+        "neg_others": 1,
     },
     "scahn": {
         "width": 16,
