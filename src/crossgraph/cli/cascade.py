@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from crossgraph.cli.options import AsJson, Device, all_named
-
-
-class Explaining(StrEnum):
-    """The stages that can explain."""
-
-    dense = "dense"
-    rerank = "rerank"
-
 
 CascadeFolder = Annotated[Path, typer.Argument(help="The cascade's folder.")]
 
@@ -33,7 +24,7 @@ def build(
         float | None, typer.Option("--blend", help="The share of the dense score added in re-ranking.")
     ] = None,
     explains: Annotated[
-        Explaining | None,
+        Literal["dense", "rerank"] | None,
         typer.Option("--explain", help="The stage that says why a picture and a sentence match; default: the last."),
     ] = None,
     data: Annotated[
@@ -54,7 +45,7 @@ def build(
         dense=dense,
         rerank=rerank,
         blend=blend,
-        explains=None if explains is None else explains.value,
+        explains=explains,
         data=data or (),
         split=split,
         device=device,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,12 @@ class AblationResult:
     variants: tuple[Variant, ...]
     left_out: tuple[str, ...]
 
+    @cached_property
+    def paired(self) -> dict[str, dict[str, Interval]]:
+        """Of every variant but the full method, the intervals of what its means exceed the full method's by."""
+        full, *others = self.variants
+        return {variant.name: paired_with(variant, full) for variant in others}
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The measures of the table that have numbers."""
@@ -81,7 +89,7 @@ class AblationResult:
         rows = []
         for variant in self.variants:
             own, less = variant.summary, None if variant.name == FULL else full
-            paired = {} if less is None else paired_with(variant, self.variants[0])
+            paired = self.paired.get(variant.name, {})
             rows.append((variant.name, *(_shown(name, own, less, paired.get(name)) for name in self.columns)))
         return rows
 
@@ -89,8 +97,8 @@ class AblationResult:
         """The protocol in one line, to stand under the table."""
         runs = len(self.variants[0].runs)
         spread = f"±: sample deviation over {runs} runs; " if runs > 1 else ""
-        sure = [paired_with(variant, self.variants[0]) for variant in self.variants[1:]]
-        said = "; [low, high]: its 95% paired bootstrap interval over queries" if any(sure) else ""
+        sure = any(self.paired.values())
+        said = "; [low, high]: its 95% paired bootstrap interval over queries" if sure else ""
         return f"{self.protocol}; {spread}in brackets: difference to the full method{said}"
 
     def table(self) -> Table:
@@ -124,7 +132,10 @@ class AblationResult:
             "command": self.command,
             "seeds": [run.seed for run in self.variants[0].runs],
             "left_out": list(self.left_out),
-            "variants": [_variant_to_json(variant, self.variants[0]) for variant in self.variants],
+            "variants": [
+                _variant_to_json(variant, self.variants[0].summary, self.paired.get(variant.name, {}))
+                for variant in self.variants
+            ],
         }
 
 
@@ -151,9 +162,8 @@ def _shown(name: str, own: Summary, full: Summary | None, paired: Interval | Non
     return f"{text} ({own.mean[name] - full.mean[name]:+.{places}f}{sure})"
 
 
-def _variant_to_json(variant: Variant, whole: Variant) -> dict[str, object]:
-    own, full = variant.summary, whole.summary
-    paired = {} if variant.name == FULL else paired_with(variant, whole)
+def _variant_to_json(variant: Variant, full: Summary, paired: Mapping[str, Interval]) -> dict[str, object]:
+    own = variant.summary
     measures = {
         name: {
             "mean": mean,

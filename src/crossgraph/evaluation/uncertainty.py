@@ -41,7 +41,7 @@ def bootstrap_interval(
     together; drawing captions singly would make intervals too narrow. The gallery stays as it is: only the choice
     of queries varies. Needs no ranking: every sample is a weighted mean of per-query hits.
     """
-    return _intervals(recalls_of(_sums(hits_by_picture(answers, caption_image), samples, seed)), level)
+    return _intervals(_recalls_of(_sums(hits_by_picture(answers, caption_image), samples, seed)), level)
 
 
 def paired_intervals(
@@ -63,7 +63,7 @@ def paired_intervals(
     if not ours or not theirs or any(not torch.equal(table[..., 0], tables[0][..., 0]) for table in tables):
         raise ScoreError("a paired interval compares runs that answered the same queries; evaluate both on one split.")
     mean, other = torch.stack(tuple(ours)).mean(0), torch.stack(tuple(theirs)).mean(0)
-    drawn = [recalls_of(_sums(table, samples, seed)) for table in (mean, other)]
+    drawn = [_recalls_of(_sums(table, samples, seed)) for table in (mean, other)]
     return _intervals(drawn[0] - drawn[1], level)
 
 
@@ -114,7 +114,7 @@ def hits_by_picture(answers: Answers, caption_image: Int[np.ndarray, " m"]) -> F
     return torch.stack([images, of_captions], 1)
 
 
-def recalls_of(totals: Float[Tensor, "s 2 4"]) -> Float[Tensor, "_ 8"]:
+def _recalls_of(totals: Float[Tensor, "s 2 4"]) -> Float[Tensor, "_ 8"]:
     """The recalls of summed `hits_by_picture`, in percent, their sum and their mean, in the order of `MEASURED`; rows
     in which a direction asked nothing are left out."""
     queries, hits = totals[..., :1], totals[..., 1:]
