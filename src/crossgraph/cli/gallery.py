@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 
 from crossgraph.cli.move import move
-from crossgraph.cli.options import AsJson, Device, GalleryArgument, OtherRun, Where
+from crossgraph.cli.options import AsJson, Device, GalleryArgument, NamedGallery, OtherRun, Where
 from crossgraph.errors import ConfigError, GalleryError
-
-Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
 gallery_commands.command()(move)
@@ -175,7 +173,7 @@ def export(
 
 @gallery_commands.command()
 def add(
-    gallery: Folder,
+    gallery: NamedGallery,
     files: Annotated[list[Path], typer.Argument(help="Picture files.")],
     id: Annotated[
         str | None, typer.Option("--id", help="The id, for one file; replaces the picture that has it.")
@@ -212,7 +210,7 @@ def add(
 
 @gallery_commands.command()
 def remove(
-    gallery: Folder,
+    gallery: NamedGallery,
     items: Annotated[list[str] | None, typer.Argument(help="Ids or paths of pictures.")] = None,
     where: Where = None,
     as_json: AsJson = False,
@@ -242,7 +240,7 @@ def remove(
 
 @gallery_commands.command()
 def annotate(
-    gallery: Folder,
+    gallery: NamedGallery,
     file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file: one row a picture, with its id or path.")],
     as_json: AsJson = False,
 ) -> None:

@@ -8,21 +8,20 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import HOME_GALLERY, Device, OtherRun
+from crossgraph.cli.options import GALLERY_HELP, HOME_GALLERY, Device, OtherRun
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.home import home_gallery
+from crossgraph.storage.address import folder_or_address, is_address
 
 TOKEN_VARIABLE = "CROSSGRAPH_TOKEN"
 
 
 def serve(
     pictures: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(metavar="[FOLDER]", help="A gallery, or a folder of pictures, which is indexed meanwhile."),
     ] = None,
-    gallery: Annotated[
-        Path | None, typer.Option("--gallery", show_default=HOME_GALLERY, help="The gallery's folder.")
-    ] = None,
+    gallery: Annotated[str | None, typer.Option("--gallery", show_default=HOME_GALLERY, help=GALLERY_HELP)] = None,
     model: OtherRun = None,
     runs: Annotated[Path | None, typer.Option("--runs", help="Show the trained runs in this folder too.")] = None,
     host: Annotated[
@@ -47,15 +46,15 @@ def serve(
     from crossgraph.serving.run import serve as run
     from crossgraph.serving.settings import ServerSettings
 
-    if pictures is not None and not pictures.exists():
+    if pictures is not None and not is_address(pictures) and not Path(pictures).exists():
         raise ConfigError(f"{pictures} is not there. Name a gallery, or a folder of pictures.")
-    if pictures is not None and Gallery.exists(pictures):
+    if pictures is not None and (is_address(pictures) or Gallery.exists(pictures)):
         if gallery is not None:
             raise ConfigError(f"{pictures} is a gallery, and --gallery names another one. Name one of them.")
         pictures, gallery = None, pictures
     settings = ServerSettings(
-        gallery=gallery or home_gallery(),
-        pictures=pictures,
+        gallery=home_gallery() if gallery is None else folder_or_address(gallery),
+        pictures=None if pictures is None else Path(pictures),
         model=model,
         device=device,
         runs=runs,

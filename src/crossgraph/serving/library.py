@@ -23,6 +23,7 @@ from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.maps import Maps
 from crossgraph.serving.problems import NotReady, Problem, readable
 from crossgraph.serving.settings import ServerSettings
+from crossgraph.storage.opening import storage_of
 from crossgraph.verbs.galleries import open_gallery
 from crossgraph.verbs.models import load_search_model
 
@@ -37,6 +38,7 @@ class Library:
 
     def __init__(self, settings: ServerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
+        self.storage = storage_of(settings.gallery)
         self.phase: Phase = "loading the model"
         self.error = ""
         self._clock = clock
@@ -58,12 +60,12 @@ class Library:
 
     def load(self) -> None:
         """Load it now. Raises what `open_gallery` does."""
-        settings, folder = self.settings, self.settings.gallery
-        if settings.pictures is not None and not Gallery.exists(folder):
+        settings = self.settings
+        if settings.pictures is not None and not Gallery.exists(self.storage):
             model = load_search_model(settings.model or DEFAULT_MODEL, device=settings.device)
-            opened = Gallery.create(folder, model, run=model_reference(model.run))
+            opened = Gallery.create(self.storage, model, run=model_reference(model.run))
         else:
-            opened = open_gallery(folder, model=self._model, device=settings.device)
+            opened = open_gallery(self.storage, model=self._model, device=settings.device)
         self._model = None  # its place is remembered; loaded again, the gallery may be of another model
         self.phase = "reading the gallery"
         opened.snapshot()
@@ -73,7 +75,7 @@ class Library:
         self.phase = "ready"
         self._took = self._clock() - self._started
         with suppress(OSError):  # a gallery that cannot be written is served all the same
-            write_atomically(folder / WARMED, json.dumps({"seconds": round(self._took, 1)}).encode())
+            write_atomically(self.storage.beside / WARMED, json.dumps({"seconds": round(self._took, 1)}).encode())
 
     @property
     def is_ready(self) -> bool:
@@ -91,7 +93,7 @@ class Library:
     def seconds_last_time(self) -> float | None:
         """How long it took the last time that this gallery was served, if that is known."""
         try:
-            return float(json.loads((self.settings.gallery / WARMED).read_text(encoding="utf-8"))["seconds"])
+            return float(json.loads((self.storage.beside / WARMED).read_text(encoding="utf-8"))["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

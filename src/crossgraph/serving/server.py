@@ -48,20 +48,21 @@ class Server:
     @cached_property
     def judgements(self) -> Judgements:
         """What people said of answers: one object, so that one lock keeps its lines whole."""
-        return Judgements(self.settings.gallery)
+        return Judgements(self.library.storage.beside)
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Server:
         """A server that has not loaded anything yet."""
         decoder = GuardedDecoder(DecodeLimits(bytes=settings.upload_bytes), workers=DECODERS)
+        library = Library(settings)
         return cls(
             settings,
-            Library(settings),
+            library,
             Engine("search", workers=settings.workers, waiting=settings.waiting, seconds=settings.seconds),
             Engine("files", workers=4, waiting=4 * settings.waiting, seconds=settings.seconds),
             Uploads(partial(decode_upload, decoder)),
             decoder,
-            Thumbnails(settings.gallery),
+            Thumbnails(library.storage.beside),
             Evaluated(settings, decoder),
         )
 

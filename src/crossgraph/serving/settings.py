@@ -25,7 +25,7 @@ class ServerSettings:
     an upload has at most `upload_bytes`, and a client that stops within a request is waited for `patience` seconds.
     """
 
-    gallery: Path
+    gallery: Path | str
     pictures: Path | None = None
     model: str | None = None
     device: str = "cpu"

@@ -137,7 +137,7 @@ class Sync:
         self._known = store.known()
         self._ids = {known.id for known in self._known.values()}
         self._sentences = store.known_captions()
-        self._excluded = removed_by_hand(store.folder)
+        self._excluded = removed_by_hand(store.storage)
         self._excluded |= {one.moves.place(path) for one in moved for path in self._excluded}
         self._moved, self._digests = moved, digests or Digests()
         self._by_digest = {known.digest: known.id for known in self._known.values()}

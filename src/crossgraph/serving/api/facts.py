@@ -105,8 +105,8 @@ def stats_out(server: Server) -> StatsOut:
     """How the gallery is."""
     from crossgraph.gallery.tables.skipped import read_skipped
 
-    folder = server.library.gallery.folder
-    found, skipped = gallery_stats(folder), read_skipped(folder)
+    storage = server.library.gallery.storage
+    found, skipped = gallery_stats(storage), read_skipped(storage)
     reasons: dict[str, int] = {}
     for one in skipped:
         reasons[readable(one.reason)] = reasons.get(readable(one.reason), 0) + 1
@@ -144,7 +144,7 @@ def _gallery(server: Server) -> GalleryOut:
 def model_out(server: Server) -> ModelOut:
     """The model of the gallery, stage by stage."""
     gallery = server.library.gallery
-    facts = model_facts(find_run(gallery.folder, gallery.manifest))
+    facts = model_facts(find_run(gallery.storage, gallery.manifest))
     name = model_reference(facts.folder)
     return ModelOut(
         name=readable(name) if server.settings.show_paths else shown_name(name),
