@@ -28,7 +28,7 @@ class Bucket:
 
     def __init__(self, address: Address, *, seconds: float | None = None) -> None:
         self._objects = Objects(address)
-        self._seconds = lease.SECONDS if seconds is None else seconds
+        self._seconds = seconds
         self._held: list[Lease] = []
         self._name = ""
 
@@ -119,8 +119,7 @@ class Bucket:
         """Remove an object, and all whose name begins so."""
         path = self._path(name)
         self.check()
-        found = [one for one, _ in self._objects.sizes(path)]
-        self._objects.delete([one for one in found if one == path or one.startswith(f"{path}/")])
+        self._objects.delete([path, *(one for one, _ in self._objects.sizes(path))])
 
     def size(self, name: str = "") -> int:
         """Bytes of all objects."""
@@ -129,7 +128,8 @@ class Bucket:
     @contextmanager
     def writing(self) -> Iterator[bool]:
         """Hold the lease. If the block ends with an error, the next one is told that this one may be unaware."""
-        held, clean = Lease(self._objects, seconds=self._seconds), False
+        seconds = lease.SECONDS if self._seconds is None else self._seconds
+        held, clean = Lease(self._objects, seconds=seconds), False
         unaware = held.acquire()
         self._held.append(held)
         try:
