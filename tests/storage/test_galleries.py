@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables import lance
 from crossgraph.gallery.tables.manifest import Manifest
-from crossgraph.gallery.tables.skipped import read_skipped
+from crossgraph.gallery.tables.skipped import forgive, read_skipped
 from crossgraph.gallery.thumbnails import Thumbnails
 from crossgraph.gallery.upkeep.health import optimize, verify
 from crossgraph.gallery.upkeep.migrate import migrate
@@ -110,8 +111,8 @@ def test_a_gallery_is_given_to_another_model(address: str, images: Path, model: 
 
 
 def test_a_first_index_that_fails_leaves_no_gallery(address: str, model: FakeModel, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no pictures in it"), Gallery.filled(address, model) as gallery:
-        (tmp_path / "empty").mkdir()
         gallery.index(tmp_path / "empty")
     assert not Gallery.exists(address)
     assert Gallery.create(address, model).storage.names()
@@ -124,7 +125,7 @@ def test_objects_of_others_are_left_alone(address: str, model: FakeModel) -> Non
     above = address.rsplit("/", 1)[0]
     with pytest.raises(GalleryError, match="holds other files"):
         Gallery.create(above, model)
-    with pytest.raises(GalleryError, match="is not a gallery.*--gallery s3://"):
+    with pytest.raises(GalleryError, match=r"is not a gallery.*--gallery s3://"):
         Gallery.open(f"{address}/inside")
 
 
@@ -227,53 +228,37 @@ WRITES = ("merge", "delete", "compact", "notes", "manifest", "skipped")
 def test_a_writer_that_stalled_past_its_lease_commits_nothing_more(
     address: str, model: FakeModel, images: Path, unheard: None, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
-    """It stalls at the worst moment: after it made sure of its lease, before it commits. Another one writes meanwhile."""
+    """It stalls at the worst moment: after it made sure of its lease, before it commits; another one writes meanwhile."""
     first, second = Gallery.create(address, model), Gallery.open(address, model)
     first.index(images, batch=2)
     first.annotate({images / "000.png": {"stars": 1}})
     first.remove([images / "005.png"])
     others = draw_images(images.parent / "others", 2, seed=3)
     stalls: list[str] = []
+    storage_type: Any = type(first.storage)
+    check = storage_type.check
 
-    def stall() -> None:
-        monkeypatch.undo_stall()  # type: ignore[attr-defined]
+    def check_then_stall(self: Any) -> None:
+        check(self)
+        monkeypatch.setattr(storage_type, "check", check)
         stalls.append(write)
         with monkeypatch.context() as heard:
             heard.setattr(lease, "SECONDS", 60.0)
             second.look_again()
             second.index(others)
 
-    check = first.storage.check
-    tables = {**first.store.tables, **first.store.notes.tables}
-
-    def check_then_stall(self: Any) -> None:
-        type(self).check_before(self)
-        stall()
-
-    bucket: Any = type(first.storage)
-    bucket.check_before = bucket.check
-    original = bucket.check
-    monkeypatch.undo_stall = lambda: setattr(bucket, "check", original)  # type: ignore[attr-defined]
-    assert check is not None
-    assert tables
-    actions = {
-        "merge": lambda: first.store.remove_items([]) or first.store.relocate_items({first_id(first): "/nowhere/x.png"}),
-        "delete": lambda: first.store.remove_items([first_id(first)]),
+    chosen = first_id(first)
+    actions: dict[str, Callable[[], object]] = {
+        "merge": lambda: first.store.relocate_items({chosen: "/nowhere/x.png"}),
+        "delete": lambda: first.store.remove_items([chosen]),
         "compact": lambda: first.store.tables["items"].optimize(),
-        "notes": lambda: first.store.notes.write({first_id(first): {"stars": 2}}),
+        "notes": lambda: first.store.notes.write({chosen: {"stars": 2}}),
         "manifest": lambda: first.replace_manifest(first.manifest.model_copy(update={"sources": ("/lost",)})),
-        "skipped": lambda: __import__("crossgraph.gallery.tables.skipped", fromlist=["x"]).forgive(
-            first.storage, [str(images / "005.png")]
-        ),
+        "skipped": lambda: forgive(first.storage, [str(images / "005.png")]),
     }
-    try:
-        with pytest.raises((GalleryError, OSError)), first.changing():  # noqa: PT012
-            first.snapshot()
-            bucket.check = check_then_stall
-            actions[write]()
-    finally:
-        bucket.check = original
-        del bucket.check_before
+    with pytest.raises((GalleryError, OSError)), first.changing():
+        monkeypatch.setattr(storage_type, "check", check_then_stall)
+        actions[write]()
     assert stalls == [write]
     fresh = Gallery.open(address, model)
     assert paths(fresh) == ["000.png", "000.png", "001.png", "001.png", "002.png", "003.png", "004.png"]

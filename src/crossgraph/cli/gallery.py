@@ -197,7 +197,8 @@ def add(
     )
     if as_json:
         kept = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged}
-        print_json({"gallery": str(gallery), **kept, "skipped": [one.to_json() for one in report.skipped]})
+        skipped = [one.to_json() for one in report.skipped]
+        print_json({"gallery": str(gallery), **kept, "skipped": skipped, "version": report.version})
     else:
         typer.echo(
             f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
@@ -233,7 +234,8 @@ def remove(
             typer.echo(f"note: {found.guess}", err=True)
     removed = opened.remove(names)
     if as_json:
-        print_json({"gallery": str(gallery), "removed": [{"id": item.id, "path": str(item.path)} for item in removed]})
+        gone = [{"id": item.id, "path": str(item.path)} for item in removed]
+        print_json({"gallery": str(gallery), "removed": gone, "version": opened.version()})
     else:
         typer.echo(f"{gallery}: {len(removed):,} removed")
 
@@ -262,7 +264,13 @@ def annotate(
     own = {name: kinds[name] for name in opened.snapshot().notes.column_names}
     if as_json:
         left_out = [asdict(row) for row in bad]
-        told = {"annotated": count, "columns": own, "left_out": left_out, "notes": list(found.guesses)}
+        told = {
+            "annotated": count,
+            "columns": own,
+            "left_out": left_out,
+            "notes": list(found.guesses),
+            "version": opened.version(),
+        }
         print_json({"gallery": str(gallery), **told})
     else:
         listed = ", ".join(f"{name} ({kind})" for name, kind in own.items())

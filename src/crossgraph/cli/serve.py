@@ -39,6 +39,10 @@ def serve(
     show_paths: Annotated[bool, typer.Option("--show-paths", help="Say where pictures lie.")] = False,
     workers: Annotated[int, typer.Option("--workers", help="Searches computed at once.")] = max(1, os.cpu_count() or 1),
     rate: Annotated[int, typer.Option("--rate", help="Requests a second and address; 0: any number.")] = 200,
+    compact_every: Annotated[
+        float | None,
+        typer.Option("--compact-every", metavar="HOURS", help="Compact the tables every so many hours; else never."),
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Serve a gallery by HTTP: a page for people at /, an API for programs at /v1. Stops at Ctrl-C."""
@@ -66,5 +70,6 @@ def serve(
         show_paths=show_paths,
         workers=workers,
         rate=rate,
+        compact_hours=compact_every,
     )
     run(settings)

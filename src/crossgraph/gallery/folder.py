@@ -17,11 +17,21 @@ from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import FILE, Manifest
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
+from crossgraph.gallery.tables.version import Version
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
 ATTEMPTS = 20
 """Readings that a writer outran, one after the other, before it is reported."""
+
+PATIENCE = 5.0
+"""Seconds for which a version that should be there is waited for."""
+
+AGAIN = 0.2
+
+
+class NotThereYetError(GalleryError):
+    """A state of a gallery that was asked for is not there."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,30 @@ class GalleryFolder:
             except ReplacedError:
                 continue
         raise GalleryError(f"{self.storage} changes faster than it can be read. Try again later.")
+
+    def version(self) -> str:
+        """What names all that is written by now; `wait_for` has another process, or another object, see at least that."""
+        opened = self._followed()
+        return str(Version(opened.store.version(), opened.manifest.tables))
+
+    def wait_for(self, version: str, *, seconds: float = PATIENCE) -> State:
+        """The gallery in a state that has all that was written by `version`; later searches see at least that.
+
+        It is looked up at once, and where a disk shows what was written only after a while, for so many seconds.
+        Raises `GalleryError` for what is no version, `NotThereYetError` if it is not there by then.
+        """
+        wanted, until = Version.parse(version), time.monotonic() + seconds
+        while True:
+            self.look_again()
+            state = self.current()
+            if state.version.includes(wanted):
+                return state
+            if time.monotonic() >= until:
+                raise NotThereYetError(
+                    f"{self.storage} is at {state.version}, and {version} was asked for: it was not there after "
+                    f"{seconds:g} seconds. Is it a version of this gallery? Ask again later, or without it."
+                )
+            time.sleep(AGAIN)
 
     def snapshot(self) -> Snapshot:
         """Everything visible now, in memory."""

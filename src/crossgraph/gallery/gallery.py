@@ -184,7 +184,8 @@ class Gallery(GalleryFolder):
         What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
         """
         with self.changing():
-            return upsert(self.store, self.require_model(), images, batch=batch, progress=progress or Silent())
+            report = upsert(self.store, self.require_model(), images, batch=batch, progress=progress or Silent())
+            return replace(report, version=self.version())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
         """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
@@ -333,7 +334,7 @@ class Gallery(GalleryFolder):
             write_skipped(self.storage, report.skipped, under=sources.roots, looked_at=looked_at)
             left = [one.before for one in report.moved_folders if one.left]
             self._replace_if_new(without_moved(self.manifest, moved, left, sources))
-            return _told(report, sources.corpora)
+            return replace(_told(report, sources.corpora), version=self.version())
 
     def _remember(self, sources: Sources) -> None:
         """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""

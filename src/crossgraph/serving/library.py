@@ -15,11 +15,11 @@ from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.names import model_reference
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
 from crossgraph.files import write_atomically
+from crossgraph.gallery.folder import NotThereYetError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.picture_map import PictureMap
 from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.tables.items import ID, Item
-from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.maps import Maps
 from crossgraph.serving.problems import NotReady, Problem, readable
 from crossgraph.serving.settings import ServerSettings
@@ -30,6 +30,7 @@ from crossgraph.verbs.models import load_search_model
 Phase = Literal["loading the model", "reading the gallery", "warming up", "ready", "failed"]
 WARMED = "served.json"
 DEFAULT = "default"  # what the one gallery of a server is called
+WRITES_PATIENCE = 2.0  # seconds for which a version is waited for that a client knows to be there
 AGAIN = 10.0  # seconds after which loading that failed is tried again
 
 
@@ -131,6 +132,17 @@ class Library:
         """The facets of the gallery as it is now."""
         return self.gallery.current().facets
 
+    def version(self) -> str:
+        """What names the state of the gallery: another one after every write."""
+        return str(self.gallery.current().version)
+
+    def wait_for(self, version: str) -> None:
+        """Have every later answer see what was written by `version`. Raises `Problem` 409 if that is not there."""
+        try:
+            self.gallery.wait_for(version, seconds=WRITES_PATIENCE)
+        except NotThereYetError as error:
+            raise Problem(409, str(error), headers={"Retry-After": "2"}) from error
+
     def map(self) -> PictureMap:
         """The map of the gallery as it is now. Raises `Problem` 503 while the first is computed."""
         return self._maps.get(self.gallery.current())
@@ -171,11 +183,6 @@ def unknown_item(name: str) -> Problem:
     """The error that no picture has this id; what cannot be an id is not said again."""
     called = f"the id {name[:64]!r}" if re.fullmatch(ID, name) else "an id like that"
     return Problem(404, f"no picture has {called}. It may have been removed: search again.")
-
-
-def version_of(snapshot: Snapshot) -> str:
-    """What names the state of a gallery: another one after every write."""
-    return "-".join(map(str, snapshot.version))
 
 
 def shown_name(path: Path | str) -> str:

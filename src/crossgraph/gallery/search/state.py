@@ -16,6 +16,7 @@ from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.memory_index import MemoryIndex
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
+from crossgraph.gallery.tables.version import Version
 from crossgraph.storage.interface import Storage
 
 
@@ -62,6 +63,11 @@ class State:
     def folder(self) -> Path:
         """The folder for what can be made again; where the gallery lies in a folder, that one."""
         return self.store.folder
+
+    @property
+    def version(self) -> Version:
+        """What names this state."""
+        return Version(self.snapshot.version, self.manifest.tables)
 
     @property
     def snapshot(self) -> Snapshot:
