@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,9 @@ def servers(own: Served) -> Iterator[tuple[TestClient, TestClient]]:
 
 
 def add_picture(own: Served, name: str) -> None:
-    Image.new("RGB", (96, 64), (len(name), 180, 20)).save(own.pictures / "holiday" / name)
+    Image.new("RGB", (96, 64), (sum(map(ord, name)) % 256, 180, 20)).save(own.pictures / "holiday" / name)
+    with (own.pictures / "captions.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"image": f"holiday/{name}", "captions": [name]}) + "\n")
 
 
 def written(client: TestClient) -> str:
@@ -82,7 +85,7 @@ def test_every_way_of_searching_takes_it(own: Served, servers: tuple[TestClient,
     for ask in (
         lambda version: second.post(f"/v1/search?at_least={version}", json={"q": "a ball"}).json()["searched"],
         lambda version: second.get("/v1/items", params={"at_least": version, "k": 1}).json()["total"],
-        lambda version: second.get("/v1/facets", params={"at_least": version}).json()["total"],
+        lambda version: second.get("/v1/facets", params={"at_least": version}).json()["among"],
         lambda version: len(second.get("/v1/map", params={"at_least": version}).json().get("points", ())) or None,
     ):
         add_picture(own, f"more-{len(list((own.pictures / 'holiday').iterdir()))}.png")
@@ -128,7 +131,7 @@ def test_the_verbs_report_and_take_a_version(own: Served, tmp_path: Path) -> Non
     assert crossgraph.search("a ball", reading).searched == before
     assert crossgraph.search("a ball", reading, at_least=report.version).searched == before + 1
     assert crossgraph.sync(own.gallery, dry_run=True).version == ""
-    with pytest.raises(NotThereYetError, match="is at .* and 999-9-9 was asked for"):
+    with pytest.raises(NotThereYetError, match=r"is at .* and 999-9-9 was asked for"):
         reading.wait_for("999-9-9", seconds=0.0)
     with pytest.raises(GalleryError, match="no version of a gallery"):
         crossgraph.search("a ball", reading, at_least="yesterday")

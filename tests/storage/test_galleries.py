@@ -159,10 +159,20 @@ def test_a_write_by_another_process_is_seen_after_the_time_between_two_looks(
 def count_requests(gallery: Gallery, patch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of the store from now on to find out whether something was written."""
     asked: list[str] = []
-    stamp, version = type(gallery.storage).stamp, lance.Table.version.fget
-    assert version is not None
-    patch.setattr(type(gallery.storage), "stamp", lambda self, name: asked.append(name) or stamp(self, name))
-    patch.setattr(lance.Table, "version", property(lambda self: asked.append("version") or version(self)))
+    storage: Any = type(gallery.storage)
+    tables: Any = lance.Table
+    stamp, version = storage.stamp, tables.version.fget
+
+    def noted_stamp(self: Any, name: str) -> Any:
+        asked.append(name)
+        return stamp(self, name)
+
+    def noted_version(self: Any) -> Any:
+        asked.append("version")
+        return version(self)
+
+    patch.setattr(storage, "stamp", noted_stamp)
+    patch.setattr(tables, "version", property(noted_version))
     return asked
 
 
@@ -228,7 +238,7 @@ WRITES = ("merge", "delete", "compact", "notes", "manifest", "skipped")
 def test_a_writer_that_stalled_past_its_lease_commits_nothing_more(
     address: str, model: FakeModel, images: Path, unheard: None, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
-    """It stalls at the worst moment: after it made sure of its lease, before it commits; another one writes meanwhile."""
+    """It stalls at the worst moment: sure of its lease, about to commit. Meanwhile another one writes."""
     first, second = Gallery.create(address, model), Gallery.open(address, model)
     first.index(images, batch=2)
     first.annotate({images / "000.png": {"stars": 1}})
@@ -256,7 +266,7 @@ def test_a_writer_that_stalled_past_its_lease_commits_nothing_more(
         "manifest": lambda: first.replace_manifest(first.manifest.model_copy(update={"sources": ("/lost",)})),
         "skipped": lambda: forgive(first.storage, [str(images / "005.png")]),
     }
-    with pytest.raises((GalleryError, OSError)), first.changing():
+    with pytest.raises((GalleryError, OSError)), first.changing():  # noqa: PT012 - it stalls within
         monkeypatch.setattr(storage_type, "check", check_then_stall)
         actions[write]()
     assert stalls == [write]

@@ -113,7 +113,7 @@ class GalleryFolder:
         raise GalleryError(f"{self.storage} changes faster than it can be read. Try again later.")
 
     def version(self) -> str:
-        """What names all that is written by now; `wait_for` has another process, or another object, see at least that."""
+        """What names all that is written by now: with `wait_for`, another process sees at least that."""
         opened = self._followed()
         return str(Version(opened.store.version(), opened.manifest.tables))
 

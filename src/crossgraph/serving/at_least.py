@@ -7,6 +7,7 @@ Every write says which `version` of the gallery has it, and so does every answer
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -45,7 +46,7 @@ class AtLeast:
             for version in asked:
                 if not re.fullmatch(PATTERN, version, re.ASCII):
                     raise Problem(422, f"{PARAMETER} must be a version as an answer gives it, such as 12-12-3.")
-                await self._server.files.run(lambda version=version: self._server.library.wait_for(version))
+                await self._server.files.run(partial(self._server.library.wait_for, version))
         await self._app(scope, receive, send)
 
 

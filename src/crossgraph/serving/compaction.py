@@ -1,7 +1,7 @@
 """Compaction by the clock: the tables of a served gallery are compacted when the last time was long enough ago.
 
-When that was, and what it saved, stands in the gallery's manifest, so of several servers over one gallery the first that
-is due does it and the others see that it was done.
+When that was, and what it saved, stands in the gallery's manifest: of several servers over one gallery the first does
+it, and the others see that it was done.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from crossgraph.storage import lease
 from crossgraph.storage.folder import LOCK, Folder
 from crossgraph.storage.interface import Storage
 
+__all__ = ["LOCK", "OWN", "clear", "is_made", "make"]
+
 OWN = frozenset({LOCK, lease.FILE, "skipped.json"})
 """What may lie in a place before it is a gallery: what keeps writers apart, and what taking over a lease leaves."""
 

@@ -41,7 +41,6 @@ class Table:
     def __init__(self, place: Storage | Path) -> None:
         self.place = storage_of(place)
         self._dataset = lance.dataset(self.place.uri, storage_options=self.place.options)
-        self._retries = 0 if self.place.fenced else 10
 
     @property
     def folder(self) -> Path:
@@ -96,8 +95,7 @@ class Table:
 
     def insert(self, rows: pa.Table, key: str) -> None:
         """Add the first row of each key that is not there yet, in one commit."""
-        merge = self._merge(key).when_not_matched_insert_all()
-        merge.execute(first_of_each(rows, key))
+        self._merge(key).when_not_matched_insert_all().execute(first_of_each(rows, key))
 
     def replace(self, rows: pa.Table, *keys: str) -> None:
         """Add rows, in the place of those with the same keys, in one commit. No keys may come twice."""
@@ -109,10 +107,15 @@ class Table:
 
     def delete(self, where: str) -> None:
         """Delete the rows that fit, in one commit."""
-        self.to_write().delete(where, conflict_retries=self._retries)
+        if self.place.fenced:
+            self.to_write().delete(where, conflict_retries=0)
+        else:
+            self.dataset.delete(where)
 
-    def _merge(self, *keys: str) -> lance.dataset.MergeInsertBuilder:
-        return self.to_write().merge_insert(list(keys)).conflict_retries(self._retries)
+    def _merge(self, *keys: str) -> lance.MergeInsertBuilder:
+        """A merge, which where writers are fenced is not tried again on what another one wrote meanwhile."""
+        merge = self.to_write().merge_insert(list(keys))
+        return merge.conflict_retries(0) if self.place.fenced else merge
 
     def delete_keys(self, column: str, keys: Collection[str]) -> None:
         """Delete the rows with these keys."""
