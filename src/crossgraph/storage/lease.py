@@ -78,7 +78,9 @@ class Lease:
         self._over.set()
         with self._lock, contextlib.suppress(GalleryError, OSError):
             if not self._lost:
-                self._objects.put(FILE, _document({"epoch": self.epoch, "nonce": "", "clean": clean}), over=self._tag)
+                self._objects.put(
+                    FILE, _document({"epoch": self.epoch, "nonce": "", "clean": clean, "by": _who()}), over=self._tag
+                )
 
     def _is_ours(self) -> bool:
         try:
@@ -123,7 +125,7 @@ class Lease:
             "epoch": self.epoch,
             "nonce": self._nonce,
             "clean": False,
-            "by": f"process {os.getpid()} on {socket.gethostname()}",
+            "by": _who(),
             "at": now.isoformat(),
             "until": now.timestamp() + self._seconds,
             "machine": _machine(),
@@ -139,6 +141,10 @@ class Lease:
                 raise
             self._tag = tag
         self._renewed = begun
+
+
+def _who() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _document(told: dict[str, Any]) -> bytes:
