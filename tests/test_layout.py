@@ -27,6 +27,7 @@ LAYERS = (
         "waiting",
         "device",
         "files",
+        "storage",
         "bits",
         "default_model",
     ),

@@ -28,7 +28,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossgraph.gallery.gallery import Gallery
 
 KINDS = ("sync", "upsert", "remove", "optimize", "migrate")
 SETTINGS = ("images.size=64", "images.cells=[3]", "training.epochs=1", "training.batch_size=16", "model.width=32")
@@ -151,11 +154,16 @@ def change_folder(folder: Path, spare: Sequence[Path], chance: random.Random) ->
 def check(gallery: Path, expected: Expected, *, between: bool = False) -> dict[str, int]:
     """Open the gallery anew, compare, verify, search; `between` kills, what is there now is what is expected."""
     from crossgraph import verbs
+
+    return check_opened(verbs.open_gallery(gallery), expected, between=between)
+
+
+def check_opened(opened: Gallery, expected: Expected, *, between: bool = False) -> dict[str, int]:
+    """The same of a gallery that was just opened."""
     from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.gallery.search.query import ItemQuery
     from crossgraph.gallery.upkeep.health import verify
 
-    opened = verbs.open_gallery(gallery)
     items = opened.snapshot().items.select(["id", "digest", "path"]).to_pylist()
     there = {row["id"]: row["digest"] for row in items}
     if between:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 
 from crossgraph.cli.move import move
-from crossgraph.cli.options import AsJson, Device, GalleryArgument, OtherRun, Where
+from crossgraph.cli.options import AsJson, Device, GalleryArgument, NamedGallery, OtherRun, Where
 from crossgraph.errors import ConfigError, GalleryError
-
-Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
 gallery_commands.command()(move)
@@ -175,7 +173,7 @@ def export(
 
 @gallery_commands.command()
 def add(
-    gallery: Folder,
+    gallery: NamedGallery,
     files: Annotated[list[Path], typer.Argument(help="Picture files.")],
     id: Annotated[
         str | None, typer.Option("--id", help="The id, for one file; replaces the picture that has it.")
@@ -199,7 +197,8 @@ def add(
     )
     if as_json:
         kept = {"added": report.added, "updated": report.updated, "unchanged": report.unchanged}
-        print_json({"gallery": str(gallery), **kept, "skipped": [one.to_json() for one in report.skipped]})
+        skipped = [one.to_json() for one in report.skipped]
+        print_json({"gallery": str(gallery), **kept, "skipped": skipped, "version": report.version})
     else:
         typer.echo(
             f"{gallery}: {report.added:,} added, {report.updated:,} updated, {report.unchanged:,} unchanged, "
@@ -212,7 +211,7 @@ def add(
 
 @gallery_commands.command()
 def remove(
-    gallery: Folder,
+    gallery: NamedGallery,
     items: Annotated[list[str] | None, typer.Argument(help="Ids or paths of pictures.")] = None,
     where: Where = None,
     as_json: AsJson = False,
@@ -235,14 +234,15 @@ def remove(
             typer.echo(f"note: {found.guess}", err=True)
     removed = opened.remove(names)
     if as_json:
-        print_json({"gallery": str(gallery), "removed": [{"id": item.id, "path": str(item.path)} for item in removed]})
+        gone = [{"id": item.id, "path": str(item.path)} for item in removed]
+        print_json({"gallery": str(gallery), "removed": gone, "version": opened.version()})
     else:
         typer.echo(f"{gallery}: {len(removed):,} removed")
 
 
 @gallery_commands.command()
 def annotate(
-    gallery: Folder,
+    gallery: NamedGallery,
     file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file: one row a picture, with its id or path.")],
     as_json: AsJson = False,
 ) -> None:
@@ -264,7 +264,13 @@ def annotate(
     own = {name: kinds[name] for name in opened.snapshot().notes.column_names}
     if as_json:
         left_out = [asdict(row) for row in bad]
-        told = {"annotated": count, "columns": own, "left_out": left_out, "notes": list(found.guesses)}
+        told = {
+            "annotated": count,
+            "columns": own,
+            "left_out": left_out,
+            "notes": list(found.guesses),
+            "version": opened.version(),
+        }
         print_json({"gallery": str(gallery), **told})
     else:
         listed = ", ".join(f"{name} ({kind})" for name, kind in own.items())

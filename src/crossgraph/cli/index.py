@@ -60,5 +60,5 @@ def index(
     )
     print_rich(files_in_sum(report.read, report.skipped, report.files))
     print_left_out(report)
-    if gallery == home_gallery():
+    if gallery == str(home_gallery()):
         typer.echo('search it with: crossgraph search "two dogs on a beach"', err=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson
+from crossgraph.cli.options import AsJson, NamedGallery
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def move(
-    gallery: Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder, where it is now.")],
+    gallery: NamedGallery,
     places: Annotated[
         list[str],
         typer.Argument(
@@ -59,7 +58,7 @@ def move(
         _print(done, gallery, dry_run=dry_run)
 
 
-def _print(done: Relocation, gallery: Path, *, dry_run: bool) -> None:
+def _print(done: Relocation, gallery: str, *, dry_run: bool) -> None:
     would = "would be " if dry_run else ""
     joined = f", {done.joined:,} of them {would}one with what was added there anew" if done.joined else ""
     typer.echo(

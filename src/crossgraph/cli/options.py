@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.home import GALLERY_VARIABLE, home_gallery
+from crossgraph.storage.address import folder_or_address
 
 CPU = "cpu"
 
@@ -19,6 +19,15 @@ def named(place: str) -> str:
     if not place.strip():
         raise ConfigError("a folder or file is named by an empty text. Name it; . is this folder.")
     return place
+
+
+def placed(gallery: str) -> str:
+    """Where the gallery lies: a folder as its path is written, or an address of an object store."""
+    return str(folder_or_address(gallery))
+
+
+def _home() -> str:
+    return str(home_gallery())
 
 
 def all_named(places: list[str] | None) -> list[str] | None:
@@ -104,16 +113,25 @@ Where: TypeAlias = Annotated[
     typer.Option("--where", help="Only pictures that fit, as in \"date > '2024-01-01' and label = 'Airport'\"."),
 ]
 HOME_GALLERY = f"${GALLERY_VARIABLE} or ~/.local/share/crossgraph/gallery"
+GALLERY_HELP = "The gallery's folder, or s3://BUCKET/NAME."
 GalleryFolder: TypeAlias = Annotated[
-    Path,
-    typer.Option("--gallery", default_factory=home_gallery, show_default=HOME_GALLERY, help="The gallery's folder."),
-]
-GalleryArgument: TypeAlias = Annotated[
-    Path,
-    typer.Argument(
-        metavar="GALLERY", default_factory=home_gallery, show_default=HOME_GALLERY, help="The gallery's folder."
+    str,
+    typer.Option(
+        "--gallery",
+        default_factory=_home,
+        callback=placed,
+        metavar="GALLERY",
+        show_default=HOME_GALLERY,
+        help=GALLERY_HELP,
     ),
 ]
+GalleryArgument: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="GALLERY", default_factory=_home, callback=placed, show_default=HOME_GALLERY, help=GALLERY_HELP
+    ),
+]
+NamedGallery: TypeAlias = Annotated[str, typer.Argument(metavar="GALLERY", callback=placed, help=GALLERY_HELP)]
 ProtocolName: TypeAlias = Annotated[
     str | None,
     typer.Option(

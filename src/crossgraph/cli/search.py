@@ -52,6 +52,10 @@ def search(
     fold: Annotated[
         bool, typer.Option("--fold/--unfold", help="Show pictures that look alike as one answer, or each by itself.")
     ] = True,
+    at_least: Annotated[
+        str | None,
+        typer.Option("--at-least", metavar="VERSION", help="Search what was written by the version a write reported."),
+    ] = None,
     model: OtherRun = None,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -99,6 +103,8 @@ def search(
     )
     feedback = Feedback(tuple(like or ()), tuple(dislike or ()))
     opened = verbs.open_gallery(gallery, model=model, device=device)
+    if at_least is not None:
+        opened.wait_for(at_least)
     if preview:
         printer.preview = Previews(console, opened).show
     if asked is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,7 +99,7 @@ def sync(
             _print(report, gallery, dry_run=False, as_json=False)
 
 
-def _print(report: SyncReport, gallery: Path, *, dry_run: bool, as_json: bool) -> None:
+def _print(report: SyncReport, gallery: str, *, dry_run: bool, as_json: bool) -> None:
     from crossgraph.cli.output import files_in_sum, left_out_to_json, print_json, print_left_out, shown
 
     if as_json:

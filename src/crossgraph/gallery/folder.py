@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,16 +17,28 @@ from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import FILE, Manifest
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
+from crossgraph.gallery.tables.version import Version
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 
 ATTEMPTS = 20
 """Readings that a writer outran, one after the other, before it is reported."""
+
+PATIENCE = 5.0
+"""Seconds for which a version that should be there is waited for."""
+
+AGAIN = 0.2
+
+
+class NotThereYetError(GalleryError):
+    """A state of a gallery that was asked for is not there."""
 
 
 @dataclass(frozen=True)
 class _Opened:
     """What belongs together: the manifest, as of which file, its tables, the model that made them, and the state."""
 
-    stamp: tuple[int, int]
+    stamp: Hashable
     manifest: Manifest
     store: Store
     model: SearchModel | None
@@ -33,21 +46,33 @@ class _Opened:
 
 
 class GalleryFolder:
-    """The gallery in `folder`; what a search needs lies in memory, and what changes in the tables is read there.
+    """The gallery in a folder or storage; what a search needs lies in memory, and what changes in the tables is read.
 
-    May be used by many threads at once. Stages of searches are timed by `clock`, in seconds.
+    May be used by many threads at once. Stages of searches are timed by `clock`, in seconds. In an object store, what
+    other processes wrote is looked for only every `Storage.look_every` seconds; what this one wrote is seen at once.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, model: SearchModel | None) -> None:
-        self.folder = folder
+    def __init__(self, place: Storage | Path, manifest: Manifest, model: SearchModel | None) -> None:
+        self.storage = storage_of(place)
+        self._looked = -math.inf
+        self._changing = 0
         self.clock: Callable[[], float] = time.perf_counter
         self._refreshing = threading.RLock()
         self._opened = self._open(manifest, model)
 
     @staticmethod
-    def exists(folder: Path | str) -> bool:
-        """Whether `folder` is a gallery."""
-        return (Path(folder) / FILE).is_file()
+    def exists(place: Storage | Path | str) -> bool:
+        """Whether a folder or address is a gallery."""
+        try:
+            storage_of(place).stamp(FILE)
+        except OSError:
+            return False
+        return True
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this machine for what can be made again; where the gallery lies in a folder, that one."""
+        return self.storage.beside
 
     @property
     def manifest(self) -> Manifest:
@@ -71,17 +96,45 @@ class GalleryFolder:
         """
         for _ in range(ATTEMPTS):
             try:
-                opened = self._followed()
+                if self._just_looked() and (state := self._opened.state) is not None:
+                    return state
+                looked, opened = time.monotonic(), self._followed()
                 if opened.state is not None and opened.state.snapshot.version == opened.store.version():
+                    self._looked = looked
                     return opened.state
                 with self._refreshing:
-                    opened = self._followed()  # another thread may have done it meanwhile
+                    looked, opened = time.monotonic(), self._followed()  # another thread may have done it meanwhile
                     state = self._refreshed(opened)
                     self._opened = replace(opened, state=state)
+                    self._looked = looked
                     return state
             except ReplacedError:
                 continue
-        raise GalleryError(f"{self.folder} changes faster than it can be read. Try again later.")
+        raise GalleryError(f"{self.storage} changes faster than it can be read. Try again later.")
+
+    def version(self) -> str:
+        """What names all that is written by now: with `wait_for`, another process sees at least that."""
+        opened = self._followed()
+        return str(Version(opened.store.version(), opened.manifest.tables))
+
+    def wait_for(self, version: str, *, seconds: float = PATIENCE) -> State:
+        """The gallery in a state that has all that was written by `version`; later searches see at least that.
+
+        It is looked up at once, and where a disk shows what was written only after a while, for so many seconds.
+        Raises `GalleryError` for what is no version, `NotThereYetError` if it is not there by then.
+        """
+        wanted, until = Version.parse(version), time.monotonic() + seconds
+        while True:
+            self.look_again()
+            state = self.current()
+            if state.version.includes(wanted):
+                return state
+            if time.monotonic() >= until:
+                raise NotThereYetError(
+                    f"{self.storage} is at {state.version}, and {version} was asked for: it was not there after "
+                    f"{seconds:g} seconds. Is it a version of this gallery? Ask again later, or without it."
+                )
+            time.sleep(AGAIN)
 
     def snapshot(self) -> Snapshot:
         """Everything visible now, in memory."""
@@ -90,14 +143,28 @@ class GalleryFolder:
     @contextmanager
     def changing(self) -> Iterator[Manifest]:
         """Keep other processes from writing meanwhile; gives the manifest as it is now."""
+        self.look_again()
         self.follow()
         with self.store.writing():
-            yield self.follow()  # a migration may have ended just before the lock was taken
+            self._changing += 1
+            try:
+                yield self.follow()  # a migration may have ended just before the lock was taken
+            finally:
+                self._changing -= 1
+                self.look_again()
+
+    def look_again(self) -> None:
+        """Have the next reader look for what was written, however short ago the last did."""
+        self._looked = -math.inf
+
+    def _just_looked(self) -> bool:
+        return not self._changing and time.monotonic() - self._looked < self.storage.look_every
 
     def replace_manifest(self, manifest: Manifest, *, model: SearchModel | None = None) -> None:
         """Write another manifest and go on with it, and with another model if the manifest names one."""
         with self._refreshing:
-            manifest.write(self.folder)
+            manifest.write(self.storage)
+            self.look_again()
             if model is not None:
                 self._opened = self._open(manifest, model)
             self.follow()
@@ -108,7 +175,7 @@ class GalleryFolder:
 
     def require_model(self) -> SearchModel:
         """The model it was opened with. Raises `GalleryError` if there is none."""
-        return required(self._opened.model, self.folder, self._opened.manifest)
+        return required(self._opened.model, self.storage, self._opened.manifest)
 
     @staticmethod
     def _refreshed(opened: _Opened) -> State:
@@ -120,15 +187,15 @@ class GalleryFolder:
 
     def _followed(self) -> _Opened:
         """What is open, opened again if the manifest was replaced."""
-        if _stamp(self.folder) == self._opened.stamp:
+        if self._just_looked() or _stamp(self.storage) == self._opened.stamp:
             return self._opened
         with self._refreshing:
-            before, stamp = self._opened, _stamp(self.folder)
+            before, stamp = self._opened, _stamp(self.storage)
             if stamp == before.stamp:
                 return before
-            found = Manifest.read(self.folder)
+            found = Manifest.read(self.storage)
             if before.model is not None:
-                require_same_model(self.folder, found, before.model)
+                require_same_model(self.storage, found, before.model)
             old = before.manifest
             if (found.tables, found.width, found.bits) != (old.tables, old.width, old.bits):
                 self._opened = self._open(found, before.model)
@@ -139,18 +206,18 @@ class GalleryFolder:
 
     def _open(self, manifest: Manifest, model: SearchModel | None) -> _Opened:
         while True:  # a migration may end between reading the manifest and opening the tables it names
-            stamp, store = _stamp(self.folder), None
+            stamp, store = _stamp(self.storage), None
             try:
-                store = Store(self.folder, width=manifest.width, bits=manifest.bits, set_name=manifest.tables)
+                store = Store(self.storage, width=manifest.width, bits=manifest.bits, set_name=manifest.tables)
             except GalleryError:
-                if Manifest.read(self.folder) == manifest:
+                if Manifest.read(self.storage) == manifest:
                     raise
-            found = Manifest.read(self.folder)
+            found = Manifest.read(self.storage)
             if store is not None and found == manifest:
                 return _Opened(stamp, manifest, store, model)
             manifest = found
             if model is not None:
-                require_same_model(self.folder, manifest, model)
+                require_same_model(self.storage, manifest, model)
 
 
 def described(model: SearchModel, run: str | None) -> Manifest:
@@ -166,7 +233,7 @@ def described(model: SearchModel, run: str | None) -> Manifest:
     )
 
 
-def require_same_model(folder: Path, manifest: Manifest, model: SearchModel) -> None:
+def require_same_model(folder: Storage, manifest: Manifest, model: SearchModel) -> None:
     """Raise `GalleryError` if the gallery was not encoded by `model` and its shortlist model."""
     shortlist = None if model.shortlist is None else model.shortlist.fingerprint
     for role, stored, given in (
@@ -182,10 +249,9 @@ def require_same_model(folder: Path, manifest: Manifest, model: SearchModel) -> 
             )
 
 
-def _stamp(folder: Path) -> tuple[int, int]:
-    """Changes whenever the manifest is replaced: every replacement is a new file."""
+def _stamp(storage: Storage) -> Hashable:
+    """Changes whenever the manifest is replaced."""
     try:
-        status = (folder / FILE).stat()
+        return storage.stamp(FILE)
     except OSError:
-        return 0, 0
-    return status.st_ino, status.st_mtime_ns
+        return None

@@ -1,9 +1,8 @@
-"""A gallery: pictures encoded by one trained model, kept in a folder, searched by text, picture or item."""
+"""A gallery: pictures encoded by one trained model, kept in a folder or object store, searched by text or picture."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -15,7 +14,6 @@ from PIL import Image
 
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
-from crossgraph.files import empty_folder
 from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources, without_moved
 from crossgraph.gallery.changes.sources import Sources, open_sources, source_to_index
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
@@ -37,6 +35,9 @@ from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import move_skipped, note_removed, write_skipped
 from crossgraph.gallery.tables.store import Store, writing
 from crossgraph.progress import Progress, Silent
+from crossgraph.storage.clearing import LOCK, OWN, clear, is_made, make
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 
 Answer = TypeVar("Answer")
 
@@ -49,63 +50,58 @@ class Gallery(GalleryFolder):
     """
 
     @classmethod
-    def create(cls, folder: Path | str, model: SearchModel, *, run: str | None = None) -> Gallery:
+    def create(cls, place: Storage | Path | str, model: SearchModel, *, run: str | None = None) -> Gallery:
         """An empty gallery for what `model` encodes; `run` is where the model lies, for those who open it later.
 
-        Raises `GalleryError` if `folder` is a gallery already, or holds other files.
+        `place` is a folder, or an address as s3://BUCKET/NAME. Raises `GalleryError` if it is a gallery already, or
+        holds other files.
         """
-        folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise GalleryError(f"{folder} is a file. A new gallery needs an empty or new folder.")
+        storage = storage_of(place)
         manifest = described(model, run).with_run(
-            run, folder
+            run, storage
         )  # before anything is made: a model that reads no sentences is refused here
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise GalleryError(f"{folder} could not be made: {error.strerror}.") from error
-        with writing(folder):
-            if cls.exists(folder):
-                raise GalleryError(f"{folder} is a gallery already. Open it, or choose another folder.")
-            ours = {".lock", *(f"{name}.lance" for name in TABLES)}
-            if {path.name for path in folder.iterdir()} - ours:
-                (folder / ".lock").unlink()
-                raise GalleryError(f"{folder} holds other files. A new gallery needs an empty or new folder.")
-            for name in TABLES:  # a kill while another gallery was made here
-                shutil.rmtree(folder / f"{name}.lance", ignore_errors=True)
-            Store(folder, width=manifest.width, bits=manifest.bits)
-            manifest.write(folder)
-        return cls(folder, manifest, model)
+        make(storage)
+        with writing(storage):
+            if cls.exists(storage):
+                raise GalleryError(f"{storage} is a gallery already. Open it, or choose another folder.")
+            ours = {*OWN, *(f"{name}.lance" for name in TABLES)}
+            if set(storage.names()) - ours:
+                clear(storage, names=(LOCK,))
+                raise GalleryError(f"{storage} holds other files. A new gallery needs an empty or new folder.")
+            clear(storage, names=[f"{name}.lance" for name in TABLES])  # a kill while another gallery was made here
+            Store(storage, width=manifest.width, bits=manifest.bits)
+            manifest.write(storage)
+        return cls(storage, manifest, model)
 
     @classmethod
     @contextmanager
-    def filled(cls, folder: Path | str, model: SearchModel, *, run: str | None = None) -> Iterator[Gallery]:
+    def filled(cls, place: Storage | Path | str, model: SearchModel, *, run: str | None = None) -> Iterator[Gallery]:
         """A new gallery, as `create` makes it, to be filled in the block; nothing of it stays if that failed at once.
 
         That is, if the block raised before any picture was stored.
         """
-        folder = Path(folder)
-        was_there = folder.exists()
-        made = cls.create(folder, model, run=run)
+        storage = storage_of(place)
+        was_there = is_made(storage)
+        made = cls.create(storage, model, run=run)
         try:
             yield made
         except (CrossgraphError, OSError, KeyboardInterrupt):
             with suppress(GalleryError), made.changing():  # another process may be filling it by now
                 if not len(made):
-                    empty_folder(folder, itself=not was_there)
+                    clear(storage, itself=not was_there)
             raise
 
     @classmethod
-    def open(cls, folder: Path | str, model: SearchModel | None = None) -> Gallery:
-        """The gallery in `folder`; without a `model` it can be looked at, not searched or added to.
+    def open(cls, place: Storage | Path | str, model: SearchModel | None = None) -> Gallery:
+        """The gallery in a folder, or at an address; without a `model` it can be looked at, not searched or added to.
 
-        Raises `GalleryError` if `folder` is no gallery, or was encoded by another model.
+        Raises `GalleryError` if there is no gallery, or one that was encoded by another model.
         """
-        folder = Path(folder)
-        manifest = Manifest.read(folder)
+        storage = storage_of(place)
+        manifest = Manifest.read(storage)
         if model is not None:
-            require_same_model(folder, manifest, model)
-        return cls(folder, manifest, model)
+            require_same_model(storage, manifest, model)
+        return cls(storage, manifest, model)
 
     def __len__(self) -> int:
         return len(self.snapshot().items)
@@ -165,7 +161,7 @@ class Gallery(GalleryFolder):
         remembered folder which is gone takes its place: they moved, and those that are not there stay as they were.
         """
         found = open_sources(
-            sources, gallery=self.folder, manifest=self.follow(), allow_empty=allow_empty, exclude=exclude
+            sources, gallery=self.storage, manifest=self.follow(), allow_empty=allow_empty, exclude=exclude
         )
         return self._sync(found, batch=batch, rehash=rehash, dry_run=dry_run, progress=progress)
 
@@ -177,7 +173,7 @@ class Gallery(GalleryFolder):
                 raise GalleryError(
                     unknown_name("folder", name, self.manifest.sources)
                     if self.manifest.sources
-                    else f"{self.folder} remembers no folders, so there is none to forget."
+                    else f"{self.storage} remembers no folders, so there is none to forget."
                 )
             left = tuple(one for one in self.manifest.sources if one != name)
             self.replace_manifest(self.manifest.model_copy(update={"sources": left}))
@@ -188,7 +184,8 @@ class Gallery(GalleryFolder):
         What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
         """
         with self.changing():
-            return upsert(self.store, self.require_model(), images, batch=batch, progress=progress or Silent())
+            report = upsert(self.store, self.require_model(), images, batch=batch, progress=progress or Silent())
+            return replace(report, version=self.version())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
         """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
@@ -200,7 +197,7 @@ class Gallery(GalleryFolder):
             snapshot = self.snapshot()
             items = tuple(snapshot.item(row) for row in dict.fromkeys(find_rows(snapshot, names)))
             ids = [item.id for item in items]
-            note_removed(self.folder, [str(item.path) for item in items])
+            note_removed(self.storage, [str(item.path) for item in items])
             self.store.remove_items(ids)
             self.store.notes.remove(ids)
             self.store.drop_orphans()
@@ -298,7 +295,7 @@ class Gallery(GalleryFolder):
                 if failed is state:  # nothing was written since: it is not that a writer was faster
                     raise
                 failed = state
-        raise GalleryError(f"{self.folder} changes faster than it can be searched. Search again later.")
+        raise GalleryError(f"{self.storage} changes faster than it can be searched. Search again later.")
 
     def _sync(
         self, sources: Sources, *, batch: int, progress: Progress | None, rehash: bool = False, dry_run: bool = False
@@ -330,14 +327,14 @@ class Gallery(GalleryFolder):
                     "disk is not connected, connect it. If they are really gone, sync with --allow-empty."
                 )
             for one in moved:
-                move_skipped(self.folder, one.moves.place)
+                move_skipped(self.storage, one.moves.place)
             self._remember(sources)
             report = run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora))
             looked_at = {str(image.path) for image in images}
-            write_skipped(self.folder, report.skipped, under=sources.roots, looked_at=looked_at)
+            write_skipped(self.storage, report.skipped, under=sources.roots, looked_at=looked_at)
             left = [one.before for one in report.moved_folders if one.left]
             self._replace_if_new(without_moved(self.manifest, moved, left, sources))
-            return _told(report, sources.corpora)
+            return replace(_told(report, sources.corpora), version=self.version())
 
     def _remember(self, sources: Sources) -> None:
         """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""

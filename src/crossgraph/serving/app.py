@@ -17,6 +17,7 @@ from crossgraph.errors import CrossgraphError
 from crossgraph.serving.api import explain, export, facets, facts, feedback, health, items, jobs, runs, search
 from crossgraph.serving.api import map as map_api
 from crossgraph.serving.assets import Assets
+from crossgraph.serving.at_least import AtLeast
 from crossgraph.serving.deadlines import Deadlines
 from crossgraph.serving.description import describe
 from crossgraph.serving.frame import Frame
@@ -67,6 +68,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(HTTPException, _http)
     most = settings.upload_bytes + MEBIBYTE // 2
+    app.add_middleware(AtLeast, server=parts)
     app.add_middleware(Deadlines, patience=settings.patience, forms=UPLOADS, most_bytes=most, most_plain=MEBIBYTE)
     app.add_middleware(Frame, server=parts)
     describe(app)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from crossgraph.gallery.explanations.compare import StageComparison, WordComparison
-from crossgraph.serving.library import shown_name, version_of
+from crossgraph.serving.library import shown_name
 from crossgraph.serving.problems import Problem, readable
 from crossgraph.serving.schemas import ItemOut, Out, item_out
 from crossgraph.serving.search_request import SearchBody, asked_of
@@ -95,7 +95,7 @@ def compared(server: Server, body: SearchBody, first: str, second: str) -> Compa
         blend=found.blend,
         sentences=[readable(text) for text in found.sentences],
         notes=[readable(text) for text in found.notes],
-        version=version_of(library.gallery.snapshot()),
+        version=library.version(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from crossgraph.serving import examples
+from crossgraph.serving.at_least import describe_at_least
 from crossgraph.serving.problems import ProblemOut
 
 EVENT_STREAM: dict[str, Any] = {
@@ -94,6 +95,7 @@ def _complete(found: dict[str, Any]) -> None:
     for name, example in examples.MODELS.items():
         if name in schemas:
             schemas[name]["examples"] = [example]
+    describe_at_least(found)
     for path, operation in operations(found):
         tagged = False
         for parameter in operation.get("parameters", ()):

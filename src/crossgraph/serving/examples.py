@@ -180,6 +180,7 @@ MODELS: dict[str, Any] = {
         "method": "kidrr",
         "model": "9c1f03aa7be2d455",
         "optimized_at": None,
+        "optimized_saved": None,
         "migrating": False,
     },
     "ModelOut": MODEL,

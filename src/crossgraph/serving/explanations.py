@@ -13,7 +13,7 @@ from crossgraph.errors import ImageError
 from crossgraph.gallery.explanations.code_match import explain_pair
 from crossgraph.gallery.explanations.explain import alignment_to_json, draw_alignment
 from crossgraph.gallery.tables.items import Item
-from crossgraph.serving.library import Library, version_of
+from crossgraph.serving.library import Library
 from crossgraph.serving.pictures import gone
 from crossgraph.serving.problems import Problem, readable
 from crossgraph.serving.recent import Recent
@@ -109,7 +109,7 @@ def explained(library: Library, kept: Alignments, id: str, sentence: str) -> Exp
     if not sentence:
         raise Problem(422, "the sentence is empty. Give one to explain: q=two dogs.")
     item, gallery = library.item(id), library.gallery
-    version, model = version_of(gallery.snapshot()), gallery.require_model()
+    version, model = str(gallery.current().version), gallery.require_model()
 
     def make() -> tuple[Alignment, tuple[str, ...]]:
         try:

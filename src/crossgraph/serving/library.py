@@ -15,20 +15,22 @@ from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.names import model_reference
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
 from crossgraph.files import write_atomically
+from crossgraph.gallery.folder import NotThereYetError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.picture_map import PictureMap
 from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.tables.items import ID, Item
-from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.maps import Maps
 from crossgraph.serving.problems import NotReady, Problem, readable
 from crossgraph.serving.settings import ServerSettings
+from crossgraph.storage.opening import storage_of
 from crossgraph.verbs.galleries import open_gallery
 from crossgraph.verbs.models import load_search_model
 
 Phase = Literal["loading the model", "reading the gallery", "warming up", "ready", "failed"]
 WARMED = "served.json"
 DEFAULT = "default"  # what the one gallery of a server is called
+WRITES_PATIENCE = 2.0  # seconds for which a version is waited for that a client knows to be there
 AGAIN = 10.0  # seconds after which loading that failed is tried again
 
 
@@ -37,6 +39,7 @@ class Library:
 
     def __init__(self, settings: ServerSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
+        self.storage = storage_of(settings.gallery)
         self.phase: Phase = "loading the model"
         self.error = ""
         self._clock = clock
@@ -58,12 +61,12 @@ class Library:
 
     def load(self) -> None:
         """Load it now. Raises what `open_gallery` does."""
-        settings, folder = self.settings, self.settings.gallery
-        if settings.pictures is not None and not Gallery.exists(folder):
+        settings = self.settings
+        if settings.pictures is not None and not Gallery.exists(self.storage):
             model = load_search_model(settings.model or DEFAULT_MODEL, device=settings.device)
-            opened = Gallery.create(folder, model, run=model_reference(model.run))
+            opened = Gallery.create(self.storage, model, run=model_reference(model.run))
         else:
-            opened = open_gallery(folder, model=self._model, device=settings.device)
+            opened = open_gallery(self.storage, model=self._model, device=settings.device)
         self._model = None  # its place is remembered; loaded again, the gallery may be of another model
         self.phase = "reading the gallery"
         opened.snapshot()
@@ -73,7 +76,7 @@ class Library:
         self.phase = "ready"
         self._took = self._clock() - self._started
         with suppress(OSError):  # a gallery that cannot be written is served all the same
-            write_atomically(folder / WARMED, json.dumps({"seconds": round(self._took, 1)}).encode())
+            write_atomically(self.storage.beside / WARMED, json.dumps({"seconds": round(self._took, 1)}).encode())
 
     @property
     def is_ready(self) -> bool:
@@ -91,7 +94,7 @@ class Library:
     def seconds_last_time(self) -> float | None:
         """How long it took the last time that this gallery was served, if that is known."""
         try:
-            return float(json.loads((self.settings.gallery / WARMED).read_text(encoding="utf-8"))["seconds"])
+            return float(json.loads((self.storage.beside / WARMED).read_text(encoding="utf-8"))["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -128,6 +131,17 @@ class Library:
     def facets(self) -> FacetIndex:
         """The facets of the gallery as it is now."""
         return self.gallery.current().facets
+
+    def version(self) -> str:
+        """What names the state of the gallery: another one after every write."""
+        return str(self.gallery.current().version)
+
+    def wait_for(self, version: str) -> None:
+        """Have every later answer see what was written by `version`. Raises `Problem` 409 if that is not there."""
+        try:
+            self.gallery.wait_for(version, seconds=WRITES_PATIENCE)
+        except NotThereYetError as error:
+            raise Problem(409, str(error), headers={"Retry-After": "2"}) from error
 
     def map(self) -> PictureMap:
         """The map of the gallery as it is now. Raises `Problem` 503 while the first is computed."""
@@ -169,11 +183,6 @@ def unknown_item(name: str) -> Problem:
     """The error that no picture has this id; what cannot be an id is not said again."""
     called = f"the id {name[:64]!r}" if re.fullmatch(ID, name) else "an id like that"
     return Problem(404, f"no picture has {called}. It may have been removed: search again.")
-
-
-def version_of(snapshot: Snapshot) -> str:
-    """What names the state of a gallery: another one after every write."""
-    return "-".join(map(str, snapshot.version))
 
 
 def shown_name(path: Path | str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from crossgraph.gallery.search.listing import items_of
 from crossgraph.gallery.search.query import ImageQuery, Query, SumQuery, described
 from crossgraph.gallery.search.results import SearchResults
-from crossgraph.serving.library import Library, version_of
+from crossgraph.serving.library import Library
 from crossgraph.serving.problems import Problem
 from crossgraph.serving.schemas import SearchOut, answer_out, search_out
 from crossgraph.serving.search_request import Asked
@@ -35,12 +35,12 @@ def _required(asked: Asked) -> Query:
 
 def _out(library: Library, asked: Asked, found: SearchResults) -> SearchOut:
     """The answers whose pictures are still there, in their order."""
-    snapshot, show = library.gallery.snapshot(), library.settings.show_paths
-    items, answers = items_of(snapshot, [one.id for one in found.results]), []
+    state, show = library.gallery.current(), library.settings.show_paths
+    items, answers = items_of(state.snapshot, [one.id for one in found.results]), []
     for result in found.results:
         if result.id in items:  # else removed since it was found
             answers.append(answer_out(result, items[result.id], show_paths=show))
-    return search_out(found, answers, version=version_of(snapshot), query=_said(asked.query, found))
+    return search_out(found, answers, version=str(state.version), query=_said(asked.query, found))
 
 
 def _said(query: Query | None, found: SearchResults) -> str:

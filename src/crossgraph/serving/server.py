@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.guarded_decode import DecodeLimits, GuardedDecoder
 from crossgraph.gallery.thumbnails import Thumbnails
+from crossgraph.serving.compaction import Compaction
 from crossgraph.serving.engine import Engine
 from crossgraph.serving.evaluated import Evaluated
 from crossgraph.serving.explanations import Alignments
@@ -46,28 +47,37 @@ class Server:
     jobs: Jobs = field(default_factory=Jobs)
 
     @cached_property
+    def compaction(self) -> Compaction | None:
+        """What compacts the gallery by the clock, if that was asked for."""
+        hours = self.settings.compact_hours
+        return None if hours is None else Compaction(self.library, self.jobs, hours=hours)
+
+    @cached_property
     def judgements(self) -> Judgements:
         """What people said of answers: one object, so that one lock keeps its lines whole."""
-        return Judgements(self.settings.gallery)
+        return Judgements(self.library.storage.beside)
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Server:
         """A server that has not loaded anything yet."""
         decoder = GuardedDecoder(DecodeLimits(bytes=settings.upload_bytes), workers=DECODERS)
+        library = Library(settings)
         return cls(
             settings,
-            Library(settings),
+            library,
             Engine("search", workers=settings.workers, waiting=settings.waiting, seconds=settings.seconds),
             Engine("files", workers=4, waiting=4 * settings.waiting, seconds=settings.seconds),
             Uploads(partial(decode_upload, decoder)),
             decoder,
-            Thumbnails(settings.gallery),
+            Thumbnails(library.storage.beside),
             Evaluated(settings, decoder),
         )
 
     def start(self) -> None:
         """Load the gallery in a thread of its own, and then, if a folder is to be indexed, begin that."""
         pictures = self.settings.pictures
+        if self.compaction is not None:
+            self.compaction.start()
         self.library.start(None if pictures is None else lambda gallery: self._index(gallery, pictures))
 
     def _index(self, gallery: Gallery, pictures: Path) -> None:
@@ -75,6 +85,8 @@ class Server:
 
     def close(self) -> None:
         """Let go of threads and of what was sent; a job that runs ends after the picture it is at."""
+        if self.compaction is not None:
+            self.compaction.close()
         self.jobs.close()
         self.engine.close()
         self.files.close()

@@ -23,9 +23,10 @@ class ServerSettings:
     pictures lie. `names` are further names that the machine is called by. `workers` requests are computed at once and
     `waiting` more wait, each for at most `seconds`; `rate` is how many an address may make in a second (0: any number);
     an upload has at most `upload_bytes`, and a client that stops within a request is waited for `patience` seconds.
+    The tables are compacted every `compact_hours`, if that is given.
     """
 
-    gallery: Path
+    gallery: Path | str
     pictures: Path | None = None
     model: str | None = None
     device: str = "cpu"
@@ -42,12 +43,13 @@ class ServerSettings:
     rate: int = 200
     upload_bytes: int = 20 * MEBIBYTE
     patience: float = 20.0
+    compact_hours: float | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("port", 0), ("workers", 1), ("waiting", 1), ("rate", 0), ("upload_bytes", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}.")
-        for name in ("seconds", "patience"):
+        for name in ("seconds", "patience", *(() if self.compact_hours is None else ("compact_hours",))):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
         if self.port > 65_535:

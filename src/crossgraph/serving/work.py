@@ -42,6 +42,17 @@ def indexing(gallery: Gallery, folder: Path) -> Work:
     return lambda progress: _told(gallery.index(folder, batch=BATCH, progress=progress))
 
 
+def compacting(gallery: Gallery, done: Callable[[str], None]) -> Work:
+    """Compact the tables, and then tell the version they have."""
+
+    def work(progress: Progress) -> Mapping[str, Any]:
+        found = _optimized(gallery, progress)
+        done(found["version"])
+        return found
+
+    return work
+
+
 def _synced(gallery: Gallery, progress: Progress) -> Mapping[str, Any]:
     require_sources(gallery.manifest.sources)
     return _told(gallery.sync(progress=progress))
@@ -51,7 +62,7 @@ def _optimized(gallery: Gallery, progress: Progress) -> Mapping[str, Any]:
     with progress.task("compacting the tables", 1) as task:
         before, after = optimize(gallery)
         task.advance()
-    return {"bytes_before": before, "bytes_after": after}
+    return {"bytes_before": before, "bytes_after": after, "version": gallery.version()}
 
 
 def _verified(gallery: Gallery, progress: Progress) -> Mapping[str, Any]:
@@ -65,10 +76,21 @@ def _migrated(
 ) -> Mapping[str, Any]:
     model = load_search_model(chosen.place, device=settings.device)
     done = migrate(gallery, model, run=model_reference(model.run), progress=progress)
-    return {"encoded": done.encoded, "found_encoded": done.found_encoded, "left_out": len(done.left_out)}
+    return {
+        "encoded": done.encoded,
+        "found_encoded": done.found_encoded,
+        "left_out": len(done.left_out),
+        "version": gallery.version(),
+    }
 
 
 def _told(report: SyncReport) -> Mapping[str, Any]:
     skipped = [{"name": shown_name(one.path), "reason": one.reason} for one in report.skipped[:LISTED]]
     counts = {name: getattr(report, name) for name in ("added", "updated", "moved", "removed", "unchanged")}
-    return {**counts, "skipped": len(report.skipped), "listed": skipped, "seconds": round(report.seconds, 1)}
+    return {
+        **counts,
+        "skipped": len(report.skipped),
+        "listed": skipped,
+        "seconds": round(report.seconds, 1),
+        "version": report.version,
+    }

@@ -21,6 +21,8 @@ from crossgraph.gallery.upkeep.migrate import migrate as migrate_gallery
 from crossgraph.gallery.upkeep.relocation import Relocation, relocate
 from crossgraph.gallery.upkeep.run_place import find_run, remember_run
 from crossgraph.progress import Progress, Silent
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs.models import given_search_model
 
@@ -76,7 +78,7 @@ def sync(
     if Gallery.exists(gallery):
         return synced(open_gallery(gallery, model=model, device=device))
     if not folders:
-        raise no_gallery(Path(gallery), "there is nothing to follow in it")
+        raise no_gallery(gallery, "there is nothing to follow in it")
     loaded: TrainedModel | CascadeModel = given_search_model(model or DEFAULT_MODEL, device=device)
     if dry_run:
         with tempfile.TemporaryDirectory() as nowhere:
@@ -109,18 +111,18 @@ def migrate(
 
 
 def open_gallery(
-    gallery: Path | str | None = None,
+    gallery: Storage | Path | str | None = None,
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
     device: str = "cpu",
 ) -> Gallery:
     """A gallery with the model it was made with; give `model` when the run has moved: its place is remembered."""
-    gallery = home_gallery() if gallery is None else gallery
+    place = storage_of(home_gallery() if gallery is None else gallery)
     if model is None:
-        run = find_run(Path(gallery), Manifest.read(Path(gallery)))
-        return Gallery.open(gallery, given_search_model(run, device=device))
+        run = find_run(place, Manifest.read(place))
+        return Gallery.open(place, given_search_model(run, device=device))
     loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
-    opened = Gallery.open(gallery, loaded)
+    opened = Gallery.open(place, loaded)
     remember_run(opened, loaded.run)
     return opened
 

@@ -92,7 +92,7 @@ def find_moved_sources(
             moved.append(MovedSource(name, now, inside))
     away = [name for name in sources.absent if name not in {one.before for one in moved}]
     if away and not sources.allow_empty:
-        raise GalleryError(not_there(away[0], store.folder))
+        raise GalleryError(not_there(away[0], store.storage))
     return tuple(moved)
 
 

@@ -15,6 +15,7 @@ from crossgraph.data.sources import open_corpus, place_of
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.changes.moves import absolute, near_paths
 from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.storage.interface import Storage
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Sources:
 def open_sources(
     names: Sequence[Path | str],
     *,
-    gallery: Path,
+    gallery: Storage | Path,
     manifest: Manifest,
     allow_empty: bool = False,
     exclude: Sequence[str] | None = None,
@@ -110,7 +111,7 @@ def source_to_index(source: Path | str | Corpus, exclude: Sequence[str] | None, 
     return replace(open_source(absolute(place), known if exclude is None else exclude, allow_empty=False), roots=())
 
 
-def not_there(path: str, gallery: Path) -> str:
+def not_there(path: str, gallery: Storage | Path) -> str:
     """What to say of a remembered source that is not there."""
     return (
         f"{path} is not there, so nothing was changed. If its disk is not connected, connect it. If it was moved or "

@@ -62,6 +62,7 @@ class SyncReport:
 
     `moved_folders` were recognised by the pictures in them. `files` counts what else is in the folders, `skipped_rows`
     are rows of caption files that could not be used, and `unused` files that look like captions and were not read.
+    `version` names the state of the gallery after it (`Gallery.wait_for`); empty after a dry run.
     """
 
     added: int
@@ -76,6 +77,7 @@ class SyncReport:
     files: FileCounts = field(default_factory=FileCounts)
     skipped_rows: tuple[SkippedRow, ...] = ()
     unused: tuple[Skipped, ...] = ()
+    version: str = ""
 
     @property
     def read(self) -> int:
@@ -137,7 +139,7 @@ class Sync:
         self._known = store.known()
         self._ids = {known.id for known in self._known.values()}
         self._sentences = store.known_captions()
-        self._excluded = removed_by_hand(store.folder)
+        self._excluded = removed_by_hand(store.storage)
         self._excluded |= {one.moves.place(path) for one in moved for path in self._excluded}
         self._moved, self._digests = moved, digests or Digests()
         self._by_digest = {known.digest: known.id for known in self._known.values()}

@@ -39,7 +39,7 @@ def upsert(
     entries, skipped, unchanged = _entries(images, known)
     before = {one.id for one in known.values()}
     changes: list[Change] = []
-    forgive(store.folder, {str(entry.path) for entry in entries})
+    forgive(store.storage, {str(entry.path) for entry in entries})
     with progress.task("adding", len(entries)) as task:
         for start in range(0, len(entries), batch):
             chunk = entries[start : start + batch]

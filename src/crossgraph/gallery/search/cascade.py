@@ -102,7 +102,7 @@ class Cascade:
 
     def _scope(self, options: SearchOptions) -> Scope:
         """What is searched. Raises `GalleryError` where there is nothing."""
-        state, folder, target = self._state, self._state.folder, options.target
+        state, folder, target = self._state, self._state.store.storage, options.target
         if not len(state.snapshot.items):
             raise GalleryError(f"{folder} holds no pictures yet. Run `crossgraph index FOLDER --gallery {folder}`.")
         if target == "captions" and not len(state.snapshot.captions):

@@ -16,9 +16,11 @@ from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.memory_index import MemoryIndex
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
+from crossgraph.gallery.tables.version import Version
+from crossgraph.storage.interface import Storage
 
 
-def required(model: SearchModel | None, folder: Path, manifest: Manifest) -> SearchModel:
+def required(model: SearchModel | None, folder: Storage, manifest: Manifest) -> SearchModel:
     """`model`. Raises `GalleryError`, naming the one that made the gallery, if there is none."""
     if model is None:
         named = manifest.run or f"{manifest.method} {manifest.model}"
@@ -55,12 +57,17 @@ class State:
 
     def require_model(self) -> SearchModel:
         """The model that made the gallery. Raises `GalleryError` if it was opened without."""
-        return required(self.model, self.folder, self.manifest)
+        return required(self.model, self.store.storage, self.manifest)
 
     @property
     def folder(self) -> Path:
-        """Where the gallery lies."""
+        """The folder for what can be made again; where the gallery lies in a folder, that one."""
         return self.store.folder
+
+    @property
+    def version(self) -> Version:
+        """What names this state."""
+        return Version(self.snapshot.version, self.manifest.tables)
 
     @property
     def snapshot(self) -> Snapshot:

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from crossgraph.errors import GalleryError
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 
 FETCH_LIMIT = 512  # keys in one filter expression
 
@@ -30,11 +32,20 @@ class ReplacedError(GalleryError):
 
 
 class Table:
-    """The Lance table in a folder; every read sees what other processes have written until then."""
+    """The Lance table in a folder, or under an address; every read sees what other processes have written until then.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._dataset = lance.dataset(folder)
+    Where writers can be unaware that another took their place, every write looks at the table, then whether this one
+    still is the writer, and is committed only onto what was looked at.
+    """
+
+    def __init__(self, place: Storage | Path) -> None:
+        self.place = storage_of(place)
+        self._dataset = lance.dataset(self.place.uri, storage_options=self.place.options)
+
+    @property
+    def folder(self) -> Path:
+        """The folder it lies in, if it lies in one."""
+        return Path(self.place.uri)
 
     @property
     def dataset(self) -> lance.LanceDataset:
@@ -49,6 +60,12 @@ class Table:
         """Changes with every write."""
         version: int = self._dataset.latest_version
         return version
+
+    def to_write(self) -> lance.LanceDataset:
+        """The table as of now, to be written onto. Raises `GalleryError` if another writer took the place of this."""
+        found = self.dataset
+        self.place.check()
+        return found
 
     @property
     def schema(self) -> pa.Schema:
@@ -78,19 +95,27 @@ class Table:
 
     def insert(self, rows: pa.Table, key: str) -> None:
         """Add the first row of each key that is not there yet, in one commit."""
-        self.dataset.merge_insert(key).when_not_matched_insert_all().execute(first_of_each(rows, key))
+        self._merge(key).when_not_matched_insert_all().execute(first_of_each(rows, key))
 
     def replace(self, rows: pa.Table, *keys: str) -> None:
         """Add rows, in the place of those with the same keys, in one commit. No keys may come twice."""
-        self.dataset.merge_insert(list(keys)).when_matched_update_all().when_not_matched_insert_all().execute(rows)
+        self._merge(*keys).when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
     def update(self, rows: pa.Table, key: str) -> None:
         """Write the columns of `rows` into the rows with the same keys, in one commit; all else stays as it is."""
-        self.dataset.merge_insert(key).when_matched_update_all().execute(rows)
+        self._merge(key).when_matched_update_all().execute(rows)
 
     def delete(self, where: str) -> None:
         """Delete the rows that fit, in one commit."""
-        self.dataset.delete(where)
+        if self.place.fenced:
+            self.to_write().delete(where, conflict_retries=0)
+        else:
+            self.dataset.delete(where)
+
+    def _merge(self, *keys: str) -> lance.MergeInsertBuilder:
+        """A merge, which where writers are fenced is not tried again on what another one wrote meanwhile."""
+        merge = self.to_write().merge_insert(list(keys))
+        return merge.conflict_retries(0) if self.place.fenced else merge
 
     def delete_keys(self, column: str, keys: Collection[str]) -> None:
         """Delete the rows with these keys."""
@@ -101,33 +126,50 @@ class Table:
     def optimize(self, *, keep: timedelta = timedelta(days=7), delete_unverified: bool = False) -> None:
         """Merge small files, bring the index up to date, and remove versions older than `keep`.
 
-        With `delete_unverified` also files that no version names, whatever their age: only while nobody else writes.
+        With `delete_unverified` also files that no version names, whatever their age: only while nobody else writes,
+        and not where a writer may be unaware that it lost its place; there such files go after seven days.
         """
-        dataset = self.dataset
-        dataset.optimize.compact_files()
-        dataset.optimize.optimize_indices()
-        self.dataset.cleanup_old_versions(keep, delete_unverified=delete_unverified)
+        self.to_write().optimize.compact_files()
+        self.to_write().optimize.optimize_indices()
+        self.to_write().cleanup_old_versions(keep, delete_unverified=delete_unverified and not self.place.fenced)
 
 
-def open_table(folder: Path, name: str, schema: pa.Schema) -> Table:
+def fence(table: Table) -> None:
+    """Commit the table as it is, so that no write that began before can be committed any more."""
+    for _ in range(20):
+        dataset = table.to_write()
+        fragments = [fragment.metadata for fragment in dataset.get_fragments()]
+        same = lance.LanceOperation.Merge(fragments, dataset.lance_schema)
+        try:
+            lance.LanceDataset.commit(
+                dataset, same, read_version=dataset.version, max_retries=0, storage_options=table.place.options
+            )
+            return
+        except OSError as error:
+            if "conflict" not in str(error).lower():
+                raise  # else a write was committed just before, and is kept
+    raise GalleryError(f"{table.place.uri} is written to by others all the time. Try again.")
+
+
+def open_table(folder: Storage | Path, name: str, schema: pa.Schema) -> Table:
     """The table of that name, made if it is not there."""
-    place = folder / f"{name}.lance"
+    place = storage_of(folder).under(f"{name}.lance")
     if not exists(place):
         try:
-            lance.write_dataset(schema.empty_table(), place, mode="create")
+            lance.write_dataset(schema.empty_table(), place.uri, mode="create", storage_options=place.options)
         except OSError as error:
             if "already exists" not in str(error):  # another process was faster
                 raise
     return Table(place)
 
 
-def exists(place: Path) -> bool:
+def exists(place: Storage | Path) -> bool:
     """Whether a table is there: a kill while one was made leaves its folder without a version."""
-    return any((place / "_versions").glob("*.manifest"))
+    return any(name.endswith(".manifest") for name in storage_of(place).under("_versions").names())
 
 
 @contextmanager
-def plain_errors(folder: Path) -> Iterator[None]:
+def plain_errors(folder: Storage | Path) -> Iterator[None]:
     """Errors of the disk beneath the tables in `folder` as `GalleryError`s that say what to do."""
     try:
         yield
@@ -136,6 +178,11 @@ def plain_errors(folder: Path) -> Iterator[None]:
         if not isinstance(error, OSError) and "lance" not in text.lower():
             raise
         reason = next((plain for sign, plain in _REASONS.items() if sign in text), None)
+        if "concurrent" in text or "conflict" in text.lower():
+            raise GalleryError(
+                f"{folder} was written by another process meanwhile, so this write was not done. What was stored "
+                "before is safe; run the same command again."
+            ) from error
         if reason is not None:
             raise GalleryError(f"{folder} could not be written: {reason}. What was stored before is safe.") from error
         if any(sign in text for sign in _NOT_FOUND):

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import from_json
 
 from crossgraph.errors import GalleryError
-from crossgraph.files import write_atomically
 from crossgraph.gallery.home import no_gallery
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 
 FORMAT = 3
 FILE = "gallery.json"
@@ -58,32 +59,35 @@ class Manifest(BaseModel):
     optimized: Optimized | None = None
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
-        """The manifest of the gallery in `folder`. Raises `GalleryError` if there is none, or a damaged one."""
-        file = folder / FILE
+    def read(cls, place: Storage | Path | str) -> Manifest:
+        """The manifest of the gallery in a place. Raises `GalleryError` if there is none, or a damaged one."""
+        storage = storage_of(place)
         try:
-            text = file.read_bytes()
-            _require_format(folder, text)
+            text = storage.read(FILE)
+            _require_format(storage, text)
             return cls.model_validate_json(text)
         except FileNotFoundError:
-            raise no_gallery(folder, f"it has no {FILE}") from None
+            raise no_gallery(str(storage), f"it has no {FILE}") from None
         except (OSError, ValueError) as error:
-            raise GalleryError(f"{file} cannot be read: {error}. Index into a new gallery.") from error
+            raise GalleryError(f"{storage}/{FILE} cannot be read: {error}. Index into a new gallery.") from error
 
-    def with_run(self, run: Path | str | None, folder: Path) -> Manifest:
-        """The manifest of the gallery in `folder`, whose model was loaded from `run`."""
-        seen = None if run is None or not os.path.isabs(run) else os.path.relpath(run, os.path.realpath(folder))
+    def with_run(self, run: Path | str | None, place: Storage | Path) -> Manifest:
+        """The manifest of the gallery that lies in `place`, whose model was loaded from `run`."""
+        storage = storage_of(place)
+        far = run is None or not os.path.isabs(run) or not storage.is_folder
+        seen = None if run is None or far else os.path.relpath(run, os.path.realpath(storage.beside))
         return self.model_copy(update={"run": None if run is None else str(run), "run_from_here": seen})
 
-    def write(self, folder: Path) -> None:
-        """Replace the manifest in `folder` at once: after a kill there is the old one or the new one."""
+    def write(self, place: Storage | Path) -> None:
+        """Replace the manifest at once: after a kill there is the old one or the new one."""
+        storage = storage_of(place)
         try:
-            write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
+            storage.write(FILE, self.model_dump_json(indent=2).encode())
         except OSError as error:
-            raise GalleryError(f"{folder / FILE} could not be written: {error.strerror}.") from error
+            raise GalleryError(f"{storage}/{FILE} could not be written: {error.strerror}.") from error
 
 
-def _require_format(folder: Path, text: bytes) -> None:
+def _require_format(folder: Storage, text: bytes) -> None:
     """Raise `GalleryError` for a manifest of another format, which may have other fields."""
     found = from_json(text)
     if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:

@@ -22,6 +22,8 @@ import pyarrow.compute as pc
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
 from crossgraph.gallery.tables.fragments import Fragment, fragments_of, readable
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 
 Value = str | float | int | bool
 KINDS = ("flag", "number", "text")
@@ -36,16 +38,16 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\
 
 
 class Notes:
-    """The notes of the gallery in `folder`; their table is made by the first write."""
+    """The notes of the gallery that lies in a place; their table is made by the first write."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: Storage | Path) -> None:
+        self._folder = storage_of(place)
         self._table: lance.Table | None = None
 
     @property
     def tables(self) -> dict[str, lance.Table]:
         """The table by its name, or nothing if there are no notes."""
-        place = self._folder / "notes.lance"
+        place = self._folder.under("notes.lance")
         if self._table is None and lance.exists(place):
             self._table = lance.Table(place)
         return {} if self._table is None else {"notes": self._table}

@@ -16,12 +16,11 @@ Lance is not fork-safe: open a gallery after forking, never before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import filelock
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
+from crossgraph.gallery.tables.fencing import fence
 from crossgraph.gallery.tables.items import Item, Known, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.likeness import BYTES, UNKNOWN
@@ -38,6 +38,8 @@ from crossgraph.gallery.tables.memory_table import fixed_rows
 from crossgraph.gallery.tables.notes import Notes
 from crossgraph.gallery.tables.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, fine_rows, finite, pad_fine
 from crossgraph.gallery.tables.snapshot import Snapshot, as_item
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 from crossgraph.types import Encoded
 
 INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
@@ -55,22 +57,24 @@ class Stored:
 
 
 class Store:
-    """The tables of the gallery in `folder`, made if they are not there.
+    """The tables of the gallery in `place`, made if they are not there.
 
     `width` is that of shortlist vectors, `bits` that of codes; without bits there are no codes. `set_name` is the
-    subfolder that holds the tables of the model.
+    subfolder that holds the tables of the model, which is there unless it is a `new_set`.
     """
 
-    def __init__(self, folder: Path, *, width: int, bits: int = 0, set_name: str = "") -> None:
-        self.folder = folder
-        self.place = folder / set_name
-        if set_name and not self.place.is_dir():
-            raise GalleryError(f"{folder}: its tables {set_name} are gone. Open the gallery again.")
+    def __init__(
+        self, place: Storage | Path, *, width: int, bits: int = 0, set_name: str = "", new_set: bool = False
+    ) -> None:
+        self.storage = storage_of(place)
+        self.place = self.storage.under(set_name) if set_name else self.storage
+        if set_name and not new_set and not self.place.names():
+            raise GalleryError(f"{self.storage}: its tables {set_name} are gone. Open the gallery again.")
         features = [pa.field("vector", pa.list_(pa.float32(), width))]
         features += [pa.field("code", pa.binary((bits + 7) // 8))] if bits else []
 
         def table(name: str, *fields: tuple[str, pa.DataType] | pa.Field) -> lance.Table:
-            with lance.plain_errors(folder):
+            with lance.plain_errors(self.storage):
                 return lance.open_table(self.place, name, pa.schema(fields))
 
         self._items = table(
@@ -93,7 +97,12 @@ class Store:
         )
         self._captions = table("captions", ("id", pa.string()), ("text", pa.string()), *features)
         self._parts = table("parts", ("key", pa.string()), *COLUMNS, *NODE_COLUMNS)
-        self.notes = Notes(folder)
+        self.notes = Notes(self.storage)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this machine for what can be made again; where a gallery lies in a folder, that one."""
+        return self.storage.beside
 
     @property
     def tables(self) -> dict[str, lance.Table]:
@@ -103,18 +112,18 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Keep other processes from writing meanwhile; raises `GalleryError` if one is. A kill frees the lock."""
-        with writing(self.folder):
+        with writing(self.storage):
             yield
 
     def version(self) -> tuple[int, ...]:
         """Changes whenever a picture, a caption or a note was written, by whomever."""
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             return self._items.version, self._captions.version, self.notes.version()
 
     def known(self) -> dict[str, Known]:
         """Every stored picture, by its path."""
         columns = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             table = self._items.read(columns)
         values = {name: table[name].to_pylist() for name in columns if name not in ("modified", "indexed_at")}
         values |= {name: _moments(table[name]) for name in ("modified", "indexed_at")}
@@ -131,7 +140,7 @@ class Store:
         """The stored pictures with these ids, by id."""
         found = {}
         for start in range(0, len(ids), lance.FETCH_LIMIT):
-            with lance.plain_errors(self.folder):
+            with lance.plain_errors(self.storage):
                 chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
                 rows = self._items.read(where=chosen)
             vectors = torch.from_numpy(fixed_rows(rows["vector"]))
@@ -148,7 +157,7 @@ class Store:
 
         Raises `ReplacedError` if old files were removed meanwhile: read again.
         """
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             tables = self._items.dataset, self._captions.dataset, self.notes.dataset()
             return MemoryIndex.read(*tables) if before is None else before.following(*tables)
 
@@ -163,14 +172,14 @@ class Store:
         """
         found: dict[str, Fine] = {}
         for start in range(0, len(keys), lance.FETCH_LIMIT):
-            with lance.plain_errors(self.folder):
+            with lance.plain_errors(self.storage):
                 chosen = lance.one_of("key", keys[start : start + lance.FETCH_LIMIT])
                 found.update(fine_rows(self._parts.read(where=chosen)))
         gone = next((key for key in keys if key not in found), None)
         if gone is not None:
             raise ReplacedError(
-                f"{self.folder}: the features {gone} are gone, replaced during the search. Search again; if that does "
-                f"not help, `crossgraph gallery verify {self.folder}` says what is missing."
+                f"{self.storage}: the features {gone} are gone, replaced during the search. Search again; if that does "
+                f"not help, `crossgraph gallery verify {self.storage}` says what is missing."
             )
         return pad_fine([found[key] for key in keys])
 
@@ -184,7 +193,7 @@ class Store:
             },
             schema=schema,
         )
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             self._parts.insert(table, "key")
 
     def write_captions(
@@ -193,7 +202,7 @@ class Store:
         """Store sentences and their features; those already there are left alone."""
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts)}
         table = pa.table(columns | _features(vectors, codes), schema=self._captions.schema)
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             self._captions.insert(table, "id")
 
     def write_items(
@@ -211,7 +220,7 @@ class Store:
         schema, features = self._items.schema, _features(vectors, codes)
         columns = {name: [row[name] for row in rows] for name in schema.names if name not in features}
         table = pa.table(columns | features, schema=schema)
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             self._items.replace(table, "id")
 
     def relocate_items(self, paths: Mapping[str, str]) -> None:
@@ -220,17 +229,17 @@ class Store:
             return
         schema = pa.schema([("id", pa.string()), ("path", pa.string())])
         table = pa.table({"id": list(paths), "path": list(paths.values())}, schema=schema)
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             self._items.update(table, "id")
 
     def remove_items(self, ids: Sequence[str]) -> None:
         """Make pictures invisible; what only they used becomes an orphan."""
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             self._items.delete_keys("id", ids)
 
     def drop_orphans(self) -> None:
         """Remove captions, parts and codes that no picture refers to."""
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             rows = self._items.read(["digest", "caption_ids"])
             captions = pc.unique(pc.list_flatten(rows["caption_ids"]))
             used = pa.concat_arrays([captions, pc.unique(rows["digest"])])
@@ -240,20 +249,20 @@ class Store:
 
     def index_parts(self) -> None:
         """Make the index by which features are fetched, if there are enough of them and it is not there."""
-        parts = self._parts.dataset
+        parts = self._parts.to_write()
         if not parts.describe_indices() and parts.count_rows() >= INDEXED_FROM:
             parts.create_scalar_index("key", "BTREE")
 
     def optimize(self) -> None:
         """Merge all files of each table."""
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             self.index_parts()
             for table in self.tables.values():
                 table.optimize()
 
     def merge_small_files(self) -> None:
         """Merge the files of many commits, if there are many, and keep the index by which features are fetched."""
-        with lance.plain_errors(self.folder):
+        with lance.plain_errors(self.storage):
             self.index_parts()
             for table in (*self.tables.values(), *self.notes.tables.values()):
                 if table.fragments > FRAGMENTS:
@@ -261,20 +270,15 @@ class Store:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Hold the lock of the gallery in `folder`. Raises `GalleryError` if another process does, or it is read-only."""
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
-    with lance.plain_errors(folder):
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise GalleryError(
-                f"another process is indexing into {folder}, or changing it. Wait until it is done, or stop it."
-            ) from None
-    try:
+def writing(place: Storage | Path) -> Iterator[None]:
+    """Be the one writer of the gallery in a place. Raises `GalleryError` if another process is, or it is read-only."""
+    storage, ends = storage_of(place), ExitStack()
+    with ends:
+        with lance.plain_errors(storage):
+            unaware = ends.enter_context(storage.writing())
+        if unaware:
+            fence(storage)
         yield
-    finally:
-        lock.release()
 
 
 def _features(vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None) -> dict[str, pa.Array]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +21,8 @@ from crossgraph.gallery.tables import lance, skipped
 from crossgraph.gallery.tables.manifest import FILE, TABLES, Manifest, Optimized
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.thumbnails import Thumbnails
-from crossgraph.gallery.upkeep.stats import bytes_under
 from crossgraph.progress import Progress, Silent
+from crossgraph.storage.interface import Storage
 
 KEEP = timedelta(minutes=10)
 """Older versions of the tables than this are removed by compaction: a search that began before may need younger."""
@@ -59,29 +57,30 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
     of finished migrations. A kill at any moment costs nothing; the next run goes on.
     """
     with gallery.changing():
-        before = bytes_under(gallery.folder)
+        before = gallery.storage.size()
         gallery.store.drop_orphans()
         gallery.store.notes.drop_taken_away()
         gallery.store.index_parts()
-        with lance.plain_errors(gallery.folder), warnings.catch_warnings():
+        with lance.plain_errors(gallery.storage), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a search which began before `keep` may fail is why it is not 0
             for table in (*gallery.store.tables.values(), *gallery.store.notes.tables.values()):
                 # Nobody else writes, so files that no version names are rests of a write that was cut off.
                 table.optimize(keep=keep, delete_unverified=True)
-        remove_leftovers(gallery.folder, gallery.manifest)
+        remove_leftovers(gallery.storage, gallery.manifest)
         Thumbnails(gallery.folder).drop_others(gallery.snapshot().items["digest"].to_pylist())
-        after = bytes_under(gallery.folder)
+        after = gallery.storage.size()
         noted = Optimized(at=datetime.now(UTC), saved=before - after)
         gallery.replace_manifest(gallery.manifest.model_copy(update={"optimized": noted}))
     return before, after
 
 
-def remove_leftovers(folder: Path, manifest: Manifest) -> None:
+def remove_leftovers(storage: Storage, manifest: Manifest) -> None:
     """Remove tables that neither serve nor are being made, and maps of other models. Needs the lock."""
     old = {f"{name}.lance" for name in TABLES} if manifest.tables else set()
-    old |= {path.name for path in folder.glob("tables-*")} - {manifest.tables, manifest.migrating}
+    old |= {name for name in storage.names() if name.startswith("tables-")} - {manifest.tables, manifest.migrating}
     for name in old:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        storage.remove(name)
+    folder = storage.beside
     for file in set(folder.glob("map-*.parquet")) - {map_file(folder, manifest)}:
         file.unlink(missing_ok=True)
     for draft in (*folder.glob(f"{FILE}.*{TEMPORARY}"), *folder.glob(f"{skipped.FILE}.*{TEMPORARY}")):
@@ -160,7 +159,7 @@ def _features(gallery: Gallery, snapshot: Snapshot, progress: Progress) -> tuple
     orphans = 0
     problems: list[Problem] = []
     total = parts.count_rows()
-    with lance.plain_errors(gallery.folder), progress.task("reading features", total) as task:
+    with lance.plain_errors(gallery.storage), progress.task("reading features", total) as task:
         for batch in parts.dataset.to_batches(columns=["key", "embedding", "count", "width", "values"], batch_size=256):
             for key, whole in zip(batch["key"].to_pylist(), _whole(batch), strict=True):
                 if key not in needed:

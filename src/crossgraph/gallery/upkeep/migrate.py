@@ -7,7 +7,6 @@ which the next run continues; a kill after it leaves the new gallery and old tab
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,31 +53,30 @@ def migrate(
     """
     started = time.perf_counter()
     with gallery.changing() as manifest:
-        new = described(model, run).with_run(run, gallery.folder)
+        new = described(model, run).with_run(run, gallery.storage)
         if (new.model, new.shortlist) == (manifest.model, manifest.shortlist):
             if run is not None and not is_noted_run(manifest):  # it moved, no more
-                gallery.replace_manifest(manifest.with_run(run, gallery.folder))
+                gallery.replace_manifest(manifest.with_run(run, gallery.storage))
                 return Migration(0, len(gallery), (), time.perf_counter() - started)
-            raise GalleryError(f"{gallery.folder} is encoded by {new.method} {new.model} already.")
+            raise GalleryError(f"{gallery.storage} is encoded by {new.method} {new.model} already.")
         fingerprint = hashlib.sha256(f"{new.model} {new.shortlist}".encode()).hexdigest()[:12]
         name = f"tables-{fingerprint}"
         if manifest.migrating != name:
             gallery.replace_manifest(manifest.model_copy(update={"migrating": None}))
-            shutil.rmtree(gallery.folder / name, ignore_errors=True)  # of another migration, or cut off while removed
+            gallery.storage.remove(name)  # of another migration, or cut off while removed
             gallery.replace_manifest(manifest.model_copy(update={"migrating": name}))
-        (gallery.folder / name).mkdir(exist_ok=True)
-        store = Store(gallery.folder, width=new.width, bits=new.bits, set_name=name)
+        store = Store(gallery.storage, width=new.width, bits=new.bits, set_name=name, new_set=True)
         encoded, found, left_out = _encode_all(gallery, store, model, batch=batch, progress=progress or Silent())
         if left_out and not leave_out:
             raise GalleryError(
-                f"{len(left_out):,} pictures of {gallery.folder} cannot be read any more, for example "
+                f"{len(left_out):,} pictures of {gallery.storage} cannot be read any more, for example "
                 f"{left_out[0].path} ({left_out[0].reason}). Bring them back, sync their folder, or migrate with "
                 "--leave-out; the old model serves on, and what was encoded is kept."
             )
         store.drop_orphans()
         kept = {"roots": manifest.roots, "sources": manifest.sources, "tables": name}
         gallery.replace_manifest(new.model_copy(update=kept), model=model)
-        remove_leftovers(gallery.folder, gallery.manifest)
+        remove_leftovers(gallery.storage, gallery.manifest)
     return Migration(encoded, found, tuple(left_out), time.perf_counter() - started)
 
 

@@ -24,6 +24,7 @@ from crossgraph.gallery.tables.skipped import move_skipped, read_skipped
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.run_place import hints_concern, is_same_run, located_run, move_hints
 from crossgraph.progress import Progress, Silent
+from crossgraph.storage.interface import Storage
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def relocate(
         known = gallery.store.known()
         _require_something(gallery, known, moves)
         files = look_for_moved(known, moves, trust=trust, progress=progress or Silent())
-        new, lacking = _moved_manifest(manifest, moves, files, gallery.folder)
+        new, lacking = _moved_manifest(manifest, moves, files, gallery.storage)
         doubles = _doubles(known, files)
         done = Relocation(
             len(files.paths),
@@ -84,9 +85,9 @@ def relocate(
         if dry_run:
             return done
         _require_all(gallery, done, files, allow_missing=allow_missing)
-        run = located_run(gallery.folder, new)
+        run = located_run(gallery.storage, new)
         hints = None if run is None else move_hints(run, moves)
-        move_skipped(gallery.folder, moves.place)
+        move_skipped(gallery.storage, moves.place)
         _join(gallery.store, doubles)
         gallery.store.relocate_items(files.paths)
         gallery.replace_manifest(new)
@@ -98,7 +99,7 @@ def _require_something(gallery: Gallery, known: Mapping[str, Known], moves: Move
     manifest = gallery.manifest
     run = [] if manifest.run is None or packaged_model(manifest.run) else [manifest.run]
     places = [*manifest.sources, *run, *manifest.roots]
-    skipped = [str(entry.path) for entry in read_skipped(gallery.folder)]
+    skipped = [str(entry.path) for entry in read_skipped(gallery.storage)]
     for old, new in moves.pairs:
         alone = Moves(((old, new),))
         if any(alone.concern(path) for path in (*places, *known, *skipped)):
@@ -106,13 +107,15 @@ def _require_something(gallery: Gallery, known: Mapping[str, Known], moves: Move
         if any(hints_concern(Path(moves.place(place)), alone) for place in run):
             continue
         raise GalleryError(
-            f"{gallery.folder} knows of nothing that lay in {old}.{near_paths(old, places)} It knows: "
+            f"{gallery.storage} knows of nothing that lay in {old}.{near_paths(old, places)} It knows: "
             f"{', '.join(dict.fromkeys(places)) or 'no folder and no run'}."
         )
 
 
-def _moved_manifest(manifest: Manifest, moves: Moves, files: MovedFiles, folder: Path) -> tuple[Manifest, list[str]]:
-    """The manifest of the gallery in `folder` after the move, and the new places at which no folder or run is."""
+def _moved_manifest(
+    manifest: Manifest, moves: Moves, files: MovedFiles, storage: Storage
+) -> tuple[Manifest, list[str]]:
+    """The manifest of the gallery in a place after the move, and the new places at which no folder or run is."""
     places = [moves.place(name) for name in manifest.sources if moves.concern(name)]
     lacking = [place for place in places if not os.path.exists(place)]
     new = manifest.model_copy(
@@ -125,8 +128,8 @@ def _moved_manifest(manifest: Manifest, moves: Moves, files: MovedFiles, folder:
     if manifest.run is not None and moves.concern(manifest.run):
         run = moves.place(manifest.run)
         if is_same_run(Path(run), manifest):
-            new = new.with_run(run, folder)
-        elif located_run(folder, manifest) is None:  # one that is still there is no part of the move
+            new = new.with_run(run, storage)
+        elif located_run(storage, manifest) is None:  # one that is still there is no part of the move
             lacking.append(run)
     return new, lacking
 
@@ -181,7 +184,7 @@ def _require_all(gallery: Gallery, done: Relocation, files: MovedFiles, *, allow
     wrong += [f"{len(done.changed):,} have other content ({_some(done.changed)})"] if done.changed else []
     way = "--allow-missing moves the rest." if files.paths else "is the disk connected, and NEW the right place?"
     raise GalleryError(
-        f"of {len(files.known):,} pictures and the folders that {gallery.folder} is to know at a new place, "
+        f"of {len(files.known):,} pictures and the folders that {gallery.storage} is to know at a new place, "
         f"{' and '.join(wrong)}. Nothing was changed. --dry-run names each; {way}"
     )
 

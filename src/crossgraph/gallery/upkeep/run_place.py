@@ -13,6 +13,8 @@ from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.stages.cascade_model import CascadeManifest, is_cascade
 from crossgraph.gallery.tables.manifest import Manifest
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 from crossgraph.training.checkpoint import MANIFEST, run_fingerprint
 
 
@@ -39,20 +41,21 @@ def is_noted_run(manifest: Manifest) -> bool:
     return is_run(Path(manifest.run)) if packaged is None else is_same_run(packaged, manifest)
 
 
-def located_run(gallery: Path, manifest: Manifest) -> Path | None:
+def located_run(gallery: Storage | Path | str, manifest: Manifest) -> Path | None:
     """The run or cascade that made a gallery: where it was, or as far from the gallery as it was; None: at neither."""
     if manifest.run is not None and (packaged := packaged_model(manifest.run)) is not None:
         return packaged if is_same_run(packaged, manifest) else None
     if manifest.run is not None and is_run(Path(manifest.run)):
         return Path(manifest.run)
     if manifest.run_from_here is not None:
-        beside = Path(os.path.normpath(gallery.resolve() / manifest.run_from_here))
+        folder = storage_of(gallery).beside
+        beside = Path(os.path.normpath(folder.resolve() / manifest.run_from_here))
         if is_same_run(beside, manifest):
             return beside
     return None
 
 
-def find_run(gallery: Path, manifest: Manifest) -> Path:
+def find_run(gallery: Storage | Path | str, manifest: Manifest) -> Path:
     """As `located_run`. Raises `GalleryError`, which says the ways out, if the run is not there or is another now."""
     found = located_run(gallery, manifest)
     if found is not None:
@@ -82,7 +85,7 @@ def remember_run(gallery: Gallery, run: Path) -> None:
         return
     try:
         with gallery.changing() as manifest:
-            gallery.replace_manifest(manifest.with_run(model_reference(run), gallery.folder))
+            gallery.replace_manifest(manifest.with_run(model_reference(run), gallery.storage))
     except GalleryError:
         return
 

@@ -13,6 +13,8 @@ from crossgraph.gallery.tables import lance, skipped
 from crossgraph.gallery.tables.folding import count_alike
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Notes, NotesInMemory, typed_columns
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,13 @@ class GalleryStats:
     migrating: bool
 
 
-def gallery_stats(folder: Path | str) -> GalleryStats:
-    """Rows, bytes, fragments, model and the like of the gallery in `folder`. Raises `GalleryError` if there is none."""
-    folder = Path(folder)
-    manifest, notes = Manifest.read(folder), Notes(folder)
-    with lance.plain_errors(folder):
-        places = {name: folder / manifest.tables / f"{name}.lance" for name in TABLES}
+def gallery_stats(place: Storage | Path | str) -> GalleryStats:
+    """Rows, bytes, fragments, model and the like of the gallery in a place. Raises `GalleryError` if there is none."""
+    storage = storage_of(place)
+    manifest, notes = Manifest.read(storage), Notes(storage)
+    with lance.plain_errors(storage):
+        tables_at = storage.under(manifest.tables) if manifest.tables else storage
+        places = {name: tables_at.under(f"{name}.lance") for name in TABLES}
         tables = {name: lance.Table(place) for name, place in places.items() if lance.exists(place)}
         items = tables["items"].read(["id", "digest", "perceptual_hash", "caption_ids"])
         every = tuple(_table_stats(name, table) for name, table in {**tables, **notes.tables}.items())
@@ -67,11 +70,11 @@ def gallery_stats(folder: Path | str) -> GalleryStats:
         values = NotesInMemory.read(notes.dataset()).values
     equal, alike = count_alike(items)
     return GalleryStats(
-        str(folder),
+        str(storage),
         len(items),
         pc.sum(captions).as_py() or 0,
         pc.count_distinct(values["id"]).as_py(),
-        bytes_under(folder),
+        storage.size(),
         sum(table.fragments for table in every),
         every,
         manifest.method,
@@ -79,7 +82,7 @@ def gallery_stats(folder: Path | str) -> GalleryStats:
         manifest.shortlist,
         manifest.run,
         manifest.sources,
-        _count_skipped(folder),
+        _count_skipped(storage),
         equal,
         alike,
         tuple(typed_columns(values, items["id"]).column_names),
@@ -89,23 +92,12 @@ def gallery_stats(folder: Path | str) -> GalleryStats:
     )
 
 
-def _count_skipped(folder: Path) -> int | None:
+def _count_skipped(storage: Storage) -> int | None:
     try:
-        return len(skipped.read_skipped(folder))
+        return len(skipped.read_skipped(storage))
     except GalleryError:
         return None
 
 
-def bytes_under(folder: Path) -> int:
-    """Bytes of all files under `folder`; one that goes meanwhile counts nothing."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += 0 if path.is_dir() else path.stat().st_size
-        except OSError:
-            continue
-    return total
-
-
 def _table_stats(name: str, table: lance.Table) -> TableStats:
-    return TableStats(name, table.count_rows(), table.fragments, bytes_under(table.folder))
+    return TableStats(name, table.count_rows(), table.fragments, table.place.size())

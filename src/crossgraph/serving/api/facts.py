@@ -12,7 +12,7 @@ from crossgraph.encoders.names import model_reference
 from crossgraph.gallery.search.filters import WHERE_THEY_LIE, column_kinds
 from crossgraph.gallery.upkeep.run_place import find_run
 from crossgraph.gallery.upkeep.stats import gallery_stats
-from crossgraph.serving.library import DEFAULT, shown_name, version_of
+from crossgraph.serving.library import DEFAULT, shown_name
 from crossgraph.serving.problems import documented, readable
 from crossgraph.serving.schemas import Out
 from crossgraph.serving.server import Server, TheServer
@@ -49,7 +49,8 @@ class StatsOut(Out):
     sources: list[str] = Field(description="The names of the folders it follows.")
     method: str
     model: str
-    optimized_at: datetime | None
+    optimized_at: datetime | None = Field(description="When the tables were last compacted.")
+    optimized_saved: int | None = Field(description="How many bytes that saved; below 0 while old versions are kept.")
     migrating: bool
 
 
@@ -105,8 +106,8 @@ def stats_out(server: Server) -> StatsOut:
     """How the gallery is."""
     from crossgraph.gallery.tables.skipped import read_skipped
 
-    folder = server.library.gallery.folder
-    found, skipped = gallery_stats(folder), read_skipped(folder)
+    storage = server.library.gallery.storage
+    found, skipped = gallery_stats(storage), read_skipped(storage)
     reasons: dict[str, int] = {}
     for one in skipped:
         reasons[readable(one.reason)] = reasons.get(readable(one.reason), 0) + 1
@@ -124,17 +125,19 @@ def stats_out(server: Server) -> StatsOut:
         method=found.method,
         model=found.model,
         optimized_at=found.optimized_at,
+        optimized_saved=found.optimized_saved,
         migrating=found.migrating,
     )
 
 
 def _gallery(server: Server) -> GalleryOut:
-    snapshot, show = server.library.gallery.snapshot(), server.settings.show_paths
+    state, show = server.library.gallery.current(), server.settings.show_paths
+    snapshot = state.snapshot
     return GalleryOut(
         name=DEFAULT,
         pictures=len(snapshot.items),
         captions=len(snapshot.captions),
-        version=version_of(snapshot),
+        version=str(state.version),
         columns={name: kind for name, kind in column_kinds(snapshot).items() if show or name not in WHERE_THEY_LIE},
         manage=server.settings.manage,
         show_paths=server.settings.show_paths,
@@ -144,7 +147,7 @@ def _gallery(server: Server) -> GalleryOut:
 def model_out(server: Server) -> ModelOut:
     """The model of the gallery, stage by stage."""
     gallery = server.library.gallery
-    facts = model_facts(find_run(gallery.folder, gallery.manifest))
+    facts = model_facts(find_run(gallery.storage, gallery.manifest))
     name = model_reference(facts.folder)
     return ModelOut(
         name=readable(name) if server.settings.show_paths else shown_name(name),

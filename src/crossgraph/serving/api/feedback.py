@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from crossgraph.serving.jobs import require_managing
-from crossgraph.serving.problems import documented
+from crossgraph.serving.problems import Problem, documented
 from crossgraph.serving.schemas import Out
 from crossgraph.serving.search_request import LONGEST, ItemId
 from crossgraph.serving.server import TheServer
@@ -42,6 +42,8 @@ class JudgementOut(Out):
 async def judge(body: JudgementIn, server: TheServer) -> JudgementOut:
     """Keep a judgement beside the gallery; only with --manage."""
     require_managing(server.settings.manage)
+    if not server.library.storage.is_folder:
+        raise Problem(404, "judgements are kept in the folder of a gallery, and this one lies in an object store.")
 
     def keep() -> JudgementOut:
         item = server.library.item(body.item)

@@ -14,7 +14,6 @@ from crossgraph.gallery.tables.items import ID
 from crossgraph.gallery.thumbnails import SIZES
 from crossgraph.serving.api.search import answered
 from crossgraph.serving.description import conditional
-from crossgraph.serving.library import version_of
 from crossgraph.serving.pictures import picture_response, thumbnail_response
 from crossgraph.serving.problems import documented
 from crossgraph.serving.schemas import ItemOut, ItemsOut, SearchOut, item_out
@@ -123,5 +122,5 @@ def listed(server: Server, parameters: ListParameters) -> ItemsOut:
         total=found.total,
         offset=found.offset,
         items=[item_out(item, show_paths=show) for item in found.items],
-        version=version_of(state.snapshot),
+        version=str(state.version),
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from crossgraph.serving.description import conditional
-from crossgraph.serving.library import Library, version_of
+from crossgraph.serving.library import Library
 from crossgraph.serving.pictures import is_known
 from crossgraph.serving.problems import documented, readable
 from crossgraph.serving.schemas import Out
@@ -78,7 +78,7 @@ def told(library: Library) -> tuple[bytes, str]:
     for group in found.group.tolist():
         counts[group] += 1
     values = {
-        "version": version_of(library.gallery.snapshot()),
+        "version": library.version(),
         "method": found.method,
         "old": found.old,
         "groups": [{"name": readable(name), "count": count} for name, count in zip(found.groups, counts, strict=True)],

@@ -131,7 +131,7 @@ async def stop(server: TheServer, id: Annotated[str, Form(max_length=64)]) -> Re
 
 def health_of(server: Server) -> Health:
     """How the gallery is. Raises `GalleryError` where it cannot be read."""
-    folder = server.library.gallery.folder
+    folder = server.library.gallery.storage
     stats, model = gallery_stats(folder), model_out(server)
     show, reasons, damaged = server.settings.show_paths, list[Reason](), ""
     try:
@@ -155,7 +155,7 @@ def health_of(server: Server) -> Health:
 def reasons_of(server: Server) -> list[Reason]:
     """What was left out, by reason, the most frequent first; files by name alone."""
     names: dict[str, list[str]] = {}
-    for one in read_skipped(server.library.gallery.folder):
+    for one in read_skipped(server.library.gallery.storage):
         names.setdefault(readable(one.reason), []).append(shown_name(one.path))
     found = [Reason(reason, len(all), sorted(all)[:SHOWN], max(0, len(all) - SHOWN)) for reason, all in names.items()]
     return sorted(found, key=lambda one: (-one.count, one.reason))

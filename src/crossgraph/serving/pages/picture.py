@@ -14,7 +14,6 @@ from crossgraph.errors import CrossgraphError
 from crossgraph.serving import searching
 from crossgraph.serving.api.explain import found as explanation_of
 from crossgraph.serving.api.items import Id, known
-from crossgraph.serving.library import version_of
 from crossgraph.serving.overlay import Overlay, overlay_of
 from crossgraph.serving.pages.errors import is_part
 from crossgraph.serving.pages.explanation_view import Shown, shown
@@ -226,7 +225,7 @@ async def answers(server: Server, body: SearchBody) -> SearchOut:
 
         if body.region:  # the map may be another one by now
             return make()
-        key = (gallery.require_model().fingerprint, version_of(gallery.snapshot()), body.model_dump_json())
+        key = (gallery.require_model().fingerprint, str(gallery.current().version), body.model_dump_json())
         return server.answers.get(key, make)
 
     return await server.engine.run(work)

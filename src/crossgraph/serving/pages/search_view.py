@@ -228,9 +228,8 @@ def _facet_shown(state: PageState, facet: Facet, place: int) -> FacetShown:
 def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
     """What stands around the answers, whatever they are."""
     library, asked = server.library, state.asked
-    folder = library.settings.gallery
     try:
-        skipped: int | None = len(read_skipped(folder))
+        skipped: int | None = len(read_skipped(library.storage))
     except GalleryError:
         skipped = None
     return View(
