@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -94,7 +95,11 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, those that are idle after they cleared up."""
+        with suppress(self._ray.exceptions.RayError):
+            idle = [seat.actor.end.remote() for seat in self._seats if seat.node is not None and not seat.held]
+            if idle:
+                self._ray.wait(idle, num_returns=len(idle), timeout=2)
         for seat in self._seats:
             self._ray.kill(seat.actor)
         self._seats = []

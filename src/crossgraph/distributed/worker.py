@@ -11,6 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ClusterError, CrossgraphError
 
+SCRATCH = "crossgraph-worker-"
+"""How the folders of workers begin; the number of the process follows."""
+
 MODELS = 4
 """How many models a worker keeps loaded."""
 
@@ -62,7 +65,9 @@ class Worker:
     def __init__(self, threads: int) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded, which happens with the first model
         self._threads = threads
-        self._scratch = Path(tempfile.mkdtemp(prefix="cg-worker-"))
+        _remove_leftovers()
+        self._scratch = Path(tempfile.gettempdir()) / f"{SCRATCH}{os.getpid()}"
+        self._scratch.mkdir(mode=0o700, exist_ok=True)
         self._cache = ScratchCache(self._scratch / "features")
         self._models: dict[str, Any] = {}
 
@@ -73,6 +78,10 @@ class Worker:
         import ray
 
         return ray.get_runtime_context().get_node_id(), importlib.metadata.version("crossgraph"), os.getpid()
+
+    def end(self) -> None:
+        """Remove what lies on the disk of the node."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def run(self, job: Job) -> Any:
         """The result of a job."""
@@ -93,3 +102,11 @@ class Worker:
             except CrossgraphError as error:
                 raise ClusterError(f"the model could not be loaded on a worker: {error}") from None
         return self._models[place.fingerprint]
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of workers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        number = folder.name.removeprefix(SCRATCH)
+        if number.isdigit() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
