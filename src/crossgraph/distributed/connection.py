@@ -88,9 +88,8 @@ def connected(settings: ClusterSettings) -> Iterator[Connection]:
 
     Raises `ClusterError` if it cannot be reached.
     """
-    if settings.is_local:  # Ray then keeps to 127.0.0.1, and asks every process for a token
+    if settings.is_local:  # Ray then keeps to 127.0.0.1
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would starve beside any other work
     ray = ray_module()
     if ray.is_initialized():
@@ -119,11 +118,11 @@ def _join(ray: Any, settings: ClusterSettings, folder: str | None) -> None:
             f"~/.ray/auth_token as on its nodes ({_first_line(error)})."
         ) from None
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError, ray.exceptions.RayError) as error:
-        where = settings.address or "here"
+        if settings.is_local:
+            raise ClusterError(f"Ray could not be started on this machine: {_first_line(error)}") from error
         raise ClusterError(
-            f"no Ray cluster could be {'joined' if settings.address else 'started'} at {where}: {_first_line(error)} "
-            "This machine must be one of its nodes (ray start --address=HOST:PORT), with the same versions of Ray and "
-            "Python."
+            f"the Ray cluster at {settings.address} could not be joined: {_first_line(error)} This machine must be one "
+            "of its nodes (ray start --address=HOST:PORT), with the same versions of Ray and Python."
         ) from error
     _be_quiet(ray)
 

@@ -42,10 +42,14 @@ LOST = "it ended the process that read it"
 
 @dataclass(eq=False)
 class _Piece:
-    """A job, how many workers ended over it, and its result."""
+    """A job, how many workers ended over it, whether it is done `alone`, since one did, and its result.
+
+    Of several jobs in hand it is not certain which one ended a worker: the answer to an earlier one may be lost too.
+    """
 
     job: Job
     deaths: int = 0
+    alone: bool = False
     done: bool = False
     result: Any = None
 
@@ -113,6 +117,8 @@ class Pool:
         source, more, most = iter(jobs), True, (HELD + AHEAD) * self._count
         self._todo.clear()
         self._slots.clear()
+        for seat in self._seats:  # of a stream that was broken off: nobody waits for it any more
+            seat.held.clear()
         while more or self._slots:
             if self._slots and self._slots[0].done:
                 slot = self._slots.popleft()
@@ -157,14 +163,18 @@ class Pool:
         return _Seat(actor, actor.where.remote())
 
     def _give_out(self) -> None:
+        """Fill the hands of workers, each first once. What a worker ended over goes to one that has nothing else."""
         placed = [seat for seat in self._seats if seat.node is not None]
-        for hold in range(1, HELD + 1):
+        for hold in range(HELD):
             for seat in placed:
-                if self._todo and len(seat.held) < hold:
-                    piece = self._todo.popleft()
-                    if not seat.held:
-                        seat.since = time.monotonic()
-                    seat.held[seat.actor.run.remote(piece.job)] = piece
+                if not self._todo or len(seat.held) > hold or any(piece.alone for piece in seat.held.values()):
+                    continue
+                if self._todo[0].alone and seat.held:
+                    continue
+                piece = self._todo.popleft()
+                if not seat.held:
+                    seat.since = time.monotonic()
+                seat.held[seat.actor.run.remote(piece.job)] = piece
 
     def _take(self, seat: _Seat, reference: Any) -> None:
         """Take in one result, unless its worker was replaced meanwhile."""
@@ -215,6 +225,8 @@ class Pool:
         self._progress.note("worker lost", node=(seat.node or "")[:8], reason=reason if there else "its node is gone")
         self._ray.kill(seat.actor)
         held = list(seat.held.values())
+        for piece in held:
+            piece.alone = True
         self._seats[self._seats.index(seat)] = self._seat()
         if not any(one.node for one in self._seats):
             self._alone_since = time.monotonic()
@@ -230,7 +242,7 @@ class Pool:
         if piece.deaths < DEATHS:
             self._todo.appendleft(piece)
             return
-        parts = [_Piece(job, deaths=DEATHS - 1) for job in piece.job.split()]
+        parts = [_Piece(job, deaths=DEATHS - 1, alone=True) for job in piece.job.split()]
         if not parts:
             if reason == LOST and piece.deaths == DEATHS:  # it alone, and once only: perhaps it was not its fault
                 self._todo.appendleft(piece)

@@ -63,8 +63,10 @@ class Worker:
     """One process of a cluster, which does one job after the other."""
 
     def __init__(self, threads: int) -> None:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded, which happens with the first model
-        self._threads = threads
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
+        import torch
+
+        torch.set_num_threads(threads)
         _remove_leftovers()
         self._scratch = Path(tempfile.gettempdir()) / f"{SCRATCH}{os.getpid()}"
         self._scratch.mkdir(mode=0o700, exist_ok=True)
@@ -92,9 +94,6 @@ class Worker:
 
     def _model(self, place: Place) -> Any:
         if place.fingerprint not in self._models:
-            import torch
-
-            torch.set_num_threads(self._threads)
             if len(self._models) >= MODELS:
                 del self._models[next(iter(self._models))]
             try:
