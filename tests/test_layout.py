@@ -38,6 +38,7 @@ LAYERS = (
     ("evaluation",),
     ("training",),
     ("gallery",),
+    ("distributed",),
     ("verbs",),
     ("ablation", "demo", "reporting"),
     ("serving",),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device
+from crossgraph.cli.options import AsJson, ClusterAddress, Device
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
@@ -27,6 +27,7 @@ def calibrate(
         str, typer.Option("--split", help="The split to fit and test on, half of its pictures each.")
     ] = "val",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print tables as Markdown.")] = False,
+    cluster: ClusterAddress = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +43,7 @@ def calibrate(
             raise ConfigError(f"{model} is not calibrated yet. Name what to fit on with --data.")
         found: Mapping[str, Calibration] = {stage: Calibration.model_validate(one) for stage, one in stored.items()}
     else:
-        fitted = verbs.calibrate(model, data, split=split, progress=choose_progress(), device=device)
+        fitted = verbs.calibrate(model, data, split=split, cluster=cluster, progress=choose_progress(), device=device)
         found = {str(stage): one for stage, one in fitted.items()}
     if as_json:
         print_json({"model": str(model), "stages": {stage: one.model_dump() for stage, one in found.items()}})

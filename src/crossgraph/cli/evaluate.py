@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import CPU, AsJson, Data, Device, ProtocolName, Variations
+from crossgraph.cli.options import CPU, AsJson, ClusterAddress, Data, Device, ProtocolName, Variations
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
@@ -70,6 +70,7 @@ def evaluate(
         typer.Option("--save", help="Keep numbers, protocol, command and worst queries in the run: RUN/evaluations/."),
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Keep them in this file instead: FILE.json.")] = None,
+    cluster: ClusterAddress = None,
     device: Device = "cpu",
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -81,6 +82,7 @@ def evaluate(
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.sources import open_corpus
+    from crossgraph.distributed.cluster import on_cluster
     from crossgraph.evaluation.compositional_probe import probe_markdown, probe_table
     from crossgraph.evaluation.worst import KEPT
     from crossgraph.progress import choose_progress
@@ -117,23 +119,30 @@ def evaluate(
     models = [verbs.load(run, device=device) for run in runs or [DEFAULT_MODEL]]
     corpus = open_corpus(data, progress=progress)
     if protocol is not None:
-        found = _by_labels(models, corpus, protocol, variations or [], curves, kept, as_json, markdown, progress)
+        found = _by_labels(
+            models, corpus, protocol, variations or [], curves, kept, as_json, markdown, cluster, progress
+        )
         _keep(found, models, corpus, data, command, worst, out, keeping=keeping, as_json=as_json)
         return
     split = split or "val"
-    report = verbs.evaluate_seeds(
-        models,
-        corpus,
-        split=split,
-        two_stage_k=two_stage,
-        blend=blend,
-        worst=kept,
-        progress=progress,
-    )
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        report = verbs.evaluate_seeds(
+            models,
+            corpus,
+            split=split,
+            two_stage_k=two_stage,
+            blend=blend,
+            worst=kept,
+            cluster=workers,
+            progress=progress,
+            device=device,
+        )
+        gain = (
+            verbs.evaluate_against(report, models, against, corpus, cluster=workers, progress=progress, device=device)
+            if against
+            else None
+        )
     probed = [verbs.probe(model, corpus, split=split, progress=progress) for model in models] if probes else []
-    gain = (
-        verbs.evaluate_against(report, models, against, corpus, progress=progress, device=device) if against else None
-    )
     if as_json:
         told: dict[str, object] = {"probes": [result.to_json() for result in probed]} if probes else {}
         told |= {} if gain is None else {"against": gain.to_json()}
@@ -156,6 +165,7 @@ def _by_labels(
     worst: int,
     as_json: bool,
     markdown: bool,
+    cluster: str | None,
     progress: Progress,
 ) -> LabelReport:
     from crossgraph import verbs
@@ -163,7 +173,7 @@ def _by_labels(
     from crossgraph.evaluation.protocols import protocol_named
 
     chosen = protocol_named(protocol, changes=variations)
-    report = verbs.evaluate_by_labels(models, corpus, chosen, worst=worst, progress=progress)
+    report = verbs.evaluate_by_labels(models, corpus, chosen, worst=worst, cluster=cluster, progress=progress)
     if curves is not None:
         report.write_curves(curves)
     if as_json:

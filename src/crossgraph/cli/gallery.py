@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from crossgraph.cli.move import move
-from crossgraph.cli.options import AsJson, Device, GalleryArgument, NamedGallery, OtherRun, Where
+from crossgraph.cli.options import AsJson, ClusterAddress, Device, GalleryArgument, NamedGallery, OtherRun, Where
 from crossgraph.errors import ConfigError, GalleryError
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
@@ -120,6 +120,7 @@ def migrate(
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Leave out pictures whose file cannot be read any more.")
     ] = False,
+    cluster: ClusterAddress = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -131,7 +132,9 @@ def migrate(
     from crossgraph.cli.output import print_json, print_skipped
     from crossgraph.progress import choose_progress
 
-    done = verbs.migrate(gallery, model, leave_out=leave_out, progress=choose_progress(), device=device)
+    done = verbs.migrate(
+        gallery, model, leave_out=leave_out, cluster=cluster, progress=choose_progress(), device=device
+    )
     if as_json:
         print_json({"gallery": str(gallery), **asdict(done), "left_out": [one.to_json() for one in done.left_out]})
         return

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, Exclude, GalleryFolder, MaxPixels, OtherRun, limit_pixels, named
+from crossgraph.cli.options import (
+    AsJson,
+    ClusterAddress,
+    Device,
+    Exclude,
+    GalleryFolder,
+    MaxPixels,
+    OtherRun,
+    limit_pixels,
+    named,
+)
 from crossgraph.gallery.home import home_gallery
 
 if TYPE_CHECKING:
@@ -28,6 +38,7 @@ def index(
     split: Annotated[str | None, typer.Option("--split", help="Only the pictures of one split.")] = None,
     exclude: Exclude = None,
     max_pixels: MaxPixels = None,
+    cluster: ClusterAddress = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +60,9 @@ def index(
         if scenes or split is not None
         else Path(folder)
     )
-    report = verbs.index(source, gallery, model=loaded, exclude=exclude, progress=progress, device=device)
+    report = verbs.index(
+        source, gallery, model=loaded, exclude=exclude, cluster=cluster, progress=progress, device=device
+    )
     if as_json:
         kept = {name: value for name, value in asdict(report).items() if name != "changes"}
         print_json({"gallery": str(gallery), "read": report.read, **kept, **left_out_to_json(report)})

@@ -91,6 +91,15 @@ Device: TypeAlias = Annotated[
         "--device", callback=_checked, help="Where to compute: cpu, cuda, cuda:N, mps, or auto for the best there is."
     ),
 ]
+ClusterAddress: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS|local[N]",
+        help="Encode on workers: of the Ray cluster at HOST:PORT, of the one this machine is in (auto), or N processes "
+        "here. More: ADDRESS?workers=8&threads=2&batch_seconds=600&seconds=7200. Needs crossgraph[ray].",
+    ),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 RunOrCascade: TypeAlias = Annotated[
     str,

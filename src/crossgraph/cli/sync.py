@@ -10,6 +10,7 @@ import typer
 
 from crossgraph.cli.options import (
     AsJson,
+    ClusterAddress,
     Device,
     Exclude,
     GalleryArgument,
@@ -46,6 +47,7 @@ def sync(
     watch: Annotated[float | None, typer.Option("--watch", help="Go on, every so many seconds, until Ctrl-C.")] = None,
     exclude: Exclude = None,
     max_pixels: MaxPixels = None,
+    cluster: ClusterAddress = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -61,6 +63,8 @@ def sync(
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.progress import Silent, choose_progress
 
+    if cluster is not None and (dry_run or watch is not None):
+        raise ConfigError("--cluster goes without --dry-run and --watch.")
     if watch is not None and (as_json or dry_run or watch <= 0):
         raise ConfigError("--watch takes a number of seconds above 0, and goes without --json and --dry-run.")
     if forget is not None:
@@ -78,6 +82,7 @@ def sync(
         rehash=rehash,
         allow_empty=allow_empty,
         exclude=exclude,
+        cluster=cluster,
         progress=progress,
         device=device,
     )

@@ -14,6 +14,7 @@ from PIL import Image
 
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
+from crossgraph.gallery.changes.indexing import Encoder, ThisProcess
 from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources, without_moved
 from crossgraph.gallery.changes.sources import Sources, open_sources, source_to_index
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
@@ -121,14 +122,16 @@ class Gallery(GalleryFolder):
         *,
         exclude: Sequence[str] | None = None,
         batch: int = 256,
+        encoder: Encoder | None = None,
         progress: Progress | None = None,
     ) -> SyncReport:
         """Add the pictures of a folder (with its captions, if any) or a corpus; those already there are left alone.
 
         Committed batch by batch: after a kill, the next run continues. A picture whose file changed is encoded
         again and replaced, none is removed. Unreadable files are listed in the report. `exclude` are patterns (of
-        gitignore) of files to leave out, by default what is remembered of the folder. Raises `GalleryError` if there
-        is nothing to index, or if another process is indexing into this gallery.
+        gitignore) of files to leave out, by default what is remembered of the folder. `encoder` encodes elsewhere
+        with the same model. Raises `GalleryError` if there is nothing to index, or if another
+        process is indexing into this gallery.
         """
         opened = source_to_index(source, exclude, self.follow())
         corpus = opened.corpus
@@ -137,7 +140,7 @@ class Gallery(GalleryFolder):
         if not len(corpus):
             unread = f" ({len(corpus.skipped)} files could not be read)" if corpus.skipped else ""
             raise GalleryError(f"{corpus.name} has no pictures to index{unread}. Name a folder that holds some.")
-        return self._sync(Sources((opened,)), batch=batch, progress=progress)
+        return self._sync(Sources((opened,)), batch=batch, encoder=encoder, progress=progress)
 
     def sync(
         self,
@@ -148,6 +151,7 @@ class Gallery(GalleryFolder):
         allow_empty: bool = False,
         exclude: Sequence[str] | None = None,
         batch: int = 256,
+        encoder: Encoder | None = None,
         progress: Progress | None = None,
     ) -> SyncReport:
         """Make the gallery hold what these folders (or caption files) hold, by default all that it was given so far.
@@ -159,11 +163,12 @@ class Gallery(GalleryFolder):
         `exclude` are patterns (of gitignore) of files to leave out, by default what is remembered of each folder; a
         picture that is excluded only now stays. One of `sources` that holds most pictures of a
         remembered folder which is gone takes its place: they moved, and those that are not there stay as they were.
+        `encoder` encodes elsewhere with the same model.
         """
         found = open_sources(
             sources, gallery=self.storage, manifest=self.follow(), allow_empty=allow_empty, exclude=exclude
         )
-        return self._sync(found, batch=batch, rehash=rehash, dry_run=dry_run, progress=progress)
+        return self._sync(found, batch=batch, encoder=encoder, rehash=rehash, dry_run=dry_run, progress=progress)
 
     def forget(self, source: Path | str) -> None:
         """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
@@ -298,23 +303,32 @@ class Gallery(GalleryFolder):
         raise GalleryError(f"{self.storage} changes faster than it can be searched. Search again later.")
 
     def _sync(
-        self, sources: Sources, *, batch: int, progress: Progress | None, rehash: bool = False, dry_run: bool = False
+        self,
+        sources: Sources,
+        *,
+        batch: int,
+        encoder: Encoder | None,
+        progress: Progress | None,
+        rehash: bool = False,
+        dry_run: bool = False,
     ) -> SyncReport:
         if batch < 1:
             raise GalleryError(f"batch must be at least 1, got {batch}.")
         images, progress, digests = images_of(sources.corpora), progress or Silent(), Digests()
-        model = None if dry_run else self.require_model()
+        if dry_run:
+            encoder = None
+        elif encoder is None:
+            encoder = ThisProcess(self.require_model())
         with nullcontext() if dry_run else self.changing():
             moved = find_moved_sources(sources, self.store, digests, progress=progress)
             run = Sync(
                 self.store,
-                model,
+                encoder,
                 images,
                 roots=sources.roots,
                 moved=moved,
                 digests=digests,
                 rehash=rehash,
-                dry_run=dry_run,
                 allow_empty=sources.allow_empty,
             )
             if dry_run:

@@ -7,9 +7,11 @@ from pathlib import Path
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import default_cache
 from crossgraph.data.sources import given_corpus
+from crossgraph.distributed.cluster import Cluster, on_cluster
 from crossgraph.encoders.names import model_reference, packaged_model
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.calibration.fit import calibrate_model
+from crossgraph.gallery.calibration.pairs import encode_corpus
 from crossgraph.gallery.search.results import Stage
 from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.gallery.stages.cascade_model import CascadeModel
@@ -23,12 +25,14 @@ def calibrate(
     data: Corpus | Path | str,
     *,
     split: str = "val",
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> dict[Stage, Calibration]:
     """Fit when a search of `model`, a run or a cascade, found something good, and write that into its manifest.
 
-    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration.fit`.
+    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration.fit`. Workers
+    of a `cluster` encode.
     """
     loaded = load_search_model(model, device=device)
     if packaged_model(name := model_reference(loaded.run)) is not None:
@@ -37,7 +41,13 @@ def calibrate(
             "then name FOLDER here, and with --model in searches."
         )
     corpus = loaded.split_of(given_corpus(data), split)
-    fitted = calibrate_model(loaded, corpus, cache=default_cache(), progress=progress)
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        encoded = (
+            encode_corpus(loaded, corpus)
+            if workers is None
+            else workers.encode_corpus(loaded, corpus, progress=progress)
+        )
+    fitted = calibrate_model(loaded, encoded, cache=default_cache(), progress=progress)
     stored = {stage: found.model_dump() for stage, found in fitted.items()}
     if isinstance(loaded, CascadeModel):
         loaded.manifest.model_copy(update={"calibration": stored}).write(loaded.run)

@@ -11,6 +11,7 @@ import torch
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import given_corpus
 from crossgraph.data.splits import VAL
+from crossgraph.distributed.cluster import Cluster, on_cluster
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.difference import Difference, difference
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
@@ -37,6 +38,7 @@ def evaluate(
     two_stage_k: int | None = None,
     blend: float | None = None,
     worst: int = 0,
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> EvaluationReport:
@@ -44,11 +46,42 @@ def evaluate(
 
     A shortlist is ordered by fine score + `blend` x shortlist score, by default the blend that the run chose. A cascade
     is measured by its last stage, its codes left out, with its own shortlist and blend. `worst` queries of each
-    direction are kept with what they found.
+    direction are kept with what they found. Workers of a `cluster` encode; scores are computed here.
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
     """
     given: TrainedModel | CascadeModel = given_search_model(model, device=device)
-    model = last_run(given)
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        return _evaluated(
+            *_on_workers(given, workers),
+            data,
+            split,
+            two_stage_k,
+            given.blend if blend is None else blend,
+            worst,
+            progress,
+        )
+
+
+def _on_workers(
+    given: TrainedModel | CascadeModel, workers: Cluster | None
+) -> tuple[TrainedModel, TrainedModel | None]:
+    """The run of the last stage and that of the shortlist, which encode on workers, if there are any."""
+    last, shortlist = last_run(given), given.shortlist
+    if workers is None:
+        return last, shortlist
+    return workers.run(last), None if shortlist is None else workers.run(shortlist)
+
+
+def _evaluated(
+    model: TrainedModel,
+    shortlist: TrainedModel | None,
+    data: Corpus | Path | str,
+    split: str,
+    two_stage_k: int | None,
+    blend: float,
+    worst: int,
+    progress: Progress,
+) -> EvaluationReport:
     whole, trained_on = given_corpus(data), model.manifest.data
     corpus, about = split_as_trained(trained_on, whole, split), said_of_split(trained_on, whole, split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
@@ -62,14 +95,14 @@ def evaluate(
             f"{model.config.method} has one score for every pair and nothing to re-rank with; evaluate it without "
             "--two-stage, or give a run of a re-ranking method."
         )
-    first = shortlist_scores(model, corpus, images, texts, shortlist=given.shortlist, progress=progress)
+    first = shortlist_scores(model, corpus, images, texts, shortlist=shortlist, progress=progress)
     ranked = two_stage(
         model.method,
         images,
         texts,
         shortlist_scores=first,
         k=two_stage_k,
-        blend=given.blend if blend is None else blend,
+        blend=blend,
         progress=progress,
     )
     return evaluate_scores(ranked, corpus, split=split, about=about, seed=seed, worst=worst)
@@ -83,6 +116,7 @@ def evaluate_seeds(
     two_stage_k: int | None = None,
     blend: float | None = None,
     worst: int = 0,
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> EvaluationReport:
@@ -91,12 +125,23 @@ def evaluate_seeds(
     Raises `ConfigError` when two of them have the same weights: that deviation would mean nothing.
     """
     corpus = given_corpus(data)
-    return over_seeds(
-        [
-            evaluate(model, corpus, split=split, two_stage_k=two_stage_k, blend=blend, worst=worst, progress=progress)
-            for model in _distinct(runs, device=device)
+    models = _distinct(runs, device=device)
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        reports = [
+            evaluate(
+                model,
+                corpus,
+                split=split,
+                two_stage_k=two_stage_k,
+                blend=blend,
+                worst=worst,
+                cluster=workers,
+                progress=progress,
+                device=device,
+            )
+            for model in models
         ]
-    )
+    return over_seeds(reports)
 
 
 def evaluate_by_labels(
@@ -105,6 +150,7 @@ def evaluate_by_labels(
     protocol: LabelProtocol | str = "train-database",
     *,
     worst: int = 0,
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> LabelReport:
@@ -115,13 +161,15 @@ def evaluate_by_labels(
     """
     chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
     corpus = chosen.drawn(given_corpus(data))
-    models = [last_run(model) for model in _distinct(runs, device=device)]
-    for model in models:
-        _refuse_tainted(model, corpus, chosen)
-    found = tuple(
-        _label_run(model, chosen.needed(_labelled(model, corpus, chosen, progress)), chosen, worst, progress)
-        for model in models
-    )
+    given = _distinct(runs, device=device)
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        models = [_on_workers(model, workers)[0] for model in given]
+        for model in models:
+            _refuse_tainted(model, corpus, chosen)
+        found = tuple(
+            _label_run(model, chosen.needed(_labelled(model, corpus, chosen, progress)), chosen, worst, progress)
+            for model in models
+        )
     require_same_task(found)
     return LabelReport(corpus.name, chosen, found)
 
@@ -231,6 +279,7 @@ def evaluate_against(
     others: Sequence[TrainedModel | CascadeModel | Path | str],
     data: Corpus | Path | str,
     *,
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> Difference:
@@ -248,16 +297,19 @@ def evaluate_against(
         else:
             found.append(given_search_model(other, device=device))
         stages |= {one.fingerprint: one for one in found}
-    theirs = [
-        evaluate(
-            one,
-            corpus,
-            split=report.protocol.split,
-            two_stage_k=report.protocol.shortlist if last_run(one).method.reranks else None,
-            progress=progress,
-        )
-        for one in stages.values()
-    ]
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        theirs = [
+            evaluate(
+                one,
+                corpus,
+                split=report.protocol.split,
+                two_stage_k=report.protocol.shortlist if last_run(one).method.reranks else None,
+                cluster=workers,
+                progress=progress,
+                device=device,
+            )
+            for one in stages.values()
+        ]
     return difference(report, over_seeds(theirs))
 
 

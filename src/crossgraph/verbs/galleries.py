@@ -8,8 +8,10 @@ from pathlib import Path
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.default_model import DEFAULT_MODEL
+from crossgraph.distributed.cluster import Cluster, on_cluster
 from crossgraph.encoders.names import model_reference, packaged_model
 from crossgraph.errors import ConfigError
+from crossgraph.gallery.changes.indexing import Encoder
 from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.gallery import Gallery
@@ -33,20 +35,24 @@ def index(
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
     exclude: Sequence[str] | None = None,
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> SyncReport:
     """Add a folder's pictures to a gallery, which is made if need be; a second run adds what is new or changed.
 
     A new gallery is encoded by `model`, or the one that comes with crossgraph; an existing one keeps its own. None is
-    the gallery of this user (`gallery.home`), here as elsewhere. Arguments as in `Gallery.index`.
+    the gallery of this user (`gallery.home`), here as elsewhere. Arguments as in `Gallery.index`. Workers of a
+    `cluster` encode (`distributed.settings`), this process plans and stores.
     """
     gallery = home_gallery() if gallery is None else gallery
-    if Gallery.exists(gallery):
-        return open_gallery(gallery, model=model, device=device).index(source, exclude=exclude, progress=progress)
-    loaded: TrainedModel | CascadeModel = given_search_model(model or DEFAULT_MODEL, device=device)
-    with Gallery.filled(gallery, loaded, run=model_reference(loaded.run)) as opened:
-        return opened.index(source, exclude=exclude, progress=progress)
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        if Gallery.exists(gallery):
+            opened = open_gallery(gallery, model=model, device=device)
+            return opened.index(source, exclude=exclude, encoder=_encoder(workers, opened), progress=progress)
+        loaded: TrainedModel | CascadeModel = given_search_model(model or DEFAULT_MODEL, device=device)
+        with Gallery.filled(gallery, loaded, run=model_reference(loaded.run)) as opened:
+            return opened.index(source, exclude=exclude, encoder=_encoder(workers, opened), progress=progress)
 
 
 def sync(
@@ -58,33 +64,45 @@ def sync(
     rehash: bool = False,
     allow_empty: bool = False,
     exclude: Sequence[str] | None = None,
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> SyncReport:
     """Make a gallery hold what `folders` hold, by default all it was given before; it is made if need be.
 
-    Arguments as in `Gallery.sync`. A new gallery is encoded by `model`, or the one that comes with crossgraph. A dry
-    run of an existing one needs no model, and one of a gallery that is not there yet leaves nothing behind.
+    Arguments as in `Gallery.sync`, `cluster` as in `index`. A new gallery is encoded by `model`, or the one that comes
+    with crossgraph. A dry run of an existing one needs no model, and one of a gallery that is not there yet leaves
+    nothing behind.
     """
     gallery = home_gallery() if gallery is None else gallery
 
-    def synced(opened: Gallery) -> SyncReport:
+    def synced(opened: Gallery, workers: Cluster | None = None) -> SyncReport:
         return opened.sync(
-            folders, dry_run=dry_run, rehash=rehash, allow_empty=allow_empty, exclude=exclude, progress=progress
+            folders,
+            dry_run=dry_run,
+            rehash=rehash,
+            allow_empty=allow_empty,
+            exclude=exclude,
+            encoder=_encoder(workers, opened),
+            progress=progress,
         )
 
     if Gallery.exists(gallery) and dry_run:
         return synced(Gallery.open(gallery, None if model is None else given_search_model(model, device=device)))
     if Gallery.exists(gallery):
-        return synced(open_gallery(gallery, model=model, device=device))
+        with on_cluster(cluster, device=device, progress=progress) as workers:
+            return synced(open_gallery(gallery, model=model, device=device), workers)
     if not folders:
         raise no_gallery(gallery, "there is nothing to follow in it")
     loaded: TrainedModel | CascadeModel = given_search_model(model or DEFAULT_MODEL, device=device)
     if dry_run:
         with tempfile.TemporaryDirectory() as nowhere:
             return synced(Gallery.create(Path(nowhere) / "gallery", loaded))
-    with Gallery.filled(gallery, loaded, run=model_reference(loaded.run)) as opened:
-        return synced(opened)
+    with (
+        on_cluster(cluster, device=device, progress=progress) as workers,
+        Gallery.filled(gallery, loaded, run=model_reference(loaded.run)) as opened,
+    ):
+        return synced(opened, workers)
 
 
 def migrate(
@@ -92,12 +110,14 @@ def migrate(
     model: TrainedModel | CascadeModel | Path | str | None = None,
     *,
     leave_out: bool = False,
+    cluster: Cluster | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> Migration:
     """Encode a gallery with another trained run beside the old tables, then switch to it at once.
 
     `model` may be left out of a gallery whose model came with crossgraph: it is given the one that comes with it now.
+    Workers of a `cluster` encode.
     """
     opened = Gallery.open(gallery)
     noted = opened.manifest.run
@@ -107,7 +127,10 @@ def migrate(
             f"--model {DEFAULT_MODEL} for the one that comes with crossgraph."
         )
     loaded: TrainedModel | CascadeModel = given_search_model(model or noted or DEFAULT_MODEL, device=device)
-    return migrate_gallery(opened, loaded, run=model_reference(loaded.run), leave_out=leave_out, progress=progress)
+    run = model_reference(loaded.run)
+    with on_cluster(cluster, device=device, progress=progress) as workers:
+        encoder = None if workers is None else workers.encoder(loaded)
+        return migrate_gallery(opened, loaded, run=run, leave_out=leave_out, encoder=encoder, progress=progress)
 
 
 def open_gallery(
@@ -142,3 +165,9 @@ def move_gallery(
     """
     opened, moves = Gallery.open(gallery), Moves.of(places)
     return relocate(opened, moves, trust=trust, allow_missing=allow_missing, dry_run=dry_run, progress=progress)
+
+
+def _encoder(workers: Cluster | None, gallery: Gallery) -> Encoder | None:
+    """What encodes for a gallery: workers, if there are any, with its model."""
+    model = gallery.model
+    return None if workers is None or not isinstance(model, (TrainedModel, CascadeModel)) else workers.encoder(model)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.changes import sync
+from crossgraph.gallery.changes import moved_sources
 from crossgraph.gallery.changes.sync import SyncReport
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
@@ -138,7 +138,7 @@ def test_size_and_time_are_trusted_unless_the_file_is_young_or_all_are_read_agai
         read.append(path)
         return image_bytes_digest(path)
 
-    monkeypatch.setattr(sync, "image_bytes_digest", remembered)
+    monkeypatch.setattr(moved_sources, "image_bytes_digest", remembered)
     gallery.sync()
     assert read == []
     os.utime(images / "001.png")  # now: its content may change again within the same tick

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.calibration.pairs import (
@@ -12,7 +11,6 @@ from crossgraph.gallery.calibration.pairs import (
     EncodedCorpus,
     Pairs,
     calibration_pairs,
-    encode_corpus,
     sentence_vectors,
     unlike_images,
 )
@@ -27,7 +25,7 @@ BINS = 10
 
 
 def calibrate_model(
-    model: SearchModel, corpus: Corpus, *, cache: FeatureCache, seed: int = 0, progress: Progress = Silent()
+    model: SearchModel, corpus: EncodedCorpus, *, cache: FeatureCache, seed: int = 0, progress: Progress = Silent()
 ) -> dict[Stage, Calibration]:
     """A calibration for each stage of `model`, fitted on a random half of the pictures of `corpus` with their captions
     and tested on the other half, of each at most `MOST_QUERIES` captions.
@@ -35,8 +33,7 @@ def calibrate_model(
     Raises `GalleryError` if there are too few pictures.
     """
     fitted, held_out = (
-        half_pairs(model, half, cache=cache, seed=seed, progress=progress)
-        for half in halves(encode_corpus(model, corpus), seed=seed)
+        half_pairs(model, half, cache=cache, seed=seed, progress=progress) for half in halves(corpus, seed=seed)
     )
     return {
         stage: with_reliability(

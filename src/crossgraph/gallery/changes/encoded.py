@@ -93,6 +93,11 @@ class EncodedEntries:
     captions: Features
     skipped: tuple[Skipped, ...]
 
+    @classmethod
+    def none(cls, skipped: tuple[Skipped, ...] = ()) -> EncodedEntries:
+        """Nothing encoded."""
+        return cls((), Features.none(), (), Features.none(), skipped)
+
     def to_arrow(self) -> dict[str, pa.RecordBatch]:
         """The same as record batches: `items`, `captions` and `skipped`."""
         rows = [asdict(item) | {"path": str(item.path)} for item in self.items]

@@ -6,11 +6,12 @@ Encoding reads files and needs no store, so that it can be done anywhere; storin
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -61,6 +62,52 @@ class Entry:
     duplicate_of: str | None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Pictures to be stored in one commit: `entries` are to be encoded, `copies` have the features of stored ones.
+
+    `captions` are the sentences of the copies, to be encoded too; `known` are the ids of those of the batch that are
+    stored already.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    copies: tuple[Stored, ...] = ()
+    captions: tuple[str, ...] = ()
+    known: frozenset[str] = frozenset()
+
+    @property
+    def to_encode(self) -> bool:
+        """Whether there is anything to encode."""
+        return bool(self.entries or {caption_id(text) for text in self.captions} - self.known)
+
+
+Note = TypeVar("Note")
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Where batches are encoded: in this process, or by workers elsewhere."""
+
+    def stream(self, batches: Iterable[tuple[Note, Batch]]) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
+        """Each batch with its encodings, in one piece or several, and what was noted with it; in the order given.
+
+        So many batches may be taken before the first is given that memory stays bounded: what they say of the store
+        (`copies`, `known`) must stay true however many are stored after.
+        """
+
+
+@dataclass(frozen=True)
+class ThisProcess:
+    """Encodes one batch when it is asked for, here."""
+
+    model: SearchModel
+
+    def stream(self, batches: Iterable[tuple[Note, Batch]]) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
+        """One batch after the other."""
+        for note, batch in batches:
+            yield note, batch, [encode_batch(self.model, batch)] if batch.to_encode else []
+
+
 def commit(
     store: Store, model: SearchModel, entries: Sequence[Entry], sentences: set[str]
 ) -> tuple[list[Item], list[Skipped]]:
@@ -68,13 +115,35 @@ def commit(
 
     `sentences` are the ids of the captions already stored, and grow by those of this batch.
     """
+    batch = batch_of(store, entries, sentences)
+    return store_batch(store, batch, [encode_batch(model, batch)], sentences)
+
+
+def batch_of(store: Store, entries: Sequence[Entry], sentences: Container[str]) -> Batch:
+    """What of `entries` is to be encoded, and what the store has of it; `sentences` are the ids of stored captions."""
+    if not entries:
+        return Batch()
     copies = copies_of(store, entries)
-    others = [entry for entry in entries if entry.id not in copies]
-    captions = [caption for copy in copies.values() for caption in copy.item.captions]
-    encoded = encode_entries(model, others, captions=captions, known=sentences)
-    items = commit_entries(store, encoded, copies=list(copies.values()))
-    sentences.update(encoded.captions.keys)
-    return items, list(encoded.skipped)
+    others = tuple(entry for entry in entries if entry.id not in copies)
+    captions = tuple(caption for copy in copies.values() for caption in copy.item.captions)
+    ids = {caption_id(text) for text in chain(captions, *(entry.captions for entry in others))}
+    return Batch(others, tuple(copies.values()), captions, frozenset(key for key in ids if key in sentences))
+
+
+def encode_batch(model: SearchModel, batch: Batch) -> EncodedEntries:
+    """What of a batch is to be encoded, encoded here."""
+    return encode_entries(model, batch.entries, captions=batch.captions, known=batch.known)
+
+
+def store_batch(
+    store: Store, batch: Batch, pieces: Sequence[EncodedEntries], sentences: set[str]
+) -> tuple[list[Item], list[Skipped]]:
+    """Store a batch that was encoded in `pieces`, of which the first has the captions of the copies."""
+    items: list[Item] = []
+    for place, encoded in enumerate(pieces or [EncodedEntries.none()]):
+        items += commit_entries(store, encoded, copies=() if place else batch.copies)
+        sentences.update(encoded.captions.keys)
+    return items, [skipped for encoded in pieces for skipped in encoded.skipped]
 
 
 def copies_of(store: Store, entries: Sequence[Entry]) -> dict[str, Stored]:

@@ -46,6 +46,9 @@ class Digests:
     def __init__(self) -> None:
         self._read: dict[str, tuple[FileState, str]] = {}
 
+    def __contains__(self, path: object) -> bool:
+        return str(path) in self._read
+
     def note(self, path: Path) -> str:
         """The digest of the file at `path`, kept for `of`; empty if it cannot be read."""
         state = FileState.of(path)

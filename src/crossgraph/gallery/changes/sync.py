@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +22,8 @@ from crossgraph.data.corpus import Corpus, FileCounts, Skipped, SkippedRow
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
 from crossgraph.gallery.changes.empty_folders import in_empty_folders, told_of_empty
-from crossgraph.gallery.changes.indexing import Entry, FileState, commit, describe
+from crossgraph.gallery.changes.indexing import Batch, Encoder, Entry, FileState, batch_of, describe, store_batch
 from crossgraph.gallery.changes.moved_sources import Digests, MovedSource, is_gone
-from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.items import BY_HAND, Known, fresh_id
 from crossgraph.gallery.tables.skipped import BY_HAND as REMOVED
 from crossgraph.gallery.tables.skipped import removed_by_hand
@@ -110,32 +110,43 @@ def images_of(corpora: Sequence[Corpus]) -> list[SourceImage]:
     return list(found.values())
 
 
-class Sync:
-    """One run over `images`. `roots` are the folders in which pictures may be found gone; none: nothing goes.
+@dataclass
+class _Plan:
+    """What was found out of some pictures: what to store of them and, by id, what to call it, and what is left out."""
 
-    Pictures of `moved` sources are gone as well, and may be found at a new place, but do not go; `digests` may have
-    been read while that was found out. Those in a folder that is there and empty, as where a disk is not connected, do
-    not go either unless `allow_empty`.
+    size: int
+    unchanged: int = 0
+    entries: dict[str, Entry] = field(default_factory=dict)
+    changes: dict[str, Change | None] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+class Sync:
+    """One run over `images`, encoded by `encoder`, or, in a dry run, by none.
+
+    `roots` are the folders in which pictures may be found gone; none: nothing goes. Pictures of `moved` sources are
+    gone as well, and may be found at a new place, but do not go; `digests` may have been read while that was found
+    out. Those in a folder that is there and empty, as where a disk is not connected, do not go either unless
+    `allow_empty`.
     """
 
     def __init__(
         self,
         store: Store,
-        model: SearchModel | None,
+        encoder: Encoder | None,
         images: Sequence[SourceImage],
         *,
         roots: Sequence[Path],
         moved: Sequence[MovedSource] = (),
         digests: Digests | None = None,
         rehash: bool = False,
-        dry_run: bool = False,
         allow_empty: bool = False,
     ) -> None:
         self._store = store
-        self._model = model
+        self._encoder = encoder
         self._images = images
         self._rehash = rehash
-        self._dry_run = dry_run
+        self._dry_run = encoder is None
         self._known = store.known()
         self._ids = {known.id for known in self._known.values()}
         self._sentences = store.known_captions()
@@ -168,11 +179,11 @@ class Sync:
         started = time.perf_counter()
         self._skipped += skipped
         with progress.task("indexing", len(self._images)) as task:
-            for start in range(0, len(self._images), batch):
-                chunk = self._images[start : start + batch]
-                self._take(chunk)
+            plans = self._plans(batch)
+            done = self._dry(plans) if self._encoder is None else self._stored(self._encoder, plans)
+            for plan in done:
                 task.advance(
-                    len(chunk),
+                    plan.size,
                     added=self._counted["add"],
                     updated=self._counted["change"],
                     moved=self._counted["move"],
@@ -198,30 +209,79 @@ class Sync:
             ),
         )
 
-    def _take(self, chunk: Sequence[SourceImage]) -> None:
-        """Compare one batch with what is stored, and store what differs."""
-        entries: dict[str, tuple[Entry, Change | None]] = {}
+    def _plans(self, size: int) -> Iterator[_Plan]:
+        """Compare what is stored with so many pictures at a time; this may run ahead of what is stored of them."""
+        with ThreadPoolExecutor() as readers:
+            for start in range(0, len(self._images), size):
+                chunk = self._images[start : start + size]
+                for _ in readers.map(self._digests.note, [image.path for image in chunk if self._is_unread(image)]):
+                    pass
+                yield self._planned(chunk)
+
+    def _is_unread(self, image: SourceImage) -> bool:
+        """Whether the file of a picture will have to be read."""
+        path = str(image.path)
+        known, state = self._known.get(path), FileState.of(image.path)
+        return (
+            path not in self._excluded
+            and path not in self._digests
+            and (known is None or self._rehash or (state is not None and not _trusted(known, state)))
+        )
+
+    def _planned(self, chunk: Sequence[SourceImage]) -> _Plan:
+        plan = _Plan(len(chunk))
         for image in chunk:
-            path = str(image.path)
-            if path in self._excluded:
-                self._skipped.append(Skipped(image.path, REMOVED))
+            if str(image.path) in self._excluded:
+                plan.skipped.append(Skipped(image.path, REMOVED))
                 continue
             try:
                 planned = self._plan(image)
             except UnicodeEncodeError:
-                self._skipped.append(Skipped(image.path, NOT_UNICODE))
+                plan.skipped.append(Skipped(image.path, NOT_UNICODE))
             except ImageError as error:
-                self._skipped.append(Skipped(image.path, error.reason))
+                plan.skipped.append(Skipped(image.path, error.reason))
             else:
                 if planned is None:
-                    self._unchanged += 1
+                    plan.unchanged += 1
                 else:
-                    entries[planned[0].id] = planned
-        stored = self._stored([entry for entry, _ in entries.values()])
-        for key, (entry, change) in entries.items():
+                    entry, change = planned
+                    plan.entries[entry.id], plan.changes[entry.id] = entry, change
+        return plan
+
+    def _stored(self, encoder: Encoder, plans: Iterator[_Plan]) -> Iterator[_Plan]:
+        """The plans, each once it was carried out."""
+
+        def batches() -> Iterator[tuple[_Plan, Batch]]:
+            for plan in plans:
+                yield plan, batch_of(self._store, list(plan.entries.values()), self._sentences)
+
+        for plan, batch, pieces in encoder.stream(batches()):
+            items, skipped = store_batch(self._store, batch, pieces, self._sentences) if plan.entries else ([], [])
+            self._end(plan, {item.id for item in items}, skipped)
+            yield plan
+
+    def _dry(self, plans: Iterator[_Plan]) -> Iterator[_Plan]:
+        """The plans, of which only the pictures were read."""
+        for plan in plans:
+            readable, skipped = set[str](), list[Skipped]()
+            for entry in plan.entries.values():
+                try:
+                    if entry.duplicate_of is None:
+                        describe(entry)
+                    readable.add(entry.id)
+                except ImageError as error:
+                    skipped.append(Skipped(entry.path, error.reason))
+            self._end(plan, readable, skipped)
+            yield plan
+
+    def _end(self, plan: _Plan, stored: set[str], skipped: Sequence[Skipped]) -> None:
+        """Count what became of a plan."""
+        self._skipped += (*plan.skipped, *skipped)
+        self._unchanged += plan.unchanged
+        for key, change in plan.changes.items():
             if key not in stored:
                 continue
-            self._by_digest[entry.digest] = key
+            self._by_digest[plan.entries[key].digest] = key
             if change is None:
                 self._unchanged += 1
             else:
@@ -275,25 +335,6 @@ class Sync:
     @staticmethod
     def _entry(key: str, image: SourceImage, digest: str, state: FileState, duplicate_of: str | None) -> Entry:
         return Entry(key, image.path, digest, state, image.captions, image.labels, image.source, duplicate_of)
-
-    def _stored(self, entries: Sequence[Entry]) -> set[str]:
-        """Store these entries, or, in a dry run, only read them; the ids of those that could be read."""
-        if not entries:
-            return set()
-        if not self._dry_run:
-            assert self._model is not None
-            items, skipped = commit(self._store, self._model, entries, self._sentences)
-            self._skipped += skipped
-            return {item.id for item in items}
-        readable = set()
-        for entry in entries:
-            try:
-                if entry.duplicate_of is None:
-                    describe(entry)
-                readable.add(entry.id)
-            except ImageError as error:
-                self._skipped.append(Skipped(entry.path, error.reason))
-        return readable
 
     def _find_gone(self, roots: Sequence[Path]) -> dict[str, Known]:
         """Stored pictures under `roots` whose file is gone, and those that were removed by hand, by path."""

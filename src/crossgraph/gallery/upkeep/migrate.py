@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError, ImageError
-from crossgraph.gallery.changes.indexing import Entry, FileState, commit
+from crossgraph.gallery.changes.indexing import Batch, Encoder, Entry, FileState, ThisProcess, batch_of, store_batch
 from crossgraph.gallery.folder import described
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.stages.model import SearchModel
@@ -43,13 +43,14 @@ def migrate(
     run: str | None = None,
     leave_out: bool = False,
     batch: int = 256,
+    encoder: Encoder | None = None,
     progress: Progress | None = None,
 ) -> Migration:
     """Encode every picture of `gallery` with `model` and switch to it; searches by the old model go on meanwhile.
 
     Ids, captions, labels and notes stay. The same model from another place, if it is not where it was, is only noted
-    there. Raises `GalleryError`, before the switch, if pictures cannot be read any more
-    and `leave_out` is not set, or if another process is writing.
+    there. `encoder` encodes elsewhere with that model. Raises `GalleryError`, before the switch, if pictures
+    cannot be read any more and `leave_out` is not set, or if another process is writing.
     """
     started = time.perf_counter()
     with gallery.changing() as manifest:
@@ -66,7 +67,9 @@ def migrate(
             gallery.storage.remove(name)  # of another migration, or cut off while removed
             gallery.replace_manifest(manifest.model_copy(update={"migrating": name}))
         store = Store(gallery.storage, width=new.width, bits=new.bits, set_name=name, new_set=True)
-        encoded, found, left_out = _encode_all(gallery, store, model, batch=batch, progress=progress or Silent())
+        encoded, found, left_out = _encode_all(
+            gallery, store, encoder or ThisProcess(model), batch=batch, progress=progress or Silent()
+        )
         if left_out and not leave_out:
             raise GalleryError(
                 f"{len(left_out):,} pictures of {gallery.storage} cannot be read any more, for example "
@@ -81,7 +84,7 @@ def migrate(
 
 
 def _encode_all(
-    gallery: Gallery, store: Store, model: SearchModel, *, batch: int, progress: Progress
+    gallery: Gallery, store: Store, encoder: Encoder, *, batch: int, progress: Progress
 ) -> tuple[int, int, list[Skipped]]:
     """Bring the new `store` to the rows of the old: how many were encoded, were there already, cannot be read."""
     wanted = sorted(gallery.store.known().values(), key=lambda known: known.id)
@@ -91,14 +94,20 @@ def _encode_all(
     sentences = store.known_captions()
     left_out: list[Skipped] = []
     encoded = 0
-    with progress.task("migrating", len(wanted)) as task:
-        task.advance(len(wanted) - len(missing))
+
+    def batches() -> Iterator[tuple[tuple[int, list[Skipped]], Batch]]:
         for start in range(0, len(missing), batch):
             chunk = missing[start : start + batch]
-            items, skipped = commit(store, model, _entries(chunk, left_out), sentences)
-            left_out += skipped
+            entries, unread = _entries(chunk)
+            yield (len(chunk), unread), batch_of(store, entries, sentences)
+
+    with progress.task("migrating", len(wanted)) as task:
+        task.advance(len(wanted) - len(missing))
+        for (size, unread), planned, pieces in encoder.stream(batches()):
+            items, skipped = store_batch(store, planned, pieces, sentences)
+            left_out += (*unread, *skipped)
             encoded += len(items)
-            task.advance(len(chunk), encoded=encoded, skipped=len(left_out))
+            task.advance(size, encoded=encoded, skipped=len(left_out))
     return encoded, len(wanted) - len(missing), left_out
 
 
@@ -107,9 +116,9 @@ def _same(done: Known, wanted: Known) -> bool:
     return all(getattr(done, name) == getattr(wanted, name) for name in ("path", "digest", "captions", "labels"))
 
 
-def _entries(chunk: Sequence[Known], left_out: list[Skipped]) -> list[Entry]:
-    """The pictures of `chunk` as their files are now; those that cannot be read go to `left_out`."""
-    found = []
+def _entries(chunk: Sequence[Known]) -> tuple[list[Entry], list[Skipped]]:
+    """The pictures of `chunk` as their files are now, and those that cannot be read."""
+    found, left_out = list[Entry](), list[Skipped]()
     for known in chunk:
         path = Path(known.path)
         try:
@@ -119,4 +128,4 @@ def _entries(chunk: Sequence[Known], left_out: list[Skipped]) -> list[Entry]:
             found.append(Entry(known.id, path, digest, state, known.captions, known.labels, known.source, None))
         except ImageError as error:
             left_out.append(Skipped(path, error.reason))
-    return found
+    return found, left_out

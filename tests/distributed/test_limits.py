@@ -1,0 +1,51 @@
+"""Deadlines, and clusters in which no worker fits."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from crossgraph.distributed.connection import Connection
+from crossgraph.distributed.pool import LOST, Pool
+from crossgraph.errors import ClusterError
+from tests.distributed.countable_jobs import FixedPlace, Squares
+from tests.distributed.test_pool import results
+
+
+def test_a_job_that_takes_for_ever_is_given_up(connection: Connection) -> None:
+    settings = replace(connection.settings, batch_seconds=2.0, workers=1)
+    with Pool(replace(connection, settings=settings)) as pool:
+        assert results(pool, Squares((-5,)), Squares((2,))) == [[LOST], [4]]
+
+
+def test_a_run_ends_when_its_time_is_up(connection: Connection) -> None:
+    settings = replace(connection.settings, seconds=1.0, workers=1)
+    with (
+        Pool(replace(connection, settings=settings)) as pool,
+        pytest.raises(ClusterError, match="the 1 seconds are over"),
+    ):
+        results(pool, Squares((-5,)))
+
+
+def test_a_cluster_that_is_too_small_is_refused_at_once(connection: Connection) -> None:
+    for settings in (replace(connection.settings, workers=3), replace(connection.settings, workers=1, threads=5)):
+        with pytest.raises(ClusterError, match="do not fit: the cluster has 2 processors"):
+            Pool(replace(connection, settings=settings))
+
+
+def test_a_cluster_that_others_use_is_an_error_and_no_wait_for_ever(connection: Connection) -> None:
+    settings = replace(connection.settings, start_seconds=1.0)
+    other = connection.ray.remote(FixedPlace).options(num_cpus=2).remote()
+    until = time.monotonic() + 60
+    while connection.free() > 0 and time.monotonic() < until:
+        time.sleep(0.1)
+    try:
+        with (
+            Pool(replace(connection, settings=settings)) as pool,
+            pytest.raises(
+                ClusterError, match="no worker fits into the cluster: it has 2 processors, of which 0 are free"
+            ),
+        ):
+            results(pool, Squares((1,)))
+    finally:
+        connection.ray.kill(other)
