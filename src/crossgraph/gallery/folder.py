@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
-from crossgraph.errors import GalleryError
+from crossgraph.errors import ConfigError, GalleryError, unknown_name
 from crossgraph.gallery.search.state import State, required
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_texts_for_stages
 from crossgraph.gallery.tables.lance import ReplacedError
@@ -17,6 +18,11 @@ from crossgraph.gallery.tables.manifest import FILE, Manifest
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
 
+Memory: TypeAlias = Literal["auto", "whole", "disk"]
+"""Where searches look for vectors, codes and hashes: in memory, in shards on disk, or there where that is asked for by
+shards that were made, and by more than `MOST_IN_MEMORY` bytes."""
+
+MOST_IN_MEMORY = 2**30
 ATTEMPTS = 20
 """Readings that a writer outran, one after the other, before it is reported."""
 
@@ -38,8 +44,13 @@ class GalleryFolder:
     May be used by many threads at once. Stages of searches are timed by `clock`, in seconds.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, model: SearchModel | None) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, model: SearchModel | None, *, memory: Memory = "auto"
+    ) -> None:
+        if memory not in get_args(Memory):
+            raise ConfigError(unknown_name("memory", memory, get_args(Memory)))
         self.folder = folder
+        self.memory = memory
         self.clock: Callable[[], float] = time.perf_counter
         self._refreshing = threading.RLock()
         self._opened = self._open(manifest, model)
@@ -110,10 +121,10 @@ class GalleryFolder:
         """The model it was opened with. Raises `GalleryError` if there is none."""
         return required(self._opened.model, self.folder, self._opened.manifest)
 
-    @staticmethod
-    def _refreshed(opened: _Opened) -> State:
+    def _refreshed(self, opened: _Opened) -> State:
         if opened.state is None:
-            return State.read(opened.manifest, opened.store, model=opened.model)
+            on_disk = stays_on_disk(self.memory, opened.store)
+            return State.read(opened.manifest, opened.store, model=opened.model, on_disk=on_disk)
         if opened.state.snapshot.version == opened.store.version():
             return opened.state
         return opened.state.following(opened.manifest)
@@ -151,6 +162,13 @@ class GalleryFolder:
             manifest = found
             if model is not None:
                 require_same_model(self.folder, manifest, model)
+
+
+def stays_on_disk(memory: Memory, store: Store) -> bool:
+    """Whether vectors, codes and hashes stay on disk; what is decided when a gallery is first read holds after that."""
+    if memory != "auto":
+        return memory == "disk"
+    return store.is_sharded() and store.bytes_in_memory() > MOST_IN_MEMORY
 
 
 def described(model: SearchModel, run: str | None) -> Manifest:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from crossgraph.errors import GalleryError
 
+INDEX_CACHE = 64 << 20  # bytes of indices that are kept in memory; the system keeps what it can of their files
 FETCH_LIMIT = 512  # keys in one filter expression
 
 _REASONS = {
@@ -34,7 +35,7 @@ class Table:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._dataset = lance.dataset(folder)
+        self._dataset = lance.dataset(folder, index_cache_size_bytes=INDEX_CACHE)
 
     @property
     def dataset(self) -> lance.LanceDataset:
