@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -30,13 +29,15 @@ from drawn_vectors import Drawn
 DEPTH = 100
 PROBES = (1, 4, 16, 64)
 SPECIES = (
-    "lance vectors IVF_FLAT",
-    "lance vectors IVF_PQ",
-    "lance vectors IVF_RQ",
-    "lance vectors IVF_HNSW_SQ",
+    "lance vectors IVF_FLAT+centres",
     "faiss vectors IVFFlat",
-    "lance codes IVF_FLAT",
+    "lance codes IVF_FLAT+centres",
     "faiss codes BinaryIVF",
+    "lance vectors IVF_FLAT",
+    "lance codes IVF_FLAT",
+    "lance vectors IVF_PQ+centres",
+    "lance vectors IVF_RQ+centres",
+    "lance vectors IVF_HNSW_SQ+centres",
 )
 
 
@@ -132,6 +133,7 @@ def step(options: argparse.Namespace, what: str, species: str) -> dict[str, obje
         before, started = most_mib(), time.perf_counter()
         (build_lance if engine == "lance" else build_faiss)(options, column, kind)
         place = options.work / slug(species)
+        place = place / "table.lance" / "_indices" if engine == "lance" else place
         return {
             "build_s": time.perf_counter() - started,
             "build_mib": most_mib() - before,
@@ -141,18 +143,23 @@ def step(options: argparse.Namespace, what: str, species: str) -> dict[str, obje
 
 
 def build_lance(options: argparse.Namespace, column: str, kind: str) -> None:
-    """An index of Lance over the table; it is moved beside it, so that its bytes can be counted."""
+    """An index of Lance over a copy of the table, by its own centres of lists or, `+centres`, by those of crossgraph."""
     import lance
+    import pyarrow as pa
+
+    from crossgraph.gallery.tables.shard_centres import centres_of
 
     place = options.work / slug(f"lance {column} {kind}")
     place.mkdir()
     shutil.copytree(options.work / "table.lance", place / "table.lance", copy_function=os.link)
     dataset = lance.dataset(place / "table.lance")
+    kind, _, centred = kind.partition("+")
     own = {"num_sub_vectors": options.width // 8} if kind.endswith("PQ") else {}
+    if centred:
+        found = centres_of(dataset, column[:-1], lists=options.lists)
+        own["ivf_centroids"] = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1])
     metric = "dot" if column == "vectors" else "hamming"
     dataset.create_index(column[:-1], kind, metric=metric, num_partitions=options.lists, **own)
-    for file in (place / "table.lance" / "data").iterdir():
-        os.link(file, options.work / file.name) if not (options.work / file.name).exists() else None
 
 
 def build_faiss(options: argparse.Namespace, column: str, kind: str) -> None:
@@ -186,7 +193,7 @@ def open_lance(options: argparse.Namespace, column: str, kind: str) -> Search:
 
     place = options.work / slug(f"lance {column} {kind}") / "table.lance"
     dataset = lance.dataset(place, index_cache_size_bytes=64 << 20, metadata_cache_size_bytes=32 << 20)
-    metric, refine = ("dot" if column == "vectors" else "hamming"), (None if kind == "IVF_FLAT" else 4)
+    metric, refine = ("dot" if column == "vectors" else "hamming"), (None if kind.startswith("IVF_FLAT") else 4)
 
     def search(query: np.ndarray, probes: int) -> tuple[np.ndarray, np.ndarray]:
         nearest = {"column": column[:-1], "q": query, "k": DEPTH, "nprobes": probes, "metric": metric}
@@ -265,8 +272,9 @@ def dropped(place: Path) -> None:
 
 
 def most_mib() -> float:
-    """The most memory this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory this process has held since it was started; `ru_maxrss` counts what its parent held too."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def slug(species: str) -> str:

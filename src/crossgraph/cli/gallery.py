@@ -11,12 +11,15 @@ import typer
 
 from crossgraph.cli.move import move
 from crossgraph.cli.options import AsJson, Device, GalleryArgument, OtherRun, Where
+from crossgraph.cli.shards import recall, shard
 from crossgraph.errors import ConfigError, GalleryError
 
 Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="GALLERY", help="The gallery's folder.")]
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
 gallery_commands.command()(move)
+gallery_commands.command()(shard)
+gallery_commands.command()(recall)
 
 
 @gallery_commands.command()
@@ -73,7 +76,7 @@ def verify(
     from crossgraph.gallery.upkeep import health
     from crossgraph.progress import choose_progress
 
-    found = health.verify(Gallery.open(gallery), rehash=rehash, progress=choose_progress())
+    found = health.verify(Gallery.open(gallery, memory="whole"), rehash=rehash, progress=choose_progress())
     if as_json:
         print_json(asdict(found))
     else:

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from math import isqrt
 
 import lance
+import numpy as np
+import pyarrow as pa
 from lance.dataset import Index
+from numpy.typing import NDArray
+
+from crossgraph.gallery.tables.shard_centres import centres_of
 
 FEWEST = 256
 """Rows fewer than these are compared one by one sooner than in lists."""
@@ -32,12 +37,12 @@ class Shards:
 
 @dataclass(frozen=True)
 class ShardTask:
-    """Which shard to build: the `fragments` of the table at `uri`, as of `version`, in `lists` by their `column`."""
+    """Which shard to build: the `fragments` of the table at `uri`, as of `version`, in lists about `centres`."""
 
     uri: str
     version: int
     column: str
-    lists: int
+    centres: NDArray[np.generic]
     fragments: tuple[int, ...]
     storage_options: dict[str, str] | None = None
 
@@ -51,12 +56,13 @@ def shards_of(dataset: lance.LanceDataset, column: str) -> Shards | None:
     for one in dataset.describe_indices():
         named = _NAME.fullmatch(one.name)
         if named and named["column"] == column:
-            return Shards(one.name, one.num_segments, int(named["lists"]), one.num_rows_indexed)
+            return Shards(one.name, len(one.segments), int(named["lists"]), one.num_rows_indexed)
     return None
 
 
 def shard_tasks(dataset: lance.LanceDataset, column: str, *, rows: int, lists: int | None = None) -> list[ShardTask]:
-    """What to build for all of the table: shards of at most `rows` rows (or of one file), all in as many lists."""
+    """What to build for all of the table: shards of at most `rows` rows (or of one file), in lists about one set of
+    centres."""
     groups, sizes = list[list[int]](), list[int]()
     for fragment in dataset.get_fragments():
         count = fragment.count_rows()
@@ -69,24 +75,25 @@ def shard_tasks(dataset: lance.LanceDataset, column: str, *, rows: int, lists: i
     while len(groups) > 1 and sizes[-1] < min(sizes[0], rows) // 4:  # a small rest is no shard of its own
         groups[-2] += groups.pop()
         sizes[-2] += sizes.pop()
-    each = min(lists or isqrt(max(sizes, default=0)), min(sizes, default=0))
+    if not groups:
+        return []
+    centres = centres_of(dataset, column, lists=min(lists or isqrt(max(sizes)), sum(sizes)))
     return [
-        ShardTask(dataset.uri, dataset.version, column, each, tuple(group), dataset._storage_options)
+        ShardTask(dataset.uri, dataset.version, column, centres, tuple(group), dataset._storage_options)
         for group in groups
-        if each
     ]
 
 
 def build_shard(task: ShardTask) -> Index:
     """One shard, written but not visible; what comes back is for `commit_shards`, and can be pickled."""
     dataset = lance.dataset(task.uri, version=task.version, storage_options=task.storage_options)
-    is_code = str(dataset.schema.field(task.column).type.value_type) == "uint8"
     return dataset.create_index_uncommitted(
         task.column,
         "IVF_FLAT",
-        name=index_name(task.column, task.lists),
-        metric="hamming" if is_code else "dot",
-        num_partitions=task.lists,
+        name=index_name(task.column, len(task.centres)),
+        metric="hamming" if task.centres.dtype == np.uint8 else "dot",
+        num_partitions=len(task.centres),
+        ivf_centroids=pa.FixedSizeListArray.from_arrays(pa.array(task.centres.ravel()), task.centres.shape[1]),
         fragment_ids=list(task.fragments),
     )
 
