@@ -11,10 +11,13 @@ import typer
 
 from crossgraph.cli.move import move
 from crossgraph.cli.options import AsJson, ClusterAddress, Device, GalleryArgument, NamedGallery, OtherRun, Where
+from crossgraph.cli.shards import recall, shard
 from crossgraph.errors import ConfigError, GalleryError
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
 gallery_commands.command()(move)
+gallery_commands.command()(shard)
+gallery_commands.command()(recall)
 
 
 @gallery_commands.command()
@@ -71,7 +74,7 @@ def verify(
     from crossgraph.gallery.upkeep import health
     from crossgraph.progress import choose_progress
 
-    found = health.verify(Gallery.open(gallery), rehash=rehash, progress=choose_progress())
+    found = health.verify(Gallery.open(gallery, memory="whole"), rehash=rehash, progress=choose_progress())
     if as_json:
         print_json(asdict(found))
     else:

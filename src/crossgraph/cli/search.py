@@ -39,6 +39,16 @@ def search(
         typer.Option(help="How many the codes hand on, instead of the mode's number; 0: they answer alone."),
     ] = None,
     shortlist: Annotated[int | None, typer.Option(help="How many are re-ranked, instead of the mode's number.")] = None,
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a gallery on disk, how many lists of every shard are looked into; by default a sixteenth of them."
+        ),
+    ] = None,
+    memory: Annotated[
+        Literal["auto", "whole", "disk"],
+        typer.Option(help="Search vectors in memory, or in shards on disk; auto: on disk where it has shards and 1 GiB."),
+    ] = "auto",
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Order candidates by the fine score.")] = True,
     captions: Annotated[bool, typer.Option("--captions", help="Answer with captions instead of pictures.")] = False,
     like: Annotated[list[str] | None, typer.Option(help="A picture that was meant; repeatable.")] = None,
@@ -93,6 +103,7 @@ def search(
         mode=mode,
         candidates=candidates,
         shortlist=shortlist,
+        probe=probe,
         rerank=rerank,
         target="captions" if captions else "images",
         exact=exact,
@@ -102,7 +113,7 @@ def search(
         fold=fold,
     )
     feedback = Feedback(tuple(like or ()), tuple(dislike or ()))
-    opened = verbs.open_gallery(gallery, model=model, device=device)
+    opened = verbs.open_gallery(gallery, model=model, device=device, memory=memory)
     if at_least is not None:
         opened.wait_for(at_least)
     if preview:

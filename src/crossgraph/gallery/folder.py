@@ -9,8 +9,9 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
-from crossgraph.errors import GalleryError
+from crossgraph.errors import ConfigError, GalleryError, unknown_name
 from crossgraph.gallery.search.state import State, required
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_texts_for_stages
 from crossgraph.gallery.tables.lance import ReplacedError
@@ -21,6 +22,11 @@ from crossgraph.gallery.tables.version import Version
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
+Memory: TypeAlias = Literal["auto", "whole", "disk"]
+"""Where searches look for vectors, codes and hashes: in memory, in shards on disk, or there where that is asked for by
+shards that were made, and by more than `MOST_IN_MEMORY` bytes."""
+
+MOST_IN_MEMORY = 2**30
 ATTEMPTS = 20
 """Readings that a writer outran, one after the other, before it is reported."""
 
@@ -52,8 +58,13 @@ class GalleryFolder:
     other processes wrote is looked for only every `Storage.look_every` seconds; what this one wrote is seen at once.
     """
 
-    def __init__(self, place: Storage | Path, manifest: Manifest, model: SearchModel | None) -> None:
+    def __init__(
+        self, place: Storage | Path, manifest: Manifest, model: SearchModel | None, *, memory: Memory = "auto"
+    ) -> None:
+        if memory not in get_args(Memory):
+            raise ConfigError(unknown_name("memory", memory, get_args(Memory)))
         self.storage = storage_of(place)
+        self.memory = memory
         self._looked = -math.inf
         self._changing = 0
         self.clock: Callable[[], float] = time.perf_counter
@@ -177,10 +188,10 @@ class GalleryFolder:
         """The model it was opened with. Raises `GalleryError` if there is none."""
         return required(self._opened.model, self.storage, self._opened.manifest)
 
-    @staticmethod
-    def _refreshed(opened: _Opened) -> State:
+    def _refreshed(self, opened: _Opened) -> State:
         if opened.state is None:
-            return State.read(opened.manifest, opened.store, model=opened.model)
+            on_disk = stays_on_disk(self.memory, opened.store)
+            return State.read(opened.manifest, opened.store, model=opened.model, on_disk=on_disk)
         if opened.state.snapshot.version == opened.store.version():
             return opened.state
         return opened.state.following(opened.manifest)
@@ -218,6 +229,13 @@ class GalleryFolder:
             manifest = found
             if model is not None:
                 require_same_model(self.storage, manifest, model)
+
+
+def stays_on_disk(memory: Memory, store: Store) -> bool:
+    """Whether vectors, codes and hashes stay on disk; what is decided when a gallery is first read holds after that."""
+    if memory != "auto":
+        return memory == "disk"
+    return store.is_sharded() and store.bytes_in_memory() > MOST_IN_MEMORY
 
 
 def described(model: SearchModel, run: str | None) -> Manifest:

@@ -20,7 +20,7 @@ from crossgraph.gallery.changes.sources import Sources, open_sources, source_to_
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
 from crossgraph.gallery.changes.upsert import NewImage, upsert
 from crossgraph.gallery.explanations.compare import Comparison, compare
-from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, described, require_same_model
+from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, Memory, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.filters import BUILT_IN
 from crossgraph.gallery.search.listing import items_of
@@ -93,8 +93,13 @@ class Gallery(GalleryFolder):
             raise
 
     @classmethod
-    def open(cls, place: Storage | Path | str, model: SearchModel | None = None) -> Gallery:
+    def open(
+        cls, place: Storage | Path | str, model: SearchModel | None = None, *, memory: Memory = "auto"
+    ) -> Gallery:
         """The gallery in a folder, or at an address; without a `model` it can be looked at, not searched or added to.
+
+        Vectors, codes and hashes are read into memory (`whole`), or stay on disk and are searched in shards (`disk`);
+        `auto`: on disk where there are shards and they would take more than `folder.MOST_IN_MEMORY` bytes.
 
         Raises `GalleryError` if there is no gallery, or one that was encoded by another model.
         """
@@ -102,7 +107,7 @@ class Gallery(GalleryFolder):
         manifest = Manifest.read(storage)
         if model is not None:
             require_same_model(storage, manifest, model)
-        return cls(storage, manifest, model)
+        return cls(storage, manifest, model, memory=memory)
 
     def __len__(self) -> int:
         return len(self.snapshot().items)

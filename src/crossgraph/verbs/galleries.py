@@ -138,14 +138,18 @@ def open_gallery(
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
     device: str = "cpu",
+    memory: Memory = "auto",
 ) -> Gallery:
-    """A gallery with the model it was made with; give `model` when the run has moved: its place is remembered."""
+    """A gallery with the model it was made with; give `model` when the run has moved: its place is remembered.
+
+    `memory` says where searches look for vectors: see `Gallery.open`.
+    """
     place = storage_of(home_gallery() if gallery is None else gallery)
     if model is None:
         run = find_run(place, Manifest.read(place))
-        return Gallery.open(place, given_search_model(run, device=device))
+        return Gallery.open(place, given_search_model(run, device=device), memory=memory)
     loaded: TrainedModel | CascadeModel = given_search_model(model, device=device)
-    opened = Gallery.open(place, loaded)
+    opened = Gallery.open(place, loaded, memory=memory)
     remember_run(opened, loaded.run)
     return opened
 

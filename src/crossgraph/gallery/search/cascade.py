@@ -28,7 +28,7 @@ from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.state import State
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.model import SearchModel, has_own_vectors
-from crossgraph.gallery.stages.shortlist import Candidates, nearest
+from crossgraph.gallery.stages.shortlist import Candidates
 
 BLOCK = 256  # pairs fetched and scored at once
 FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
@@ -108,7 +108,7 @@ class Cascade:
         if target == "captions" and not len(state.snapshot.captions):
             raise GalleryError(f"{folder} holds no captions: the folders indexed had none. Search pictures instead.")
         codes = state.codes if target == "images" else state.caption_codes
-        return Scope.of(state.snapshot, target, codes, where=options.where, among=options.among)
+        return Scope.of(state.snapshot, target, codes, where=options.where, among=options.among, probes=options.probe)
 
     def _gathered(
         self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool, parts: int = 0
@@ -137,17 +137,15 @@ class Cascade:
             by_vectors = mode.candidates > 0 and has_own_vectors(self._model)
             count = max(wanted, mode.candidates) if by_vectors else wanted
             with trace.timed("codes"):
-                found = scope.codes.nearest(asked.code, k=count, without=asked.left_out, allowed=scope.allowed)
-            trace.handed_on["codes"], trace.compared["codes"] = found, len(scope.codes)
+                found = scope.near_codes(asked.code, k=count, without=asked.left_out)
+            trace.handed_on["codes"], trace.compared["codes"] = found, scope.compared_codes
             if not by_vectors:
                 return found
             among = found.rows
         with trace.timed("shortlist"):
-            found = nearest(
-                scope.vectors, asked.vector, k=wanted, without=asked.left_out, allowed=scope.allowed, among=among
-            )
+            found = scope.near_vectors(asked.vector, k=wanted, without=asked.left_out, among=among)
         trace.handed_on["shortlist"] = found
-        trace.compared["shortlist"] = len(scope.vectors) if among is None else len(among)
+        trace.compared["shortlist"] = scope.compared_vectors if among is None else len(among)
         return found
 
     def _hits(self, sentence: str, asked: EncodedQuery, scope: Scope) -> dict[int, Match]:

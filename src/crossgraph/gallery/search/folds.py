@@ -80,10 +80,10 @@ def rows_under(scope: Scope, heads: Sequence[int], *, start: int, without: Seque
     looks, found = scope.snapshot.looks, list[list[int]]()
     if start >= len(heads):
         return found
-    words, own = first_words(looks.pooled().numpy()), looks[heads].numpy()
+    (words, lying), own = scope.snapshot.first_words, looks[heads].numpy()
     for place in range(start, len(heads)):
         near = torch.from_numpy(np.bitwise_count(words ^ first_words(own[place : place + 1])) <= APART_AT_FIRST)
-        near = looks.in_order(near)
+        near = lying.in_order(near)
         near = near if scope.allowed is None else near & scope.allowed
         rows = near.nonzero()[:, 0].numpy()
         rows = rows[~np.isin(rows, [heads[place], *without])]

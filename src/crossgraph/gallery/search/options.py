@@ -29,6 +29,9 @@ class SearchOptions(BaseModel):
         None, ge=0, description="How many the codes hand on, instead of the mode's number; 0: they answer alone."
     )
     shortlist: int | None = Field(None, ge=1, description="How many are re-ranked, instead of the mode's number.")
+    probe: int | None = Field(
+        None, ge=1, description="Of a gallery on disk, how many lists of every shard are looked into; else a sixteenth."
+    )
     rerank: bool = Field(True, description="Order candidates by the fine score.")
     target: Target = Field("images", description="What answers: pictures, or their captions.")
     exact: bool = Field(True, description="Put the very caption, tag or file name first.")

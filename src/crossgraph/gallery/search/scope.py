@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from crossgraph.gallery.search.filters import captions_where, rows_among
@@ -15,8 +15,10 @@ from crossgraph.gallery.search.options import Target
 from crossgraph.gallery.search.query_encoder import EncodedQuery
 from crossgraph.gallery.search.results import Stage
 from crossgraph.gallery.stages.codes import CodeIndex
+from crossgraph.gallery.stages.sharded import ShardedCodes, compared, nearest_in_shards
+from crossgraph.gallery.stages.shortlist import Candidates, nearest
+from crossgraph.gallery.tables.disk_matrix import DiskMatrix, Rows
 from crossgraph.gallery.tables.items import Item
-from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 
@@ -24,25 +26,28 @@ from crossgraph.gallery.tables.snapshot import Snapshot
 class Scope:
     """Codes and vectors of the pictures or captions of one snapshot, row by row, and which rows may be answers.
 
-    `allowed` is None where all may. `owners` names, for every caption that may be one, its first picture that may.
+    `allowed` is None where all may. `owners` names, for every caption that may be one, its first picture that may. What
+    is on disk is searched in `probes` lists of every shard.
     """
 
     target: Target
     snapshot: Snapshot
-    vectors: Matrix
-    codes: CodeIndex | None
+    vectors: Rows
+    codes: CodeIndex | ShardedCodes | None
     allowed: Bool[Tensor, " n"] | None
     owners: Mapping[int, int] | Int[np.ndarray, " m"]
+    probes: int | None = None
 
     @classmethod
     def of(
         cls,
         snapshot: Snapshot,
         target: Target,
-        codes: CodeIndex | None,
+        codes: CodeIndex | ShardedCodes | None,
         *,
         where: str | None,
         among: Collection[str] | None = None,
+        probes: int | None = None,
     ) -> Scope:
         """The pictures or captions of `snapshot`, whose codes are `codes`, that the filter `where` keeps.
 
@@ -50,7 +55,7 @@ class Scope:
         """
         vectors = snapshot.vectors if target == "images" else snapshot.caption_vectors
         if where is None and among is None:
-            return cls(target, snapshot, vectors, codes, None, snapshot.caption_owners)
+            return cls(target, snapshot, vectors, codes, None, snapshot.caption_owners, probes)
         rows, owners = rows_among(snapshot, where, among), dict[int, int]()
         kept: list[int] = rows.tolist()
         if target == "captions":
@@ -58,7 +63,7 @@ class Scope:
             kept = list(owners)
         allowed = torch.zeros(len(vectors), dtype=torch.bool)
         allowed[kept] = True
-        return cls(target, snapshot, vectors, codes, allowed, owners)
+        return cls(target, snapshot, vectors, codes, allowed, owners, probes)
 
     def __len__(self) -> int:
         """How many may be answers."""
@@ -67,6 +72,40 @@ class Scope:
     def holds(self, row: int) -> bool:
         """Whether the row may be an answer."""
         return self.allowed is None or bool(self.allowed[row])
+
+    def near_codes(self, code: UInt8[Tensor, " bytes"], *, k: int, without: tuple[int, ...]) -> Candidates:
+        """The nearest rows by code, of those that may be answers."""
+        assert self.codes is not None
+        if isinstance(self.codes, ShardedCodes):
+            return self.codes.nearest(code, k=k, probes=self.probes, without=without, allowed=self.allowed)
+        return self.codes.nearest(code, k=k, without=without, allowed=self.allowed)
+
+    def near_vectors(
+        self,
+        vector: Float[Tensor, " d"],
+        *,
+        k: int,
+        without: tuple[int, ...],
+        among: Int[Tensor, " c"] | None = None,
+    ) -> Candidates:
+        """The nearest rows by vector, of those that may be answers, or `among` some of them."""
+        if isinstance(self.vectors, DiskMatrix) and among is None:
+            return nearest_in_shards(
+                self.vectors, vector, k=k, probes=self.probes, without=without, allowed=self.allowed
+            )
+        return nearest(self.vectors, vector, k=k, without=without, allowed=self.allowed, among=among)
+
+    @property
+    def compared_codes(self) -> int:
+        """How many codes a search compares; where they are on disk, about."""
+        if isinstance(self.codes, ShardedCodes):
+            return compared(self.codes.codes, self.probes)
+        return 0 if self.codes is None else len(self.codes)
+
+    @property
+    def compared_vectors(self) -> int:
+        """How many vectors a search without codes compares; where they are on disk, about."""
+        return compared(self.vectors, self.probes) if isinstance(self.vectors, DiskMatrix) else len(self.vectors)
 
     def scores(self, rows: Int[Tensor, " r"], asked: EncodedQuery, stage: Stage) -> Float[Tensor, " r"]:
         """What a stage before re-ranking scores some rows."""

@@ -12,6 +12,8 @@ from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.search.listing import Listing
 from crossgraph.gallery.stages.codes import CodeIndex
 from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.stages.sharded import ShardedCodes
+from crossgraph.gallery.tables.disk_matrix import DiskMatrix, Rows
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.memory_index import MemoryIndex
 from crossgraph.gallery.tables.snapshot import Snapshot
@@ -44,9 +46,14 @@ class State:
     model: SearchModel | None = None
 
     @classmethod
-    def read(cls, manifest: Manifest, store: Store, *, model: SearchModel | None = None) -> State:
-        """The gallery as it is now. Raises `ReplacedError` if files that it reads are removed meanwhile."""
-        memory = store.read()
+    def read(
+        cls, manifest: Manifest, store: Store, *, model: SearchModel | None = None, on_disk: bool = False
+    ) -> State:
+        """The gallery as it is now. Raises `ReplacedError` if files that it reads are removed meanwhile.
+
+        `on_disk` vectors, codes and hashes stay there, and searches look into shards.
+        """
+        memory = store.read(on_disk=on_disk)
         return cls(manifest, store, memory, ExactHits(memory.snapshot), model)
 
     def following(self, manifest: Manifest) -> State:
@@ -85,13 +92,17 @@ class State:
         return Listing(self.snapshot)
 
     @cached_property
-    def codes(self) -> CodeIndex | None:
+    def codes(self) -> CodeIndex | ShardedCodes | None:
         """The codes of the pictures, if the gallery has that stage."""
-        codes = self.snapshot.codes
-        return None if codes is None else CodeIndex(codes, bits=self.manifest.bits)
+        return self._searched(self.snapshot.codes)
 
     @cached_property
-    def caption_codes(self) -> CodeIndex | None:
+    def caption_codes(self) -> CodeIndex | ShardedCodes | None:
         """The codes of the captions, if the gallery has that stage."""
-        codes = self.snapshot.caption_codes
-        return None if codes is None else CodeIndex(codes, bits=self.manifest.bits)
+        return self._searched(self.snapshot.caption_codes)
+
+    def _searched(self, codes: Rows | None) -> CodeIndex | ShardedCodes | None:
+        bits = self.manifest.bits
+        if isinstance(codes, DiskMatrix):
+            return ShardedCodes(codes, bits=bits)
+        return None if codes is None else CodeIndex(codes, bits=bits)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.errors import ScoreError
-from crossgraph.gallery.tables.matrix import Matrix
+from crossgraph.gallery.tables.disk_matrix import Rows
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Candidates:
 
 
 def nearest(
-    vectors: Matrix,
+    vectors: Rows,
     query: Float[Tensor, " d"],
     *,
     k: int,

@@ -15,6 +15,7 @@ from crossgraph.errors import GalleryError
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
+INDEX_CACHE = 64 << 20  # bytes of indices that are kept in memory; the system keeps what it can of their files
 FETCH_LIMIT = 512  # keys in one filter expression
 
 _REASONS = {
@@ -40,7 +41,9 @@ class Table:
 
     def __init__(self, place: Storage | Path) -> None:
         self.place = storage_of(place)
-        self._dataset = lance.dataset(self.place.uri, storage_options=self.place.options)
+        self._dataset = lance.dataset(
+            self.place.uri, storage_options=self.place.options, index_cache_size_bytes=INDEX_CACHE
+        )
 
     @property
     def folder(self) -> Path:

@@ -23,6 +23,8 @@ from PIL import Image
 PLACES, SIDE, BITS = 8, 64, 1024
 COLOURS = 3 * PLACES * PLACES
 BYTES = COLOURS + BITS // 8
+FIRST_WORD = slice(COLOURS, COLOURS + 8)
+"""Where in a hash the first 64 bits of its pattern are."""
 UNKNOWN = bytes(BYTES)
 """What stands for a picture of which it is not known how it looks; no picture looks so, for grey is 128."""
 
@@ -67,7 +69,7 @@ def look_alike(many: UInt8[np.ndarray, "n b"], one: UInt8[np.ndarray, " b"]) -> 
 
 def first_words(hashes: UInt8[np.ndarray, "n b"]) -> UInt64[np.ndarray, " n"]:
     """The first 64 bits of each pattern: pictures that differ in more than `APART_AT_FIRST` of them are unlike."""
-    words: UInt64[np.ndarray, " n"] = np.ascontiguousarray(hashes[:, COLOURS : COLOURS + 8]).view(np.uint64)[:, 0]
+    words: UInt64[np.ndarray, " n"] = np.ascontiguousarray(hashes[:, FIRST_WORD]).view(np.uint64)[:, 0]
     return words
 
 

@@ -10,11 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossgraph.gallery.tables.caption_owners import NOBODY, first_owners, owners_following
+from crossgraph.gallery.tables.likeness import FIRST_WORD
 from crossgraph.gallery.tables.memory_table import MemoryTable, spliced_table
 from crossgraph.gallery.tables.notes import NotesInMemory
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.splice import Splice
 
+LOOKS = "perceptual_hash"
 STAMPS = ("indexed_at", "path", "digest")
 """What tells that a picture's row is still the one that was read: every writer of rows sets `indexed_at` anew."""
 
@@ -37,10 +39,16 @@ class MemoryIndex:
 
     @classmethod
     def read(
-        cls, items: lance.LanceDataset, captions: lance.LanceDataset, notes: lance.LanceDataset | None
+        cls,
+        items: lance.LanceDataset,
+        captions: lance.LanceDataset,
+        notes: lance.LanceDataset | None,
+        *,
+        on_disk: bool = False,
     ) -> MemoryIndex:
-        """All of it, each table as of the version that is opened."""
-        read, texts = MemoryTable.read(items, stamps=STAMPS), MemoryTable.read(captions, stamps=("text",))
+        """All of it, each table as of the version that is opened; or, `on_disk`, without vectors, codes and hashes."""
+        read = MemoryTable.read(items, stamps=STAMPS, on_disk={LOOKS: FIRST_WORD} if on_disk else None)
+        texts = MemoryTable.read(captions, stamps=("text",), on_disk={} if on_disk else None)
         owners = first_owners(read.rows, texts.rows["id"])
         return cls._of(read, texts, NotesInMemory.read(notes), owners, Splice.anew(0, len(read.rows)), read.rows)
 
@@ -65,7 +73,7 @@ class MemoryIndex:
         moved: Splice,
         new: pa.Table,
     ) -> MemoryIndex:
-        texts, of_captions, visible = captions.rows, captions.matrices, owners
+        texts, of_captions, visible = captions.rows, captions.columns(), owners
         if (owners == NOBODY).any():  # stored before a picture that carries them, or left when it went
             nobody = Splice.of(len(owners), np.flatnonzero(owners == NOBODY).tolist(), ())
             texts, visible = spliced_table(nobody, texts, texts.slice(0, 0)), owners[owners != NOBODY]
@@ -73,13 +81,14 @@ class MemoryIndex:
         snapshot = Snapshot(
             (items.version, captions.version, notes.version),
             items.rows.drop_columns("indexed_at"),
-            items.matrices["vector"],
+            items.column("vector"),
             texts,
             of_captions["vector"],
             visible,
             notes.values,
-            items.matrices["perceptual_hash"],
-            items.matrices.get("code"),
+            items.column(LOOKS),
+            items.columns().get("code"),
             of_captions.get("code"),
+            None if items.on_disk is None else items.matrices[LOOKS],
         )
         return cls(items, captions, notes, owners, snapshot, moved, new)

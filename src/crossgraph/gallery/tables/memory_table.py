@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import lance
 import numpy as np
@@ -17,25 +18,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from crossgraph.gallery.tables.disk_matrix import ADDRESS, DiskMatrix, Rows
+from crossgraph.gallery.tables.fixed_columns import (
+    fixed_columns,
+    fixed_piece,
+    fixed_rows,
+    is_searchable,
+    kind_of,
+    width_of,
+)
 from crossgraph.gallery.tables.fragments import Fragment, fragments_of, readable
 from crossgraph.gallery.tables.lance import one_of
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.splice import Splice
 
-ADDRESS = "_rowaddr"  # Lance's: the number of a fragment in the upper 32 bits, of a row in it in the lower
 MOST_PIECES = 4096
 """Pieces of a column from which one piece is made: every look at a column costs something per piece."""
 
 FETCHED = 4096  # new rows among carried ones that are fetched by id; more, and the table is read anew
+
+Windows: TypeAlias = Mapping[str, slice]
+"""Which part of each row of a column stays in memory where the rest is on disk, by the name of the column."""
 
 
 @dataclass(frozen=True)
 class MemoryTable:
     """A table as of one `version`, in order of id. `addresses` say where each row lies on disk.
 
-    Columns of fixed width are `matrices`, the others `rows`. Two rows with one id and equal `stamps` are equal.
+    Columns of fixed width are `matrices`, the others `rows`. Two rows with one id and equal `stamps` are equal. Where
+    `on_disk` is not None, columns of fixed width stay on disk, but for what it names of them, and codes that are bytes.
     """
 
+    dataset: lance.LanceDataset
+    on_disk: Windows | None
     version: int
     stamps: tuple[str, ...]
     fragments: Mapping[int, Fragment]
@@ -44,18 +59,31 @@ class MemoryTable:
     matrices: Mapping[str, Matrix]
 
     @classmethod
-    def read(cls, dataset: lance.LanceDataset, *, stamps: tuple[str, ...]) -> MemoryTable:
+    def read(
+        cls, dataset: lance.LanceDataset, *, stamps: tuple[str, ...], on_disk: Windows | None = None
+    ) -> MemoryTable:
         """All of the table, as of the version of `dataset`."""
-        plain, fixed = _columns(dataset.schema)
+        plain, _ = fixed_columns(dataset.schema)
         found = dataset.scanner(columns=plain, with_row_address=True).to_table()
         order = pc.sort_indices(found["id"])
         place = np.empty(len(found), np.int64)
         place[order.to_numpy()] = np.arange(len(found))
         rows = found.take(order)
-        matrices = {name: _read_matrix(dataset, name, place) for name in fixed}
+        del found
+        windows = _in_memory(dataset.schema, on_disk)
+        matrices = {name: _read_matrix(dataset, name, place, window) for name, window in windows.items()}
         addresses = _addresses(rows)
         kept = rows.drop_columns(ADDRESS).combine_chunks()
-        return cls(dataset.version, stamps, fragments_of(dataset), addresses, kept, matrices)
+        return cls(dataset, on_disk, dataset.version, stamps, fragments_of(dataset), addresses, kept, matrices)
+
+    def column(self, name: str) -> Rows:
+        """A column of fixed width: in memory, or, where not all of its rows are there, on disk."""
+        window = _in_memory(self.dataset.schema, self.on_disk).get(name)
+        return self.matrices[name] if window == slice(None) else DiskMatrix(self.dataset, name, self.addresses)
+
+    def columns(self) -> dict[str, Rows]:
+        """All columns of fixed width, by name."""
+        return {name: self.column(name) for name in fixed_columns(self.dataset.schema)[1]}
 
     def following(self, dataset: lance.LanceDataset) -> tuple[MemoryTable, Splice, pa.Table]:
         """The table as of the version of `dataset`, how its rows came out of these, and those that are new."""
@@ -69,12 +97,14 @@ class MemoryTable:
             addresses, gone, carried = self._carried(keys, gone)
             wanted, everything = keys.filter(pa.array(~carried)), not carried.any()
         if len(wanted) > max(FETCHED, len(self.rows) // 4) or (not everything and len(wanted) > FETCHED):
-            anew = MemoryTable.read(dataset, stamps=self.stamps)
+            anew = MemoryTable.read(dataset, stamps=self.stamps, on_disk=self.on_disk)
             return anew, Splice.anew(len(self.rows), len(anew.rows)), anew.rows
         where, new, numbers = self._read_new(dataset, fresh if len(wanted) else [], wanted["id"], everything=everything)
         before = [place_of(self.rows["id"], key) for key in new["id"].to_pylist()]
         splice = Splice.of(len(self.rows), np.flatnonzero(gone).tolist(), before)
         found = MemoryTable(
+            dataset,
+            self.on_disk,
             dataset.version,
             self.stamps,
             fragments,
@@ -96,13 +126,14 @@ class MemoryTable:
         everything: bool,
     ) -> tuple[NDArray[np.uint64], pa.Table, dict[str, NDArray[np.generic]]]:
         """Addresses, plain columns and numbers of everything in these fragments, or of these ids, in order of id."""
-        plain, fixed = _columns(dataset.schema)
+        plain, _ = fixed_columns(dataset.schema)
+        windows = _in_memory(dataset.schema, self.on_disk)
         if not fresh:
-            empty = {name: np.empty((0, self.matrices[name].width), _kind(dataset.schema, name)) for name in fixed}
+            empty = {name: np.empty((0, self.matrices[name].width), kind_of(dataset.schema, name)) for name in windows}
             return np.empty(0, np.uint64), self.rows.slice(0, 0), empty
         wanted = None if everything else ids.to_pylist()
-        read = _scan(dataset, fresh, [*plain, *fixed], ids=wanted).sort_by("id")
-        numbers = {name: fixed_rows(read[name]) for name in fixed}
+        read = _scan(dataset, fresh, [*plain, *windows], ids=wanted).sort_by("id")
+        numbers = {name: fixed_rows(read[name])[:, window] for name, window in windows.items()}
         return _addresses(read), read.select(self.rows.column_names).combine_chunks(), numbers
 
     def _gone(self, dataset: lance.LanceDataset, fragments: Mapping[int, Fragment]) -> NDArray[np.bool_]:
@@ -165,50 +196,25 @@ def row_of(ids: pa.ChunkedArray, key: str) -> int | None:
     return place if place < len(ids) and ids[place].as_py() == key else None
 
 
-def fixed_rows(column: pa.ChunkedArray) -> NDArray[np.generic]:
-    """A column of lists or bytes of fixed width as the rows of an array."""
-    pieces = [_fixed(chunk) for chunk in column.chunks]
-    if pieces:
-        return np.concatenate(pieces)
-    width = column.type.byte_width if pa.types.is_fixed_size_binary(column.type) else column.type.list_size
-    return np.empty((0, width), np.uint8 if pa.types.is_fixed_size_binary(column.type) else np.float32)
-
-
-def _fixed(chunk: pa.Array) -> NDArray[np.generic]:
-    if pa.types.is_fixed_size_binary(chunk.type):
-        width = chunk.type.byte_width
-        start = chunk.offset * width
-        found = np.frombuffer(chunk.buffers()[1], np.uint8)[start : start + len(chunk) * width]
-        return found.reshape(len(chunk), width)
-    rows: NDArray[np.generic] = chunk.flatten().to_numpy().reshape(len(chunk), chunk.type.list_size)
-    return rows
-
-
-def _read_matrix(dataset: lance.LanceDataset, name: str, place: NDArray[np.int64]) -> Matrix:
-    """One column, row by row where `place` says."""
+def _read_matrix(dataset: lance.LanceDataset, name: str, place: NDArray[np.int64], window: slice) -> Matrix:
+    """A window of one column, row by row where `place` says."""
 
     def pieces() -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
         at = 0
         for batch in dataset.scanner(columns=[name]).to_batches():
-            yield place[at : at + len(batch)], _fixed(batch[name])
+            yield place[at : at + len(batch)], fixed_piece(batch[name])[:, window]
             at += len(batch)
 
-    width = fixed_rows(dataset.schema.empty_table()[name]).shape[1]
-    return Matrix.scattered(len(place), width, _kind(dataset.schema, name), pieces())
+    width = len(range(width_of(dataset.schema, name))[window])
+    return Matrix.scattered(len(place), width, kind_of(dataset.schema, name), pieces())
 
 
-def _columns(schema: pa.Schema) -> tuple[list[str], list[str]]:
-    """The names of the plain columns, and of those of fixed width."""
-    fixed = [
-        field.name
-        for field in schema
-        if pa.types.is_fixed_size_list(field.type) or pa.types.is_fixed_size_binary(field.type)
-    ]
-    return [name for name in schema.names if name not in fixed], fixed
-
-
-def _kind(schema: pa.Schema, name: str) -> np.dtype[np.generic]:
-    return np.dtype(np.uint8 if pa.types.is_fixed_size_binary(schema.field(name).type) else np.float32)
+def _in_memory(schema: pa.Schema, on_disk: Windows | None) -> dict[str, slice]:
+    """What of each column of fixed width is kept in memory: what Lance cannot search is, unless a window is named."""
+    _, fixed = fixed_columns(schema)
+    if on_disk is None:
+        return dict.fromkeys(fixed, slice(None))
+    return {name: on_disk.get(name, slice(None)) for name in fixed if name in on_disk or not is_searchable(schema, name)}
 
 
 def _files(fragments: Mapping[int, Fragment], key: int) -> tuple[str, ...] | None:

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from crossgraph.gallery.tables.disk_matrix import Rows
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.likeness import first_words
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.memory_table import row_of
 from crossgraph.gallery.tables.notes import typed_columns
@@ -26,24 +28,34 @@ class Snapshot:
     """Everything visible as of one `version` of the tables; rows are in order of id.
 
     `caption_owners[r]` is the row in `items` of the first picture that carries caption r. `values` are those of the
-    columns that users added, one a row; `looks` are perceptual hashes, which `item` does not give.
+    columns that users added, one a row; `looks` are perceptual hashes, which `item` does not give; where they stay on
+    disk, `look_words` are their first words.
     """
 
     version: tuple[int, ...]
     items: pa.Table
-    vectors: Matrix
+    vectors: Rows
     captions: pa.Table
-    caption_vectors: Matrix
+    caption_vectors: Rows
     caption_owners: NDArray[np.int64]
     values: pa.Table
-    looks: Matrix
-    codes: Matrix | None = None
-    caption_codes: Matrix | None = None
+    looks: Rows
+    codes: Rows | None = None
+    caption_codes: Rows | None = None
+    look_words: Matrix | None = None
 
     @cached_property
     def notes(self) -> pa.Table:
         """The columns that users added, row by row as in `items`, null where a picture has no value."""
         return typed_columns(self.values, self.items["id"])
+
+    @cached_property
+    def first_words(self) -> tuple[NDArray[np.uint64], Matrix]:
+        """The first 64 bits of every perceptual hash as they lie, and the matrix that puts what they give in order."""
+        if self.look_words is not None:
+            return self.look_words.pooled().numpy().view(np.uint64)[:, 0], self.look_words
+        assert isinstance(self.looks, Matrix)  # all of them are in memory
+        return first_words(self.looks.pooled().numpy()), self.looks
 
     def item(self, row: int) -> Item:
         """The picture at `row`."""

@@ -30,13 +30,14 @@ from torch import Tensor
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
 from crossgraph.gallery.tables.fencing import fence
+from crossgraph.gallery.tables.fixed_columns import fixed_columns, fixed_rows, kind_of, width_of
 from crossgraph.gallery.tables.items import Item, Known, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.likeness import BYTES, UNKNOWN
 from crossgraph.gallery.tables.memory_index import MemoryIndex
-from crossgraph.gallery.tables.memory_table import fixed_rows
 from crossgraph.gallery.tables.notes import Notes
 from crossgraph.gallery.tables.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, fine_rows, finite, pad_fine
+from crossgraph.gallery.tables.shards import shards_of
 from crossgraph.gallery.tables.snapshot import Snapshot, as_item
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
@@ -71,7 +72,7 @@ class Store:
         if set_name and not new_set and not self.place.names():
             raise GalleryError(f"{self.storage}: its tables {set_name} are gone. Open the gallery again.")
         features = [pa.field("vector", pa.list_(pa.float32(), width))]
-        features += [pa.field("code", pa.binary((bits + 7) // 8))] if bits else []
+        features += [pa.field("code", pa.list_(pa.uint8(), (bits + 7) // 8))] if bits else []
 
         def table(name: str, *fields: tuple[str, pa.DataType] | pa.Field) -> lance.Table:
             with lance.plain_errors(self.storage):
@@ -120,6 +121,19 @@ class Store:
         with lance.plain_errors(self.storage):
             return self._items.version, self._captions.version, self.notes.version()
 
+    def bytes_in_memory(self) -> int:
+        """How many bytes vectors, codes and hashes take in memory."""
+        tables = [table.dataset for table in (self._items, self._captions)]
+        return sum(
+            dataset.count_rows() * width_of(dataset.schema, name) * kind_of(dataset.schema, name).itemsize
+            for dataset in tables
+            for name in fixed_columns(dataset.schema)[1]
+        )
+
+    def is_sharded(self) -> bool:
+        """Whether the vectors of the pictures have shards."""
+        return shards_of(self._items.dataset, "vector") is not None
+
     def known(self) -> dict[str, Known]:
         """Every stored picture, by its path."""
         columns = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
@@ -152,14 +166,15 @@ class Store:
                 found[values["id"]] = Stored(as_item(values), vectors[row], code)
         return found
 
-    def read(self, before: MemoryIndex | None = None) -> MemoryIndex:
+    def read(self, before: MemoryIndex | None = None, *, on_disk: bool = False) -> MemoryIndex:
         """Everything now, in memory; of what was there `before` only what changed is read.
 
+        `on_disk` vectors, codes and hashes are not read, as they were not `before`, if it is given.
         Raises `ReplacedError` if old files were removed meanwhile: read again.
         """
         with lance.plain_errors(self.storage):
             tables = self._items.dataset, self._captions.dataset, self.notes.dataset()
-            return MemoryIndex.read(*tables) if before is None else before.following(*tables)
+            return MemoryIndex.read(*tables, on_disk=on_disk) if before is None else before.following(*tables)
 
     def snapshot(self) -> Snapshot:
         """Everything visible now, read into memory."""
@@ -201,7 +216,7 @@ class Store:
     ) -> None:
         """Store sentences and their features; those already there are left alone."""
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts)}
-        table = pa.table(columns | _features(vectors, codes), schema=self._captions.schema)
+        table = pa.table(columns | _features(self._captions.schema, vectors, codes), schema=self._captions.schema)
         with lance.plain_errors(self.storage):
             self._captions.insert(table, "id")
 
@@ -217,7 +232,8 @@ class Store:
             | {"perceptual_hash": item.perceptual_hash or UNKNOWN}
             for item in items
         ]
-        schema, features = self._items.schema, _features(vectors, codes)
+        schema = self._items.schema
+        features = _features(schema, vectors, codes)
         columns = {name: [row[name] for row in rows] for name in schema.names if name not in features}
         table = pa.table(columns | features, schema=schema)
         with lance.plain_errors(self.storage):
@@ -281,12 +297,16 @@ def writing(place: Storage | Path) -> Iterator[None]:
         yield
 
 
-def _features(vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None) -> dict[str, pa.Array]:
-    """The columns of vectors and, if there are any, codes."""
+def _features(
+    schema: pa.Schema, vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None
+) -> dict[str, pa.Array]:
+    """The columns of vectors and, if there are any, codes, as the `schema` of their table has them."""
     values = finite(vectors.float().cpu().numpy())
     found = {"vector": pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])}
-    if codes is not None:
-        found["code"] = pa.array([row.tobytes() for row in codes.numpy()], pa.binary(codes.shape[1]))
+    if codes is not None and pa.types.is_fixed_size_binary(schema.field("code").type):  # of galleries made before
+        found["code"] = pa.array([row.tobytes() for row in codes.numpy()], schema.field("code").type)
+    elif codes is not None:
+        found["code"] = pa.FixedSizeListArray.from_arrays(pa.array(codes.cpu().numpy().ravel()), codes.shape[1])
     return found
 
 
