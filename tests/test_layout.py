@@ -56,8 +56,10 @@ INSIDE = {
     ),
     "data": (
         ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
+        ("exif", "objects", "tars"),
+        ("places",),
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
-        ("inventory", "decoding_worker"),
+        ("image_reader", "inventory", "decoding_worker"),
         ("unused",),
         ("assembly", "concepts", "batches", "splits", "other_captions"),
         ("joined", "label_captions"),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
+from crossgraph.data.places import absolute, placed
 from crossgraph.errors import GalleryError
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
@@ -33,7 +34,7 @@ def _read(storage: Hashable, _stamp: Hashable) -> tuple[Skipped, ...]:
     """The list, which is read once as long as it is not replaced."""
     assert isinstance(storage, Storage)
     rows = json.loads(storage.read(FILE))
-    return tuple(Skipped(Path(path), str(reason)) for path, reason in rows.items())
+    return tuple(Skipped(placed(path), str(reason)) for path, reason in rows.items())
 
 
 def removed_by_hand(place: Storage | Path) -> frozenset[str]:
@@ -45,14 +46,14 @@ def write_skipped(
     place: Storage | Path, found: Sequence[Skipped], *, under: Iterable[Path], looked_at: Collection[str]
 ) -> None:
     """Replace what was noted of the files `under` these folders, and of those `looked_at`, by what was `found`."""
-    folders = [f"{os.path.abspath(path)}{os.sep}".replace("//", "/") for path in under]
+    folders = [f"{absolute(path).rstrip(os.sep)}{os.sep}" for path in under]
     rows = {
         str(entry.path): entry.reason
         for entry in read_skipped(place)
         if entry.reason == BY_HAND
         or not (str(entry.path) in looked_at or any(str(entry.path).startswith(start) for start in folders))
     }
-    rows |= {os.path.abspath(entry.path): entry.reason for entry in found}
+    rows |= {absolute(entry.path): entry.reason for entry in found}
     _replace(place, rows)
 
 
