@@ -8,6 +8,7 @@ CrossgraphError
 ├── ModelError         a trained run cannot be loaded, or does not fit what it is asked
 ├── ScoreError         scores that cannot be ranked (not finite, wrong shape)
 ├── GalleryError       a gallery cannot be opened, written or queried
+├── WorkerError        a process that works on something with others was lost
 └── MissingExtraError  an optional package is not installed (names the extra to install)
 
 A message says what was wrong, what was got, and what to do. The command line prints it and exits with 2.
@@ -55,6 +56,10 @@ class ScoreError(CrossgraphError):
 
 class GalleryError(CrossgraphError):
     """A gallery cannot be opened, written or queried."""
+
+
+class WorkerError(CrossgraphError):
+    """A process that works on something together with others was lost, or said nothing for too long."""
 
 
 class MissingExtraError(CrossgraphError):
