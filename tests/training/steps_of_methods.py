@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossgraph.layers.shared_rows import mapped, picked, shared
+from crossgraph.layers.shared_rows import mapped, shared
 from crossgraph.methods.contract import Method
 from crossgraph.training.workers import ALONE, Workers
 from crossgraph.types import Batch
 from tests.methods.synthetic_items import small_method, training_batch
 
 
-def doubled(batch: Batch) -> Batch:
-    """The same batch in double precision, where two sums in another order differ by 1e-16 and not by 1e-7."""
-    return mapped(batch, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+def in_numbers(batch: Batch, kind: torch.dtype) -> Batch:
+    """The same batch in numbers of another kind: in double precision, sums in another order differ by 1e-16 only."""
+    return mapped(batch, lambda tensor: tensor.to(kind) if tensor.is_floating_point() else tensor)
 
 
 def seen_by(workers: Workers, method: Method, batch: Batch) -> Batch:
@@ -35,16 +35,21 @@ def seen_by(workers: Workers, method: Method, batch: Batch) -> Batch:
     return replace(batch, images=mapped(batch.images, hidden))
 
 
-def take_steps(workers: Workers, name: str, inputs: str, settings: dict[str, Any], steps: int) -> dict[str, Any]:
+def take_steps(
+    workers: Workers, name: str, inputs: str, settings: dict[str, Any], steps: int, kind: torch.dtype
+) -> dict[str, Any]:
     """Losses of every step, gradients of the first, and weights and buffers after the last."""
     torch.manual_seed(0)
     edits = 4 if name == "sgfns" else None
-    method = small_method(name, inputs, **settings).double().train()
+    method = small_method(name, inputs, **settings).to(kind).train()
     # a gradient that is 0 but for rounding must not make a step
-    optimisers = {phase: torch.optim.AdamW(parameters, lr=0.01, eps=1e-6) for phase, parameters in method.phases().items()}
+    optimisers = {
+        phase: torch.optim.AdamW(parameters, lr=0.01, eps=1e-6) for phase, parameters in method.phases().items()
+    }
     found: dict[str, Any] = {"losses": [], "gradients": {}}
     for step in range(steps):
-        batch = seen_by(workers, method, doubled(training_batch(inputs, images=7, captions=12, seed=step, edits=edits)))
+        drawn = training_batch(inputs, images=7, captions=12, seed=step, edits=edits)
+        batch = seen_by(workers, method, in_numbers(drawn, kind))
         for phase, optimiser in optimisers.items():
             with shared(workers.sharing(precision=torch.float32, device="cpu", seed=0, step=step)):
                 losses = method.losses(batch, phase)
@@ -63,11 +68,6 @@ def take_steps(workers: Workers, name: str, inputs: str, settings: dict[str, Any
     return found | {"state": {name: value.clone() for name, value in method.state_dict().items()}}
 
 
-def take_steps_alone(name: str, inputs: str, settings: dict[str, Any], steps: int) -> dict[str, Any]:
+def take_steps_alone(name: str, inputs: str, settings: dict[str, Any], steps: int, kind: torch.dtype) -> dict[str, Any]:
     """The same by one worker."""
-    return take_steps(ALONE, name, inputs, settings, steps)
-
-
-def rows_of(workers: Workers, batch: Batch) -> int:
-    """How many pictures a worker reads."""
-    return len(picked(batch.images, workers.share(len(batch.images))))
+    return take_steps(ALONE, name, inputs, settings, steps, kind)

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, cropped, plan_epoch, plan_joint_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
-from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.layers.shared_rows import shared
+from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
     LAST,
@@ -42,15 +42,12 @@ from crossgraph.training.fine_tuning import groups_of
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.negative_sampler import LOOK_ALIKES, NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
+from crossgraph.training.precision import PRECISIONS
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import hardness, learning_rate_factor
 from crossgraph.training.validation import Validation
 from crossgraph.training.workers import ALONE, Workers
 from crossgraph.types import Batch
-
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""In what numbers rows are made in training."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -169,10 +169,20 @@ def workers_of_default_group() -> Workers:
     return Workers(dist.group.WORLD, waiting=waiting)
 
 
+def started_by_torchrun() -> bool:
+    """Whether torchrun started this process."""
+    return dist.is_torchelastic_launched()
+
+
+def follows_another() -> bool:
+    """Whether torchrun started this process as a worker that is not the first, and so has nothing to say."""
+    return started_by_torchrun() and os.environ.get("RANK") != "0"
+
+
 @contextmanager
 def workers_of_torchrun(*, device: str) -> Iterator[Workers]:
     """The workers that torchrun started this process as one of; alone where it did not."""
-    if not dist.is_torchelastic_launched():
+    if not started_by_torchrun():
         yield ALONE
         return
     store, rank, count = next(dist.rendezvous("env://", timeout=timedelta(seconds=worker_deadline())))
