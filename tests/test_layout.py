@@ -53,7 +53,17 @@ INSIDE = {
         ("upkeep",),
     ),
     "data": (
-        ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
+        (
+            "feature_cache",
+            "corpus",
+            "given_features",
+            "stored_rows",
+            "file_kinds",
+            "shares",
+            "options",
+            "guides",
+            "unpacked",
+        ),
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
         ("inventory", "decoding_worker"),
         ("unused",),

@@ -43,8 +43,9 @@ def take_steps(
     edits = 4 if name == "sgfns" else None
     method = small_method(name, inputs, **settings).to(kind).train()
     # a gradient that is 0 but for rounding must not make a step
+    tiny = 1e-6 if kind == torch.float64 else 1e-2
     optimisers = {
-        phase: torch.optim.AdamW(parameters, lr=0.01, eps=1e-6) for phase, parameters in method.phases().items()
+        phase: torch.optim.AdamW(parameters, lr=0.01, eps=tiny) for phase, parameters in method.phases().items()
     }
     found: dict[str, Any] = {"losses": [], "gradients": {}}
     for step in range(steps):

@@ -1,6 +1,8 @@
 """Two workers train as one with the whole batch does: the same losses, gradients, steps and buffers."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +11,10 @@ import torch
 from crossgraph.layers.shared_rows import by_row, gathered, share_of, shared
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.methods.contract import ClosedForm
-from crossgraph.training.workers import Workers
+from crossgraph.training.checkpoint import LOG
+from crossgraph.training.workers import ALONE, Workers
 from tests.methods.synthetic_items import LOSSES
+from tests.training.fake_dataset import fake_trainer
 from tests.training.steps_of_methods import take_steps, take_steps_alone
 from tests.training.worker_pair import Pair, worker_pair
 
@@ -153,3 +157,26 @@ class Doubling(torch.nn.Module):
     @by_row
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return 2 * rows
+
+
+def train_fake(workers: Workers, run: Path, method: str, settings: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Where a whole training of several epochs ends, in a folder of each worker."""
+    trainer = fake_trainer(run / str(workers.rank), method=method, workers=workers, **settings)
+    trainer.train()
+    return trainer.method.state_dict()
+
+
+@pytest.mark.parametrize("method", ["dual_encoder", "kidrr"])
+def test_a_whole_training_by_two_ends_where_that_by_one_does(pair: Pair, tmp_path: Path, method: str) -> None:
+    settings = {"model": {"dropout": 0.0}, "mirror": True, "neighbours": True, "average": 0.9}
+    first, second = pair.do(train_fake, tmp_path, method, settings)
+    alone = train_fake(ALONE, tmp_path / "alone", method, settings)
+    for name, value in alone.items():
+        assert torch.equal(first[name], second[name]), name
+        assert torch.allclose(first[name], value, atol=1e-3), name
+    log = [json.loads(line) for line in (tmp_path / "0" / LOG).read_text(encoding="utf-8").splitlines()]
+    by_one = [json.loads(line) for line in (tmp_path / "alone" / "0" / LOG).read_text(encoding="utf-8").splitlines()]
+    assert [one["loss"] for one in log if "loss" in one] == pytest.approx(
+        [one["loss"] for one in by_one if "loss" in one], rel=1e-4
+    )
+    assert not (tmp_path / "1").exists()
