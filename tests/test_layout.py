@@ -37,6 +37,7 @@ LAYERS = (
     ("evaluation",),
     ("training",),
     ("gallery",),
+    ("distributed",),
     ("verbs",),
     ("ablation", "demo", "reporting"),
     ("serving",),

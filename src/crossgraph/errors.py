@@ -8,6 +8,7 @@ CrossgraphError
 ├── ModelError         a trained run cannot be loaded, or does not fit what it is asked
 ├── ScoreError         scores that cannot be ranked (not finite, wrong shape)
 ├── GalleryError       a gallery cannot be opened, written or queried
+├── ClusterError       a cluster cannot be reached, is too small, or was lost
 ├── WorkerError        a process that works on something with others was lost
 └── MissingExtraError  an optional package is not installed (names the extra to install)
 
@@ -56,6 +57,10 @@ class ScoreError(CrossgraphError):
 
 class GalleryError(CrossgraphError):
     """A gallery cannot be opened, written or queried."""
+
+
+class ClusterError(CrossgraphError):
+    """A cluster cannot be reached, is too small, or was lost."""
 
 
 class WorkerError(CrossgraphError):

@@ -61,7 +61,7 @@ def train_run(
         raise ConfigError(f"{config.method} is solved, not trained, so workers have nothing to share; train with one.")
     note_precision(config.training.precision, device, progress)
     if workers.leads:
-        _require_place(out, resume=resume)
+        require_place(out, resume=resume)
     else:
         progress = Silent()
     if resume:
@@ -85,7 +85,7 @@ def train_run(
         if workers.leads:
             if not is_there:
                 held.enter_context(sole_trainer(out))
-            _require_place(out, resume=resume)
+            require_place(out, resume=resume)
         trainer = trainer_of(prepared, out, progress=progress, device=device, workers=workers)
         manifest = workers.first_then_others(lambda: begin(prepared, trainer, resume=resume))
         selected = trainer.train()
@@ -158,7 +158,7 @@ def finish(
     return TrainedModel(out, cache=cache, device=device, encoders=prepared.encoders)
 
 
-def _require_place(out: Path, *, resume: bool) -> None:
+def require_place(out: Path, *, resume: bool) -> None:
     """A new run needs a folder without one, a resumed run a folder with one."""
     if out.exists() and not out.is_dir():
         raise ModelError(f"{out} is a file, and a run is a folder; give --out another name.")
