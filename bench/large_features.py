@@ -1,11 +1,11 @@
 """Train on features of COCO's size and say how much memory that took.
 
-    python bench/large_features.py --out /tmp/large --json large.json [--images 123287] [--workers 1]
+    python bench/large_features.py --out /tmp/large --json large.json [--images 123287] [--workers 1] [--steps 0]
 
 Writes a folder of the `precomp` layout whose training features are 36 regions of 2,048 numbers an image: 36 gigabytes
 (34 GiB) for 123,287 images. The file is sparse: one image in fifty has numbers of its own, the holes between read as
 zeros and take no space on disk; reading them is reading 36 gigabytes all the same. Then a dual encoder is trained on
-it for one pass over all images, and the peak of resident memory is printed, of this process and of its workers; and
+it, and the peak of resident memory is printed, of this process and of its workers; and
 beside it that of reading 20,000 of these images through a memory map, as a process of its own.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -46,6 +47,7 @@ def write_features(folder: Path, split: str, images: int, *, seed: int) -> None:
         rows[image] = rng.normal(size=(REGIONS, WIDTH)).astype(np.float32)
     rows.flush()
     del rows
+    os.sync()
     words = [f"thing{number}" for number in range(200)]
     sentences = (" ".join(rng.choice(words, 6)) for _ in range(images * EACH))
     (folder / f"{split}_caps.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
@@ -60,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="a folder that is made, and removed at the end")
     parser.add_argument("--images", type=int, default=123_287)
+    parser.add_argument("--steps", type=int, default=0, help="so many steps of 128 images; 0: a pass over all of them")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
@@ -80,6 +83,7 @@ def main() -> None:
     corpus = crossgraph.open_corpus(f"precomp:{data}")
     opened = time.monotonic() - started
     changes = ["training.epochs=1", f"training.captions_per_image={EACH}", "training.batch_size=128"]
+    changes.append(f"training.steps_per_epoch={asked.steps}")
     config = crossgraph.read_config(None, changes=[*changes, "model.width=64", "model.heads=4", "texts.min_count=1"])
     crossgraph.train(corpus, config, run, progress=choose_progress(), workers=asked.workers)
     found = {
