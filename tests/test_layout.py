@@ -55,7 +55,17 @@ INSIDE = {
         ("upkeep",),
     ),
     "data": (
-        ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
+        (
+            "feature_cache",
+            "corpus",
+            "given_features",
+            "stored_rows",
+            "file_kinds",
+            "shares",
+            "options",
+            "guides",
+            "unpacked",
+        ),
         ("exif", "objects", "tars"),
         ("places",),
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),

@@ -126,6 +126,9 @@ class TrainingConfig(_Section):
     )
     select_source: str = Field("", description="of several sources, the one to select epochs by; none: all")
     validation_shortlist: int = Field(50, ge=1, description="candidates a query when a re-ranker is validated")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of what encodes and scores in training; bfloat16 pays on devices that compute in it"
+    )
     seed: int = 0
     save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")
 

@@ -10,6 +10,7 @@ CrossgraphError
 ├── ScoreError         scores that cannot be ranked (not finite, wrong shape)
 ├── GalleryError       a gallery cannot be opened, written or queried
 ├── ClusterError       a cluster cannot be reached, is too small, or was lost
+├── WorkerError        a process that works on something with others was lost
 └── MissingExtraError  an optional package is not installed (names the extra to install)
 
 A message says what was wrong, what was got, and what to do. The command line prints it and exits with 2.
@@ -69,6 +70,10 @@ class GalleryError(CrossgraphError):
 
 class ClusterError(CrossgraphError):
     """A cluster cannot be reached, is too small, or was lost."""
+
+
+class WorkerError(CrossgraphError):
+    """A process that works on something together with others was lost, or said nothing for too long."""
 
 
 class MissingExtraError(CrossgraphError):

@@ -21,6 +21,7 @@ from crossgraph.training.dataset import Dataset
 from crossgraph.training.loop import Trainer
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.validation import Validation
+from crossgraph.training.workers import ALONE, Workers
 
 PART_WIDTH, WHOLE_WIDTH, VOCABULARY = 6, 5, 14
 LABELS = 4
@@ -136,6 +137,7 @@ def fake_trainer(
     model: dict[str, object] | None = None,
     mirror: bool = False,
     device: str = "cpu",
+    workers: Workers = ALONE,
     **training: object,
 ) -> Trainer:
     """A trainer whose every choice follows from its arguments."""
@@ -160,4 +162,5 @@ def fake_trainer(
         fingerprint=fingerprint,
         progress=Watcher(at_step or (lambda _: None)),
         device=device,
+        workers=workers,
     )

@@ -28,12 +28,26 @@ def train(
         Path | None, typer.Option("--shortlist", help="A trained dual encoder that finds a re-ranker's candidates.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=1, help="So many processes share each step; negatives are still those of the whole batch."
+        ),
+    ] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="ADDRESS|local[N]", help="The workers run on a Ray cluster: crossgraph[ray]."
+        ),
+    ] = None,
     protocol: ProtocolName = None,
     variations: Variations = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Train a method; Ctrl-C saves where training stands.
+
+    Under torchrun each process is one of the workers (docs/workers.md).
 
     A --protocol whose queries are drawn leaves them out of training; evaluate with the same one.
     """
@@ -42,12 +56,14 @@ def train(
     from crossgraph.data.joined import join_corpora
     from crossgraph.data.sources import open_corpus
     from crossgraph.evaluation.protocols import protocol_named
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress import Silent, choose_progress
     from crossgraph.training.loop import Interrupted
+    from crossgraph.training.workers import follows_another
 
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file. --out names the run's folder: give one that is new or empty.")
-    progress = choose_progress()
+    follows = follows_another()
+    progress = Silent() if follows else choose_progress()
     settings = settings_of_run(config, method, changes or (), resumed=out if resume else None)
     corpus = join_corpora([open_corpus(one, progress=progress) for one in data], progress=progress)
     if protocol is not None:
@@ -63,16 +79,25 @@ def train(
             resume=resume,
             progress=progress,
             device=device,
+            workers=workers,
+            cluster=cluster,
         )
     except Interrupted:
+        if follows:
+            raise typer.Exit(130) from None
         same = "" if protocol is None else f" --protocol {protocol}"
         same += "".join(f" --vary {change}" for change in variations or [])
+        shared = "" if workers == 1 else f" --workers {workers}"
+        shared += "" if cluster is None else f" --cluster {cluster}"
         again = " ".join(f"--data {one}" for one in data)
         typer.echo(
-            f"stopped; where training stands is saved. Go on with: crossgraph train --resume {again} --out {out}{same}",
+            f"stopped; where training stands is saved. Go on with: crossgraph train --resume {again} --out {out}"
+            f"{same}{shared}",
             err=True,
         )
         raise typer.Exit(130) from None
+    if follows:
+        return
     facts = model.describe() | {"selected": model.manifest.selected, "data": model.manifest.data.model_dump()}
     if as_json:
         print_json(facts)

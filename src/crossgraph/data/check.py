@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped, SkippedRow, Understood
+from crossgraph.data.given_features import row_key
 from crossgraph.data.images import image_bytes_digest, read_image
 from crossgraph.data.inventory import accounted
 from crossgraph.data.sources import folder_of, open_corpus
@@ -92,7 +93,7 @@ def check_corpus(
     source = corpus.understood.layout
     if corpus.features is not None:
         rows = zip(corpus.image_paths, corpus.features.images, strict=True)
-        return _report(corpus, {path: row.tobytes().hex() for path, row in rows}, source=source)
+        return _report(corpus, {path: row_key(row) for path, row in rows}, source=source)
     digests: dict[Path, str] = {}
     broken: list[Skipped] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task("decoding pictures", len(corpus)) as task:

@@ -1,4 +1,4 @@
-"""Features on disk: written in shards that are complete or absent, read through memory maps by key.
+"""Features on disk: written in shards that are complete or absent, read from there by key.
 
     cache/
       efficientnet-lite0-3f0c.../      one folder per encoder (its fingerprint)
@@ -16,7 +16,8 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
@@ -149,24 +150,67 @@ class RecordStore:
             self._places.setdefault(key, (shard, row))
 
 
+@dataclass(frozen=True)
+class _Field:
+    """The rows of all records of a shard end to end, in its file from byte `start` on."""
+
+    path: Path
+    start: int
+    shape: tuple[int, ...]
+    kind: np.dtype[Any]
+
+    def rows(self, first: int, end: int) -> Array:
+        """The rows from `first` up to `end`, read from the file: pages of a map would count as our memory."""
+        per_row = int(np.prod(self.shape[1:], dtype=np.int64))
+        count, start = (end - first) * per_row, self.start + first * per_row * self.kind.itemsize
+        try:
+            found = np.fromfile(self.path, self.kind, count, offset=start)
+        except OSError as error:
+            raise FeatureError(f"cached features cannot be read: {error}; extract the features again.") from error
+        if len(found) != count:
+            raise FeatureError(f"{self.path} has become shorter; remove it and extract the features again.")
+        return found.reshape(end - first, *self.shape[1:])
+
+
 class _Shard:
-    """One complete shard, memory-mapped."""
+    """One complete shard: where each record lies in its file."""
 
     def __init__(self, path: Path) -> None:
-        self._file = cast(Any, safe_open(path, framework="numpy"))
-        metadata = self._file.metadata()
+        file = cast(Any, safe_open(path, framework="numpy"))
+        metadata = file.metadata()
         self.keys: list[str] = json.loads(metadata["keys"])
-        fields: list[str] = json.loads(metadata["fields"])
-        self._fields = {name: self._file.get_slice(name) for name in fields}
-        self._starts = {name: self._file.get_tensor(f"{name}.starts").tolist() for name in fields}
+        names: list[str] = json.loads(metadata["fields"])
+        self._starts = {name: file.get_tensor(f"{name}.starts").tolist() for name in names}
+        self._fields = _fields(path, names)
         for name, starts in self._starts.items():
-            if len(starts) != len(self.keys) + 1 or starts[-1] != self._fields[name].get_shape()[0]:
+            if len(starts) != len(self.keys) + 1 or starts[-1] != self._fields[name].shape[0]:
                 raise ValueError(f"field {name!r} does not fit its {len(self.keys)} keys")
 
     def read(self, row: int) -> dict[str, Array]:
         return {
-            name: rows[self._starts[name][row] : self._starts[name][row + 1]] for name, rows in self._fields.items()
+            name: field.rows(self._starts[name][row], self._starts[name][row + 1])
+            for name, field in self._fields.items()
         }
+
+
+_KINDS = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "U8": np.uint8, "I64": np.int64, "I32": np.int32}
+"""What safetensors calls the types of numbers that records have."""
+
+
+def _fields(path: Path, names: Sequence[str]) -> dict[str, _Field]:
+    """Where fields lie, by the header of a safetensors file, which `safe_open` has found to be sound."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {
+        name: _Field(
+            path,
+            8 + length + header[name]["data_offsets"][0],
+            tuple(header[name]["shape"]),
+            np.dtype(_KINDS[header[name]["dtype"]]),
+        )
+        for name in names
+    }
 
 
 def _pack(records: Mapping[str, Mapping[str, Array]]) -> bytes:

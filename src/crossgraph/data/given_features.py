@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
+
+from crossgraph.data.stored_rows import StoredRows
 
 
 @dataclass(frozen=True)
@@ -16,16 +19,16 @@ class GivenFeatures:
 
     An image has one row, or the rows of `p` regions. Without `texts` the captions are sentences, read as of any other
     corpus. `kind` says what was read ("I_tr and T_tr"): a model is good for features of one kind and width only. Texts
-    of equal captions have equal rows.
+    of equal captions have equal rows. Images may stay on disk (`StoredRows`).
     """
 
-    images: Float32[np.ndarray, "n d"] | Float32[np.ndarray, "n p d"]
+    images: Float32[np.ndarray, "n d"] | Float32[np.ndarray, "n p d"] | StoredRows
     texts: Float32[np.ndarray, "m w"] | None
     kind: str
 
     def __post_init__(self) -> None:
         for array in (self.images, self.texts):
-            if array is not None:
+            if isinstance(array, np.ndarray):
                 array.setflags(write=False)
 
     @property
@@ -44,16 +47,27 @@ class GivenFeatures:
 
     def take(self, *, images: Sequence[int], texts: Sequence[int]) -> GivenFeatures:
         """The chosen rows, in the order given."""
+        kept = self.images
         return GivenFeatures(
-            self.images[_places(images)], None if self.texts is None else self.texts[_places(texts)], self.kind
+            kept.take(images) if isinstance(kept, StoredRows) else kept[_places(images)],
+            None if self.texts is None else self.texts[_places(texts)],
+            self.kind,
         )
 
     def add_to(self, digest: Any) -> None:
         """Feed a hash with everything that is here."""
         digest.update(f"{self.describe()}".encode())
         for array in (self.images, self.texts):
-            if array is not None:
+            if isinstance(array, StoredRows):
+                for row in array:
+                    digest.update(row.tobytes())
+            elif array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
+
+
+def row_key(row: Float32[np.ndarray, "*shape"]) -> str:
+    """A short name for what a row says: equal for equal rows."""
+    return hashlib.sha256(row.tobytes()).hexdigest()
 
 
 def _places(rows: Sequence[int]) -> slice | Int64[np.ndarray, " r"]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crossgraph.data.assembly import NO_SPLIT
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.given_features import row_key
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.data.shares import draw
 from crossgraph.errors import DataError, ImageError
@@ -163,7 +164,7 @@ def _alike(corpus: Corpus, rows: Sequence[int]) -> list[Hashable]:
     """A key for each picture at `rows`, which equal pictures share."""
     if corpus.features is not None:
         images = corpus.features.images
-        return [images[row].tobytes() for row in rows]
+        return [row_key(images[row]) for row in rows]
     return content_keys([corpus.image_paths[row] for row in rows])
 
 

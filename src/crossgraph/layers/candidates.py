@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from crossgraph.layers.shared_rows import each_pair
 from crossgraph.losses.matching import same_image_mask
 from crossgraph.types import Encoded
 
@@ -55,8 +56,12 @@ def score_in_blocks(
     columns: Int[Tensor, " k"],
 ) -> Float[Tensor, " k"]:
     """The scores of picture rows[i] with caption columns[i], `TRAINING_BLOCK` at a time, padding cut per block."""
-    blocks = zip(torch.split(rows, TRAINING_BLOCK), torch.split(columns, TRAINING_BLOCK), strict=True)
-    return torch.cat([score_pairs(images[left], texts[right].without_padding()) for left, right in blocks])
+
+    def scored(pairs: tuple[Tensor, Tensor]) -> Tensor:
+        blocks = zip(*(torch.split(side, TRAINING_BLOCK) for side in pairs), strict=True)
+        return torch.cat([score_pairs(images[left], texts[right].without_padding()) for left, right in blocks])
+
+    return each_pair(scored, rows, columns)
 
 
 def companions(likeness: Float[Tensor, "k n"], allowed: Bool[Tensor, "k n"], *, count: int) -> Int[Tensor, "k j"]:

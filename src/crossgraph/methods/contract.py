@@ -140,6 +140,12 @@ class Method(nn.Module, ABC):
         """Whether training wants what the image network knew before (`Batch.classes`, `Batch.class_texts`)."""
         return False
 
+    @property
+    def rows_stand_apart(self) -> bool:
+        """Whether no row that is made in training (`layers.shared_rows.by_row`) depends on the others of its batch, so
+        that several workers can each make some of them."""
+        return True
+
     def learn(self, training_set: TrainingSet) -> None:
         """Take in what is known of the whole training set, before the first step and again when a run is resumed.
 
@@ -171,7 +177,11 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
-        """Named, weighted losses; the trainer sums them."""
+        """Named, weighted losses; the trainer sums them.
+
+        Pictures and texts of the batch are read through functions marked `by_row` alone: with several workers, each
+        has the features of its own share of pictures only (`layers.shared_rows`), and NaN in the place of others.
+        """
 
     @abstractmethod
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:

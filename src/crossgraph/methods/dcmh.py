@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from crossgraph.encoders.item_vectors import CaptionVector, ImageVector, image_vectors, image_width
 from crossgraph.errors import ModelError
 from crossgraph.layers.hash_head import encoded_code
+from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.pairwise_likelihood import pairwise_likelihood
 from crossgraph.methods.contract import CosineMethod, InputSizes, MethodConfig
 from crossgraph.types import Batch, Encoded, ImageBatch, Provenance, TextBatch
@@ -114,10 +115,12 @@ class Dcmh(CosineMethod):
             "balance": self.config.balance * (images.mean(dim=0).square().mean() + texts.mean(dim=0).square().mean()),
         }
 
+    @by_row
     def _image_values(self, images: ImageBatch) -> Float[Tensor, "n bits"]:
         values: Tensor = self.image_network(image_vectors(images, which=self.config.image))
         return values
 
+    @by_row
     def _text_values(self, texts: TextBatch) -> Float[Tensor, "m bits"]:
         values: Tensor = self.text_network(self.caption_vector(texts))
         return values

@@ -37,6 +37,7 @@ from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.matching import equal_captions
 from crossgraph.losses.names import name_loss
@@ -153,11 +154,13 @@ class DualEncoder(CosineMethod):
         """Where they are learned from."""
         return self.config.teacher_share > 0
 
+    @by_row
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
         pooled = self.pool_image(self.image_proj(images.parts), images.mask)
         return Encoded(F.normalize(pooled + self.whole_proj(images.whole), dim=-1))
 
+    @by_row
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption."""
         words = self.word_encoder(texts)

@@ -34,6 +34,7 @@ from crossgraph.layers.attention import attend, attended_cosines
 from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.methods.settings import RerankerConfig
@@ -315,6 +316,7 @@ class Kidrr(Method):
         self.rank = RankingLoss(config.loss, margin=config.margin)
         self.rank_global = RankingLoss(config.loss, margin=config.margin)
 
+    @by_row
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit region vectors that know the whole picture, and the unit global node as embedding."""
         parts = self.image_proj(images.parts)
@@ -324,6 +326,7 @@ class Kidrr(Method):
         parts, whole = self.image_dissemination(parts * images.mask[..., None], images.mask, start)
         return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), images.mask)
 
+    @by_row
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """Unit word vectors that know the whole sentence, and the unit global node as embedding."""
         words = self.word_encoder(texts)

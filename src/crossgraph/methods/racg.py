@@ -31,6 +31,7 @@ from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
+from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.methods.settings import GraphMethodConfig
@@ -214,10 +215,12 @@ class Racg(Method):
         self.rank = RankingLoss(config.loss, margin=config.margin)
         self.rank_global = RankingLoss(config.loss, margin=config.margin)
 
+    @by_row
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit node vectors, objects first, and a unit vector of the whole."""
         return self.graphs.images(images)
 
+    @by_row
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """Unit node vectors, objects first, and a unit vector of the whole."""
         return self.graphs.texts(texts)[0]

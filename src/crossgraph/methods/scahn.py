@@ -49,6 +49,7 @@ from crossgraph.layers.label_network import LabelNetwork
 from crossgraph.layers.pair_contrast import Coded, PairContrast
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.layers.shared_rows import by_row
 from crossgraph.layers.transformer import PartTransformer
 from crossgraph.losses.contrastive import info_nce
 from crossgraph.losses.distillation import soft_target_loss
@@ -242,6 +243,11 @@ class Scahn(CosineMethod):
         """The encoders of both media by name."""
         return {"image": self.image, "text": self.text}
 
+    @property
+    def rows_stand_apart(self) -> bool:
+        """Not as released: features are then normalised over their batch."""
+        return self.config.mode != "released"
+
     def learn(self, training_set: TrainingSet) -> None:
         """Take in which labels come together, and the vectors of their names."""
         self.adjacency.copy_(label_association(training_set.labels))
@@ -413,10 +419,12 @@ class Scahn(CosineMethod):
     def _features(self, batch: Batch) -> dict[str, Tensor]:
         return {"image": self._image_features(batch.images), "text": self._text_features(batch.texts)}
 
+    @by_row
     def _image_features(self, images: ImageBatch) -> Float[Tensor, "n d"]:
         features: Tensor = self.image(*self._regions(images))
         return features
 
+    @by_row
     def _text_features(self, texts: TextBatch) -> Float[Tensor, "m d"]:
         words, mask = self._words(texts)
         released = self.config.mode == "released" and self.config.fine_grained

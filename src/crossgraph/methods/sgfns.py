@@ -32,6 +32,7 @@ from crossgraph.layers.candidates import candidate_scores, companions, score_in_
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
+from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.generated import even_choice, false_caption_choice, false_caption_hinge, preference_contrast
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
@@ -216,10 +217,12 @@ class Sgfns(Method):
         """`neg_share`."""
         return self.config.neg_share
 
+    @by_row
     def encode_images(self, images: ImageBatch) -> Encoded:
         """Unit node vectors, objects first, and a unit vector of the whole."""
         return self.graphs.images(images)
 
+    @by_row
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """Unit node vectors, objects first, and a unit vector of the whole."""
         return self.graphs.texts(texts)[0]

@@ -42,6 +42,7 @@ from crossgraph.graphs.neighbours import TextStructure, keep_nearest, propagatio
 from crossgraph.graphs.text_groups import text_groups
 from crossgraph.layers.anchors import AnchorConvolution
 from crossgraph.layers.graph_convolution import LabelGraphConvolution, TransferableGraphConvolution
+from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.semantic import label_loss, label_share_loss, pair_loss, transfer_loss
 from crossgraph.losses.structure import (
     cosine_matrix,
@@ -212,8 +213,8 @@ class Tsscl(CosineMethod):
         if self.structure is None or batch.labels is None or batch.rows is None:
             raise DataError("tsscl trains on labelled pictures of a training set that it was shown (Method.learn).")
         alike = self.structure.similarity(batch.rows)
-        vectors = self.image_encoder(batch.images)
-        texts = self.text_head(self.text_encoder(batch.texts))
+        vectors = self._picture_vectors(batch.images)
+        texts = self.text_head(self._caption_vectors(batch.texts))
         images = (
             self.image_head.alone_and_together(vectors, self._graph(batch.rows, alike))
             if config.stgcn == "shared"
@@ -252,6 +253,17 @@ class Tsscl(CosineMethod):
             groups = self.text_groups.to(batch.rows.device)[batch.rows]
             self.anchors.take_in(torch.cat([images[0], spoken]), torch.cat([groups, groups]))
         return losses
+
+    # heads normalise over the batch, so what comes before them is all that is made by row
+    @by_row
+    def _picture_vectors(self, images: ImageBatch) -> Float[Tensor, "n e"]:
+        vectors: Tensor = self.image_encoder(images)
+        return vectors
+
+    @by_row
+    def _caption_vectors(self, texts: TextBatch) -> Float[Tensor, "m e"]:
+        vectors: Tensor = self.text_encoder(texts)
+        return vectors
 
     def _taken_in(self, items: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Items at unit length, with what their anchors say where there are any."""

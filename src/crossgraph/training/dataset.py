@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -57,12 +57,15 @@ class Dataset:
         known = self.corpus.known_labels()
         return None if known is None else torch.from_numpy(known)
 
-    def batch(self, step: Step, *, hardness: float) -> Batch:
-        """One step's pictures and captions as padded tensors."""
+    def batch(self, step: Step, *, hardness: float, own: slice | None = None) -> Batch:
+        """One step's pictures and captions as padded tensors.
+
+        Of pictures only the `own` are read, where that is said: the features of others are NaN.
+        """
         labels, sources, rows = self.corpus.labels, self.corpus.sources, list(step.images)
         known = self._labels_known
         return Batch(
-            self._images(step),
+            self._images(step) if own is None else self._own_images(step, own),
             self.texts.rows(step.captions),
             torch.tensor(step.caption_image),
             hardness,
@@ -91,6 +94,26 @@ class Dataset:
         if self.class_texts is None or not isinstance(self.images, InnerTable):
             return None
         return self.images.classes(step.images)
+
+    def _own_images(self, step: Step, own: slice) -> ImageBatch:
+        """The pictures of a step, of which only the `own` are read."""
+        count = len(step.images)
+        read = self._images(replace(step, images=step.images[own], mirrored=step.mirrored[own]))
+        before, after = own.start, count - own.stop
+        if not before and not after:
+            return read
+
+        def placed(rows: Tensor, filler: float) -> Tensor:
+            sides = (0, 0) * (rows.ndim - 1) + (before, after)
+            return torch.nn.functional.pad(rows, sides, value=filler)
+
+        nothing = float("nan")
+        return ImageBatch(
+            placed(read.parts, nothing),
+            placed(read.mask, False),
+            placed(read.boxes, nothing),
+            placed(read.whole, nothing),
+        )
 
     def _images(self, step: Step) -> ImageBatch:
         """The pictures of a step, mirrored where it says so."""

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from crossgraph.config import RunConfig, TrainingConfig
 from crossgraph.data.batches import Step, cropped, plan_epoch, plan_joint_epoch
 from crossgraph.errors import DataError, ModelError, ScoreError
+from crossgraph.layers.shared_rows import shared
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
 from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import (
@@ -41,9 +42,11 @@ from crossgraph.training.fine_tuning import groups_of
 from crossgraph.training.model import encode_images, encode_texts
 from crossgraph.training.negative_sampler import LOOK_ALIKES, NegativeSampler
 from crossgraph.training.neighbours import find_neighbours
+from crossgraph.training.precision import PRECISIONS
 from crossgraph.training.random_state import RandomState
 from crossgraph.training.schedule import hardness, learning_rate_factor
 from crossgraph.training.validation import Validation
+from crossgraph.training.workers import ALONE, Workers
 from crossgraph.types import Batch
 
 
@@ -52,7 +55,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Trainer:
-    """Trains `method` on `dataset` into the folder `run`; everything random comes from the seed, through `random`."""
+    """Trains `method` on `dataset` into the folder `run`; everything random comes from the seed, through `random`.
+
+    With several `workers` each has a trainer of the same run; all take the same steps, and the first one writes.
+    """
 
     def __init__(
         self,
@@ -68,13 +74,16 @@ class Trainer:
         fingerprint: str,
         progress: Progress,
         device: str,
+        workers: Workers = ALONE,
     ) -> None:
+        self.workers = workers
         self.method, self.training, self.run = method.to(device), config.training, run
         self.dataset, self.validation = dataset, validation
         companions = method.companions()
         given = companions if neighbours is None else neighbours
-        self.neighbours = None if given is None else given.cpu().numpy()
-        self.group_size = None if companions is None or neighbours is not None else companions.shape[1] + 1
+        own = companions is not None and neighbours is None
+        self.neighbours = workers.of_first(lambda: None if given is None else given.cpu().numpy())
+        self.group_size = companions.shape[1] + 1 if own and companions is not None else None
         self.negative_sampler, self.look_alikes = negative_sampler, torch.empty(0, 0, dtype=torch.long)
         self.images, self.random = config.images, random
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
@@ -100,8 +109,10 @@ class Trainer:
 
     def train(self) -> dict[str, Any]:
         """Run to the last epoch from wherever the position is; returns the selected epoch and its metrics."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        forget_after(self.run / LOG, self.position)
+        if self.workers.leads:
+            self.run.mkdir(parents=True, exist_ok=True)
+            forget_after(self.run / LOG, self.position)
+        self.workers.align([*self.method.parameters(), *self.method.buffers(), *(self.average or {}).values()])
         if isinstance(self.method, ClosedForm):
             self._fit(self.method)
         else:
@@ -152,8 +163,8 @@ class Trainer:
         epoch, plan = self.position.epoch, self._plan(self.position.epoch)
         if self.negative_sampler is not None:
             if self.position.step == 0 and self.negative_sampler.needs_look_alikes:
-                self.look_alikes = self._find_look_alikes()
-            self.negative_sampler.begin(epoch, self.look_alikes)
+                self.look_alikes = self.workers.of_first(self._find_look_alikes)
+            self.workers.first_then_others(partial(self.negative_sampler.begin, epoch, self.look_alikes))
         self.method.train()
         saved = time.monotonic()
         with self.progress.task(f"epoch {epoch + 1} of {self.training.epochs}", len(plan)) as task:
@@ -165,7 +176,7 @@ class Trainer:
                 )
                 self._log({"epoch": epoch + 1, "step": self.position.steps_done, **facts})
                 task.advance(1, loss=round(facts["loss"], 4))
-                if stop.is_set():
+                if self.workers.any(stop.is_set()):
                     self.save()
                     raise Interrupted
                 if time.monotonic() - saved > self.training.save_seconds:
@@ -176,7 +187,9 @@ class Trainer:
         done = self.position.steps_done
         total = self.steps_per_epoch * self.training.epochs
         rate = self.training.learning_rate * learning_rate_factor(done, total=total, training=self.training)
-        batch = self.dataset.batch(step, hardness=hardness(done / self.steps_per_epoch, training=self.training))
+        own = self.workers.share(len(step.images)) if self.method.rows_stand_apart else None
+        hard = hardness(done / self.steps_per_epoch, training=self.training)
+        batch = self.dataset.batch(step, hardness=hard, own=own)
         if self.negative_sampler is not None:
             batch = replace(batch, negative_captions=self.negative_sampler.of_step(step, self.position.epoch))
         batch = batch.to(self.device)
@@ -190,11 +203,15 @@ class Trainer:
         optimiser = self.optimisers[phase]
         for group in optimiser.param_groups:
             group["lr"] = rate * group["rate"]
-        losses = self.method.losses(batch, phase)
+        precision = PRECISIONS[self.training.precision]
+        seed, done = self.training.seed, self.position.steps_done
+        with shared(self.workers.sharing(precision=precision, device=self.device, seed=seed, step=done)):
+            losses = self.method.losses(batch, phase)
         loss = torch.stack(list(losses.values())).sum()
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss / self.workers.count).backward()
         stepped = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        self.workers.sum_gradients(stepped)
         norm = torch.nn.utils.clip_grad_norm_(stepped, self.training.clip)
         optimiser.step()
         parts = {f"loss_{name}": part for name, part in losses.items()}
@@ -235,6 +252,10 @@ class Trainer:
             self.average[name].lerp_(value.detach(), 1 - decay)
 
     def _validate(self) -> None:
+        """The first worker measures, and saves; all go on to the next epoch."""
+        self.position, self.selected = self.workers.of_first(self._validated)
+
+    def _validated(self) -> tuple[Position, dict[str, Any] | None]:
         epoch = self.position.epoch
         current = {name: value.detach().clone() for name, value in self.method.state_dict().items()}
         if self.average is not None:
@@ -251,9 +272,12 @@ class Trainer:
         self._log({"validation": facts})
         self.progress.note("validation", **{key: round(value, 3) for key, value in facts.items()}, best=better)
         self.save()
+        return self.position, self.selected
 
     def save(self) -> None:
-        """Write where training stands, as one file."""
+        """Write where training stands, as one file; of several workers, all of which stand alike, the first does."""
+        if not self.workers.leads:
+            return
         tensors: dict[str, Tensor] = {f"weights.{name}": value for name, value in self.method.state_dict().items()}
         for name, value in (self.average or {}).items():
             tensors[f"average.{name}"] = value
@@ -281,6 +305,8 @@ class Trainer:
         self.position, self.selected = Position(**facts["position"]), facts["selected"]
 
     def _log(self, facts: dict[str, Any]) -> None:
+        if not self.workers.leads:
+            return
         with (self.run / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
 

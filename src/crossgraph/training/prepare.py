@@ -117,9 +117,11 @@ def prepare(
     cache: FeatureCache,
     progress: Progress,
     device: str,
+    leads: bool = True,
 ) -> Prepared:
     """All that training on `corpus` into `out` needs. Nothing is written there: the same arguments give the same run.
 
+    A worker that does not lead gets look-alikes from the first one, and never validates, so neither is computed for it.
     Raises `ConfigError` or `DataError` for settings that do not fit the method or the data.
     """
     _refuse_misfits(corpus, config)
@@ -166,8 +168,8 @@ def prepare(
         method,
         random,
         dataset,
-        _validation(config, held_out, helper, device=device),
-        shortlist_neighbours(helper, dataset, count=config.training.neighbours),
+        _validation(config, held_out, helper if leads else None, device=device),
+        shortlist_neighbours(helper, dataset, count=config.training.neighbours) if leads else None,
         _negative_sampler(method, readers, dataset, seed=config.training.seed),
         helper,
         encoders,

@@ -13,8 +13,10 @@ from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.device import checked_device
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.backbone_encoder import backbone_fingerprint
-from crossgraph.errors import ModelError
-from crossgraph.progress import Progress
+from crossgraph.errors import ConfigError, ModelError
+from crossgraph.methods.catalogue import method_type
+from crossgraph.methods.contract import ClosedForm
+from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import (
     LAST,
     MANIFEST,
@@ -30,8 +32,10 @@ from crossgraph.training.checkpoint import (
 from crossgraph.training.loop import Trainer
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.training.places import copy_manifest
+from crossgraph.training.precision import note_precision
 from crossgraph.training.prepare import Prepared, prepare
 from crossgraph.training.run_lock import sole_trainer
+from crossgraph.training.workers import ALONE, Workers
 
 
 def train_run(
@@ -44,31 +48,57 @@ def train_run(
     cache: FeatureCache,
     progress: Progress,
     device: str,
+    workers: Workers = ALONE,
 ) -> TrainedModel:
     """Train on `corpus` into the folder `out`, which afterwards holds all that the loaded run needs.
 
     No other trainer may write to `out` meanwhile: it raises `ModelError`. A folder that is not there yet is made
-    only once everything is prepared.
+    only once everything is prepared. Of several `workers`, which all call this alike and must all see `out`, the first
+    prepares before the others, so that these find features in the cache, and it alone writes.
     """
     device = str(checked_device(device))
-    _require_place(out, resume=resume)
+    if workers.count > 1 and issubclass(method_type(config.method), ClosedForm):
+        raise ConfigError(f"{config.method} is solved, not trained, so workers have nothing to share; train with one.")
+    note_precision(config.training.precision, device, progress)
+    if workers.leads:
+        require_place(out, resume=resume)
+    else:
+        progress = Silent()
     if resume:
         shortlist = out / SHORTLIST if (out / SHORTLIST).exists() else None
     with ExitStack() as held:
         is_there = out.exists()
-        if is_there:
+        if is_there and workers.leads:
             held.enter_context(sole_trainer(out))
-        prepared = prepare(corpus, config, out, shortlist=shortlist, cache=cache, progress=progress, device=device)
-        if not is_there:
-            held.enter_context(sole_trainer(out))
-        _require_place(out, resume=resume)
-        trainer = trainer_of(prepared, out, progress=progress, device=device)
-        manifest = begin(prepared, trainer, resume=resume)
+        prepared = workers.first_then_others(
+            lambda: prepare(
+                corpus,
+                config,
+                out,
+                shortlist=shortlist,
+                cache=cache,
+                progress=progress,
+                device=device,
+                leads=workers.leads,
+            )
+        )
+        if workers.leads:
+            if not is_there:
+                held.enter_context(sole_trainer(out))
+            require_place(out, resume=resume)
+        trainer = trainer_of(prepared, out, progress=progress, device=device, workers=workers)
+        manifest = workers.first_then_others(lambda: begin(prepared, trainer, resume=resume))
         selected = trainer.train()
-        return finish(prepared, manifest, selected, out, cache=cache, progress=progress, device=device)
+        return workers.first_then_others(
+            lambda: (
+                finish(prepared, manifest, selected, out, cache=cache, progress=progress, device=device)
+                if workers.leads
+                else TrainedModel(out, cache=cache, device=device)
+            )
+        )
 
 
-def trainer_of(prepared: Prepared, out: Path, *, progress: Progress, device: str) -> Trainer:
+def trainer_of(prepared: Prepared, out: Path, *, progress: Progress, device: str, workers: Workers = ALONE) -> Trainer:
     """What trains the run into the folder `out`."""
     return Trainer(
         prepared.method,
@@ -82,6 +112,7 @@ def trainer_of(prepared: Prepared, out: Path, *, progress: Progress, device: str
         fingerprint=prepared.manifest.fingerprint,
         progress=progress,
         device=device,
+        workers=workers,
     )
 
 
@@ -92,6 +123,8 @@ def begin(prepared: Prepared, trainer: Trainer, *, resume: bool) -> RunManifest:
         trainer.restore()
         began = read_manifest(run)
         return manifest.model_copy(update={"started": began.started, "environment": began.environment})
+    if not trainer.workers.leads:
+        return manifest
     _keep_shortlist(prepared.shortlist, run)
     write_manifest(run, manifest)
     return manifest
@@ -125,7 +158,7 @@ def finish(
     return TrainedModel(out, cache=cache, device=device, encoders=prepared.encoders)
 
 
-def _require_place(out: Path, *, resume: bool) -> None:
+def require_place(out: Path, *, resume: bool) -> None:
     """A new run needs a folder without one, a resumed run a folder with one."""
     if out.exists() and not out.is_dir():
         raise ModelError(f"{out} is a file, and a run is a folder; give --out another name.")

@@ -10,6 +10,7 @@ from crossgraph.data.feature_cache import Array
 from crossgraph.data.features.image_features import ImageTable
 from crossgraph.data.features.text_features import TextTable
 from crossgraph.data.given_features import GivenFeatures
+from crossgraph.data.stored_rows import StoredRows
 from crossgraph.encoders.text import TextFeatures
 from crossgraph.errors import DataError
 
@@ -22,7 +23,7 @@ class MatrixRecords:
     Nothing says where in the picture a part is, so its box is everything.
     """
 
-    def __init__(self, matrix: Float32[np.ndarray, "n d"] | Float32[np.ndarray, "n p d"]) -> None:
+    def __init__(self, matrix: Float32[np.ndarray, "n d"] | Float32[np.ndarray, "n p d"] | StoredRows) -> None:
         self._matrix = matrix
 
     def read(self, key: str) -> dict[str, Array]:

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from crossgraph.data.assembly import read_bytes, split_name
 from crossgraph.data.corpus import Corpus, SkippedRow, Understood
 from crossgraph.data.encodings import decode_text
-from crossgraph.data.feature_cache import Array
 from crossgraph.data.given_features import GivenFeatures
+from crossgraph.data.stored_rows import NpyFile, StoredRows
 from crossgraph.errors import DataError
 
 _FEATURES = re.compile(r"(.+)_ims\.npy")
@@ -28,9 +27,9 @@ _FEATURES = re.compile(r"(.+)_ims\.npy")
 
 @dataclass(frozen=True)
 class _Part:
-    """One split: features of images, still on disk, sentences, and how many of them each image has."""
+    """One split: features of images, on disk, sentences, and how many of them each image has."""
 
-    features: Array
+    features: StoredRows
     captions: tuple[str, ...]
     each: int
 
@@ -43,7 +42,7 @@ def is_precomp(folder: Path) -> bool:
 def open_precomp(folder: Path, *, name: str | None = None) -> Corpus:
     """The corpus in `folder`, split by split. Raises `DataError` for files that do not fit each other.
 
-    An empty line is no sentence, and is listed. Features are held in memory.
+    An empty line is no sentence, and is listed. Features stay on disk, and are read when they are needed.
     """
     parts = {split: _part(folder, split) for split in _splits(folder)}
     if not parts:
@@ -78,24 +77,23 @@ def open_precomp(folder: Path, *, name: str | None = None) -> Corpus:
     )
 
 
-def _together(folder: Path, parts: Mapping[str, _Part]) -> Float32[np.ndarray, "n p d"]:
-    """The features of all splits, copied one split at a time: those of a large release fill the memory once."""
+def _together(folder: Path, parts: Mapping[str, _Part]) -> StoredRows:
+    """The features of all splits, left on disk; each is read once, to see that it is finite."""
     shapes = {split: part.features.shape[1:] for split, part in parts.items()}
     if len(set(shapes.values())) > 1:
         raise DataError(f"{folder}: the features of the splits are not of one shape: {shapes}.")
-    images = np.empty((sum(len(part.features) for part in parts.values()), *next(iter(shapes.values()))), np.float32)
-    start = 0
     for split, part in parts.items():
         for image, rows in enumerate(part.features):
-            images[start + image] = rows
-            if not np.isfinite(images[start + image]).all():
-                region, number = np.argwhere(~np.isfinite(images[start + image]))[0].tolist()
+            if not np.isfinite(rows).all():
+                region, number = np.argwhere(~np.isfinite(rows))[0].tolist()
                 raise DataError(
                     f"{folder / f'{split}_ims.npy'}: not finite at image {image + 1}, region {region + 1}, number "
                     f"{number + 1}."
                 )
-        start += len(part.features)
-    return images
+    files = [file for part in parts.values() for file in part.features.files]
+    starts = np.cumsum([0, *(file.rows for file in files)])
+    places = [start + part.features.places for start, part in zip(starts, parts.values(), strict=False)]
+    return StoredRows(tuple(files), np.concatenate(places))
 
 
 def _splits(folder: Path) -> list[str]:
@@ -108,12 +106,13 @@ def _part(folder: Path, split: str) -> _Part:
     """One split, checked."""
     file, sentences = folder / f"{split}_ims.npy", folder / f"{split}_caps.txt"
     try:
-        features = np.load(file, mmap_mode="r", allow_pickle=False)
+        stored = NpyFile.of(file)
     except Exception as error:  # a damaged header is evaluated, and may raise anything
         raise DataError(f"{file}: cannot be read as npy ({error}). Fetch or write it again.") from error
-    if features.ndim != 3 or not np.issubdtype(features.dtype, np.floating):
-        shape = " x ".join(map(str, features.shape))
-        raise DataError(f"{file}: features must be images x regions x numbers; got {features.dtype} {shape}.")
+    if len(stored.shape) != 2:
+        shape = " x ".join(map(str, (stored.rows, *stored.shape)))
+        raise DataError(f"{file}: features must be images x regions x numbers; got {stored.kind} {shape}.")
+    features = StoredRows((stored,), np.arange(stored.rows))
     lines = decode_text(read_bytes(sentences)).text.replace("\r\n", "\n").rstrip("\n").split("\n")
     if not len(features) or len(lines) % len(features):
         raise DataError(
@@ -123,14 +122,14 @@ def _part(folder: Path, split: str) -> _Part:
     each = len(lines) // len(features)
     if each == 1:
         each = _repeats(features)
-        features = features[::each]
+        features = features.take(range(0, len(features), each))
     return _Part(features, tuple(line.strip() for line in lines), each)
 
 
-def _repeats(features: Array) -> int:
+def _repeats(features: StoredRows) -> int:
     """How often each image is repeated: 5 where every five in a row are equal, else 1."""
     if len(features) % 5 == 0 and all(
-        np.array_equal(features[start], features[start + 1 : start + 5][row])
+        np.array_equal(features[start], features[start + 1 + row])
         for start in range(0, len(features), 5)
         for row in range(4)
     ):
