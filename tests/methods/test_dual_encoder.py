@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossgraph.errors import ModelError
+from crossgraph.errors import ConfigError, ModelError
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.names import name_loss
 from tests.methods.synthetic_items import (
@@ -126,3 +126,29 @@ def test_teachers_take_their_share_of_the_ranking_loss() -> None:
         log = logits[row] - logits[row].exp().sum().log()
         by_hand -= float(targets[row].softmax(0) @ log) / scores.shape[0]
     assert float(found["teachers"].detach()) == pytest.approx(0.25 * by_hand, rel=1e-4)
+
+
+def test_earlier_steps_are_negatives_but_those_of_the_own_picture() -> None:
+    batch = training_batch()
+    method = small_method("dual_encoder", dropout=0.0, queue=20, queue_after=1).train()
+    alone = small_method("dual_encoder", dropout=0.0)
+    alone.load_state_dict(method.state_dict())
+    with torch.no_grad():
+        first = float(method.losses(batch)["info_nce"])
+        assert first == pytest.approx(float(alone.losses(batch)["info_nce"]))
+        images, texts = method.encode_images(batch.images), method.encode_texts(batch.texts)
+        found = float(method.losses(batch)["info_nce"])
+        scores, scale = method.score(images, texts), 20.0
+        owner, slow = batch.caption_image.tolist(), 0.0
+        for caption, image in enumerate(owner):  # every other picture and caption is met twice, the own one once
+            own = (scale * scores[image, caption]).exp()
+            seen = sum((scale * scores[i, caption]).exp() * (1 if i == image else 2) for i in range(len(images)))
+            foreign = sum((scale * scores[image, j]).exp() * 2 for j, other in enumerate(owner) if other != image)
+            slow -= float((own / seen).log() + (own / (own + foreign)).log())
+    assert found == pytest.approx(slow / len(owner), rel=1e-4)
+    assert method.state_dict().keys() == alone.state_dict().keys()
+
+
+def test_a_queue_gives_the_hinge_nothing() -> None:
+    with pytest.raises(ConfigError, match="leave out queue"):
+        small_method("dual_encoder", loss="triplet", queue=20)

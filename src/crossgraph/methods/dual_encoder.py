@@ -14,6 +14,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | whole-item vector            | DualEncoder.whole_proj | ours       |
 | hinge loss                   | losses.triplet_loss    | documented |
 | InfoNCE                      | losses.info_nce        | documented |
+| queue of earlier steps       | KeyQueue               | documented |
 | names of labels              | losses.name_loss       | documented |
 | names of classes             | losses.name_loss       | ours       |
 | names of regions             | RegionNames            | ours       |
@@ -35,6 +36,7 @@ from torch import Tensor
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
+from crossgraph.layers.cross_batch_memory import KeyQueue
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
@@ -55,6 +57,10 @@ class DualEncoderConfig(RankedConfig):
     ignore_equal: bool = Field(
         False, description="a caption is no negative of pictures that have one of the same words (InfoNCE only)"
     )
+    queue: int = Field(
+        0, ge=0, description="so many pictures and captions of earlier steps are further negatives (InfoNCE only)"
+    )
+    queue_after: int = Field(200, ge=0, description="steps before they are; early embeddings change too fast")
     soft_share: float = Field(
         0.0, ge=0, le=1, description="share of soft targets, by the likeness of captions, in the ranking loss"
     )
@@ -76,6 +82,8 @@ class DualEncoderConfig(RankedConfig):
             raise ValueError(
                 f"soft_share {self.soft_share:g} and teacher_share {self.teacher_share:g} are more than the whole loss"
             )
+        if self.queue and self.loss != "info_nce":
+            raise ValueError(f"a queue gives negatives to info_nce, and loss is {self.loss}; leave out queue")
         return self
 
 
@@ -100,6 +108,12 @@ class DualEncoder(CosineMethod):
         Provenance("whole-item vector", "DualEncoder.whole_proj", "ours", "what the parts leave out"),
         Provenance("hinge loss", "losses.triplet_loss", "documented", "VSE++ (Faghri 2018)"),
         Provenance("InfoNCE", "losses.info_nce", "documented", "CPC (van den Oord 2018), same-image pairs masked"),
+        Provenance(
+            "queue of earlier steps",
+            "KeyQueue",
+            "documented",
+            "cross-batch memory (Wang 2020, XBM): detached embeddings, those of the same picture left out",
+        ),
         Provenance("names of labels", "losses.name_loss", "documented", "UniCL (Yang 2022), labels as texts"),
         Provenance(
             "names of classes",
@@ -137,6 +151,8 @@ class DualEncoder(CosineMethod):
         self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin, scale=1.0 / config.temperature)
+        self.earlier_images = KeyQueue(config.queue, width=width) if config.queue else None
+        self.earlier_texts = KeyQueue(config.queue, width=width) if config.queue else None
 
     @property
     def reads_label_names(self) -> bool:
@@ -166,10 +182,17 @@ class DualEncoder(CosineMethod):
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss chosen in the config and, weighted, those of names."""
         images, config = self.encode_images(batch.images), self.config
-        scores = self.score(images, self.encode_texts(batch.texts))
+        texts = self.encode_texts(batch.texts)
+        scores = self.score(images, texts)
         same = equal_captions(batch.texts.words, batch.caption_image, len(images)) if config.ignore_equal else None
         found: dict[str, Tensor] = {
-            config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)
+            config.loss: self.rank(
+                scores,
+                batch.caption_image,
+                hardness=batch.hardness,
+                neither=same,
+                **self._earlier(images, texts, batch),
+            )
         }
         if config.soft_share or config.teacher_share:
             found[config.loss] = (1 - config.soft_share - config.teacher_share) * found[config.loss]
@@ -187,6 +210,21 @@ class DualEncoder(CosineMethod):
             names = self.score(images, self.encode_texts(batch.class_texts))
             scale = self.rank.inverse_temperature
             found["classes"] = config.class_weight * name_loss(names, batch.classes, scale=scale)
+        return found
+
+    def _earlier(self, images: Encoded, texts: Encoded, batch: Batch) -> dict[str, Tensor]:
+        """What the pictures and captions of earlier steps score with those of this one, which then join them."""
+        if self.earlier_images is None or self.earlier_texts is None:
+            return {}
+        if batch.rows is None:
+            raise ModelError("model.queue wants to know which pictures a batch has; set model.queue=0.")
+        of_captions, found = batch.rows[batch.caption_image], dict[str, Tensor]()
+        if self.earlier_images.pushes >= self.config.queue_after:
+            found["more_images"] = self.earlier_images.negatives(texts.embedding, of_captions)
+            found["more_texts"] = self.earlier_texts.negatives(images.embedding, batch.rows).T
+        if self.training:
+            self.earlier_images.push(images.embedding, batch.rows)
+            self.earlier_texts.push(texts.embedding, of_captions)
         return found
 
     def _soft_loss(self, scores: Float[Tensor, "n m"], batch: Batch) -> Float[Tensor, ""]:

@@ -1,0 +1,44 @@
+"""Embeddings of earlier steps as further negatives: cross-batch memory *(Wang 2020, XBM)*."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class KeyQueue(nn.Module):
+    """The last `size` keys that were pushed, with the picture of each, a row of the training set; starts empty.
+
+    Keys are kept as they were when they were pushed, detached. The buffers are no weights: a checkpoint of training has
+    them, a finished run has not.
+    """
+
+    keys: Tensor
+    rows: Tensor
+    pushed: Tensor
+    pushes: Tensor
+
+    def __init__(self, size: int, *, width: int) -> None:
+        super().__init__()
+        self.register_buffer("keys", torch.zeros(size, width), persistent=False)
+        self.register_buffer("rows", torch.zeros(size, dtype=torch.long), persistent=False)
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.long), persistent=False)
+        self.register_buffer("pushes", torch.zeros((), dtype=torch.long), persistent=False)
+
+    def negatives(self, queries: Float[Tensor, "m d"], rows: Int[Tensor, " m"]) -> Float[Tensor, "k m"]:
+        """The score of each key that is there with each query; -inf where both are of one picture."""
+        there = torch.arange(len(self.keys), device=self.keys.device) < self.pushed
+        keys, own = self.keys[there], self.rows[there]
+        same: Bool[Tensor, "k m"] = own[:, None] == rows[None, :]
+        return (keys @ queries.T).masked_fill(same, -torch.inf)
+
+    @torch.no_grad()
+    def push(self, keys: Float[Tensor, "b d"], rows: Int[Tensor, " b"]) -> None:
+        """Take in the keys of a step, the oldest overwritten first; of more than the queue holds, the last."""
+        size = len(self.keys)
+        keys, rows = keys[-size:].detach(), rows[-size:]
+        places = (self.pushed + torch.arange(len(keys), device=keys.device)) % size
+        self.keys[places], self.rows[places] = keys, rows
+        self.pushed.add_(len(keys))
+        self.pushes.add_(1)
