@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossgraph.layers.cross_batch_memory import KeyQueue
+from crossgraph.layers.cross_batch_memory import KeyQueue, SlowWeights
 
 
 @given(st.lists(st.integers(1, 5), max_size=5), st.integers(1, 7), st.integers(0, 99))
@@ -33,3 +33,18 @@ def test_a_key_stays_as_it_was_pushed_and_takes_no_gradient() -> None:
     assert query.grad is not None
     assert keys.grad is None
     assert not queue.state_dict()
+
+
+def test_slow_weights_begin_at_the_weights_and_follow_them() -> None:
+    layer = torch.nn.Linear(2, 2)
+    named = dict(layer.named_parameters())
+    slow = SlowWeights(named, momentum=0.75)
+    slow.follow(named)
+    first = {name: value.detach().clone() for name, value in named.items()}
+    assert all(torch.equal(value, first[name]) for name, value in slow.weights().items())
+    for parameter in named.values():
+        parameter.data.add_(4.0)
+    slow.follow(named)
+    for name, value in slow.weights().items():
+        torch.testing.assert_close(value, first[name] + 1.0)
+    assert not slow.state_dict()

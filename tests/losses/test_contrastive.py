@@ -118,3 +118,13 @@ def test_further_negatives_count_as_in_a_slow_loop_and_hidden_ones_not_at_all(
     loss.backward()
     assert loss.item() == pytest.approx(slow / len(owner))
     assert learned.grad.isfinite()
+
+
+def test_the_way_back_may_have_scores_of_its_own() -> None:
+    torch.manual_seed(4)
+    one, other, owner = torch.rand(3, 4), torch.rand(3, 4), torch.tensor([0, 1, 2, 2])
+    mixed = info_nce(one, owner, scale=2.0, back=other)
+    swapped = info_nce(other, owner, scale=2.0, back=one)
+    alone = info_nce(one, owner, scale=2.0) + info_nce(other, owner, scale=2.0)
+    torch.testing.assert_close(mixed + swapped, alone)
+    assert not torch.isclose(mixed, swapped)

@@ -1,6 +1,8 @@
-"""Embeddings of earlier steps as further negatives: cross-batch memory *(Wang 2020, XBM)*."""
+"""Embeddings of earlier steps as further negatives, by slowly following weights *(He 2020, MoCo)*."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,14 +19,12 @@ class KeyQueue(nn.Module):
     keys: Tensor
     rows: Tensor
     pushed: Tensor
-    pushes: Tensor
 
     def __init__(self, size: int, *, width: int) -> None:
         super().__init__()
         self.register_buffer("keys", torch.zeros(size, width), persistent=False)
         self.register_buffer("rows", torch.zeros(size, dtype=torch.long), persistent=False)
         self.register_buffer("pushed", torch.zeros((), dtype=torch.long), persistent=False)
-        self.register_buffer("pushes", torch.zeros((), dtype=torch.long), persistent=False)
 
     def negatives(self, queries: Float[Tensor, "m d"], rows: Int[Tensor, " m"]) -> Float[Tensor, "k m"]:
         """The score of each key that is there with each query; -inf where both are of one picture."""
@@ -41,4 +41,34 @@ class KeyQueue(nn.Module):
         places = (self.pushed + torch.arange(len(keys), device=keys.device)) % size
         self.keys[places], self.rows[places] = keys, rows
         self.pushed.add_(len(keys))
-        self.pushes.add_(1)
+
+
+class SlowWeights(nn.Module):
+    """Copies of `named` parameters that follow them: a running average of decay `momentum`.
+
+    They begin at the parameters as they are when they are first followed. Buffers that are no weights either.
+    """
+
+    steps: Tensor
+
+    def __init__(self, named: Mapping[str, nn.Parameter], *, momentum: float) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long), persistent=False)
+        for name, value in named.items():
+            self.register_buffer(name.replace(".", "/"), torch.zeros_like(value), persistent=False)
+
+    @torch.no_grad()
+    def follow(self, named: Mapping[str, nn.Parameter]) -> None:
+        """Move towards the parameters."""
+        share = 1.0 - self.momentum if self.steps else 1.0
+        for name, slow in self._copies():
+            slow.lerp_(named[name].detach(), share)
+        self.steps.add_(1)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The copies by the names of their parameters."""
+        return dict(self._copies())
+
+    def _copies(self) -> Iterator[tuple[str, Tensor]]:
+        return ((name.replace("/", "."), slow) for name, slow in self.named_buffers() if name != "steps")

@@ -31,12 +31,13 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
-from crossgraph.layers.cross_batch_memory import KeyQueue
+from crossgraph.layers.cross_batch_memory import KeyQueue, SlowWeights
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
@@ -60,7 +61,8 @@ class DualEncoderConfig(RankedConfig):
     queue: int = Field(
         0, ge=0, description="so many pictures and captions of earlier steps are further negatives (InfoNCE only)"
     )
-    queue_after: int = Field(200, ge=0, description="steps before they are; early embeddings change too fast")
+    queue_share: float = Field(0.5, gt=0, le=1, description="share of the contrast with them in the ranking loss")
+    queue_momentum: float = Field(0.99, ge=0, lt=1, description="decay of the running average that encodes them")
     soft_share: float = Field(
         0.0, ge=0, le=1, description="share of soft targets, by the likeness of captions, in the ranking loss"
     )
@@ -112,7 +114,7 @@ class DualEncoder(CosineMethod):
             "queue of earlier steps",
             "KeyQueue",
             "documented",
-            "cross-batch memory (Wang 2020, XBM): detached embeddings, those of the same picture left out",
+            "momentum contrast (He 2020, MoCo) both ways (Li 2021, ALBEF); those of the same picture left out",
         ),
         Provenance("names of labels", "losses.name_loss", "documented", "UniCL (Yang 2022), labels as texts"),
         Provenance(
@@ -151,8 +153,10 @@ class DualEncoder(CosineMethod):
         self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin, scale=1.0 / config.temperature)
-        self.earlier_images = KeyQueue(config.queue, width=width) if config.queue else None
-        self.earlier_texts = KeyQueue(config.queue, width=width) if config.queue else None
+        self.slow: SlowWeights | None = None
+        if config.queue:
+            self.earlier_images, self.earlier_texts = (KeyQueue(config.queue, width=width) for _ in range(2))
+            self.slow = SlowWeights(self._own(), momentum=config.queue_momentum)
 
     @property
     def reads_label_names(self) -> bool:
@@ -191,9 +195,11 @@ class DualEncoder(CosineMethod):
                 batch.caption_image,
                 hardness=batch.hardness,
                 neither=same,
-                **self._earlier(images, texts, batch),
             )
         }
+        if self.slow is not None:
+            earlier = self._earlier_loss(self.slow, images, texts, batch, same)
+            found[config.loss] = (1 - config.queue_share) * found[config.loss] + config.queue_share * earlier
         if config.soft_share or config.teacher_share:
             found[config.loss] = (1 - config.soft_share - config.teacher_share) * found[config.loss]
         if config.soft_share:
@@ -212,19 +218,44 @@ class DualEncoder(CosineMethod):
             found["classes"] = config.class_weight * name_loss(names, batch.classes, scale=scale)
         return found
 
-    def _earlier(self, images: Encoded, texts: Encoded, batch: Batch) -> dict[str, Tensor]:
-        """What the pictures and captions of earlier steps score with those of this one, which then join them."""
-        if self.earlier_images is None or self.earlier_texts is None:
-            return {}
+    def forward(self, images: ImageBatch, texts: TextBatch) -> tuple[Tensor, Tensor]:
+        """The embeddings of both sides."""
+        return self.encode_images(images).embedding, self.encode_texts(texts).embedding
+
+    def _own(self) -> dict[str, nn.Parameter]:
+        """The parameters that encode; networks that a run trains too are none of them."""
+        kept = ("backbone.", "text_backbone.", "rank.")
+        return {name: value for name, value in self.named_parameters() if not name.startswith(kept)}
+
+    def _earlier_loss(
+        self, slow: SlowWeights, images: Encoded, texts: Encoded, batch: Batch, same: Bool[Tensor, "n m"] | None
+    ) -> Float[Tensor, ""]:
+        """Contrast of each item with the other side's keys: those of this step, which then join the queue, and earlier.
+
+        Keys are what the slow weights make of the same inputs, without dropout. The positive is such a key as well:
+        were it the embedding of now, the network could move away from all keys by never standing still.
+        """
         if batch.rows is None:
             raise ModelError("model.queue wants to know which pictures a batch has; set model.queue=0.")
-        of_captions, found = batch.rows[batch.caption_image], dict[str, Tensor]()
-        if self.earlier_images.pushes >= self.config.queue_after:
-            found["more_images"] = self.earlier_images.negatives(texts.embedding, of_captions)
-            found["more_texts"] = self.earlier_texts.negatives(images.embedding, batch.rows).T
-        if self.training:
-            self.earlier_images.push(images.embedding, batch.rows)
-            self.earlier_texts.push(texts.embedding, of_captions)
+        of_captions, training = batch.rows[batch.caption_image], self.training
+        if training:
+            slow.follow(self._own())
+        self.eval()
+        with torch.no_grad():
+            image_keys, text_keys = functional_call(self, slow.weights(), (batch.images, batch.texts))
+        self.train(training)
+        found: Tensor = self.rank(
+            image_keys @ texts.embedding.T,
+            batch.caption_image,
+            hardness=batch.hardness,
+            neither=same,
+            back=images.embedding @ text_keys.T,
+            more_images=self.earlier_images.negatives(texts.embedding, of_captions),
+            more_texts=self.earlier_texts.negatives(images.embedding, batch.rows).T,
+        )
+        if training:
+            self.earlier_images.push(image_keys, batch.rows)
+            self.earlier_texts.push(text_keys, of_captions)
         return found
 
     def _soft_loss(self, scores: Float[Tensor, "n m"], batch: Batch) -> Float[Tensor, ""]:

@@ -80,7 +80,14 @@ class Trainer:
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
         self.optimisers = {
             phase: _optimiser(
-                groups_of(method, phase, backbone_rate=config.images.rate, decay=config.images.rate_decay),
+                groups_of(
+                    method,
+                    phase,
+                    backbone_rate=config.images.rate,
+                    decay=config.images.rate_decay,
+                    text_rate=config.texts.rate,
+                    text_decay=config.texts.rate_decay,
+                ),
                 config.training,
             )
             for phase in method.phases()
