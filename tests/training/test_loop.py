@@ -144,13 +144,14 @@ def test_a_plain_run_resumes_too(method: str, tmp_path: Path) -> None:
 
 
 def test_a_run_with_a_queue_resumes_with_what_is_in_it(tmp_path: Path) -> None:
-    whole, broken, queue = tmp_path / "whole", tmp_path / "broken", {"queue": 7}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    queue: dict[str, object] = {"queue": 7}
     fake_trainer(whole, model=queue, epochs=2).train()
     with pytest.raises(Interrupted):
         fake_trainer(broken, model=queue, epochs=2, at_step=press_ctrl_c(3)).train()
     trainer = fake_trainer(broken, model=queue, epochs=2)
     trainer.restore()
-    assert trainer.method.slow.steps == 3
+    assert dict(trainer.method.named_buffers())["slow.steps"] == 3
     trainer.train()
     assert_equal_runs(whole, broken)
     assert read_tensors(whole / LAST)[0]["passing.earlier_images.keys"].any()

@@ -13,6 +13,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.encoders.catalogue import build_text_encoder
+from crossgraph.encoders.transformer_text import TransformerTextEncoder
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.gallery.stages.packing import pack_cascade
@@ -53,7 +54,7 @@ def tuned(scenes: Corpus, tmp_path_factory: pytest.TempPathFactory) -> TrainedMo
 
 def test_the_layers_are_trained_and_kept_with_the_weights_of_the_run(tuned: TrainedModel) -> None:
     kept, _ = read_tensors(tuned.run / WEIGHTS)
-    start = build_text_encoder({"kind": "transformer", "name": "minilm"}).network.state_dict()
+    start = TransformerTextEncoder("minilm").network.state_dict()
     layers = {name.removeprefix("text_backbone."): one for name, one in kept.items() if name.startswith("text_backb")}
     assert layers.keys() == {name for name in start if name.startswith("encoder.layer.5.")}
     moved = [name for name, value in layers.items() if not torch.equal(value, start[name])]
@@ -88,7 +89,7 @@ def test_any_method_that_reads_word_states_can_train_them(
     shortlist = tuned.run if method == "kidrr" else None
     run = train(scenes, chosen, tmp_path / "run", shortlist=shortlist, cache=tuned.cache)
     kept, _ = read_tensors(run.run / WEIGHTS)
-    start = build_text_encoder({"kind": "transformer", "name": "minilm"}).network.state_dict()
+    start = TransformerTextEncoder("minilm").network.state_dict()
     name = "encoder.layer.5.output.dense.weight"
     assert not torch.equal(kept[f"text_backbone.{name}"], start[name])
     if run.shortlist is not None:
