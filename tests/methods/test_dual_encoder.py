@@ -136,7 +136,7 @@ def test_earlier_steps_are_negatives_but_those_of_the_own_picture() -> None:
     with torch.no_grad():
         image_keys, text_keys = alone(batch.images, batch.texts)
         method.losses(batch)
-    assert torch.equal(method.earlier_images.keys[: len(image_keys)], image_keys)
+    assert torch.equal(method.earlier.images.keys[: len(image_keys)], image_keys)
     method.eval()
     for parameter in method.parameters():
         parameter.data.add_(0.05)
@@ -166,7 +166,7 @@ def test_the_queue_has_its_share_and_gradients_reach_queries_alone() -> None:
     losses[2].backward()
     assert all(parameter.grad is not None for name, parameter in whole.named_parameters())
     assert whole.training
-    assert whole.slow.steps == 1
+    assert whole.earlier.slow.steps == 1
 
 
 def test_a_queue_gives_the_hinge_nothing() -> None:

@@ -151,10 +151,10 @@ def test_a_run_with_a_queue_resumes_with_what_is_in_it(tmp_path: Path) -> None:
         fake_trainer(broken, model=queue, epochs=2, at_step=press_ctrl_c(3)).train()
     trainer = fake_trainer(broken, model=queue, epochs=2)
     trainer.restore()
-    assert dict(trainer.method.named_buffers())["slow.steps"] == 3
+    assert dict(trainer.method.named_buffers())["earlier.slow.steps"] == 3
     trainer.train()
     assert_equal_runs(whole, broken)
-    assert read_tensors(whole / LAST)[0]["passing.earlier_images.keys"].any()
+    assert read_tensors(whole / LAST)[0]["passing.earlier.images.keys"].any()
     assert not [name for name in read_tensors(whole / WEIGHTS)[0] if "earlier" in name]
 
 

@@ -14,7 +14,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | whole-item vector            | DualEncoder.whole_proj | ours       |
 | hinge loss                   | losses.triplet_loss    | documented |
 | InfoNCE                      | losses.info_nce        | documented |
-| queue of earlier steps       | KeyQueue               | documented |
+| queue of earlier steps       | MomentumQueue          | documented |
 | names of labels              | losses.name_loss       | documented |
 | names of classes             | losses.name_loss       | ours       |
 | names of regions             | RegionNames            | ours       |
@@ -37,7 +37,7 @@ from torch.func import functional_call
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
-from crossgraph.layers.cross_batch_memory import KeyQueue, SlowWeights
+from crossgraph.layers.momentum_queue import MomentumQueue
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
@@ -112,7 +112,7 @@ class DualEncoder(CosineMethod):
         Provenance("InfoNCE", "losses.info_nce", "documented", "CPC (van den Oord 2018), same-image pairs masked"),
         Provenance(
             "queue of earlier steps",
-            "KeyQueue",
+            "MomentumQueue",
             "documented",
             "momentum contrast (He 2020, MoCo) both ways (Li 2021, ALBEF); those of the same picture left out",
         ),
@@ -153,10 +153,9 @@ class DualEncoder(CosineMethod):
         self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin, scale=1.0 / config.temperature)
-        self.slow: SlowWeights | None = None
+        self.earlier: MomentumQueue | None = None
         if config.queue:
-            self.earlier_images, self.earlier_texts = (KeyQueue(config.queue, width=width) for _ in range(2))
-            self.slow = SlowWeights(self._own(), momentum=config.queue_momentum)
+            self.earlier = MomentumQueue(self._own(), size=config.queue, width=width, momentum=config.queue_momentum)
 
     @property
     def reads_label_names(self) -> bool:
@@ -197,8 +196,8 @@ class DualEncoder(CosineMethod):
                 neither=same,
             )
         }
-        if self.slow is not None:
-            earlier = self._earlier_loss(self.slow, images, texts, batch, same)
+        if self.earlier is not None:
+            earlier = self._earlier_loss(self.earlier, images, texts, batch, same)
             found[config.loss] = (1 - config.queue_share) * found[config.loss] + config.queue_share * earlier
         if config.soft_share or config.teacher_share:
             found[config.loss] = (1 - config.soft_share - config.teacher_share) * found[config.loss]
@@ -228,35 +227,30 @@ class DualEncoder(CosineMethod):
         return {name: value for name, value in self.named_parameters() if not name.startswith(kept)}
 
     def _earlier_loss(
-        self, slow: SlowWeights, images: Encoded, texts: Encoded, batch: Batch, same: Bool[Tensor, "n m"] | None
+        self, queue: MomentumQueue, images: Encoded, texts: Encoded, batch: Batch, same: Bool[Tensor, "n m"] | None
     ) -> Float[Tensor, ""]:
-        """Contrast of each item with the other side's keys: those of this step, which then join the queue, and earlier.
-
-        Keys are what the slow weights make of the same inputs, without dropout. The positive is such a key as well:
-        were it the embedding of now, the network could move away from all keys by never standing still.
-        """
+        """Contrast with keys of this step and of earlier ones, made by slow weights, without dropout."""
         if batch.rows is None:
             raise ModelError("model.queue wants to know which pictures a batch has; set model.queue=0.")
-        of_captions, training = batch.rows[batch.caption_image], self.training
-        if training:
-            slow.follow(self._own())
-        self.eval()
-        with torch.no_grad():
-            image_keys, text_keys = functional_call(self, slow.weights(), (batch.images, batch.texts))
-        self.train(training)
-        found: Tensor = self.rank(
-            image_keys @ texts.embedding.T,
-            batch.caption_image,
-            hardness=batch.hardness,
+        training = self.training
+
+        def encode(weights: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+            self.eval()
+            keys: tuple[Tensor, Tensor] = functional_call(self, weights, (batch.images, batch.texts))
+            self.train(training)
+            return keys
+
+        named, links = self._own() if training else None, batch.caption_image
+        return queue.loss(
+            self.rank,
+            images.embedding,
+            texts.embedding,
+            links,
+            rows=batch.rows,
+            encode=encode,
+            named=named,
             neither=same,
-            back=images.embedding @ text_keys.T,
-            more_images=self.earlier_images.negatives(texts.embedding, of_captions),
-            more_texts=self.earlier_texts.negatives(images.embedding, batch.rows).T,
         )
-        if training:
-            self.earlier_images.push(image_keys, batch.rows)
-            self.earlier_texts.push(text_keys, of_captions)
-        return found
 
     def _soft_loss(self, scores: Float[Tensor, "n m"], batch: Batch) -> Float[Tensor, ""]:
         """Towards what the sentence vectors of the captions say of each other."""

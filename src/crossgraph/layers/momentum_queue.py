@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+from crossgraph.losses.ranking import RankingLoss
 
 
 class KeyQueue(nn.Module):
@@ -72,3 +74,52 @@ class SlowWeights(nn.Module):
 
     def _copies(self) -> Iterator[tuple[str, Tensor]]:
         return ((name.replace("/", "."), slow) for name, slow in self.named_buffers() if name != "steps")
+
+
+class MomentumQueue(nn.Module):
+    """Contrast of pictures and captions with keys that slow copies of the `named` parameters make, both ways.
+
+    Keys are those of a step and those of `size` earlier pictures and as many captions.
+    """
+
+    def __init__(self, named: Mapping[str, nn.Parameter], *, size: int, width: int, momentum: float) -> None:
+        super().__init__()
+        self.images, self.texts = (KeyQueue(size, width=width) for _ in range(2))
+        self.slow = SlowWeights(named, momentum=momentum)
+
+    def loss(
+        self,
+        rank: RankingLoss,
+        images: Float[Tensor, "n d"],
+        texts: Float[Tensor, "m d"],
+        caption_image: Int[Tensor, " m"],
+        *,
+        rows: Int[Tensor, " n"],
+        encode: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]],
+        named: Mapping[str, nn.Parameter] | None = None,
+        neither: Bool[Tensor, "n m"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """InfoNCE of each embedding with the other side's keys; `encode` makes those of a step by given weights.
+
+        `rows` are the pictures of the training set. The positive is a key as well: were it the embedding of now, the
+        network could move away from all keys by never standing still. In training, when the parameters are `named`,
+        the slow weights follow them first, and the step's keys join the queue.
+        """
+        of_captions = rows[caption_image]
+        if named is not None:
+            self.slow.follow(named)
+        with torch.no_grad():
+            image_keys, text_keys = encode(self.slow.weights())
+        found: Tensor = rank(
+            image_keys @ texts.T,
+            caption_image,
+            hardness=1.0,
+            neither=neither,
+            back=images @ text_keys.T,
+            more_images=self.images.negatives(texts, of_captions),
+            more_texts=self.texts.negatives(images, rows).T,
+        )
+        if named is not None:
+            self.images.push(image_keys, rows)
+            self.texts.push(text_keys, of_captions)
+        return found

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossgraph.layers.cross_batch_memory import KeyQueue, SlowWeights
+from crossgraph.layers.momentum_queue import KeyQueue, SlowWeights
 
 
 @given(st.lists(st.integers(1, 5), max_size=5), st.integers(1, 7), st.integers(0, 99))
