@@ -65,6 +65,14 @@ class TextsConfig(_Section):
     )
     min_count: int = Field(2, ge=1, description="rarer words of the training captions become unknown")
     max_words: int = Field(40, ge=1, description="longer captions are cut; a two-tower model has its own limit")
+    trainable: bool = Field(False, description="train the upper layers of a BERT (minilm) too")
+    from_layer: int = Field(
+        4,
+        ge=0,
+        description="train them from this one on, counted from 0; what comes into it is computed once and cached",
+    )
+    rate: float = Field(0.05, gt=0, description="where they are trained: their multiple of training.learning_rate")
+    rate_decay: float = Field(1.0, gt=0, le=1, description="each of them has this multiple of the rate above it")
 
 
 class LabelsConfig(_Section):
@@ -113,6 +121,12 @@ class TrainingConfig(_Section):
     average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0: off")
     teachers: tuple[str, ...] = Field(
         (), description="finished runs whose cosines are soft targets (model.teacher_share says how much they count)"
+    )
+    teacher_candidates: int = Field(
+        0,
+        ge=0,
+        description="teachers that re-rank score each caption with its own picture and so many others of the batch, "
+        "the nearest by their embeddings; 0: they give cosines",
     )
     neighbours: int = Field(0, ge=0, description="batches of look-alikes: pick among so many neighbours; 0: random")
     validation_split: str = Field(

@@ -44,11 +44,49 @@ def test_a_run_is_taught_and_needs_its_teachers_no_more(trained: Trained, tmp_pa
     assert "rsum" in json.loads(result.stdout)["selected"]
 
 
+def test_a_re_ranker_scores_each_caption_with_its_own_picture_and_the_nearest_others(trained: Trained) -> None:
+    corpus = open_corpus(DATA).split("train")
+    found, _ = gather_teachers(
+        [str(trained.kidrr)], corpus, cache=default_cache(), encoders=EncoderPool(), candidates=2, progress=Silent()
+    )
+    assert found is not None
+    pictures = [3, 0, 5, 8, 2]
+    captions = [caption for caption, image in enumerate(corpus.caption_image) if image in pictures]
+    scores = found.scores(pictures, captions)
+    assert torch.equal(scores, found.scores(pictures, captions))  # of the batch alone, so that a resumed run is equal
+    model = load_model(trained.kidrr)
+    images, texts = model.encode_corpus_images(corpus).encoded, model.encode_corpus_texts(corpus)
+    for column, caption in enumerate(captions):
+        own = int(corpus.caption_image[caption])
+        near = {one: float(images.embedding[one] @ texts.embedding[caption]) for one in pictures if one != own}
+        asked = {own, *sorted(near, key=lambda one: -near[one])[:2]}
+        for row, picture in enumerate(pictures):
+            if picture not in asked:
+                assert scores[row, column] == -torch.inf
+                continue
+            with torch.no_grad():
+                pair = model.method.score_pairs(images[[picture]], texts[[caption]])
+            assert float(scores[row, column]) == pytest.approx(float(pair), abs=5e-3)
+
+
+def test_a_run_is_taught_by_pairs(trained: Trained, tmp_path: Path) -> None:
+    teacher = with_settings([f'training.teachers=["{trained.kidrr}"]', "training.teacher_candidates=3"])
+    words = (*TRAIN, "--out", tmp_path / "run", *teacher, "--set", "model.teacher_share=0.5")
+    result = call(*words, "--json")
+    assert result.exit_code == 0, result.stderr
+    steps = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert all(0 < step["loss_teachers"] < 99 for step in steps if "step" in step)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         (["model.teacher_share=0.5"], "training.teachers and model.teacher_share go together"),
         (['training.teachers=["RUN"]'], "training.teachers and model.teacher_share go together"),
+        (
+            ['training.teachers=["RUN"]', "training.teacher_candidates=3", "model.teacher_share=0.5"],
+            "name re-rankers alone",
+        ),
         (["model.teacher_share=0.6", "model.soft_share=0.6"], "are more than the whole loss"),
         (["model.teacher_share=0.5", 'training.teachers=["none"]'], "is not a trained run"),
     ],

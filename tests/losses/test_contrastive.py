@@ -94,3 +94,37 @@ def test_pairs_that_are_neither_count_as_no_negatives() -> None:
     left_out = info_nce(scores, link, scale=1.0, neither=neither)
     torch.testing.assert_close(left_out, info_nce(low, link, scale=1.0))
     assert left_out < info_nce(scores, link, scale=1.0)
+
+
+@given(st.integers(0, 99), st.integers(0, 4), st.integers(0, 4))
+def test_further_negatives_count_as_in_a_slow_loop_and_hidden_ones_not_at_all(
+    seed: int, images: int, texts: int
+) -> None:
+    drawn, owner, scale = torch.Generator().manual_seed(seed), [0, 0, 1, 2, 2], 3.0
+    scores, more_images, more_texts = (
+        torch.rand(*shape, generator=drawn, dtype=torch.float64) for shape in ((3, 5), (images, 5), (3, texts))
+    )
+    for more in (more_images, more_texts):
+        more[torch.rand(more.shape, generator=drawn) < 0.3] = -math.inf
+    slow = 0.0
+    for caption, image in enumerate(owner):
+        own = math.exp(scale * scores[image, caption])
+        others = [*scores[:, caption].tolist(), *more_images[:, caption].tolist()]
+        slow -= math.log(own / sum(math.exp(scale * one) for one in others))
+        foreign = [float(scores[image, j]) for j, other in enumerate(owner) if other != image]
+        slow -= math.log(own / (own + sum(math.exp(scale * one) for one in [*foreign, *more_texts[image].tolist()])))
+    learned = torch.tensor(scale, dtype=torch.float64, requires_grad=True)
+    loss = info_nce(scores, torch.tensor(owner), scale=learned, more_images=more_images, more_texts=more_texts)
+    loss.backward()
+    assert loss.item() == pytest.approx(slow / len(owner))
+    assert learned.grad.isfinite()
+
+
+def test_the_way_back_may_have_scores_of_its_own() -> None:
+    torch.manual_seed(4)
+    one, other, owner = torch.rand(3, 4), torch.rand(3, 4), torch.tensor([0, 1, 2, 2])
+    mixed = info_nce(one, owner, scale=2.0, back=other)
+    swapped = info_nce(other, owner, scale=2.0, back=one)
+    alone = info_nce(one, owner, scale=2.0) + info_nce(other, owner, scale=2.0)
+    torch.testing.assert_close(mixed + swapped, alone)
+    assert not torch.isclose(mixed, swapped)

@@ -40,3 +40,24 @@ def test_the_loss_is_the_cross_entropy_written_out_and_least_at_its_targets() ->
     assert float(soft_target_loss(scores, likeness, scale=2.0, temperature=0.2)) == pytest.approx(expected, rel=1e-5)
     best = soft_target_loss(likeness / 0.4, likeness, scale=2.0, temperature=0.2)
     assert best < soft_target_loss(scores, likeness, scale=2.0, temperature=0.2)
+
+
+def test_pairs_that_nobody_knows_of_are_left_out_of_both_sides() -> None:
+    torch.manual_seed(2)
+    scores, likeness = torch.randn(3, 4, requires_grad=True), torch.rand(3, 4)
+    known = torch.tensor([[1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1]]).bool()
+
+    def part(given: list[float], wanted: list[float]) -> float:
+        mass = [math.exp(one / 0.2) for one in wanted]
+        total = math.log(sum(math.exp(2 * one) for one in given))
+        return sum(of / sum(mass) * (total - 2 * one) for of, one in zip(mass, given, strict=True))
+
+    given = scores.detach()
+    columns = [part(given[known[:, j], j].tolist(), likeness[known[:, j], j].tolist()) for j in range(4)]
+    rows = [part(given[i, known[i]].tolist(), likeness[i, known[i]].tolist()) for i in range(3)]
+    loss = soft_target_loss(scores, likeness.masked_fill(~known, -math.inf), scale=2.0, temperature=0.2)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(sum(columns) / 4 + sum(rows) / 3, rel=1e-5)
+    assert scores.grad is not None
+    assert bool(scores.grad.isfinite().all())
+    assert not bool(scores.grad[~known].any())

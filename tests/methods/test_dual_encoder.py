@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossgraph.errors import ModelError
+from crossgraph.errors import ConfigError, ModelError
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.names import name_loss
 from tests.methods.synthetic_items import (
@@ -126,3 +126,49 @@ def test_teachers_take_their_share_of_the_ranking_loss() -> None:
         log = logits[row] - logits[row].exp().sum().log()
         by_hand -= float(targets[row].softmax(0) @ log) / scores.shape[0]
     assert float(found["teachers"].detach()) == pytest.approx(0.25 * by_hand, rel=1e-4)
+
+
+def test_earlier_steps_are_negatives_but_those_of_the_own_picture() -> None:
+    batch = training_batch()
+    method = small_method("dual_encoder", queue=20, queue_share=1.0, queue_momentum=0.5).train()
+    alone = small_method("dual_encoder", dropout=0.0).eval()
+    alone.load_state_dict(method.state_dict())  # what the slow weights begin with
+    with torch.no_grad():
+        image_keys, text_keys = alone(batch.images, batch.texts)
+        method.losses(batch)
+    assert torch.equal(method.earlier.images.keys[: len(image_keys)], image_keys)
+    method.eval()
+    for parameter in method.parameters():
+        parameter.data.add_(0.05)
+    with torch.no_grad():
+        found = float(method.losses(batch)["info_nce"])  # not in training: the queue and the slow weights stand still
+        assert found == float(method.losses(batch)["info_nce"])
+        images, texts = method(batch.images, batch.texts)
+    scale, owner, slow = float(method.rank.inverse_temperature.detach()), batch.caption_image.tolist(), 0.0
+    for caption, image in enumerate(owner):  # every other key is met twice, in the batch and in the queue
+        to_images, to_texts = (image_keys @ texts[caption] * scale).exp(), (text_keys @ images[image] * scale).exp()
+        seen = sum(to_images[i] * (1 if i == image else 2) for i in range(len(images)))
+        foreign = sum(to_texts[j] * 2 for j, other in enumerate(owner) if other != image)
+        slow -= float((to_images[image] / seen).log() + (to_texts[caption] / (to_texts[caption] + foreign)).log())
+    assert found == pytest.approx(slow / len(owner), rel=1e-4)
+    assert method.state_dict().keys() == alone.state_dict().keys()
+
+
+def test_the_queue_has_its_share_and_gradients_reach_queries_alone() -> None:
+    batch = training_batch()
+    plain = small_method("dual_encoder", dropout=0.0)
+    half = small_method("dual_encoder", dropout=0.0, queue=20, queue_share=0.5)
+    whole = small_method("dual_encoder", dropout=0.0, queue=20, queue_share=1.0)
+    for other in (half, whole):
+        other.load_state_dict(plain.state_dict())
+    losses = [method.train().losses(batch)["info_nce"] for method in (plain, half, whole)]
+    torch.testing.assert_close(losses[1], (losses[0] + losses[2]) / 2)
+    losses[2].backward()
+    assert all(parameter.grad is not None for name, parameter in whole.named_parameters())
+    assert whole.training
+    assert whole.earlier.slow.steps == 1
+
+
+def test_a_queue_gives_the_hinge_nothing() -> None:
+    with pytest.raises(ConfigError, match="leave out queue"):
+        small_method("dual_encoder", loss="triplet", queue=20)

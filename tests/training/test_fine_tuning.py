@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
@@ -149,6 +150,32 @@ def from_a_block(**changes: object) -> RunConfig:
     model = {**MODELS["dual_encoder"], "class_weight": 0.5, "ignore_equal": True}
     training = chosen.training.model_copy(update={"average": 0.9, **changes})
     return chosen.model_copy(update={"model": model, "training": training})
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite1", "efficientnet-lite2"])
+def test_larger_networks_are_trained_from_inside_too(name: str, scenes: Corpus, tmp_path: Path) -> None:
+    blocks = build_backbone(name, size=64).blocks
+    chosen = from_a_block(epochs=1)
+    images = chosen.images.model_copy(update={"encoder": name, "from_block": blocks - 2, "crops": (), "size": 64})
+    run = train(
+        scenes, chosen.model_copy(update={"images": images}), tmp_path / "run", cache=FeatureCache(tmp_path / "cache")
+    )
+    kept, _ = read_tensors(run.run / WEIGHTS)
+    start = build_backbone(name, size=64)
+    start.freeze_below(blocks - 2)
+    moved = [
+        key
+        for key, value in start.named_parameters()
+        if value.requires_grad and not kept[f"backbone.{key}"].equal(value)
+    ]
+    assert any(f"_blocks.{blocks - 2}." in key for key in moved)
+    assert (
+        build_image_encoder(name).prepare(Image.new("RGB", (99, 50))).size
+        == {1: (240, 240), 2: (260, 260)}[int(name[-1])]
+    )
+    evaluated = evaluate(load_model(run.run, cache=FeatureCache(tmp_path / "cache")), scenes, split="val")
+    assert run.manifest.selected is not None
+    assert evaluated.strict.mean["rsum"] == pytest.approx(run.manifest.selected["rsum"], abs=1.0)
 
 
 @pytest.fixture(scope="module")

@@ -143,6 +143,21 @@ def test_a_plain_run_resumes_too(method: str, tmp_path: Path) -> None:
     assert_equal_runs(whole, broken)
 
 
+def test_a_run_with_a_queue_resumes_with_what_is_in_it(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    queue: dict[str, object] = {"queue": 7}
+    fake_trainer(whole, model=queue, epochs=2).train()
+    with pytest.raises(Interrupted):
+        fake_trainer(broken, model=queue, epochs=2, at_step=press_ctrl_c(3)).train()
+    trainer = fake_trainer(broken, model=queue, epochs=2)
+    trainer.restore()
+    assert dict(trainer.method.named_buffers())["earlier.slow.steps"] == 3
+    trainer.train()
+    assert_equal_runs(whole, broken)
+    assert read_tensors(whole / LAST)[0]["passing.earlier.images.keys"].any()
+    assert not [name for name in read_tensors(whole / WEIGHTS)[0] if "earlier" in name]
+
+
 def test_before_the_first_save_a_run_starts_anew_and_forgets_its_log(undisturbed: Path, tmp_path: Path) -> None:
     with pytest.raises(Crash):
         fake_trainer(tmp_path, at_step=crash(2), **EVERYTHING).train()

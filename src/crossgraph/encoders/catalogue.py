@@ -13,6 +13,8 @@ from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder
 from crossgraph.errors import ConfigError, ModelError, unknown_name
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from crossgraph.encoders.backbone import Backbone
 
 
@@ -62,14 +64,20 @@ def build_backbone(name: str = "efficientnet-lite0", *, size: int | None = None,
     return TransformerBackbone(place, size=size)
 
 
-def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu", download: bool = True) -> TextEncoder:
+def build_text_encoder(
+    description: Mapping[str, Any],
+    *,
+    device: str = "cpu",
+    download: bool = True,
+    tuned: Mapping[str, Tensor] | None = None,
+) -> TextEncoder:
     """The encoder that `describe` described, or that a person asks for by `kind`.
 
     `{"kind": "vocabulary", "words": [...]}` or `{"kind": "transformer", "name": "minilm"}`, both with an optional
     `max_words`, `{"kind": "polyglot", "folder": "run/languages"}` for languages taught beside English (`polyglot`), or
     `{"kind": "given", "of": "I_tr, T_tr", "width": 10}` for given features. Raises `ConfigError` for
     anything else. If a `fingerprint` is given the encoder must have it: a run must not meet other weights than it was
-    trained on, so a difference raises `ModelError`.
+    trained on, so a difference raises `ModelError`. `tuned` are weights of a transformer that a run trained.
     """
     # Imported here because transformers takes seconds to import.
     kind = description.get("kind")
@@ -95,7 +103,7 @@ def build_text_encoder(description: Mapping[str, Any], *, device: str = "cpu", d
         from crossgraph.encoders.transformer_text import TransformerTextEncoder
 
         place, name = str(checked_device(device)), description.get("name", MINILM)
-        encoder = TransformerTextEncoder(name, max_words=max_words, device=place, download=download)
+        encoder = TransformerTextEncoder(name, max_words=max_words, device=place, download=download, tuned=tuned)
         if kind == "polyglot":
             from crossgraph.encoders.polyglot import PolyglotTextEncoder
 

@@ -16,12 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
+
+from crossgraph.errors import ModelError
 
 NETWORK, VOCABULARY = "model.safetensors", "tokenizer.json"
 SETTINGS = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
@@ -63,12 +65,12 @@ def read_plain_bert(folder: Path, *, most: int) -> Bert | None:
 
 
 class BertNetwork:
-    """The states of the last layer; weights by the names that transformers gives them."""
+    """The states of the last layer; weights by the names that transformers gives them. `layers` counts its layers."""
 
     def __init__(self, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
         self.config = SimpleNamespace(**config)
         self._weights = dict(weights)
-        self._layers = 1 + max(int(found.group(1)) for name in weights if (found := LAYER.match(name)))
+        self.layers = 1 + max(int(found.group(1)) for name in weights if (found := LAYER.match(name)))
 
     def state_dict(self) -> dict[str, Tensor]:
         """All weights, those of a pooler that is not used among them."""
@@ -85,15 +87,30 @@ class BertNetwork:
         attention_mask: Int[Tensor, "m t"],
     ) -> Any:
         """`last_hidden_state`: a state for every token."""
+        states = self.through(self.embedded(input_ids, token_type_ids), attention_mask)
+        return SimpleNamespace(last_hidden_state=states)
+
+    def embedded(self, input_ids: Int[Tensor, "m t"], token_type_ids: Int[Tensor, "m t"]) -> Float[Tensor, "m t d"]:
+        """What comes into the lowest layer."""
         weights = self._weights
         states = F.embedding(input_ids, weights["embeddings.word_embeddings.weight"])
         states = states + F.embedding(token_type_ids, weights["embeddings.token_type_embeddings.weight"])
         states = states + weights["embeddings.position_embeddings.weight"][None, : input_ids.shape[1]]
-        states = self._normalised(states, "embeddings.LayerNorm")
+        return self._normalised(states, "embeddings.LayerNorm")
+
+    def through(
+        self,
+        states: Float[Tensor, "m t d"],
+        attention_mask: Shaped[Tensor, "m t"],
+        *,
+        first: int = 0,
+        end: int | None = None,
+    ) -> Float[Tensor, "m t d"]:
+        """What the layers from `first` to before `end` (none: to the last) make of the states that come into them."""
         seen = None if bool(attention_mask.all()) else attention_mask.bool()[:, None, None, :]
-        for layer in range(self._layers):
+        for layer in range(first, self.layers if end is None else end):
             states = self._layer(states, seen, f"encoder.layer.{layer}.")
-        return SimpleNamespace(last_hidden_state=states)
+        return states
 
     def _layer(self, states: Float[Tensor, "m t d"], seen: Tensor | None, name: str) -> Float[Tensor, "m t d"]:
         heads = (*states.shape[:2], self.config.num_attention_heads, -1)
@@ -115,6 +132,15 @@ class BertNetwork:
     def _normalised(self, states: Float[Tensor, "m t d"], name: str) -> Float[Tensor, "m t d"]:
         scale, shift = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return F.layer_norm(states, scale.shape, scale, shift, self.config.layer_norm_eps)
+
+
+def with_tuned(network: BertNetwork, tuned: Mapping[str, Tensor], *, name: str) -> BertNetwork:
+    """The network with the weights `tuned` in the place of its own. Raises `ModelError` for names it has not."""
+    own = network.state_dict()
+    odd = sorted(key for key, value in tuned.items() if key not in own or own[key].shape != value.shape)
+    if odd:
+        raise ModelError(f"the layers that were trained do not fit {name!r}: {odd[0]!r} is of another network.")
+    return BertNetwork({**own, **{key: value.float() for key, value in tuned.items()}}, vars(network.config))
 
 
 class Tokens(dict[str, Tensor]):

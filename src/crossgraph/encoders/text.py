@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from crossgraph.encoders.understanding import Understanding, read_text
+
+if TYPE_CHECKING:
+    from crossgraph.encoders.tuned_text import TextBackbone
 
 MAX_WORDS = 40
 """Captions are cut after this many words unless told otherwise."""
@@ -25,13 +28,16 @@ class TextFeatures:
     """One caption after an encoder: its words, for each word an id or a frozen state, and a vector for the whole.
 
     `whole` is what the model itself takes for the sentence, of any length, where it has one. States and whole are in
-    half precision where an encoder made them, in single precision where they were given.
+    half precision where an encoder made them, in single precision where they were given. Of an encoder whose upper
+    layers are in training (`tuned_text`) states are of tokens, and `spans` says of each word its first token and the
+    one after its last.
     """
 
     words: tuple[str, ...]
     ids: Int64[np.ndarray, " w"] | None = None
-    states: Float[np.ndarray, "w d"] | None = None
+    states: Float[np.ndarray, "t d"] | None = None
     whole: Float[np.ndarray, " e"] | None = None
+    spans: Int64[np.ndarray, "w 2"] | None = None
 
 
 class TextEncoder(ABC):
@@ -50,6 +56,8 @@ class TextEncoder(ABC):
     max_words: int
     logits: tuple[float, float] | None = None
     """Of a model with a space for pictures and texts, the scale and bias that make its logits of cosines there."""
+    upper: TextBackbone | None = None
+    """Of the frozen lower layers of a network (`tuned_text`), the layers in training, which read what it gives."""
     reads_sentences: bool = True
     """False where texts come as given features, so that nothing else can be encoded."""
 

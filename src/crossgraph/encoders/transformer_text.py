@@ -8,7 +8,7 @@ sentence as its own processor gives it: to the last sign, cut only where its tok
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
 from crossgraph.encoders.names import resolve
-from crossgraph.encoders.plain_bert import read_plain_bert
+from crossgraph.encoders.plain_bert import read_plain_bert, with_tuned
 from crossgraph.encoders.pretrained import (
     architecture,
     load_network,
@@ -32,7 +32,7 @@ from crossgraph.encoders.pretrained import (
 from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder, TextFeatures
 from crossgraph.encoders.tokenizer_identity import tokenizer_identity
 from crossgraph.encoders.understanding import Understanding
-from crossgraph.errors import ConfigError
+from crossgraph.errors import ConfigError, ModelError
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.words import EMPTY, WORD, normalise
 
@@ -50,10 +50,17 @@ class TransformerTextEncoder(TextEncoder):
 
     Of a model with a space for both pictures and texts (CLIP) the whole is the text's place in it; of any other it is
     the mean of the states of all tokens, which is MiniLM's own sentence vector. Neither is scaled to unit length.
+    `tuned` are weights, by the names of transformers, that a run trained in the place of the model's own.
     """
 
     def __init__(
-        self, name: str = MINILM, *, max_words: int = MAX_WORDS, device: str = "cpu", download: bool = True
+        self,
+        name: str = MINILM,
+        *,
+        max_words: int = MAX_WORDS,
+        device: str = "cpu",
+        download: bool = True,
+        tuned: Mapping[str, Tensor] | None = None,
     ) -> None:
         place = resolve(name, kind="text encoder", download=download)
         assert place.folder is not None, "every text model lies in a folder"
@@ -63,7 +70,11 @@ class TransformerTextEncoder(TextEncoder):
         self.tokenizer: Any
         if plain is not None:
             network, self.tokenizer, self.joint = plain.network, plain.tokenizer, False
+            if tuned is not None:
+                network = with_tuned(plain.network, tuned, name=name)
         else:
+            if tuned is not None:
+                raise ModelError(f"{name!r} is no plain BERT, of which alone layers can have been trained here.")
             network, self.tokenizer, self.joint = _of_transformers(folder, name)
         self.logits = logits_of(network) if self.joint else None
         self.padded = self.joint and reads_padding(network)
@@ -90,15 +101,22 @@ class TransformerTextEncoder(TextEncoder):
 
     def encode(self, captions: Sequence[str]) -> list[TextFeatures]:
         """One state per word of each caption; a caption without words gives `<empty>` and the mean of all it has."""
-        found: dict[int, TextFeatures] = {}
-        order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            found.update(zip(rows, self._encode_batch([captions[row] for row in rows]), strict=True))
-        return [found[row] for row in range(len(captions))]
+        return by_length(captions, self._encode_batch)
 
     @torch.inference_mode()
     def _encode_batch(self, captions: list[str]) -> list[TextFeatures]:
+        tokens, words, belongs = self.tokenise(captions)
+        hidden, wholes = self._read(tokens)
+        return [
+            TextFeatures(found, states=half(average_tokens(own, states)), whole=half(whole))
+            for found, own, states, whole in zip(words, belongs, hidden, wholes, strict=True)
+        ]
+
+    def tokenise(self, captions: Sequence[str]) -> tuple[Any, list[tuple[str, ...]], list[Bool[Tensor, "_w t"]]]:
+        """The tokens of captions on the network's device, their words, and which tokens say each word.
+
+        A caption without words says `<empty>`, by all its tokens.
+        """
         sentences = [self._as_read(caption) for caption in captions]
         matches = [list(WORD.finditer(sentence))[: self.max_words] for sentence in sentences]
         if not self.joint:  # what follows the last word is not read
@@ -114,16 +132,14 @@ class TransformerTextEncoder(TextEncoder):
             return_offsets_mapping=True,
         )
         offsets, real = tokens.pop("offset_mapping"), tokens["attention_mask"].bool()
-        hidden, wholes = self._read(tokens.to(self.device))
-        features = []
+        words, belongs = [], []
         for row, found in enumerate(matches):
-            belongs = tokens_of_words(found, offsets[row])
-            seen = belongs.any(dim=1).tolist()
-            words = tuple(match.group().lower() for match, kept in zip(found, seen, strict=True) if kept)
-            weights = belongs[torch.tensor(seen)] if words else real[row : row + 1]
-            states = average_tokens(weights, hidden[row])
-            features.append(TextFeatures(words or (EMPTY,), states=_half(states), whole=_half(wholes[row])))
-        return features
+            own = tokens_of_words(found, offsets[row])
+            seen = own.any(dim=1).tolist()
+            said = tuple(match.group().lower() for match, kept in zip(found, seen, strict=True) if kept)
+            words.append(said or (EMPTY,))
+            belongs.append(own[torch.tensor(seen)] if said else real[row : row + 1])
+        return tokens.to(self.device), words, belongs
 
     def understanding(self, text: str) -> Understanding:
         """What of a text is read: words up to the limits, those unknown that hold a character without a token."""
@@ -220,5 +236,16 @@ def average_tokens(weights: Bool[Tensor, "w t"], hidden: Float[Tensor, "t d"]) -
     return weights.float() @ hidden / weights.sum(dim=1, keepdim=True)
 
 
-def _half(vector: Float[Tensor, ...]) -> Float16[np.ndarray, ...]:
+def by_length(captions: Sequence[str], encode: Callable[[list[str]], list[TextFeatures]]) -> list[TextFeatures]:
+    """What `encode` makes of captions, in batches of `BATCH` of like length; in the order given."""
+    found: dict[int, TextFeatures] = {}
+    order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        found.update(zip(rows, encode([captions[row] for row in rows]), strict=True))
+    return [found[row] for row in range(len(captions))]
+
+
+def half(vector: Float[Tensor, ...]) -> Float16[np.ndarray, ...]:
+    """Numbers as the cache keeps them."""
     return vector.to(torch.float16).numpy()

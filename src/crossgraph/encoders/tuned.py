@@ -19,6 +19,8 @@ from crossgraph.errors import ConfigError, ModelError
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 NETWORK = "backbone."
 """How the weights of an image network begin among those of its run."""
+TEXT_NETWORK = "text_backbone."
+"""The same of layers of a sentence encoder (`tuned_text`)."""
 
 
 def is_run(folder: Path) -> bool:

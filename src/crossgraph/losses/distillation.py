@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -29,9 +30,13 @@ def soft_target_loss(
     """Cross-entropy of scores towards the softmax of `likeness` / `temperature`: of captions over pictures, and back.
 
     A caption that could have been said of another picture of the batch is then no plain negative of it (cross-modal
-    soft labels, Huang 2024, CUSA). `scale` is the inverse temperature of the scores.
+    soft labels, Huang 2024, CUSA). `scale` is the inverse temperature of the scores. Pairs with a likeness of -inf are
+    left out of both sides; every caption and every picture must have another one.
     """
-    logits, targets = scores * scale, likeness / temperature
-    to_image = -(targets.softmax(dim=0) * logits.log_softmax(dim=0)).sum(dim=0).mean()
-    to_text = -(targets.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    return to_image + to_text
+    unknown = likeness.isneginf()
+    logits, targets = (scores * scale).masked_fill(unknown, -torch.inf), likeness / temperature
+    losses = [
+        -(targets.softmax(dim=dim) * logits.log_softmax(dim=dim).masked_fill(unknown, 0.0)).sum(dim=dim).mean()
+        for dim in (0, 1)
+    ]
+    return losses[0] + losses[1]

@@ -32,8 +32,19 @@ class RankingLoss(nn.Module):
         *,
         hardness: float,
         neither: Bool[Tensor, "n m"] | None = None,
+        back: Float[Tensor, "n m"] | None = None,
+        more_images: Float[Tensor, "q m"] | None = None,
+        more_texts: Float[Tensor, "n r"] | None = None,
     ) -> Float[Tensor, ""]:
-        """The loss of a batch's scores; `hardness` matters to the hinge only, pairs that are `neither` to InfoNCE."""
+        """The loss of a batch's scores; `hardness` matters to the hinge only, what follows it to InfoNCE."""
         if self.scale is None:
             return triplet_loss(scores, caption_image, margin=self.margin, hardness=hardness)
-        return info_nce(scores, caption_image, scale=self.inverse_temperature, neither=neither)
+        return info_nce(
+            scores,
+            caption_image,
+            scale=self.inverse_temperature,
+            neither=neither,
+            back=back,
+            more_images=more_images,
+            more_texts=more_texts,
+        )

@@ -114,6 +114,8 @@ class Method(nn.Module, ABC):
         self.backbone: nn.Module | None = None
         """The image network, where a run trains it too. What it makes of pictures comes in by batches as ever; here it
         is only stepped, saved and moved with the method."""
+        self.text_backbone: nn.Module | None = None
+        """The upper layers of the sentence encoder, where a run trains them too; likewise."""
 
     @property
     def edits(self) -> frozenset[Kind]:

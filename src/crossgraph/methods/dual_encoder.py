@@ -14,6 +14,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | whole-item vector            | DualEncoder.whole_proj | ours       |
 | hinge loss                   | losses.triplet_loss    | documented |
 | InfoNCE                      | losses.info_nce        | documented |
+| queue of earlier steps       | MomentumQueue          | documented |
 | names of labels              | losses.name_loss       | documented |
 | names of classes             | losses.name_loss       | ours       |
 | names of regions             | RegionNames            | ours       |
@@ -30,11 +31,13 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
+from crossgraph.layers.momentum_queue import MomentumQueue
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.shared_rows import by_row
@@ -56,6 +59,11 @@ class DualEncoderConfig(RankedConfig):
     ignore_equal: bool = Field(
         False, description="a caption is no negative of pictures that have one of the same words (InfoNCE only)"
     )
+    queue: int = Field(
+        0, ge=0, description="so many pictures and captions of earlier steps are further negatives (InfoNCE only)"
+    )
+    queue_share: float = Field(0.5, gt=0, le=1, description="share of the contrast with them in the ranking loss")
+    queue_momentum: float = Field(0.99, ge=0, lt=1, description="decay of the running average that encodes them")
     soft_share: float = Field(
         0.0, ge=0, le=1, description="share of soft targets, by the likeness of captions, in the ranking loss"
     )
@@ -77,6 +85,8 @@ class DualEncoderConfig(RankedConfig):
             raise ValueError(
                 f"soft_share {self.soft_share:g} and teacher_share {self.teacher_share:g} are more than the whole loss"
             )
+        if self.queue and self.loss != "info_nce":
+            raise ValueError(f"a queue gives negatives to info_nce, and loss is {self.loss}; leave out queue")
         return self
 
 
@@ -101,6 +111,12 @@ class DualEncoder(CosineMethod):
         Provenance("whole-item vector", "DualEncoder.whole_proj", "ours", "what the parts leave out"),
         Provenance("hinge loss", "losses.triplet_loss", "documented", "VSE++ (Faghri 2018)"),
         Provenance("InfoNCE", "losses.info_nce", "documented", "CPC (van den Oord 2018), same-image pairs masked"),
+        Provenance(
+            "queue of earlier steps",
+            "MomentumQueue",
+            "documented",
+            "momentum contrast (He 2020, MoCo) both ways (Li 2021, ALBEF); those of the same picture left out",
+        ),
         Provenance("names of labels", "losses.name_loss", "documented", "UniCL (Yang 2022), labels as texts"),
         Provenance(
             "names of classes",
@@ -138,6 +154,9 @@ class DualEncoder(CosineMethod):
         self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin, scale=1.0 / config.temperature)
+        self.earlier: MomentumQueue | None = None
+        if config.queue:
+            self.earlier = MomentumQueue(self._own(), size=config.queue, width=width, momentum=config.queue_momentum)
 
     @property
     def reads_label_names(self) -> bool:
@@ -169,11 +188,20 @@ class DualEncoder(CosineMethod):
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss chosen in the config and, weighted, those of names."""
         images, config = self.encode_images(batch.images), self.config
-        scores = self.score(images, self.encode_texts(batch.texts))
+        texts = self.encode_texts(batch.texts)
+        scores = self.score(images, texts)
         same = equal_captions(batch.texts.words, batch.caption_image, len(images)) if config.ignore_equal else None
         found: dict[str, Tensor] = {
-            config.loss: self.rank(scores, batch.caption_image, hardness=batch.hardness, neither=same)
+            config.loss: self.rank(
+                scores,
+                batch.caption_image,
+                hardness=batch.hardness,
+                neither=same,
+            )
         }
+        if self.earlier is not None:
+            earlier = self._earlier_loss(self.earlier, images, texts, batch, same)
+            found[config.loss] = (1 - config.queue_share) * found[config.loss] + config.queue_share * earlier
         if config.soft_share or config.teacher_share:
             found[config.loss] = (1 - config.soft_share - config.teacher_share) * found[config.loss]
         if config.soft_share:
@@ -191,6 +219,41 @@ class DualEncoder(CosineMethod):
             scale = self.rank.inverse_temperature
             found["classes"] = config.class_weight * name_loss(names, batch.classes, scale=scale)
         return found
+
+    def forward(self, images: ImageBatch, texts: TextBatch) -> tuple[Tensor, Tensor]:
+        """The embeddings of both sides."""
+        return self.encode_images(images).embedding, self.encode_texts(texts).embedding
+
+    def _own(self) -> dict[str, nn.Parameter]:
+        """The parameters that encode; networks that a run trains too are none of them."""
+        kept = ("backbone.", "text_backbone.", "rank.")
+        return {name: value for name, value in self.named_parameters() if not name.startswith(kept)}
+
+    def _earlier_loss(
+        self, queue: MomentumQueue, images: Encoded, texts: Encoded, batch: Batch, same: Bool[Tensor, "n m"] | None
+    ) -> Float[Tensor, ""]:
+        """Contrast with keys of this step and of earlier ones, made by slow weights, without dropout."""
+        if batch.rows is None:
+            raise ModelError("model.queue wants to know which pictures a batch has; set model.queue=0.")
+        training = self.training
+
+        def encode(weights: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+            self.eval()
+            keys: tuple[Tensor, Tensor] = functional_call(self, weights, (batch.images, batch.texts))
+            self.train(training)
+            return keys
+
+        named, links = self._own() if training else None, batch.caption_image
+        return queue.loss(
+            self.rank,
+            images.embedding,
+            texts.embedding,
+            links,
+            rows=batch.rows,
+            encode=encode,
+            named=named,
+            neither=same,
+        )
 
     def _soft_loss(self, scores: Float[Tensor, "n m"], batch: Batch) -> Float[Tensor, ""]:
         """Towards what the sentence vectors of the captions say of each other."""

@@ -71,8 +71,8 @@ class Dataset:
             hardness,
             labels=None if labels is None else torch.from_numpy(labels[rows]),
             rows=torch.tensor(step.images),
-            label_texts=self._label_names,
-            class_texts=self._class_names,
+            label_texts=self._names_of("labels", self.label_texts),
+            class_texts=self._names_of("classes", self.class_texts),
             classes=self._classes(step),
             labels_known=None if known is None else known[rows],
             source=None if sources is None else torch.from_numpy(sources[rows]),
@@ -80,14 +80,19 @@ class Dataset:
         )
 
     @cached_property
-    def _label_names(self) -> TextBatch | None:
-        """The names of all labels, which every step brings: read once."""
-        return None if self.label_texts is None else self.label_texts.rows(range(len(self.label_texts)))
+    def _names(self) -> dict[str, TextBatch]:
+        """The names of all labels and classes, which every step brings: read once."""
+        return {}
 
-    @cached_property
-    def _class_names(self) -> TextBatch | None:
-        """The names of all classes, which every step brings: read once."""
-        return None if self.class_texts is None else self.class_texts.rows(range(len(self.class_texts)))
+    def _names_of(self, what: str, table: TextTable | None) -> TextBatch | None:
+        """All sentences of a table: read once, or at every step where layers that read them are in training."""
+        if table is None:
+            return None
+        if table.upper is not None:
+            return table.rows(range(len(table)))
+        if what not in self._names:
+            self._names[what] = table.rows(range(len(table)))
+        return self._names[what]
 
     def _classes(self, step: Step) -> Float[Tensor, "n k"] | None:
         """What the image network took the pictures of a step for before training, where the method asks."""

@@ -95,6 +95,11 @@ def _require_like(one: Path, first: RunManifest, other: Path, second: RunManifes
         raise ConfigError(f"{other} is {second.config.method!r}; the runs of an ensemble are dual encoders.")
     if second.given is not None or second.weights is None:
         raise ModelError(f"{other} is no finished run on pictures and sentences. Train it to its end.")
+    if first.config.texts.trainable or second.config.texts.trainable:
+        raise ConfigError(
+            f"{one if first.config.texts.trainable else other} trained layers of its sentence encoder, and an ensemble "
+            "reads sentences once for all. Join runs with texts.trainable=false."
+        )
     differing = [
         name
         for name in ImagesConfig.model_fields

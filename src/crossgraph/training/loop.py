@@ -89,7 +89,14 @@ class Trainer:
         self.fingerprint, self.progress, self.device = fingerprint, progress, device
         self.optimisers = {
             phase: _optimiser(
-                groups_of(method, phase, backbone_rate=config.images.rate, decay=config.images.rate_decay),
+                groups_of(
+                    method,
+                    phase,
+                    backbone_rate=config.images.rate,
+                    decay=config.images.rate_decay,
+                    text_rate=config.texts.rate,
+                    text_decay=config.texts.rate_decay,
+                ),
                 config.training,
             )
             for phase in method.phases()
@@ -281,6 +288,7 @@ class Trainer:
         tensors: dict[str, Tensor] = {f"weights.{name}": value for name, value in self.method.state_dict().items()}
         for name, value in (self.average or {}).items():
             tensors[f"average.{name}"] = value
+        tensors |= {f"passing.{name}": value for name, value in _passing(self.method)}
         for phase, optimiser in self.optimisers.items():
             tensors |= {f"{phase}/{name}": value for name, value in optimiser_tensors(optimiser).items()}
         tensors |= {**self.random.tensors(), "look_alikes": self.look_alikes}
@@ -296,6 +304,9 @@ class Trainer:
                 f"{self.fingerprint}); resume with the same ones, or train into another folder."
             )
         load_weights(self.method, _under("weights.", tensors), run=self.run)
+        passed = _under("passing.", tensors)
+        for name, value in _passing(self.method):
+            value.copy_(passed[name])
         if self.average is not None:
             self.average = {name: value.to(self.device) for name, value in _under("average.", tensors).items()}
         for phase, optimiser in self.optimisers.items():
@@ -323,6 +334,12 @@ def _optimiser(groups: list[ParameterGroup], training: TrainingConfig) -> torch.
 def _trained(method: Method) -> Iterator[tuple[str, nn.Parameter]]:
     """The parameters that are stepped, by name."""
     return ((name, value) for name, value in method.named_parameters() if value.requires_grad)
+
+
+def _passing(method: Method) -> Iterator[tuple[str, Tensor]]:
+    """What training goes on with and a finished run has no use for: buffers that are no part of its state."""
+    kept = method.state_dict()
+    return ((name, value) for name, value in method.named_buffers() if name not in kept)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

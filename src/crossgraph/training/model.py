@@ -33,7 +33,7 @@ from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, run_fingerprint
 from crossgraph.training.encoder_pool import EncoderPool
-from crossgraph.training.fine_tuning import own_encoder, without_network
+from crossgraph.training.fine_tuning import own_encoder, own_text_encoder, without_network
 from crossgraph.training.held_out import split_as_trained
 from crossgraph.training.labels import labels_as_trained
 from crossgraph.training.occluded_inputs import explain_by_inputs
@@ -147,10 +147,16 @@ class TrainedModel:
 
     @property
     def text_encoder(self) -> TextEncoder:
-        """The sentence encoder, as the manifest describes it."""
-        return self.encoders.text_encoder(self.manifest.text_encoder["fingerprint"], load=self._load_text_encoder)
+        """The sentence encoder as the manifest describes it, with the layers that the run trained, if it did."""
+        name = self.manifest.text_encoder["fingerprint"]
+        if self.config.texts.trainable and self.manifest.weights is None:
+            name = f"of run {self.fingerprint}"
+        return self.encoders.text_encoder(name, load=self._load_text_encoder)
 
     def _load_text_encoder(self) -> TextEncoder:
+        if self.config.texts.trainable:
+            finished = self.manifest.weights is not None
+            return own_text_encoder(self.run, self.manifest, device=self.device, fingerprint=finished)
         return build_text_encoder(located_texts(self.run, self.manifest), device=self.device, download=False)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -34,7 +34,7 @@ from crossgraph.progress import Progress
 from crossgraph.training.checkpoint import DataFacts, RunManifest, environment
 from crossgraph.training.dataset import Dataset, gather_dataset
 from crossgraph.training.encoder_pool import EncoderPool
-from crossgraph.training.fine_tuning import trainable_backbone
+from crossgraph.training.fine_tuning import trainable_backbone, trainable_texts
 from crossgraph.training.held_out import divided, selection_of, training_parts
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.model import TrainedModel, build_encoder
@@ -48,6 +48,9 @@ from crossgraph.training.teachers import gather_teachers
 from crossgraph.training.training_set import training_set
 from crossgraph.training.validation import Validation
 from crossgraph.words import Vocabulary
+
+if TYPE_CHECKING:
+    from crossgraph.encoders.tuned_text import InnerStateEncoder
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,15 @@ class Readers:
     """The image network, where the run trains it: pictures are then pixels that it reads in cells of `cells`."""
     cells: tuple[int, ...] = ()
     device: str = "cpu"
+    inner: InnerStateEncoder | None = None
+    """What is cached of sentences where the run trains the upper layers of `texts`."""
 
     def dataset(self, corpus: Corpus, *, mirror: bool) -> Dataset:
         """One split as features."""
         return gather_dataset(
             corpus,
             self.images,
-            self.texts,
+            self.inner or self.texts,
             cache=self.cache,
             mirror=mirror,
             parser=self.parser,
@@ -80,8 +85,9 @@ class Readers:
         )
 
     def tabulate(self, sentences: Sequence[str]) -> TextTable:
-        """Sentences as features."""
-        return extract_text_features(sentences, self.texts, self.cache, parser=self.parser, progress=self.progress)
+        """Sentences as features, through the layers in training where there are any."""
+        reader = self.inner or self.texts
+        return extract_text_features(sentences, reader, self.cache, parser=self.parser, progress=self.progress)
 
     def shared(self, config: RunConfig) -> EncoderPool:
         """A pool that holds these encoders, for the models of the run."""
@@ -149,6 +155,7 @@ def prepare(
         cache=cache,
         encoders=encoders,
         device=device,
+        candidates=config.training.teacher_candidates,
         progress=progress,
     )
     dataset = replace(dataset, teachers=teachers)
@@ -180,6 +187,10 @@ def encoders_for(
     config: RunConfig, corpus: Corpus, captions: Sequence[str], *, device: str
 ) -> tuple[TextEncoder, ImageEncoder]:
     """The encoders that the settings name, or what stands for them where the corpus has given features."""
+    if corpus.features is not None and corpus.features.texts is not None and config.texts.trainable:
+        raise ConfigError(
+            f"corpus {corpus.name!r} has given features and no sentences to train layers on; set texts.trainable=false."
+        )
     if corpus.features is None:
         return text_encoder_for(config, captions, device=device), build_encoder(config.images, device)
     if method_type(config.method).reads_graphs:
@@ -256,7 +267,8 @@ def _readers(
     backbone = trainable_backbone(config, download=True)
     texts, images = encoders_for(config, corpus, captions, device=device)
     parser = CaptionParser() if method_type(config.method).reads_graphs else None
-    return Readers(images, texts, parser, cache, progress, backbone, config.images.cells, device)
+    inner = trainable_texts(config, texts)
+    return Readers(images, texts, parser, cache, progress, backbone, config.images.cells, device, inner)
 
 
 def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Method:
@@ -273,6 +285,7 @@ def _fresh_method(config: RunConfig, dataset: Dataset, readers: Readers) -> Meth
     if classes is not None:
         learn_names(method, classes)
     method.backbone = readers.backbone
+    method.text_backbone = None if readers.inner is None else readers.inner.upper
     take_towers(method, readers.images, readers.texts, name=config.images.encoder)
     if known is not None:
         method.learn(known)
@@ -290,7 +303,8 @@ def _class_names(config: RunConfig, readers: Readers) -> Float[Tensor, "k w"] | 
             f"{readers.images.name!r} is none. Choose one of {', '.join(IMAGE_ENCODERS)} in images.encoder, or set "
             "model.region_names=false."
         )
-    names = readers.tabulate([f"a photo of a {name}" for name in network.class_names()])
+    sentences = [f"a photo of a {name}" for name in network.class_names()]
+    names = extract_text_features(sentences, readers.texts, readers.cache, progress=readers.progress)
     read = names.rows(range(len(names)))
     if read.whole is None:
         raise ConfigError(

@@ -29,6 +29,7 @@ from crossgraph.training.checkpoint import (
     weights_fingerprint,
     write_manifest,
 )
+from crossgraph.training.fine_tuning import tuned_texts
 from crossgraph.training.loop import Trainer
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.training.places import copy_manifest
@@ -142,9 +143,13 @@ def finish(
 ) -> TrainedModel:
     """The trained run, loaded: with its selected weights and, if it re-ranks, the blend that validates best."""
     manifest = manifest.model_copy(update={"selected": selected, "weights": weights_fingerprint(out)})
-    if isinstance(backbone := prepared.method.backbone, Backbone):
-        # the held-out pictures are seen through this network, which stands where training ended
+    backbone, layers = prepared.method.backbone, prepared.method.text_backbone
+    if backbone is not None or layers is not None:
+        # what is held out is seen through these networks, which stand where training ended
         load_weights(prepared.method, read_tensors(out / WEIGHTS)[0], run=out)
+    if layers is not None:
+        manifest = manifest.model_copy(update={"text_encoder": tuned_texts(out, manifest, device=device)})
+    if isinstance(backbone, Backbone):
         own = backbone_fingerprint(backbone, cells=manifest.config.images.cells)
         manifest = manifest.model_copy(update={"image_encoder": own})
     write_manifest(out, manifest)

@@ -304,6 +304,11 @@ def _english_encoder(models: Sequence[TrainedModel]) -> TextEncoder:
     """The text encoder of all runs, or what it imitates where they were taught before."""
     from crossgraph.encoders.polyglot import PolyglotTextEncoder
 
+    if own := [model.run for model in models if model.config.texts.trainable]:
+        raise ModelError(
+            f"{own[0]} trained layers of its sentence encoder, which no student imitates yet; teach runs "
+            "with texts.trainable=false."
+        )
     encoders = {model.text_encoder.fingerprint: model.text_encoder for model in models}
     if len(encoders) > 1:
         raise ModelError("the runs read sentences with different text encoders; teach each of them alone.")

@@ -29,6 +29,7 @@ def training_set(dataset: Dataset, text_encoder: TextEncoder) -> TrainingSet:
     )
 
 
+@torch.no_grad()
 def caption_vectors(dataset: Dataset, *, block: int = 2048) -> Float[Tensor, "m w"] | None:
     """The mean frozen word state of each training caption; none where words have no frozen states."""
     if not dataset.texts.state_width:

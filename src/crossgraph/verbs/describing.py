@@ -89,7 +89,7 @@ def _stage(role: str, run: Path) -> StageFacts:
         role=role,
         method=manifest.config.method,
         images=_images(manifest),
-        texts=str(manifest.text_encoder.get("name") or f"{len(manifest.text_encoder.get('words', ())):,} words"),
+        texts=_texts(manifest),
         parameters=manifest.parameters,
         trained_on=f"{data.name}: {data.train_images:,} pictures, {data.train_captions:,} captions",
         fingerprint=run_fingerprint(run),
@@ -99,6 +99,12 @@ def _stage(role: str, run: Path) -> StageFacts:
 def _images(manifest: RunManifest) -> str:
     images = manifest.config.images
     return f"{images.encoder}{', trained further' if images.trainable else ''}"
+
+
+def _texts(manifest: RunManifest) -> str:
+    texts = manifest.text_encoder
+    name = str(texts.get("name") or f"{len(texts.get('words', ())):,} words")
+    return f"{name}{', trained further' if manifest.config.texts.trainable else ''}"
 
 
 def _planes(planes: Planes | Learned) -> StageFacts:

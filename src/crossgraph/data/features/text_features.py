@@ -10,6 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,8 +24,11 @@ from crossgraph.errors import ConfigError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.progress import Progress, Silent
-from crossgraph.types import TextBatch
+from crossgraph.types import TextBatch, TextGraphs
 from crossgraph.words import normalise
+
+if TYPE_CHECKING:
+    from crossgraph.encoders.tuned_text import TextBackbone
 
 TEXT_BATCH = 64
 
@@ -40,6 +44,8 @@ class TextTable:
     """Scene graphs of the captions, for methods that read them."""
     whole_width: int = 0
     """How wide the vector of a whole caption is; 0 where captions have none."""
+    upper: TextBackbone | None = None
+    """What makes states of words of what is read, where a run trains it: gradients reach it, and reading costs."""
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -60,13 +66,18 @@ class TextTable:
         return replace(self, captions=captions, read=read, graph=None if self.graph is None else graph)
 
     def rows(self, indices: Sequence[int]) -> TextBatch:
-        """The captions at `indices`, which may repeat, padded to the longest; in single precision."""
+        """The captions at `indices`, which may repeat, padded to the longest; in single precision.
+
+        They are on the device of `upper`, if there is one.
+        """
         captions = [self.captions[index] for index in indices]
         texts = [self.read(caption) for caption in captions]
         words = tuple(text.words for text in texts)
         graphs = None
         if self.graph is not None:
             graphs = batch_graphs(captions, [self.graph(caption) for caption in captions], lengths=[*map(len, words)])
+        if self.upper is not None:
+            return self._through_upper(texts, words, graphs)
         whole = None
         if self.whole_width:
             wholes = [text.whole[None] for text in texts if text.whole is not None]
@@ -78,6 +89,20 @@ class TextTable:
             return TextBatch(mask, words, states=states.float(), graphs=graphs, whole=whole)
         ids, mask = pad([text.ids for text in texts if text.ids is not None], np.zeros(0, np.int64))
         return TextBatch(mask, words, ids=ids, graphs=graphs, whole=whole)
+
+    def _through_upper(
+        self, texts: Sequence[TextFeatures], words: tuple[tuple[str, ...], ...], graphs: TextGraphs | None
+    ) -> TextBatch:
+        """What the layers in training make of the states below them."""
+        assert self.upper is not None, "asked"
+        device = self.upper.device
+        empty = np.zeros((0, self.state_width), np.float16)
+        inner, mask = pad([text.states for text in texts if text.states is not None], empty)
+        spans, said = pad([text.spans for text in texts if text.spans is not None], np.zeros((0, 2), np.int64))
+        states, whole = self.upper(inner.float().to(device), mask.to(device), spans.to(device))
+        return TextBatch(
+            said.to(device), words, states=states, graphs=None if graphs is None else graphs.to(device), whole=whole
+        )
 
 
 def extract_text_features(
@@ -91,7 +116,8 @@ def extract_text_features(
     """The words of `captions` as a table, with their scene graphs if a `parser` is given; equal captions once.
 
     Vocabulary ids, and a handful of captions (queries, not a corpus), stay in memory: for those it costs more to look
-    into the cache than to encode them. So does a handful of new ones among many.
+    into the cache than to encode them. So does a handful of new ones among many. Of an encoder whose upper layers are
+    in training, what comes into them is cached, and they are run at every reading.
     """
     distinct = list(dict.fromkeys(captions))
     graph = None if parser is None else _graphs(distinct, encoder, parser, cache, progress=progress).__getitem__
@@ -111,7 +137,7 @@ def extract_text_features(
         def read(caption: str) -> TextFeatures:
             return reads[caption](caption)
 
-    return TextTable(tuple(captions), encoder.state_width, read, graph, encoder.whole_width)
+    return TextTable(tuple(captions), encoder.state_width, read, graph, encoder.whole_width, encoder.upper)
 
 
 def _through_cache(
@@ -178,9 +204,11 @@ def _record_of_text(text: TextFeatures) -> dict[str, Array]:
         raise ConfigError("only word states are cached; vocabulary ids are quicker to compute than to read.")
     words = np.frombuffer("\n".join(text.words).encode(), np.uint8)
     whole = {} if text.whole is None else {"whole": text.whole[None]}
-    return {"words": words, "states": text.states, **whole}
+    spans = {} if text.spans is None else {"spans": text.spans}
+    return {"words": words, "states": text.states, **whole, **spans}
 
 
 def _text_of_record(record: Mapping[str, Array]) -> TextFeatures:
     words = tuple(record["words"].tobytes().decode().split("\n"))
-    return TextFeatures(words, states=record["states"], whole=record["whole"][0] if "whole" in record else None)
+    whole = record["whole"][0] if "whole" in record else None
+    return TextFeatures(words, states=record["states"], whole=whole, spans=record.get("spans"))

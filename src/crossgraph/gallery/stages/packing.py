@@ -36,6 +36,7 @@ from crossgraph.training.checkpoint import (
     write_manifest,
     write_tensors,
 )
+from crossgraph.training.fine_tuning import tuned_texts
 from crossgraph.training.model import SHORTLIST, TrainedModel, build_encoder
 from crossgraph.training.places import IMAGES, LANGUAGES, languages_folder, located, located_images
 
@@ -148,6 +149,9 @@ class _Packer:
             images = packed.config.images.model_copy(update={"encoder": places[IMAGES].from_run})
             packed = packed.model_copy(update={"config": packed.config.model_copy(update={"images": images})})
         write_manifest(to, packed)
+        if packed.config.texts.trainable:
+            packed = packed.model_copy(update={"text_encoder": tuned_texts(to, packed)})
+            write_manifest(to, packed)
         if places or packed.config.images.trainable:
             packed = packed.model_copy(update={"image_encoder": _encoder_fingerprint(to, packed)})
             write_manifest(to, packed)
