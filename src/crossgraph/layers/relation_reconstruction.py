@@ -104,7 +104,7 @@ class RelationReconstruction(nn.Module):
 
 
 def kth_largest(values: Float[Tensor, "*rows k"], count: int) -> Float[Tensor, "*rows 1"]:
-    """The `count`-th largest number of every row, without gradients; rows of few numbers, which arrays select faster."""
+    """The `count`-th largest number of every row, without gradients; of short rows, which arrays select faster."""
     if values.device.type != "cpu":
         return values.detach().topk(count, dim=-1).values[..., -1:]
     place = values.shape[-1] - count
