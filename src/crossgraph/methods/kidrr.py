@@ -41,8 +41,8 @@ from crossgraph.methods.contract import InputSizes, MethodConfig
 from crossgraph.methods.settings import RerankerConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
-BLOCK_NUMBERS = 2**18
-"""Numbers of the words of one block, as float32 a mebibyte: what is made of them stays in a processor's cache."""
+BLOCK_NUMBERS = 2**20
+"""Numbers of the words of one block, as float32 four mebibytes: fewer, and products pay for preparing their weights."""
 
 
 class KidrrConfig(RerankerConfig):

@@ -167,7 +167,9 @@ def test_words_found_once_for_a_caption_are_those_of_each_span_by_itself(parser:
         spans = [thing.span for thing in graph.objects]
         said = [{place for place in words_of_span(caption, span) if place < length} for span in spans if span]
         found = caption_nodes(caption, graph, length=length)
-        objects = [set(row.nonzero()[0].tolist()) for row, kind in zip(found.words, found.kinds, strict=True) if kind == OBJECT]
+        objects = [
+            set(row.nonzero()[0].tolist()) for row, kind in zip(found.words, found.kinds, strict=True) if kind == OBJECT
+        ]
         assert objects == ([places for places in said if places] or [set(range(length))])
 
 
