@@ -36,8 +36,8 @@ def slow_edges(method: Sgfns, image: Encoded, text: Encoded) -> list[list[int]]:
 
 
 def fused(method: Sgfns, images: Encoded, texts: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-    added, fired = method.fuse(images, texts, method.base.likeness(images, texts))
-    return added, fired
+    likeness = method.base.likeness(images, texts)
+    return method.fuse(images, texts, likeness), method.fuse.fired(images, texts, likeness)
 
 
 def slow_fusion(method: Sgfns, image: Encoded, text: Encoded) -> float:

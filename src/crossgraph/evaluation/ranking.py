@@ -15,12 +15,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.errors import ScoreError
+from crossgraph.methods.by_image import TEXTS, ByImage
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
 from crossgraph.types import Encoded
 
 WORKING_COPIES = 4
 """How many arrays of a pair's size a fine-grained score holds at once: gathered, attended, compared, squared."""
+
+ROWS = 32
+"""Pictures a block holds of a method that scores picture by picture."""
 
 
 def score_corpus(
@@ -42,6 +46,8 @@ def score_corpus(
     n, m = len(images), len(texts)
     pairs = block_pairs or max(1, budget_bytes // pair_bytes(images, texts))
     columns = max(1, min(m, isqrt(pairs)))
+    if isinstance(method, ByImage) and method.by_image and not block_pairs:
+        columns, pairs = min(m, TEXTS), ROWS * TEXTS  # keeps to small blocks itself, and holds captions ready
     rows = max(1, min(n, pairs // columns))
     by_length = texts.lengths().argsort(stable=True)
     dtype = torch.promote_types(images.embedding.dtype, torch.float32)

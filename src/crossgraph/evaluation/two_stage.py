@@ -167,15 +167,10 @@ def _score_listed(
     pairs_per_block: int,
     progress: Progress,
 ) -> Float[Tensor, " pairs"]:
-    """The fine score of every pair, in blocks of captions of similar length, so that padding costs little."""
-    by_length = texts.lengths()[columns].argsort(stable=True)
-    dtype = torch.promote_types(images.embedding.dtype, torch.float32)
-    scores = torch.empty(len(rows), dtype=dtype, device=images.embedding.device)
+    """The fine score of every pair."""
     with scoring(method), progress.task("re-ranking pairs", len(rows)) as task:
-        for block in torch.split(by_length, pairs_per_block):
-            fine = method.score_pairs(images[rows[block]], texts[columns[block]].without_padding())
-            scores[block] = fine.to(dtype)
-            task.advance(len(block))
+        scores = method.score_listed(images, texts, rows, columns, pairs_per_block=pairs_per_block, done=task.advance)
+    scores = scores.to(torch.promote_types(images.embedding.dtype, torch.float32))
     if bad := (~scores.isfinite()).nonzero()[:, 0].tolist():
         raise ScoreError(
             f"{len(bad):,} of {len(scores):,} fine scores are not finite and cannot be ranked; the first is "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -55,3 +57,28 @@ def attended_cosines(
     squared = ((weights.flatten(1, 2) @ gram).view_as(weights) * weights).sum(dim=-1)
     found: Tensor = (weights * products).sum(dim=-1) / squared.clamp(min=1e-12).sqrt() * query_mask
     return found
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the words of `n` captions saw of one picture: `weights @ regions` are unit vectors, whose products with
+    the words are `cosines`."""
+
+    weights: Float[Tensor, "n w r"]
+    cosines: Float[Tensor, "n w"]
+
+
+def attend_to_one(words: Float[Tensor, "n w d"], regions: Float[Tensor, "r d"], *, sharpness: float) -> Seen:
+    """`attend` of all words of several captions on the regions of one picture, nothing padded; no gradients.
+
+    All words are multiplied with all regions at once, and nothing seen is built, as in `attended_cosines`.
+    """
+    n, w, d = words.shape
+    products = (words.reshape(n * w, d) @ regions.T).view(n, w, len(regions))
+    cosine = products.clamp(min=0)
+    contrast = cosine.div_(cosine.norm(dim=1, keepdim=True).clamp_(min=1e-12))
+    weights = contrast.mul_(sharpness).softmax(dim=-1)
+    flat = weights.view(n * w, len(regions))
+    squared = ((flat @ (regions @ regions.T)) * flat).sum(dim=-1, keepdim=True)
+    weights = (flat / squared.clamp_(min=1e-24).sqrt_()).view_as(weights)
+    return Seen(weights, (weights * products).sum(dim=-1))

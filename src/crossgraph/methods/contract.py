@@ -25,6 +25,10 @@ PAIR_BYTES = 2**28
 """What the pairs of one block may take while a method scores every picture with every caption."""
 
 
+def nobody_asks(_count: int) -> None:
+    """Takes note of progress where nobody wants to know."""
+
+
 class MethodConfig(BaseModel):
     """Base of every method's settings: frozen, and unknown keys are errors."""
 
@@ -200,6 +204,26 @@ class Method(nn.Module, ABC):
             right = torch.arange(m, device=device).repeat(len(left))
             blocks.append(self.score_pairs(images[left.repeat_interleave(m)], texts[right]).view(len(left), m))
         return torch.cat(blocks)
+
+    def score_listed(
+        self,
+        images: Encoded,
+        texts: Encoded,
+        rows: Int[Tensor, " k"],
+        columns: Int[Tensor, " k"],
+        *,
+        pairs_per_block: int = 4096,
+        done: Callable[[int], object] = nobody_asks,
+    ) -> Float[Tensor, " k"]:
+        """The scores of picture rows[i] with caption columns[i]; `done` is told how many more there are.
+
+        By default through `score_pairs`, in blocks of captions of similar length, so that padding costs little.
+        """
+        scores = images.embedding.new_empty(len(rows))
+        for block in texts.lengths()[columns].argsort(stable=True).split(pairs_per_block):
+            scores[block] = self.score_pairs(images[rows[block]], texts[columns[block]].without_padding())
+            done(len(block))
+        return scores
 
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Which parameters each training phase steps; adversarial methods have two."""

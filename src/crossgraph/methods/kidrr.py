@@ -29,18 +29,21 @@ from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
-from crossgraph.errors import ModelError
-from crossgraph.layers.attention import attend, attended_cosines
+from crossgraph.layers.attention import attend, attend_to_one, attended_cosines
 from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.layers.relation_reconstruction import RelationReconstruction
 from crossgraph.layers.shared_rows import by_row
+from crossgraph.layers.similarity_vectors import Level, SimilarityVectors, sides_of
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts, of_one_length
+from crossgraph.methods.contract import InputSizes, MethodConfig
 from crossgraph.methods.settings import RerankerConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
 
-Level = Literal["global", "local", "global_local", "region"]
+BLOCK_NUMBERS = 2**20
+"""Numbers of the words of one block, as float32 four mebibytes: fewer, and products pay for preparing their weights."""
 
 
 class KidrrConfig(RerankerConfig):
@@ -112,45 +115,6 @@ class Dissemination(nn.Module):
         return parts * mask[..., None], whole
 
 
-class SimilarityVectors(nn.Module):
-    """Describe a pair at several levels: one vector (or scalar cosine) per level and word."""
-
-    def __init__(self, width: int, *, vector_width: int, levels: tuple[Level, ...], vector: bool) -> None:
-        super().__init__()
-        self.levels = levels
-        self.maps = nn.ModuleDict({level: nn.Linear(width if vector else 1, vector_width) for level in levels})
-        self.vector = vector
-
-    def compare(self, level: Level, left: Float[Tensor, "n k d"], right: Float[Tensor, "n k d"]) -> Tensor:
-        """Similarity vectors of unit vectors: norm(W (x - y)^2), or a mapped cosine in scalar mode (n x k x s)."""
-        raw = (left - right).square() if self.vector else (left * right).sum(dim=-1, keepdim=True)
-        return F.normalize(self.maps[level](raw), dim=-1) if self.vector else self.maps[level](raw)
-
-    def forward(
-        self, images: Encoded, texts: Encoded, word_context: Float[Tensor, "n w d"], *, sharpness: float
-    ) -> tuple[Float[Tensor, "n k s"], Bool[Tensor, "n k"]]:
-        """Nodes of each pair's similarity graph, the global node first, and which of them are real.
-
-        `word_context` is what each word saw among the regions.
-        """
-        regions, region_mask, words, word_mask = _sides(images, texts)
-        whole_image, whole_text = images.embedding[:, None, :], texts.embedding[:, None, :]
-        present = torch.ones_like(word_mask[:, :1])
-        nodes, masks = [self.compare("global", whole_image, whole_text)], [present]
-        if "local" in self.levels:
-            nodes.append(self.compare("local", words, word_context))
-            masks.append(word_mask)
-        if "global_local" in self.levels:
-            nodes.append(self.compare("global_local", words, whole_image.expand_as(words)))
-            masks.append(word_mask)
-        if "region" in self.levels:
-            context, _ = attend(regions, words, region_mask, word_mask, sharpness=sharpness)
-            nodes.append(self.compare("region", regions, context))
-            masks.append(region_mask)
-        mask = torch.cat(masks, dim=1)
-        return torch.cat(nodes, dim=1) * mask[..., None], mask
-
-
 class CosineAnchor(nn.Module):
     """The plain part of a pair's score: cosine of the globals, and of each word with what it saw, by importance.
 
@@ -174,7 +138,7 @@ class CosineAnchor(nn.Module):
 
     def everywhere(self, images: Encoded, texts: Encoded, *, sharpness: float) -> Float[Tensor, "n m"]:
         """The same for all pictures with all captions at once."""
-        regions, region_mask, words, word_mask = _sides(images, texts)
+        regions, region_mask, words, word_mask = sides_of(images, texts)
         cosines = attended_cosines(words, regions, word_mask, region_mask, sharpness=sharpness)
         found = (self.weights(words, texts) * cosines).sum(dim=-1)
         scores: Tensor = self.share[0] * (images.embedding @ texts.embedding.T) + self.share[1] * found
@@ -187,53 +151,7 @@ class CosineAnchor(nn.Module):
         return logits.masked_fill(~texts.mask, torch.finfo(logits.dtype).min).softmax(dim=-1)
 
 
-class RelationReconstruction(nn.Module):
-    """Reason over the similarity nodes on a learned graph blended with one rebuilt from the current states.
-
-    With `rebuild=False` the blend is all learned graph and the residual is dropped: this is then exactly
-    similarity graph reasoning (SGR, Diao 2021). Every state before the last step is needed by the global node,
-    but in the last step only the global node's row is computed.
-    """
-
-    def __init__(self, width: int, *, steps: int, top: int, rebuild: bool) -> None:
-        super().__init__()
-        self.rebuild, self.top = rebuild, top
-        self.query, self.key, self.update = (
-            nn.ModuleList(nn.Linear(width, width) for _ in range(steps)) for _ in range(3)
-        )
-        if rebuild:
-            self.state = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(steps))
-            self.learned_share = nn.Parameter(torch.ones(steps))
-
-    def graph(
-        self, step: int, rows: Float[Tensor, "n r s"], nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]
-    ) -> Float[Tensor, "n r k"]:
-        """The adjacency of one step: its rows sum to 1 over real nodes."""
-        logits = self.query[step](rows) @ self.key[step](nodes).mT
-        learned: Tensor = logits.masked_fill(~mask[:, None, :], torch.finfo(nodes.dtype).min).softmax(dim=-1)
-        if not self.rebuild:
-            return learned
-        left, right = (F.normalize(self.state[step](x), dim=-1) for x in (rows, nodes))
-        # The small floor keeps a row whose cosines are all negative from dividing by zero.
-        alike = ((left @ right.mT).clamp(min=0) + 1e-6) * mask[:, None, :]
-        if self.top < nodes.shape[1]:
-            alike = alike * (alike >= alike.topk(self.top, dim=-1).values[..., -1:])
-        rebuilt: Tensor = alike / alike.sum(dim=-1, keepdim=True)
-        share = torch.sigmoid(self.learned_share[step])
-        blended: Tensor = share * learned + (1 - share) * rebuilt
-        return blended
-
-    def forward(self, nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]) -> Float[Tensor, "n s"]:
-        """The global node's state after all steps."""
-        last = len(self.update) - 1
-        for step, update in enumerate(self.update):
-            rows = nodes[:, :1] if step == last else nodes
-            moved = torch.relu(update(self.graph(step, rows, nodes, mask) @ nodes))
-            nodes = moved + rows if self.rebuild else moved
-        return nodes[:, 0]
-
-
-class Kidrr(Method):
+class Kidrr(ByImage):
     """The whole method: dissemination on each side, similarity vectors and graph reasoning on each pair."""
 
     name: ClassVar[str] = "kidrr"
@@ -336,12 +254,47 @@ class Kidrr(Method):
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """How well each pair matches: in (-1, 1), plus the anchor's cosines if they are on."""
-        regions, region_mask, words, word_mask = _sides(images, texts)
+        regions, region_mask, words, word_mask = sides_of(images, texts)
         context, _ = attend(words, regions, word_mask, region_mask, sharpness=self.config.sharpness)
         nodes, mask = self.similarities(images, texts, context, sharpness=self.config.sharpness)
         pooled = masked_mean(nodes, mask) if self.graph_reasoning is None else self.graph_reasoning(nodes, mask)
         scores: Tensor = torch.tanh(self.scorer(pooled).squeeze(-1))
         return scores if self.anchor is None else scores + self.anchor(images, texts, words, context)
+
+    @property
+    def by_image(self) -> bool:
+        """With vectors of similarity."""
+        return self.config.similarity == "vector"
+
+    def ready_texts(self, texts: Encoded) -> ReadyTexts:
+        """Captions with how much each of their words counts for the anchor."""
+        _, _, words, _ = sides_of(texts, texts)
+        return ReadyTexts(texts, () if self.anchor is None else (self.anchor.weights(words, texts),))
+
+    def for_captions(self, ready: ReadyTexts) -> OneImage:
+        """What scores one picture with these captions: those of one length together, in blocks that fit a cache."""
+        config, reasoning = self.config, self.graph_reasoning
+        fused = None if reasoning is None else reasoning.fused()
+        blocks = list(of_one_length(ready, numbers=BLOCK_NUMBERS))
+
+        def score(image: Encoded) -> Float[Tensor, " m"]:
+            regions, mask, _, _ = sides_of(image, image)
+            regions, whole = regions[0, mask[0]], image.embedding[0]
+            scores = whole.new_empty(len(ready))
+            for rows, some in blocks:
+                _, _, words, _ = sides_of(some.encoded, some.encoded)
+                wholes = some.encoded.embedding
+                seen = attend_to_one(words, regions, sharpness=config.sharpness)
+                nodes = self.similarities.with_image(regions, whole, words, wholes, seen, sharpness=config.sharpness)
+                pooled = nodes.mean(dim=1) if reasoning is None or fused is None else reasoning.reason(nodes, fused)
+                found = torch.tanh(self.scorer(pooled).squeeze(-1))
+                if self.anchor is not None:
+                    by_word = (some.more[0] * seen.cosines).sum(dim=1)
+                    found = found + self.anchor.share[0] * (wholes @ whole) + self.anchor.share[1] * by_word
+                scores[rows] = found
+            return scores
+
+        return score
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss of the pair scores; one of the anchor and one of the global nodes, over the whole batch."""
@@ -362,7 +315,7 @@ class Kidrr(Method):
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """The attention of words over regions that the local level scores, and each word's cosine with what it saw."""
         image, text = self.encode_images(images), self.encode_texts(texts)
-        regions, region_mask, words, word_mask = _sides(image, text)
+        regions, region_mask, words, word_mask = sides_of(image, text)
         context, weights = attend(words, regions, word_mask, region_mask, sharpness=self.config.sharpness)
         return Alignment(
             words=texts.words[0],
@@ -371,10 +324,3 @@ class Kidrr(Method):
             word_scores=(context * words).sum(dim=-1)[0],
             score=float(self.score_pairs(image, text)[0]),
         )
-
-
-def _sides(images: Encoded, texts: Encoded) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Parts and masks of both sides, which a fine-grained encoding always has."""
-    if images.parts is None or images.mask is None or texts.parts is None or texts.mask is None:
-        raise ModelError("kidrr scores parts, but an encoding without parts was given; encode with kidrr itself.")
-    return images.parts, images.mask, texts.parts, texts.mask

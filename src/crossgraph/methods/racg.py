@@ -21,24 +21,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.cross_graph import CrossGraphEncoder, MultiHeadAlignment, Reconstruction
+from crossgraph.layers.cross_graph_by_image import CrossedImage, cross, crossings
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
-from crossgraph.layers.node_matching import LateInteraction, comparable, consistency, nodes_of
+from crossgraph.layers.node_matching import LateInteraction, nodes_of
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts
+from crossgraph.methods.contract import InputSizes, MethodConfig
 from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
-
-TINY = 1e-12
-"""Squared lengths below this count as this much, so that the cosine of a zero vector is 0, with finite gradients."""
 
 
 class RacgConfig(GraphMethodConfig):
@@ -55,88 +53,7 @@ class RacgConfig(GraphMethodConfig):
     reconstruction_weight: float = Field(0.1, ge=0, description="weight of the reconstruction loss")
 
 
-class CrossGraphEncoder(nn.Module):
-    """Every node gathers its counterparts in the other graph; relations prefer those that join the same objects.
-
-    With cosines E of comparable nodes and the mean cosine C of what two relations join, a node looks with
-    softmax(sharpness * (E + beta C)), and what it sees is M. beta (`consistency_weight`) is learned
-    and starts at 1. Unless it is `bidirectional`, nobody asks what picture nodes see, and no map of it is learned.
-    """
-
-    def __init__(self, width: int, *, sharpness: float, consistent: bool, bidirectional: bool = True) -> None:
-        super().__init__()
-        self.sharpness = sharpness
-        self.consistency_weight = nn.Parameter(torch.tensor(1.0)) if consistent else None
-        self.image_to_text = nn.Linear(width, width, bias=False)
-        self.text_to_image = nn.Linear(width, width, bias=False) if bidirectional else None
-        for linear in (self.image_to_text, self.text_to_image):
-            if linear is not None:
-                nn.init.eye_(linear.weight)
-
-    def weights(
-        self, images: Encoded, texts: Encoded
-    ) -> tuple[Float[Tensor, "n v w"], Float[Tensor, "n v w"], Float[Tensor, "n v w"]]:
-        """Of each pair: how every text node looks at picture nodes, how every picture node looks back, and C."""
-        (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
-        cosines = regions @ words.mT
-        joined = consistency(cosines, image_nodes, text_nodes)
-        biased = cosines if self.consistency_weight is None else cosines + self.consistency_weight * joined
-        allowed = comparable(image_nodes, text_nodes)
-        logits = (self.sharpness * biased).masked_fill(~allowed, torch.finfo(cosines.dtype).min)
-        return logits.softmax(dim=1) * allowed, logits.softmax(dim=2) * allowed, joined
-
-
-class MultiHeadAlignment(nn.Module):
-    """How well a node agrees with its counterpart: cosines of `heads` slices of the channels, weighed.
-
-    The node first takes in its counterpart through a scalar gate: z' = z + sigmoid(u [z * M; cos]) M.
-    """
-
-    def __init__(self, width: int, *, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.gate = nn.Linear(width + 1, 1)
-        self.share = nn.Parameter(torch.zeros(heads))
-        nn.init.constant_(self.gate.bias, -2.0)
-
-    def forward(self, nodes: Float[Tensor, "n k d"], counterparts: Float[Tensor, "n k d"]) -> Float[Tensor, "n k"]:
-        """One number in [-1, 1] per node.
-
-        z' is never built: of each slice, z' M = z M + g M M and z' z' = z z + 2 g z M + g^2 M M.
-        """
-        products = nodes * counterparts
-        both, own, other = (self._by_head(x) for x in (products, nodes * nodes, counterparts * counterparts))
-        lengths = (own.sum(dim=-1) * other.sum(dim=-1)).clamp(min=TINY).sqrt()
-        cosine = both.sum(dim=-1) / lengths
-        weight, bias = self.gate.weight[0], self.gate.bias
-        gate = torch.sigmoid(products @ weight[:-1] + cosine * weight[-1] + bias)[..., None]
-        taken = (own + 2 * gate * both + gate * gate * other).clamp(min=0)
-        slices = (both + gate * other) / (taken * other).clamp(min=TINY).sqrt()
-        agreed: Tensor = slices @ self.share.softmax(dim=0)
-        return agreed
-
-    def _by_head(self, values: Float[Tensor, "n k d"]) -> Float[Tensor, "n k h"]:
-        """The sum of every slice of the channels."""
-        return values.view(*values.shape[:-1], self.heads, values.shape[-1] // self.heads).sum(dim=-1)
-
-
-class Reconstruction(nn.Module):
-    """How far nodes are from what can be rebuilt of them from their counterparts: mean of 1 - cos, weighed."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.decode = nn.Linear(width, width)
-
-    def forward(
-        self, nodes: Float[Tensor, "n k d"], counterparts: Float[Tensor, "n k d"], weights: Float[Tensor, "n k"]
-    ) -> Float[Tensor, ""]:
-        """The mean over pairs; the nodes are a fixed target."""
-        miss = 1 - F.cosine_similarity(self.decode(counterparts), nodes.detach(), dim=-1, eps=1e-6)
-        error: Tensor = ((miss * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-6)).mean()
-        return error
-
-
-class Racg(Method):
+class Racg(ByImage):
     """The whole method: graphs on each side, a cross-graph encoder and a multi-head alignment on each pair."""
 
     name: ClassVar[str] = "racg"
@@ -238,6 +155,40 @@ class Racg(Method):
         """How well each pair matches."""
         return self.cross_pairs(images, texts) if self.crosses else self.late.pairs(images, texts)
 
+    @property
+    def by_image(self) -> bool:
+        """Where scores are pairwise; others decompose over everything anyway."""
+        return self.crosses
+
+    def ready_texts(self, texts: Encoded) -> ReadyTexts:
+        """Captions with how much each node counts and, where picture nodes look back, nodes in a picture's channels."""
+        assert self.cross is not None
+        weights = self.late.weights(texts)
+        if not self.config.both_directions or self.cross.text_to_image is None:
+            return ReadyTexts(texts, (weights,))
+        return ReadyTexts(texts, (weights, self.cross.text_to_image(nodes_of(texts)[0])))
+
+    def for_captions(self, ready: ReadyTexts) -> OneImage:
+        """What scores one picture with these captions, `cross_pairs` kind by kind."""
+        encoder, align, late = self.cross, self.align, self.late
+        assert encoder is not None
+        assert align is not None
+        weights, mapped = ready.more[0], ready.more[1] if len(ready.more) > 1 else None
+        groups = list(crossings(ready.encoded, weights, mapped, heads=align.heads))
+        total = weights.sum(dim=1)
+
+        def score(image: Encoded) -> Float[Tensor, " m"]:
+            crossed = CrossedImage.of(image, encoder, align)
+            found, back, covered = (total.new_zeros(len(ready)) for _ in range(3))
+            for group in groups:
+                for so_far, more in zip((found, back, covered), cross(crossed, group, encoder, align), strict=True):
+                    so_far[group.rows] += more
+            if mapped is not None:
+                found = (found + total * back / covered.clamp(min=1e-6)) / 2
+            return late.share[0] * (ready.encoded.embedding @ image.embedding[0]) + late.share[1] * found
+
+        return score
+
     def cross_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The score with the cross-graph encoder, row by row."""
         assert self.cross is not None
@@ -251,7 +202,7 @@ class Racg(Method):
         if self.config.both_directions:
             assert self.cross.text_to_image is not None
             coverage = looks.amax(dim=2)
-            alignment = self.align(regions, self.cross.text_to_image(looks_back @ words))
+            alignment = self.align.of_mixtures(regions, looks_back, self.cross.text_to_image(words))
             back = (alignment * coverage).sum(dim=1) / coverage.sum(dim=1).clamp(min=1e-6)
             # a text node's share of the answer of the other direction, so that both average
             found = (found + back[:, None]) / 2
@@ -285,9 +236,10 @@ class Racg(Method):
         assert self.rebuild_image is not None
         regions, words = nodes_of(images)[0], nodes_of(texts)[0]
         looks, looks_back, _ = self.cross.weights(images, texts)
-        for_text, for_image = self.cross.image_to_text(looks.mT @ regions), self.cross.text_to_image(looks_back @ words)
-        of_text: Tensor = self.rebuild_text(words, for_text, self.late.weights(texts).detach())
-        of_image: Tensor = self.rebuild_image(regions, for_image, looks.amax(dim=2).detach())
+        counts, coverage = self.late.weights(texts).detach(), looks.amax(dim=2).detach()
+        for_text = self.cross.image_to_text(looks.mT @ regions)
+        of_text: Tensor = self.rebuild_text(words, None, for_text, counts)
+        of_image: Tensor = self.rebuild_image(regions, looks_back, self.cross.text_to_image(words), coverage)
         return of_text + of_image
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:

@@ -24,18 +24,22 @@ from typing import ClassVar, Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.graphs.negatives import Kind
 from crossgraph.layers.candidates import candidate_scores, companions, score_in_blocks
+from crossgraph.layers.fusion_by_image import MOST, fuse, node_rows
+from crossgraph.layers.fusion_graph import FusionGraph
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
+from crossgraph.layers.node_groups import OneGraph
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.generated import even_choice, false_caption_choice, false_caption_hinge, preference_contrast
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
+from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts
+from crossgraph.methods.contract import InputSizes, MethodConfig
 from crossgraph.methods.settings import GraphMethodConfig
 from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, NodeBatch, Provenance, TextBatch
 
@@ -88,54 +92,7 @@ class SgfnsConfig(GraphMethodConfig):
     base_weight: float = Field(1.0, ge=0, description="weight of the loss of the base score, over the whole batch")
 
 
-class FusionGraph(nn.Module):
-    """Both graphs of a pair as one: text nodes and the picture nodes they match, joined by explicit cross edges.
-
-    A text node has edges to its `top` best matches of its kind that are more like it than `threshold`. Along them, and
-    nowhere else, nodes of either side take in the other's, with attention and a residual gate that starts at 0.1.
-    Both sides are then read out over the nodes that an edge touches, and compared.
-    """
-
-    def __init__(self, width: int, *, top: int, threshold: float) -> None:
-        super().__init__()
-        self.top, self.threshold = top, threshold
-        self.query, self.key, self.image_to_text, self.text_to_image = (
-            nn.Linear(width, width, bias=False) for _ in range(4)
-        )
-        self.gate = nn.Parameter(torch.tensor(0.1))
-        self.scorer = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
-
-    def edges(
-        self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]
-    ) -> tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]]:
-        """Of every text node its best matches in the picture, how like they are, and which of them are edges."""
-        allowed = comparable(nodes_of(images)[1], nodes_of(texts)[1]).mT
-        lowest = torch.finfo(likeness.dtype).min
-        best = likeness.mT.masked_fill(~allowed, lowest).topk(min(self.top, likeness.shape[1]), dim=2)
-        return best.indices, best.values, best.values > self.threshold
-
-    def forward(
-        self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n v w"]]:
-        """What the fused graph adds to each pair's score, in (-1, 1), and how much each cross edge carried."""
-        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
-        places, _, kept = self.edges(images, texts, likeness)
-        n, w, k = places.shape
-        matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, regions.shape[2])
-        logits = (self.query(words)[:, :, None] * self.key(matched)).sum(dim=-1) / words.shape[2] ** 0.5
-        shares = logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
-        fused_words = words + self.gate * (shares[..., None] * self.image_to_text(matched)).sum(dim=2)
-        fused_regions = matched + self.gate * shares[..., None] * self.text_to_image(words)[:, :, None]
-        touched = kept.any(dim=2)
-        count = touched.sum(dim=1, keepdim=True).clamp(min=1)
-        text = (fused_words * touched[..., None]).sum(dim=1) / count
-        image = (fused_regions * shares[..., None]).sum(dim=(1, 2)) / count
-        scores = torch.tanh(self.scorer(torch.cat([(image - text).square(), image * text], dim=-1)).squeeze(-1))
-        fired = torch.zeros(n, w, regions.shape[1], dtype=shares.dtype, device=shares.device)
-        return scores * touched.any(dim=1), fired.scatter_add(2, places, shares).mT
-
-
-class Sgfns(Method):
+class Sgfns(ByImage):
     """The whole method: graphs on each side, a decomposable base score, an explicit fusion graph on each pair."""
 
     name: ClassVar[str] = "sgfns"
@@ -234,7 +191,35 @@ class Sgfns(Method):
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The base score of each pair, and what the fused graph adds."""
         base = self.base.pairs(images, texts)
-        return base if self.fuse is None else base + self.fuse(images, texts, self.base.likeness(images, texts))[0]
+        return base if self.fuse is None else base + self.fuse(images, texts, self.base.likeness(images, texts))
+
+    @property
+    def by_image(self) -> bool:
+        """With the fusion graph; the base score decomposes over everything anyway."""
+        return self.fuse is not None
+
+    def ready_texts(self, texts: Encoded) -> ReadyTexts:
+        """Captions with how much each node counts, and nodes as they ask."""
+        assert self.fuse is not None
+        return ReadyTexts(texts, (self.base.weights(texts), self.fuse.asking(nodes_of(texts)[0])))
+
+    def for_captions(self, ready: ReadyTexts) -> OneImage:
+        """What scores one picture with these captions, kind by kind."""
+        fusion, base, embedding = self.fuse, self.base, ready.encoded.embedding
+        assert fusion is not None
+        beta = base.consistency_weight
+        blocks = []
+        for rows in torch.arange(len(ready), device=embedding.device).split(MOST):
+            some = ready[rows]
+            blocks.append((len(rows), node_rows(some.encoded, some.more[1], some.more[0], beta=beta)))
+
+        def score(image: Encoded) -> Float[Tensor, " m"]:
+            graph = OneGraph.of(image)
+            parts = [fuse(graph, rows, count, fusion, beta=beta) for count, rows in blocks]
+            found, added = (torch.cat(some) for some in zip(*parts, strict=True))
+            return base.share[0] * (embedding @ image.embedding[0]) + base.share[1] * found + added
+
+        return score
 
     def says_enough(self, texts: Encoded) -> Bool[Tensor, " m"]:
         """Captions of two nodes or more: one thing alone is found better by wholes (`docs/log.md`), and a sentence in
@@ -354,7 +339,7 @@ class Sgfns(Method):
         """The cross edges that fired between the caption's nodes and the picture's, spread over words and regions."""
         image, (text, graph) = self.encode_images(images), self.graphs.texts(texts)
         likeness = self.base.likeness(image, text)
-        looks = best_matches(image, text, likeness) if self.fuse is None else self.fuse(image, text, likeness)[1]
+        looks = best_matches(image, text, likeness) if self.fuse is None else self.fuse.fired(image, text, likeness)
         return explain_nodes(
             images,
             texts,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from crossgraph.data.graphs.graph_batches import batch_graphs
+from crossgraph.data.graphs.caption_graphs import words_of_span
+from crossgraph.data.graphs.graph_batches import RememberedNodes, batch_graphs, batch_nodes, caption_nodes
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import Attribute, GraphObject, Relation, SceneGraph
 from crossgraph.types import ATTRIBUTE, OBJECT, PLACE, RELATION, TextGraphs
@@ -157,3 +158,34 @@ def test_no_captions_give_no_graphs() -> None:
 def test_another_number_of_graphs_than_captions_is_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         batch_graphs([SENTENCE, SENTENCE], [DOG_CHASES_CAT], lengths=[6, 6])
+
+
+@pytest.mark.parametrize("cut", [99, 5, 1])
+def test_words_found_once_for_a_caption_are_those_of_each_span_by_itself(parser: CaptionParser, cut: int) -> None:
+    for caption in (*CAPTIONS, "the man’s t-shirt is a dog's", "?!", ""):
+        graph, length = parser.parse(normalise(caption)), min(cut, len(tokenize(caption)))
+        spans = [thing.span for thing in graph.objects]
+        said = [{place for place in words_of_span(caption, span) if place < length} for span in spans if span]
+        found = caption_nodes(caption, graph, length=length)
+        objects = [
+            set(row.nonzero()[0].tolist()) for row, kind in zip(found.words, found.kinds, strict=True) if kind == OBJECT
+        ]
+        assert objects == ([places for places in said if places] or [set(range(length))])
+
+
+def test_remembered_nodes_are_those_laid_out_anew_and_no_more_than_wished(parser: CaptionParser) -> None:
+    remembered, graphs = RememberedNodes(most=2), {one: parser.parse(normalise(one)) for one in CAPTIONS}
+    asked: list[str] = []
+
+    def graph(caption: str) -> SceneGraph:
+        asked.append(caption)
+        return graphs[caption]
+
+    for caption in (*CAPTIONS, CAPTIONS[-1], CAPTIONS[0]):
+        length = len(tokenize(caption))
+        told_again = batch_nodes([remembered.of(caption, graph, length=length)])
+        anew = batch_graphs([caption], [graphs[caption]], lengths=[length])
+        assert torch.equal(told_again.words, anew.words)
+        assert torch.equal(told_again.nodes.ends, anew.nodes.ends)
+        assert len(remembered) <= 2
+    assert asked == [*CAPTIONS, CAPTIONS[0]], "the last was known, the first forgotten"

@@ -5,7 +5,7 @@ import torch
 
 from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.gallery.stages.codes import PLANES, CodeIndex, LearnedPlanes, RandomPlanes, hamming
+from crossgraph.gallery.stages.codes import PLANES, CodeIndex, LearnedPlanes, RandomPlanes, hamming, nearest_codes
 from crossgraph.gallery.stages.quantisation import Quantisation, fit_quantisation
 from crossgraph.gallery.tables.matrix import Matrix
 
@@ -23,12 +23,13 @@ def test_distance_and_score_of_a_hand_worked_case() -> None:
     torch.testing.assert_close(found.scores, torch.tensor([1 - 2 / 8, 1 - 6 / 8, 1 - 14 / 8]))
 
 
-@pytest.mark.parametrize("bits", [8, 16, 64, 72])
+@pytest.mark.parametrize("bits", [8, 16, 64, 72, 128, 192, 256, 512, 1024])
 def test_distances_equal_counting_bits_one_by_one(bits: int) -> None:
     codes = drawn_codes(50, bits)
     rows = unpack_bits(codes, bits=bits)
     slow = [sum(a != b for a, b in zip(row, rows[7], strict=True)) for row in rows]
     assert hamming(codes, codes[7]).tolist() == [int(value) for value in slow]
+    assert hamming(codes, ~codes[7]).tolist() == [bits - int(value) for value in slow], "all bits may differ"
 
 
 @pytest.mark.parametrize("k", [1, 3, 50, 400, 900])
@@ -40,6 +41,15 @@ def test_equal_distances_keep_the_order_of_the_rows_at_every_k(k: int) -> None:
     assert torch.equal(index.nearest(query, k=k).rows, full[:k])
     everything = torch.ones(400, dtype=torch.bool)
     assert torch.equal(index.nearest(query, k=k, allowed=everything).rows, full[:k])
+
+
+@pytest.mark.parametrize(("k", "bits"), [(1, 8), (7, 16), (200, 8), (200, 64), (9000, 16)])
+def test_a_search_over_many_blocks_keeps_the_order_of_equal_distances(k: int, bits: int) -> None:
+    codes = drawn_codes(9000, bits)
+    rows, distances = nearest_codes(codes, codes[4000], k=k)
+    full = hamming(codes, codes[4000])
+    assert torch.equal(rows, full.argsort(stable=True)[:k])
+    assert torch.equal(distances, full[rows])
 
 
 def test_rows_left_out_or_not_allowed_are_never_found() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 from crossgraph.data.feature_cache import Array, FeatureCache, RecordStore
 from crossgraph.data.features.padding import pad
 from crossgraph.data.graphs.caption_graphs import parse_captions
-from crossgraph.data.graphs.graph_batches import batch_graphs
+from crossgraph.data.graphs.graph_batches import RememberedNodes, batch_nodes
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.errors import ConfigError
 from crossgraph.graphs.caption_parser import CaptionParser
@@ -46,6 +46,8 @@ class TextTable:
     """How wide the vector of a whole caption is; 0 where captions have none."""
     upper: TextBackbone | None = None
     """What makes states of words of what is read, where a run trains it: gradients reach it, and reading costs."""
+    nodes: RememberedNodes = field(default_factory=RememberedNodes, repr=False, compare=False)
+    """The nodes of captions that were asked for, which a training run asks for again in every epoch."""
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -75,7 +77,12 @@ class TextTable:
         words = tuple(text.words for text in texts)
         graphs = None
         if self.graph is not None:
-            graphs = batch_graphs(captions, [self.graph(caption) for caption in captions], lengths=[*map(len, words)])
+            graphs = batch_nodes(
+                [
+                    self.nodes.of(caption, self.graph, length=len(said))
+                    for caption, said in zip(captions, words, strict=True)
+                ]
+            )
         if self.upper is not None:
             return self._through_upper(texts, words, graphs)
         whole = None

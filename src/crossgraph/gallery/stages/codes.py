@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +38,8 @@ MOST_BITS = 4096
 FAR = 2**15 - 1
 """Farther than any code can be."""
 
-BLOCK = 16_384  # codes compared at once: they stay in the cache of the processor
+BLOCKS = tuple(2**power for power in range(11, 17))
+"""Codes compared at once: few while the bound of a search is loose, then what stays in a processor's cache."""
 
 
 class PlaneCodes(ABC):
@@ -144,14 +147,87 @@ def agreement(distances: Int[Tensor, " k"], bits: int) -> Float[Tensor, " k"]:
 
 def hamming(codes: UInt8[Tensor, "n bytes"], query: UInt8[Tensor, " bytes"]) -> Int[Tensor, " n"]:
     """In how many bits each code differs from `query`."""
-    rows, asked = codes.numpy(), query.numpy()
-    if rows.shape[1] % 8 == 0:  # eight bytes at a time
-        rows, asked = rows.view(np.uint64), asked.view(np.uint64)
-    found = np.zeros(len(rows), np.int16)
-    for start in range(0, len(rows), BLOCK):
-        for column in range(rows.shape[1]):
-            found[start : start + BLOCK] += np.bitwise_count(rows[start : start + BLOCK, column] ^ asked[column])
+    found = np.empty(len(codes), np.int16)
+    for start, distances in _distances(codes.numpy(), query.numpy(), BLOCKS[-1:]):
+        found[start : start + len(distances)] = distances
     return torch.from_numpy(found)
+
+
+def nearest_codes(
+    codes: UInt8[Tensor, "n bytes"], query: UInt8[Tensor, " bytes"], *, k: int
+) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+    """The `k` rows closest to `query` (all of fewer), equal distances in order, and their distances.
+
+    The first rows set a bound; of the others only those below it are looked at again, since a later row as far as the
+    k-th comes after it. So all but the count of differing bits is a comparison.
+    """
+    if k < 1:
+        return torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.int16)
+    bound, count, below = FAR, 0, np.empty(BLOCKS[-1], np.bool_)
+    rows: list[NDArray[np.int64]] = []
+    distances: list[NDArray[np.int16]] = []
+
+    def tightened() -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+        """The `k` closest of those found until now."""
+        all_rows, all_distances = np.concatenate(rows), np.concatenate(distances)
+        kept = np.argsort(all_distances, kind="stable")[:k]
+        return all_rows[kept], all_distances[kept]
+
+    for start, some in _distances(codes.numpy(), query.numpy(), BLOCKS):
+        np.less(some, bound, out=below[: len(some)])
+        near = below[: len(some)].nonzero()[0]
+        if not len(near):
+            continue
+        rows.append(near + start)
+        distances.append(some[near].astype(np.int16))
+        count += len(near)
+        if count >= (k if bound == FAR else 2 * k):
+            rows[:], distances[:] = ([one] for one in tightened())
+            count, bound = k, int(distances[0][-1])
+    if not rows:
+        return torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.int16)
+    found, far = tightened()
+    return torch.from_numpy(found), torch.from_numpy(far)
+
+
+def _distances(
+    codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], blocks: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.unsignedinteger[Any]]]]:
+    """Where a run of codes begins, and in how many bits each of it differs; runs of so many numbers, the last repeated.
+
+    What is given is overwritten by the next run.
+    """
+    width = codes.shape[1]
+    if width % 8 == 0:  # eight bytes at a time
+        codes, query = codes.view(np.uint64), query.view(np.uint64)
+    words = codes.shape[1]
+    # words in one row, and the query as often: numpy is slow where rows are short
+    asked = query if words == 1 else np.tile(query, -(-blocks[-1] // words))
+    differing, ones = (np.empty(blocks[-1] + words, kind) for kind in (codes.dtype, np.uint8))
+    start, lengths = 0, (-(-block // words) for block in chain(blocks, repeat(blocks[-1])))
+    while start < len(codes):
+        some = codes[start : start + next(lengths)]
+        count, numbers = len(some), some.size
+        np.bitwise_xor(some.reshape(-1), asked if words == 1 else asked[:numbers], out=differing[:numbers])
+        np.bitwise_count(differing[:numbers], out=ones[:numbers])
+        yield start, _row_sums(ones[:numbers].reshape(count, words))
+        start += count
+
+
+def _row_sums(ones: UInt8[np.ndarray, "n words"]) -> NDArray[np.unsignedinteger[Any]]:
+    """The sum of each row of bytes up to 64; of 2, 4 or 8 bytes all at once, as lanes of one number."""
+    words = ones.shape[1]
+    if words == 1:
+        return ones[:, 0]
+    if words not in (2, 4, 8):
+        return ones.sum(axis=1, dtype=np.uint16)
+    lanes = ones.view(f"u{words}")[:, 0]
+    lanes = (lanes & lanes.dtype.type(int("00ff" * (words // 2), 16))) + (
+        (lanes >> lanes.dtype.type(8)) & lanes.dtype.type(int("00ff" * (words // 2), 16))
+    )
+    for shift in (16, 32)[: words.bit_length() - 2]:
+        lanes = lanes + (lanes >> lanes.dtype.type(shift))
+    return (lanes & lanes.dtype.type(0xFFFF)).astype(np.uint16)
 
 
 class CodeIndex:
@@ -176,6 +252,12 @@ class CodeIndex:
         Scores are `agreement`; equal distances keep the order of the rows.
         """
         rows = None if allowed is None else allowed.nonzero()[:, 0]
+        if rows is None and self.codes.lies_in_order:
+            near, distances = nearest_codes(self.codes.pooled(), query, k=max(k, 0) + len(without))
+            if without:
+                kept = ~torch.isin(near, torch.tensor(without))
+                near, distances = near[kept][: max(k, 0)], distances[kept][: max(k, 0)]
+            return Candidates(near, agreement(distances, self.bits))
         if rows is None:
             distances = self.codes.in_order(hamming(self.codes.pooled(), query))
         else:

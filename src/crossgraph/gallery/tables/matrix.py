@@ -86,6 +86,11 @@ class Matrix:
         """The rows as they lie, those that are gone among them; `in_order` makes an order of what they give."""
         return torch.from_numpy(self._pool.rows[: self._used])
 
+    @property
+    def lies_in_order(self) -> bool:
+        """Whether the rows lie in order, so that `pooled` is all of them as they are."""
+        return self._places is None
+
     def in_order(self, values: Shaped[Tensor, " used"]) -> Shaped[Tensor, " n"]:
         """One value for every row, out of one for every row as it lies."""
         return values if self._places is None else values[torch.from_numpy(self._places)]

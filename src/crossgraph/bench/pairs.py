@@ -1,0 +1,139 @@
+"""What a pair of a picture and a caption costs: published loops, each method pair by pair, and picture by picture.
+
+Every way takes the shape it is best at: a loop over captions many pictures, scoring by picture many captions. Numbers
+are of one pair; the differences are those of scores over the pairs that both ways have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from crossgraph.bench.items import drawn_images, drawn_method, drawn_texts
+from crossgraph.bench.peers import scan, sgraf
+from crossgraph.bench.timing import Machine, Outcome, by_turns
+from crossgraph.layers.attention import attended_cosines
+from crossgraph.methods.contract import Method
+from crossgraph.methods.kidrr import Kidrr
+from crossgraph.types import Encoded
+
+SIZES = {"width": 1024, "word_width": 384, "gru_width": 0, "dropout": 0.0}
+AS_SGR = {"levels": ("global", "local"), "reasoning": "sgr", "anchor": False, "rounds": 0}
+SIMILARITY_WIDTH = 256
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to score: what it computes, for so many pairs, and the rows and columns that all ways have."""
+
+    name: str
+    compute: Callable[[], Tensor]
+    pairs: int
+    against: str = ""
+    """The way whose scores must be the same."""
+
+
+def run(*, images: int = 64, captions: int = 500, repeats: int = 3) -> Outcome:
+    """The table of scoring."""
+    few_images, few_captions = max(1, images // 16), max(1, captions // 16)
+    generator = torch.Generator().manual_seed(0)
+    pictures, texts = drawn_images(images, generator), drawn_texts(captions, generator)
+    ways: list[Way] = []
+    with torch.no_grad():
+        for name, settings in (
+            ("KIDRR as SGR", {**AS_SGR, "similarity_width": SIMILARITY_WIDTH}),
+            ("KIDRR", {"similarity_width": SIMILARITY_WIDTH}),
+            ("RACG", {}),
+            ("SGFNS", {"negatives": "none"}),
+        ):
+            method = drawn_method(name.split()[0].lower(), **SIZES, **settings)
+            sides = method.encode_images(pictures), method.encode_texts(texts)
+            if name == "KIDRR as SGR":
+                assert isinstance(method, Kidrr)
+                ways += _loops(method, *sides, few=few_captions)
+            ways += _ours(name, method, *sides, few_images=few_images, few_captions=few_captions)
+        times = by_turns({way.name: way.compute for way in ways}, repeats=repeats)
+        machine, rows = Machine.now(), []
+        found = {way.name: way.compute() for way in ways}
+        for way in ways:
+            with FlopCounterMode(display=False) as counter:
+                way.compute()
+            flops = counter.get_total_flops() / way.pairs
+            facts = times[way.name].facts(way.pairs)
+            share = flops / facts["microseconds"] / 1e3 / machine.matrix_gigaflops
+            row = {"way": way.name, **facts, "megaflop": flops / 1e6, "of_the_matrix_rate": share}
+            if way.against:
+                one, other = found[way.name], found[way.against]
+                both = tuple(slice(min(a, b)) for a, b in zip(one.shape, other.shape, strict=True))
+                row["difference"] = float((one[both] - other[both]).abs().max())
+            rows.append(row)
+    return Outcome("pairs", machine, rows, _ratios({row["way"]: row["microseconds"] for row in rows}))
+
+
+def _loops(method: Kidrr, images: Encoded, texts: Encoded, *, few: int) -> list[Way]:
+    """The published loops, SGR's with the method's own weights."""
+    assert images.parts is not None
+    assert texts.parts is not None
+    assert texts.mask is not None
+    regions, captions = images.parts, [texts.parts[row, : int(texts.lengths()[row])] for row in range(few)]
+    reasoning, weigh = method.graph_reasoning, torch.nn.Linear(SIMILARITY_WIDTH, 1)
+    assert reasoning is not None
+    maps = sgraf.SimilarityMaps(method.similarities.maps["global"], method.similarities.maps["local"], method.scorer)
+    steps = sgraf.Reasoning(list(reasoning.query), list(reasoning.key), list(reasoning.update))
+
+    def loop(head: sgraf.Reasoning | sgraf.Filter) -> Tensor:
+        return torch.tanh(sgraf.scores(regions, images.embedding, captions, texts.embedding[:few], maps, head))
+
+    def late() -> Tensor:
+        assert texts.parts is not None
+        assert texts.mask is not None
+        assert images.mask is not None
+        columns = []
+        for rows in torch.arange(len(texts)).split(64):
+            some = texts[rows].without_padding()
+            found = attended_cosines(some.parts, regions[:8], some.mask, images.mask[:8])
+            columns.append(found.sum(dim=2) / some.mask.sum(dim=1))
+        return torch.cat(columns, dim=1)
+
+    pairs = len(images) * few
+    return [
+        Way("SCAN's loop", lambda: scan.scores(regions, captions), pairs),
+        Way("late interaction", late, 8 * len(texts), "SCAN's loop"),
+        Way("SAF's loop", lambda: loop(sgraf.Filter(weigh)), pairs),
+        Way("SGR's loop", lambda: loop(steps), pairs),
+    ]
+
+
+def _ours(
+    name: str, method: Method, images: Encoded, texts: Encoded, *, few_images: int, few_captions: int
+) -> list[Way]:
+    """A method pair by pair, and picture by picture."""
+
+    def pair_by_pair() -> Tensor:
+        return Method.score(method, images[:few_images], texts[:few_captions])
+
+    pairs = few_images * few_captions
+    against = "SGR's loop" if name == "KIDRR as SGR" else f"{name}, pair by pair"
+    return [
+        Way(f"{name}, pair by pair", pair_by_pair, pairs),
+        Way(name, lambda: method.score(images[:few_images], texts), few_images * len(texts), against),
+    ]
+
+
+def _ratios(cost: dict[str, float]) -> list[str]:
+    """What was asked for, and what came out."""
+    wanted = [
+        ("late interaction", "SCAN's loop", 8.0),
+        ("KIDRR as SGR", "SGR's loop", 2.0),
+        ("KIDRR", "KIDRR as SGR", 1 / 1.3),
+        ("RACG", "KIDRR as SGR", 2.0),
+        ("SGFNS", "KIDRR", 1.0),
+    ]
+    return [
+        f"{one}: {cost[other] / cost[one]:.2f} times as fast as {other} (wanted {least:.2f})"
+        for one, other, least in wanted
+    ]

@@ -1,0 +1,94 @@
+"""Two scene graphs as one: their nodes joined by explicit cross edges, and what the joined graph adds to a score."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from crossgraph.layers.graph_nodes import gather_nodes
+from crossgraph.layers.node_matching import comparable, nodes_of
+from crossgraph.types import Encoded
+
+
+class FusionGraph(nn.Module):
+    """Both graphs of a pair as one: text nodes and the picture nodes they match, joined by explicit cross edges.
+
+    A text node has edges to its `top` best matches of its kind that are more like it than `threshold`. Along them, and
+    nowhere else, nodes of either side take in the other's, with attention and a residual gate that starts at 0.1.
+    Both sides are then read out over the nodes that an edge touches, and compared.
+
+    A read-out is a sum, so what nodes take in is summed first and mapped once a pair.
+    """
+
+    def __init__(self, width: int, *, top: int, threshold: float) -> None:
+        super().__init__()
+        self.top, self.threshold = top, threshold
+        self.query, self.key, self.image_to_text, self.text_to_image = (
+            nn.Linear(width, width, bias=False) for _ in range(4)
+        )
+        self.gate = nn.Parameter(torch.tensor(0.1))
+        self.scorer = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
+
+    def edges(
+        self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]
+    ) -> tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]]:
+        """Of every text node its best matches in the picture, how like they are, and which of them are edges."""
+        allowed = comparable(nodes_of(images)[1], nodes_of(texts)[1]).mT
+        lowest = torch.finfo(likeness.dtype).min
+        best = likeness.mT.masked_fill(~allowed, lowest).topk(min(self.top, likeness.shape[1]), dim=2)
+        return best.indices, best.values, best.values > self.threshold
+
+    def asking(self, words: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+        """Text nodes as queries whose products with picture nodes are logits: query and key as one map."""
+        asked: Tensor = words @ (self.query.weight.T @ self.key.weight / words.shape[-1] ** 0.5)
+        return asked
+
+    def forward(self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, " n"]:
+        """What the fused graph adds to each pair's score, in (-1, 1)."""
+        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
+        places, shares, kept = self._attended(regions, words, self.edges(images, texts, likeness))
+        n, w, k = places.shape
+        matched = gather_nodes(regions, places.flatten(1))
+        touched = kept.any(dim=2)
+        taken = (shares.view(n, 1, w * k) @ matched)[:, 0]
+        given = (shares.square().sum(dim=2)[:, None] @ words)[:, 0]
+        own = (touched[:, None].to(words.dtype) @ words)[:, 0]
+        return self.compared(own, taken, given, touched.sum(dim=1))
+
+    def fired(self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, "n v w"]:
+        """How much each cross edge carried."""
+        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
+        places, shares, _ = self._attended(regions, words, self.edges(images, texts, likeness))
+        return torch.zeros_like(likeness.mT).scatter_add(2, places, shares).mT
+
+    def _attended(
+        self,
+        regions: Float[Tensor, "n v d"],
+        words: Float[Tensor, "n w d"],
+        edges: tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]],
+    ) -> tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]]:
+        """Where edges lead, the attention along them, and which there are."""
+        places, _, kept = edges
+        logits = (self.asking(words) @ regions.mT).gather(2, places)
+        shares = logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
+        return places, shares, kept
+
+    def compared(
+        self,
+        own: Float[Tensor, "n d"],
+        taken: Float[Tensor, "n d"],
+        given: Float[Tensor, "n d"],
+        count: Int[Tensor, " n"],
+    ) -> Float[Tensor, " n"]:
+        """The score of both read-outs.
+
+        `own` is the sum of the `count` text nodes that an edge touches, `taken` that of picture nodes by attention, and
+        `given` that of text nodes by squared attention: once as shares of what reaches a node, once in the read-out.
+        """
+        several = count.clamp(min=1)[:, None]
+        text = (own + self.gate * self.image_to_text(taken)) / several
+        image = (taken + self.gate * self.text_to_image(given)) / several
+        compared = torch.cat([(image - text).square(), image * text], dim=-1)
+        scores: Tensor = torch.tanh(self.scorer(compared).squeeze(-1)) * (count > 0)
+        return scores

@@ -1,0 +1,111 @@
+"""Reasoning over the similarity nodes of a pair on a graph that is learned, and rebuilt from their states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class FusedLogits:
+    """Query and key of one step as one map: (Q x + q) (K y + k) = x `both` y + `lean` y, and what no softmax sees."""
+
+    both: Float[Tensor, "s s"]
+    lean: Float[Tensor, " s"]
+
+
+class RelationReconstruction(nn.Module):
+    """Reason over the similarity nodes on a learned graph blended with one rebuilt from the current states.
+
+    With `rebuild=False` the blend is all learned graph and the residual is dropped: this is then exactly
+    similarity graph reasoning (SGR, Diao 2021). Every state before the last step is needed by the global node,
+    but in the last step only the global node's row is computed.
+    """
+
+    def __init__(self, width: int, *, steps: int, top: int, rebuild: bool) -> None:
+        super().__init__()
+        self.rebuild, self.top = rebuild, top
+        self.query, self.key, self.update = (
+            nn.ModuleList(nn.Linear(width, width) for _ in range(steps)) for _ in range(3)
+        )
+        if rebuild:
+            self.state = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(steps))
+            self.learned_share = nn.Parameter(torch.ones(steps))
+
+    def graph(
+        self, step: int, rows: Float[Tensor, "n r s"], nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]
+    ) -> Float[Tensor, "n r k"]:
+        """The adjacency of one step: its rows sum to 1 over real nodes."""
+        logits = self.query[step](rows) @ self.key[step](nodes).mT
+        learned: Tensor = logits.masked_fill(~mask[:, None, :], torch.finfo(nodes.dtype).min).softmax(dim=-1)
+        if not self.rebuild:
+            return learned
+        left, right = (F.normalize(self.state[step](x), dim=-1) for x in (rows, nodes))
+        # The small floor keeps a row whose cosines are all negative from dividing by zero.
+        alike = ((left @ right.mT).clamp(min=0) + 1e-6) * mask[:, None, :]
+        if self.top < nodes.shape[1]:
+            alike = alike * (alike >= kth_largest(alike, self.top))
+        rebuilt: Tensor = alike / alike.sum(dim=-1, keepdim=True)
+        share = torch.sigmoid(self.learned_share[step])
+        blended: Tensor = share * learned + (1 - share) * rebuilt
+        return blended
+
+    def forward(self, nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]) -> Float[Tensor, "n s"]:
+        """The global node's state after all steps."""
+        last = len(self.update) - 1
+        for step, update in enumerate(self.update):
+            rows = nodes[:, :1] if step == last else nodes
+            moved = torch.relu(update(self.graph(step, rows, nodes, mask) @ nodes))
+            nodes = moved + rows if self.rebuild else moved
+        return nodes[:, 0]
+
+    def fused(self) -> list[FusedLogits]:
+        """The maps of `reason`, made once for many calls."""
+        return [
+            FusedLogits(query.weight.T @ key.weight, query.bias @ key.weight)
+            for query, key in zip(self.query, self.key, strict=True)
+        ]
+
+    def reason(self, nodes: Float[Tensor, "n k s"], fused: list[FusedLogits]) -> Float[Tensor, "n s"]:
+        """`forward` where every node is real; no gradients.
+
+        One map in the place of query and key, lengths from the diagonal of the products of states with one another,
+        and in the last step the maps of the global node's row alone.
+        """
+        last = len(fused) - 1
+        for step, (update, maps) in enumerate(zip(self.update, fused, strict=True)):
+            rows = nodes[:, :1] if step == last else nodes
+            asked = torch.addmm(maps.lean, rows.flatten(0, 1), maps.both).view_as(rows)
+            edges = torch.bmm(asked, nodes.mT).softmax(dim=-1)
+            if self.rebuild:
+                edges = self._blended(step, edges, nodes)
+            moved = update(torch.bmm(edges, nodes).flatten(0, 1)).relu_().view_as(rows)
+            nodes = moved.add_(rows) if self.rebuild else moved
+        return nodes[:, 0]
+
+    def _blended(
+        self, step: int, learned: Float[Tensor, "n r k"], nodes: Float[Tensor, "n k s"]
+    ) -> Float[Tensor, "n r k"]:
+        states = self.state[step](nodes.flatten(0, 1)).view_as(nodes)
+        products = torch.bmm(states[:, : learned.shape[1]], states.mT)
+        whole = products.shape[1] == products.shape[2]
+        squared = products.diagonal(dim1=1, dim2=2) if whole else states.square().sum(dim=-1)
+        scale = squared.clamp(min=1e-24).rsqrt()
+        alike = products.clamp_(min=0).mul_(scale[:, : learned.shape[1], None]).mul_(scale[:, None]).add_(1e-6)
+        if self.top < nodes.shape[1]:
+            alike.mul_(alike >= kth_largest(alike, self.top))
+        share = torch.sigmoid(self.learned_share[step])
+        return learned.mul_(share).add_(alike.mul_((1 - share) / alike.sum(dim=-1, keepdim=True)))
+
+
+def kth_largest(values: Float[Tensor, "*rows k"], count: int) -> Float[Tensor, "*rows 1"]:
+    """The `count`-th largest number of every row, without gradients; of short rows, which arrays select faster."""
+    if values.device.type != "cpu":
+        return values.detach().topk(count, dim=-1).values[..., -1:]
+    place = values.shape[-1] - count
+    return torch.from_numpy(np.partition(values.detach().numpy(), place, axis=-1)[..., place : place + 1])
