@@ -32,6 +32,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the tests' model and store
+
 from gallery_kills import Expected, change_folder, check_opened
 
 from crossgraph.errors import GalleryError

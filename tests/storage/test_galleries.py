@@ -231,10 +231,10 @@ def test_of_two_writers_one_is_refused(address: str, model: FakeModel, images: P
     assert second.index(images).added == 6
 
 
-WRITES = ("merge", "delete", "compact", "notes", "manifest", "skipped")
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("delete", "compact", "notes", "skipped")]
 
 
-@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("write", ["merge", "manifest", *SLOW])
 def test_a_writer_that_stalled_past_its_lease_commits_nothing_more(
     address: str, model: FakeModel, images: Path, unheard: None, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
