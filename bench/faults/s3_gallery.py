@@ -8,7 +8,7 @@ has run out; then this process takes over, adds a picture, and lets the other on
 The gallery is compared with what was acknowledged, as `gallery_kills.py` does:
 
     lost, back, doubled, half   as there; all must be 0
-    late                        pictures that changed after another process had taken over; must be 0
+    late                        pictures that changed under a lease that another process had taken over; must be 0
     errors                      of a reader that searches all the while; must be 0
 
 Prints a line a round, then the sums as JSON, and ends with status 1 unless all are 0.
@@ -29,8 +29,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the tests' model and store
 
 from gallery_kills import Expected, change_folder, check_opened
 
@@ -40,6 +43,9 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import optimize
 from crossgraph.storage import lease
+from crossgraph.storage.address import Address
+from crossgraph.storage.lease import Lease
+from crossgraph.storage.objects import Objects
 from tests.gallery.fake_model import FakeModel, draw_images
 from tests.storage.object_store import BUCKET, environment, object_store
 
@@ -73,7 +79,15 @@ def child(kind: str, folder: Path, *, seed: int) -> None:
         remove(self, ids)
         say(removed=list(ids))
 
+    acquire = Lease.acquire
+
+    def told_acquire(self: Lease) -> bool:
+        unaware = acquire(self)
+        say(lease=self.epoch)
+        return unaware
+
     Store.write_items, Store.remove_items = write_items, remove_items  # type: ignore[method-assign]
+    Lease.acquire = told_acquire  # type: ignore[method-assign]
     chance, opened = random.Random(seed), Gallery.open(ADDRESS, model())
     say(ready=True)
     try:
@@ -116,15 +130,35 @@ def digests() -> dict[str, str]:
     return dict(zip(items["id"].to_pylist(), items["digest"].to_pylist(), strict=True))
 
 
-def take_over(extra: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Add a picture as soon as the other's lease has run out: its digest by its id, and what there is then."""
+@dataclass(frozen=True)
+class Taken:
+    """What there was once another process had the lease: that lease's epoch, its picture, and all digests by id."""
+
+    epoch: int
+    mine: dict[str, str]
+    digests: dict[str, str]
+
+    def late(self, lines: Sequence[dict[str, Any]]) -> int:
+        """How many pictures changed since, but not under a lease that was had later, as the process said."""
+        now, epoch, later = digests(), 0, set[str]()
+        for line in lines:
+            epoch = line.get("lease", epoch)
+            if epoch > self.epoch:
+                later |= {*line.get("storing", ()), *line.get("removing", ())}
+        changed = {key for key, _ in set(self.digests.items()) ^ set(now.items())}
+        return len(changed - later)
+
+
+def take_over(extra: Path) -> Taken:
+    """Add a picture as soon as the other's lease has run out."""
     until = time.monotonic() + 60
     while True:
         opened = Gallery.open(ADDRESS, model())
         try:
             opened.upsert([NewImage(extra, ("by another",))])
             item = opened.item(extra)
-            return {item.id: item.digest}, digests()
+            told = json.loads(Objects(Address.parse(ADDRESS)).get(lease.FILE)[0])
+            return Taken(int(told["epoch"]), {item.id: item.digest}, digests())
         except GalleryError:
             if time.monotonic() > until:
                 raise
@@ -138,7 +172,7 @@ def one_round(kind: str, folder: Path, extra: Path, chance: random.Random, longe
     assert process.stdout is not None
     if not process.stdout.readline():
         raise SystemExit(f"{kind} failed before it began")
-    stalls, began, mine, then = chance.random() < 0.5, time.monotonic(), dict[str, str](), dict[str, str]()
+    stalls, began, taken = chance.random() < 0.5, time.monotonic(), None
     try:
         process.wait(chance.uniform(0, longest))
         ended = "done before"
@@ -146,13 +180,13 @@ def one_round(kind: str, folder: Path, extra: Path, chance: random.Random, longe
         process.send_signal(signal.SIGSTOP if stalls else signal.SIGKILL)
         ended = "stopped" if stalls else "killed"
     if ended == "stopped":
-        mine, then = take_over(extra)
+        taken = take_over(extra)
         process.send_signal(signal.SIGCONT)
     lines = [json.loads(line) for line in process.stdout.read().decode().splitlines()]
     code = process.wait()
     if code not in (0, -signal.SIGKILL):
         raise SystemExit(f"{kind} failed with {code}")
-    return {"ended": ended, "lines": lines, "mine": mine, "then": then, "seconds": time.monotonic() - began}
+    return {"ended": ended, "lines": lines, "taken": taken, "seconds": time.monotonic() - began}
 
 
 def main() -> None:
@@ -189,8 +223,9 @@ def main() -> None:
                 longest[kind] = max(0.5, found["seconds"])
             for line in found["lines"]:
                 expected.hear(line)
-            expected.hear({"stored": found["mine"]})
-            late = len(set(found["then"].items()) ^ set(digests().items())) if found["then"] else 0
+            taken: Taken | None = found["taken"]
+            expected.hear({"stored": {} if taken is None else taken.mine})
+            late = 0 if taken is None else taken.late(found["lines"])
             result = check_opened(Gallery.open(ADDRESS, model()), expected)
             sums.update({name: result[name] for name in ("lost", "back", "doubled", "half", "unacknowledged")})
             sums["late"] += late

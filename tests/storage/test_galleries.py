@@ -231,10 +231,10 @@ def test_of_two_writers_one_is_refused(address: str, model: FakeModel, images: P
     assert second.index(images).added == 6
 
 
-WRITES = ("merge", "delete", "compact", "notes", "manifest", "skipped")
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("delete", "compact", "notes", "skipped")]
 
 
-@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("write", ["merge", "manifest", *SLOW])
 def test_a_writer_that_stalled_past_its_lease_commits_nothing_more(
     address: str, model: FakeModel, images: Path, unheard: None, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
@@ -337,3 +337,22 @@ def test_a_writer_that_is_killed_in_the_middle_loses_nothing_and_the_next_goes_o
     assert paths(gallery) == [f"00{number}.png" for number in range(6)]
     assert verify(gallery).problems == ()
     assert json.loads(json.dumps(Manifest.read(address).sources)) == [str(images)]
+
+
+def test_a_look_that_began_before_a_write_does_not_count_as_one_after_it(
+    address: str, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = Gallery.create(address, model)
+    gallery.snapshot()
+    gallery.look_again()
+    followed = gallery._followed
+
+    def overtaken() -> Any:
+        monkeypatch.setattr(gallery, "_followed", followed)
+        found = followed()
+        gallery.index(images)  # as another thread, while this one looks
+        return found
+
+    monkeypatch.setattr(gallery, "_followed", overtaken)
+    gallery.current()
+    assert len(gallery) == 6

@@ -65,7 +65,7 @@ class GalleryFolder:
             raise ConfigError(unknown_name("memory", memory, get_args(Memory)))
         self.storage = storage_of(place)
         self.memory = memory
-        self._looked = -math.inf
+        self._looked, self._news = -math.inf, 0
         self._changing = 0
         self.clock: Callable[[], float] = time.perf_counter
         self._refreshing = threading.RLock()
@@ -109,15 +109,16 @@ class GalleryFolder:
             try:
                 if self._just_looked() and (state := self._opened.state) is not None:
                     return state
-                looked, opened = time.monotonic(), self._followed()
+                looked, news, opened = time.monotonic(), self._news, self._followed()
                 if opened.state is not None and opened.state.snapshot.version == opened.store.version():
-                    self._looked = looked
+                    self._note_look(looked, news)
                     return opened.state
                 with self._refreshing:
-                    looked, opened = time.monotonic(), self._followed()  # another thread may have done it meanwhile
+                    looked, news = time.monotonic(), self._news
+                    opened = self._followed()  # another thread may have done it meanwhile
                     state = self._refreshed(opened)
                     self._opened = replace(opened, state=state)
-                    self._looked = looked
+                    self._note_look(looked, news)
                     return state
             except ReplacedError:
                 continue
@@ -166,7 +167,13 @@ class GalleryFolder:
 
     def look_again(self) -> None:
         """Have the next reader look for what was written, however short ago the last did."""
+        self._news += 1
         self._looked = -math.inf
+
+    def _note_look(self, at: float, news: int) -> None:
+        """Note that all was seen that was written until then, unless there is news of a later write."""
+        if news == self._news:
+            self._looked = at
 
     def _just_looked(self) -> bool:
         return not self._changing and time.monotonic() - self._looked < self.storage.look_every

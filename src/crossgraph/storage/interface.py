@@ -16,6 +16,9 @@ class Storage(Protocol):
     directly in it.
     """
 
+    def __hash__(self) -> int:
+        """What was read of it is remembered by it."""
+
     @property
     def uri(self) -> str:
         """What the library of tables opens."""

@@ -25,6 +25,7 @@ _REASONS = {
     "Permission denied": "permission denied. Ask the owner of the folder, or copy the gallery to one of your own",
     "File too large": "a file would grow over the size limit. Raise the limit and run the same command again",
 }
+_OVERTAKEN = ("Too many concurrent writers", "Incompatible transaction", "commit conflict")
 _NOT_FOUND = ("Not found", "No such file", "NotFound", "was not found")
 
 
@@ -149,7 +150,7 @@ def fence(table: Table) -> None:
             )
             return
         except OSError as error:
-            if "conflict" not in str(error).lower():
+            if not any(sign in str(error) for sign in _OVERTAKEN):
                 raise  # else a write was committed just before, and is kept
     raise GalleryError(f"{table.place.uri} is written to by others all the time. Try again.")
 
@@ -181,7 +182,7 @@ def plain_errors(folder: Storage | Path) -> Iterator[None]:
         if not isinstance(error, OSError) and "lance" not in text.lower():
             raise
         reason = next((plain for sign, plain in _REASONS.items() if sign in text), None)
-        if "concurrent" in text or "conflict" in text.lower():
+        if reason is None and any(sign in text for sign in _OVERTAKEN):
             raise GalleryError(
                 f"{folder} was written by another process meanwhile, so this write was not done. What was stored "
                 "before is safe; run the same command again."

@@ -30,9 +30,8 @@ def read_skipped(place: Storage | Path | str) -> tuple[Skipped, ...]:
 
 
 @lru_cache(maxsize=8)
-def _read(storage: Hashable, _stamp: Hashable) -> tuple[Skipped, ...]:
+def _read(storage: Storage, _stamp: Hashable) -> tuple[Skipped, ...]:
     """The list, which is read once as long as it is not replaced."""
-    assert isinstance(storage, Storage)
     rows = json.loads(storage.read(FILE))
     return tuple(Skipped(placed(path), str(reason)) for path, reason in rows.items())
 
