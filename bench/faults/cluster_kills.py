@@ -158,8 +158,8 @@ def faults(one: Path, gallery: Path, skipped: int) -> Counter[str]:
 def main() -> None:
     """Index undisturbed, then kill again and again."""
     if sys.argv[1:2] == ["--child"]:
-        gallery, model, count, address = sys.argv[2:]
-        return child(Path(gallery), Path(model), int(count), address)
+        places, (number, joined) = [Path(word) for word in sys.argv[2:4]], sys.argv[4:]
+        return child(*places, int(number), joined)
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kills", type=int, default=3)
     options.add_argument("--count", type=int, default=400)

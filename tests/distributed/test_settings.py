@@ -2,10 +2,12 @@
 
 import socket
 import sys
+import threading
 
 import pytest
 
 from crossgraph.distributed.cluster import on_cluster
+from crossgraph.distributed.connection import require_answer
 from crossgraph.distributed.settings import ClusterSettings
 from crossgraph.errors import ClusterError, ConfigError, MissingExtraError
 
@@ -48,16 +50,28 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_address_where_nothing_answers_is_an_error_at_once() -> None:
-    pytest.importorskip("ray", reason="crossgraph[ray] is not installed")
-    import ray
-
-    if ray.is_initialized():
-        pytest.skip("another test's cluster is open in this process")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(ClusterError, match="nothing answers at"), on_cluster(f"127.0.0.1:{port}"):
-        pytest.fail("there is no cluster")
+    with pytest.raises(ClusterError, match="nothing answers at"):
+        require_answer(f"127.0.0.1:{port}")
+
+
+def test_a_server_that_is_no_cluster_is_refused() -> None:
+    def answer(listener: socket.socket) -> None:
+        other, _ = listener.accept()
+        with other:
+            other.recv(100)
+            other.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = threading.Thread(target=answer, args=(listener,))
+        server.start()
+        with pytest.raises(ClusterError, match="is no Ray cluster"):
+            require_answer(f"127.0.0.1:{listener.getsockname()[1]}")
+        server.join()
 
 
 def test_no_cluster_is_no_cluster() -> None:

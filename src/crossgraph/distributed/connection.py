@@ -20,6 +20,9 @@ from crossgraph.errors import ClusterError, MissingExtraError
 STORE_BYTES = 256 * 2**20
 """Shared memory of a private cluster: encoded batches on their way to the process that stores them."""
 
+HTTP2, SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", b"\4"
+"""How a client of gRPC begins, and the kind of frame that its server answers with (RFC 9113, 3.4)."""
+
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of what it will do one day
@@ -141,20 +144,24 @@ def _init(ray: Any, settings: ClusterSettings, folder: str | None, quiet: dict[s
         )
     else:
         if settings.address != "auto":
-            _require_listener(settings.address)
+            require_answer(settings.address)
         ray.init(address=settings.address, **quiet)
 
 
-def _require_listener(address: str) -> None:
-    """Raise `ClusterError` if nothing listens there: Ray itself would try for minutes."""
+def require_answer(address: str) -> None:
+    """Raise `ClusterError` unless a server like Ray's answers there: Ray itself would try for minutes, or for ever."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as probe:
+            probe.sendall(HTTP2)
+            answer = probe.recv(9)
     except OSError as error:
         raise ClusterError(
             f"nothing answers at {address} ({error.strerror or error}). Start the cluster there (ray start --head), "
             "or give its address."
         ) from None
+    if answer[3:4] != SETTINGS:
+        raise ClusterError(f"what answers at {address} is no Ray cluster. Give the address that ray start --head says.")
 
 
 def _be_quiet(ray: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from urllib.parse import parse_qsl
 
 from crossgraph.errors import ConfigError, unknown_name
@@ -52,10 +52,9 @@ class ClusterSettings:
                 values[name] = numbers[name](value)
             except ValueError:
                 raise ConfigError(f"{name} of --cluster is a number, got {value!r}.") from None
-        local = LOCAL.fullmatch(place)
-        if local is not None:
-            return cls(**{"workers": int(local[1]), **values})
         host, colon, port = place.rpartition(":")
-        if place != "auto" and not (host and colon and port.isdigit() and "/" not in host):
+        if (local := LOCAL.fullmatch(place)) is not None:
+            place, values = "", {"workers": int(local[1]), **values}
+        elif place != "auto" and not (host and colon and port.isdigit() and "/" not in host):
             raise ConfigError(f"--cluster {text!r} is no cluster. Give {GRAMMAR}.")
-        return cls(address=place, **values)  # type: ignore[arg-type]
+        return replace(cls(place), **values)  # type: ignore[arg-type]

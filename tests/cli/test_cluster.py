@@ -1,0 +1,57 @@
+"""The verbs with --cluster: the same answers as without. One cluster of two workers, joined by this process."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossgraph import verbs
+from crossgraph.data.sources import open_corpus
+from crossgraph.distributed.cluster import on_cluster
+from crossgraph.distributed.connection import connected
+from crossgraph.distributed.settings import ClusterSettings
+from crossgraph.gallery.calibration.pairs import encode_corpus
+from crossgraph.gallery.gallery import Gallery
+from tests.cli.conftest import DATA, Trained, call
+
+
+@pytest.fixture(scope="module")
+def cluster(trained: Trained) -> Iterator[str]:
+    """Two workers, which every command here finds started."""
+    pytest.importorskip("ray", reason="crossgraph[ray] is not installed")
+    address = "local[2]"
+    with connected(ClusterSettings.parse(address)):
+        yield address
+
+
+def test_a_gallery_indexed_by_workers_is_that_of_one_process(cluster: str, trained: Trained, tmp_path: Path) -> None:
+    there = tmp_path / "gallery"
+    told = call("index", DATA, "--gallery", there, "--model", trained.kidrr, "--cluster", cluster, "--json")
+    assert json.loads(told.stdout)["added"] == 40
+    one, other = (Gallery.open(folder).snapshot() for folder in (trained.gallery, there))
+    assert one.items.to_pylist() == other.items.to_pylist()
+    assert torch.allclose(one.vectors.tensor(), other.vectors.tensor(), atol=1e-5)
+    migrated = call("gallery", "migrate", there, "--model", trained.dual_encoder, "--cluster", cluster, "--json")
+    assert json.loads(migrated.stdout)["encoded"] == 40
+
+
+def test_evaluation_on_workers_gives_the_same_numbers(cluster: str, trained: Trained) -> None:
+    words = ("evaluate", "--data", DATA, "--model", trained.kidrr, "--split", "train", "--two-stage", 5, "--json")
+    here, there = json.loads(call(*words).stdout), json.loads(call(*words, "--cluster", cluster).stdout)
+    assert there == here
+
+
+def test_a_corpus_encoded_by_workers_for_calibration_is_the_same(cluster: str, cascade: Path) -> None:
+    corpus, model = open_corpus(DATA), verbs.load(cascade)
+    here = encode_corpus(model, corpus)
+    with on_cluster(cluster) as workers:
+        assert workers is not None
+        there = workers.encode_corpus(model, corpus)
+    assert there.captions == here.captions
+    assert torch.equal(there.caption_image, here.caption_image)
+    for one, other in ((here.images, there.images), (here.texts, there.texts)):
+        assert torch.allclose(one.vectors, other.vectors, atol=1e-5)
+        assert torch.equal(one.codes, other.codes)
+        assert torch.allclose(one.fine.without_padding().parts, other.fine.without_padding().parts, atol=1e-4)
