@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
-from crossgraph.errors import ConfigError, GalleryError, unknown_name
+from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.state import State, required
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_texts_for_stages
 from crossgraph.gallery.tables.lance import ReplacedError
@@ -47,8 +47,6 @@ class GalleryFolder:
     def __init__(
         self, folder: Path, manifest: Manifest, model: SearchModel | None, *, memory: Memory = "auto"
     ) -> None:
-        if memory not in get_args(Memory):
-            raise ConfigError(unknown_name("memory", memory, get_args(Memory)))
         self.folder = folder
         self.memory = memory
         self.clock: Callable[[], float] = time.perf_counter
