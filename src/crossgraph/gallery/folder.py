@@ -44,9 +44,7 @@ class GalleryFolder:
     May be used by many threads at once. Stages of searches are timed by `clock`, in seconds.
     """
 
-    def __init__(
-        self, folder: Path, manifest: Manifest, model: SearchModel | None, *, memory: Memory = "auto"
-    ) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, model: SearchModel | None, *, memory: Memory = "auto") -> None:
         self.folder = folder
         self.memory = memory
         self.clock: Callable[[], float] = time.perf_counter

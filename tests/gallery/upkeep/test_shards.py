@@ -25,7 +25,7 @@ ASKED = ("red car", "blue house by a lake", "thing")
 
 
 def write(gallery: Gallery, start: int, count: int, *, seed: int) -> None:
-    """Pictures whose vectors and codes tie often: every seventh vector is that of the row before, codes have 16 bits."""
+    """Pictures whose vectors and codes tie often: every seventh has the vector of the one before; codes of 16 bits."""
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.nn.functional.normalize(torch.randn(count, WIDTH, generator=generator), dim=1)
     vectors[7::7] = vectors[6:-1:7][: len(vectors[7::7])]
@@ -144,7 +144,7 @@ def test_few_lists_find_less_and_what_they_find_is_in_order(folder: Path, model:
     assert len(scores) == 20
     assert scores == sorted(scores, reverse=True)
     assert [whole[one.id] for one in found.results] == scores
-    assert list(found.compared.values())[0] == round(ROWS / 12)
+    assert next(iter(found.compared.values())) == round(ROWS / 12)
 
 
 def test_as_many_answers_as_are_asked_for_whatever_is_probed(folder: Path, model: FakeModel) -> None:
@@ -199,4 +199,3 @@ def test_a_gallery_stays_in_memory_until_it_has_shards_and_is_large(
     assert isinstance(Gallery.open(folder, model).snapshot().vectors, Matrix)
     monkeypatch.setattr("crossgraph.gallery.folder.MOST_IN_MEMORY", 1000)
     assert isinstance(Gallery.open(folder, model).snapshot().vectors, DiskMatrix)
-

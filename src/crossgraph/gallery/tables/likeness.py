@@ -24,7 +24,7 @@ PLACES, SIDE, BITS = 8, 64, 1024
 COLOURS = 3 * PLACES * PLACES
 BYTES = COLOURS + BITS // 8
 SIEVE = slice(COLOURS, COLOURS + 3 * BITS // 32)
-"""Where in a hash three quarters of its pattern are: two that do not look alike differ there in more than `APART` bits."""
+"""Where in a hash three quarters of its pattern are, enough to tell most pictures apart that do not look alike."""
 UNKNOWN = bytes(BYTES)
 """What stands for a picture of which it is not known how it looks; no picture looks so, for grey is 128."""
 
