@@ -4,10 +4,10 @@
 
 Every index is built and searched in a process of its own, with one thread each, over the same drawn vectors and codes
 (`drawn_vectors.py`). Recall is of the first 10 and 100 of an exhaustive search; where distances tie, a row as near as
-the last one counts as found. `cold` is the median of the first 20 queries after the files of the index were dropped from
-the page cache, `ms` that of a second round, and `cpu ms` the processor's time of it, which counts where other work is
-going on. Memory is the most that the process held, less what it held before it opened the index. `+centres`: Lance with
-the centres of lists that crossgraph gives it.
+the last one counts as found. `cold` is the median of the first 20 queries after the files of the index were dropped
+from the page cache, `ms` that of a second round, and `cpu ms` the processor's time of it, which counts where other
+work is going on. Memory is the most that the process held, less what it held before it opened the index. `+centres`:
+Lance with the centres of lists that crossgraph gives it.
 """
 
 from __future__ import annotations

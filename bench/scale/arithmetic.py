@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 HOURS_OF_A_MONTH = 730
 
@@ -21,12 +23,12 @@ HOURS_OF_A_MONTH = 730
 class Assumptions:
     """Per picture unless another unit is named; prices in US dollars, without discounts."""
 
-    width: int = 1024  # numbers of a shortlist vector: the model in the box
-    bits: int = 256  # of a code: the model in the box
+    width: float = 1024  # numbers of a shortlist vector: the model in the box
+    bits: float = 256  # of a code: the model in the box
     plain_bytes: float = 260.0  # path, date, labels and the like in memory (bench/disk_search.py)
     sieve_bytes: float = 96.0  # of a perceptual hash that stay in memory
     hash_bytes: float = 320.0
-    part_bytes: float = 20_000.0  # fine features on disk for re-ranking
+    part_bytes: float = 25_000.0  # fine features on disk for re-ranking (bench/cascade_scale.py)
     index_overhead: float = 0.01  # of shards over the numbers in them (bench/disk/engines.py)
     encode_per_s: float = 3.0  # pictures a core encodes in a second, all stages of the model in the box
     build_s_per_million: float = 250.0  # one core, shards of vectors and codes (bench/disk_search.py)
@@ -124,7 +126,7 @@ def need(pictures: int, given: Assumptions) -> Need:
 
 def assumed(changes: list[str]) -> Assumptions:
     """The assumptions with some of them changed, each as NAME=VALUE."""
-    values = {}
+    values = dict[str, Any]()
     for change in changes:
         name, _, value = change.partition("=")
         if name not in {field.name for field in fields(Assumptions)}:
@@ -144,7 +146,7 @@ def table(needs: list[Need], given: Assumptions) -> str:
         "| | " + " | ".join(f"{one.pictures:,} pictures" for one in needs) + " |",
         "|---|" + "--:|" * len(needs),
     ]
-    rows = {
+    rows: dict[str, Callable[[Need], str]] = {
         "codes": lambda one: size(one.code_bytes),
         "vectors": lambda one: size(one.vector_bytes),
         "fine features": lambda one: size(one.part_bytes),
