@@ -8,7 +8,7 @@ searched by fresh processes through `Gallery.search`, from disk at several numbe
 measured; a model of one's own adds what it takes. Memory is the most that the process ever held (`VmHWM`), imports and
 all. Times are of the whole search without encoding; the first queries come after the gallery's files were dropped from
 the page cache. Recall is of the best 10 and 100 pictures of an exhaustive search by vectors; the `codes` rows are of
-codes alone.
+codes alone. `shard_ms` is the processor's time of each search of the middle mode, for `scale/simulate.py`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from crossgraph.types import Encoded
 sys.path.insert(0, str(Path(__file__).parent / "disk"))
 from drawn_vectors import BLOCK, Drawn
 
-PROBES = (4, 16, 64)
+PROBES = (16, 64)
 
 
 class NoMethod(Method):
@@ -79,13 +79,13 @@ class DrawnModel:
 
     label_names = ()
     blend = 0.0
-    calibration: dict[str, Any] = {}
 
     def __init__(self, drawn: Drawn, queries: int) -> None:
         self.fingerprint = hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
         self.method = NoMethod(MethodConfig(), InputSizes(part_width=8, whole_width=8))
         self.shortlist = None
         self.coder = DrawnCodes(drawn)
+        self.calibration = dict[str, Any]()
         self.queries = torch.from_numpy(drawn.queries(queries))
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
@@ -114,7 +114,10 @@ def write(folder: Path, drawn: Drawn) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         random = np.random.default_rng(0)
         for block, (vectors, codes) in enumerate(drawn.blocks()):
-            names = [hashlib.sha256(b"%d" % row).hexdigest()[:16] for row in range(block * BLOCK, block * BLOCK + len(vectors))]
+            names = [
+                hashlib.sha256(b"%d" % row).hexdigest()[:16]
+                for row in range(block * BLOCK, block * BLOCK + len(vectors))
+            ]
             count = len(names)
             columns = {
                 "id": names,
@@ -155,6 +158,7 @@ def searched(folder: Path, drawn: Drawn, options: argparse.Namespace, *, memory:
     gallery = Gallery.open(folder, DrawnModel(drawn, options.queries), memory=memory)
     gallery.snapshot()
     opened, rows = time.perf_counter() - started, []
+    one_shard = list[float]()
     found: dict[str, object] = {"memory": memory, "imports_mib": before, "open_s": opened, "opened_mib": most_mib()}
     for candidates in (0, 1000, 10_000):
         for probe in PROBES if memory == "disk" else (None,):
@@ -167,11 +171,21 @@ def searched(folder: Path, drawn: Drawn, options: argparse.Namespace, *, memory:
                 spent.append(1000 * (time.process_time() - processor))
                 times.append(sum(answer.timings_ms.values()) - answer.timings_ms.get("encode", 0.0))
                 ids = [gallery.snapshot().row(result.id) for result in answer.results]
-                scores = gallery.snapshot().vectors.products(torch.from_numpy(drawn.queries(options.queries)[number]), torch.tensor(ids)) if number < options.judged else None
+                scores = (
+                    gallery.snapshot().vectors.products(
+                        torch.from_numpy(drawn.queries(options.queries)[number]), torch.tensor(ids)
+                    )
+                    if number < options.judged
+                    else None
+                )
                 if scores is not None:
                     for k in hits:
-                        hits[k] += int((scores[:k].numpy() >= near[k - 1] - 1e-5).sum()) / k / min(len(best), options.judged)
+                        hits[k] += (
+                            int((scores[:k].numpy() >= near[k - 1] - 1e-5).sum()) / k / min(len(best), options.judged)
+                        )
             warm = sorted(times[20:])
+            if candidates == 1000 and probe == max(PROBES):
+                one_shard = spent[20:]
             rows.append(
                 {
                     "candidates": candidates,
@@ -185,7 +199,7 @@ def searched(folder: Path, drawn: Drawn, options: argparse.Namespace, *, memory:
                     "cpu_ms": statistics.median(spent[20:]),
                 }
             )
-    return found | {"searches": rows, "most_mib": most_mib()}
+    return found | {"searches": rows, "shard_ms": one_shard, "most_mib": most_mib()}
 
 
 def dropped(place: Path) -> None:
@@ -220,7 +234,10 @@ def step(options: argparse.Namespace) -> dict[str, object]:
         return {"columns": [vars(one) for one in done], "bytes": grown, "most_mib": most_mib()}
     if options.step == "recall":
         gallery = Gallery.open(folder, memory="disk")
-        return {"stages": [vars(one) for one in shard_recall(gallery, queries=50, probes=PROBES)], "most_mib": most_mib()}
+        return {
+            "stages": [vars(one) for one in shard_recall(gallery, queries=50, probes=PROBES)],
+            "most_mib": most_mib(),
+        }
     return searched(folder, drawn, options, memory=options.step)
 
 
@@ -254,7 +271,9 @@ def main() -> None:
             if options.work and str(options.work) in given:
                 given.remove(str(options.work))
             done = subprocess.run(
-                [sys.executable, __file__, *given, f"--work={folder}", "--step", name], stdout=subprocess.PIPE, check=True
+                [sys.executable, __file__, *given, f"--work={folder}", "--step", name],
+                stdout=subprocess.PIPE,
+                check=True,
             )
             measured[name] = json.loads(done.stdout.splitlines()[-1])
             print(json.dumps({name: measured[name]}), file=sys.stderr, flush=True)
@@ -266,16 +285,16 @@ def main() -> None:
 def told(measured: dict[str, Any]) -> str:
     """What was measured, as Markdown."""
     lines = [f"{measured['rows']:,} rows of {measured['width']} numbers; shards: {measured['shard']}", ""]
-    lines += ["| memory | candidates | probe | R@10 | R@100 | first ms | first 20 ms | p50 ms | p95 ms | cpu ms |", "|---|" + "--:|" * 9]
+    numbers = ("recall_10", "recall_100", "first_ms", "first_20_ms", "p50_ms", "p95_ms", "cpu_ms")
+    lines += [f"| memory | candidates | probe | {' | '.join(numbers)} |", "|---|" + "--:|" * (2 + len(numbers))]
     for name in ("disk", "whole"):
-        for row in measured.get(name, {}).get("searches", ()):
-            lines.append(
-                f"| {name} | {row['candidates']:,} | {row['probe']} | {row['recall_10']:.3f} | {row['recall_100']:.3f} | "
-                f"{row['first_ms']:.0f} | {row['first_20_ms']:.0f} | {row['p50_ms']:.1f} | {row['p95_ms']:.1f} | {row['cpu_ms']:.1f} |"
-            )
-        if name in measured:
-            one = measured[name]
-            lines.append(f"\n{name}: imports {one['imports_mib']:.0f} MiB, opened {one['opened_mib']:.0f} MiB in {one['open_s']:.1f} s, most {one['most_mib']:.0f} MiB\n")
+        one = measured.get(name, {"searches": ()})
+        for row in one["searches"]:
+            cells = " | ".join(f"{row[number]:.4g}" for number in numbers)
+            lines.append(f"| {name} | {row['candidates']:,} | {row['probe']} | {cells} |")
+        if "open_s" in one:
+            held = ", ".join(f"{key} {one[key]:.0f}" for key in ("imports_mib", "opened_mib", "most_mib", "open_s"))
+            lines.append(f"\n{name}: {held}\n")
     return "\n".join(lines)
 
 

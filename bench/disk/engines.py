@@ -1,12 +1,13 @@
 """Lance's vector index beside faiss's lists on disk, in one run: bytes, seconds, memory, recall, latency.
 
-    python bench/disk/engines.py [--rows 1000000] [--width 512] [--lists 1000] [--queries 100] [--work FOLDER] [--json FILE]
+    python bench/disk/engines.py [--rows 1000000] [--width 512] [--lists 1000] [--queries 100] [--json FILE]
 
 Every index is built and searched in a process of its own, with one thread each, over the same drawn vectors and codes
 (`drawn_vectors.py`). Recall is of the first 10 and 100 of an exhaustive search; where distances tie, a row as near as
-the last one counts as found. `cold` is the first query after the files of the index were dropped from the page cache,
-`ms` the median of the others and `cpu ms` the processor's time of
-it, which counts where other work is going on. Memory is what the process holds at most, less what it held before it opened the index.
+the last one counts as found. `cold` is the median of the first 20 queries after the files of the index were dropped
+from the page cache, `ms` that of a second round, and `cpu ms` the processor's time of it, which counts where other
+work is going on. Memory is the most that the process held, less what it held before it opened the index. `+centres`:
+Lance with the centres of lists that crossgraph gives it.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def step(options: argparse.Namespace, what: str, species: str) -> dict[str, obje
 
 
 def build_lance(options: argparse.Namespace, column: str, kind: str) -> None:
-    """An index of Lance over a copy of the table, by its own centres of lists or, `+centres`, by those of crossgraph."""
+    """An index of Lance over a copy of the table, by its own centres of lists or by those of crossgraph."""
     import lance
     import pyarrow as pa
 
@@ -171,7 +172,9 @@ def build_faiss(options: argparse.Namespace, column: str, kind: str) -> None:
     rows = np.load(options.work / f"{column}.npy", mmap_mode="r")
     sample = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), 64 * options.lists), replace=False))
     if column == "vectors":
-        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(options.width), options.width, options.lists, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.IndexIVFFlat(
+            faiss.IndexFlatIP(options.width), options.width, options.lists, faiss.METRIC_INNER_PRODUCT
+        )
     else:
         index = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(256), 256, options.lists)
     index.own_fields = False
@@ -289,7 +292,9 @@ def told(row: dict[str, object]) -> str:
 
 def table(measured: list[dict[str, object]]) -> str:
     """All of it as Markdown."""
-    lines = ["| index | GB | build s | build MiB | search MiB | probes | R@10 | R@100 | cold ms | ms | p95 ms | cpu ms |"]
+    lines = [
+        "| index | GB | build s | build MiB | search MiB | probes | R@10 | R@100 | cold ms | ms | p95 ms | cpu ms |"
+    ]
     lines.append("|---|" + "--:|" * 11)
     for row in measured:
         if "at" not in row:

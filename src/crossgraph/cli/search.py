@@ -47,7 +47,9 @@ def search(
     ] = None,
     memory: Annotated[
         Literal["auto", "whole", "disk"],
-        typer.Option(help="Search vectors in memory, or in shards on disk; auto: on disk where it has shards and 1 GiB."),
+        typer.Option(
+            help="Search vectors in memory, or in shards on disk; auto: on disk where it has shards and 1 GiB."
+        ),
     ] = "auto",
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Order candidates by the fine score.")] = True,
     captions: Annotated[bool, typer.Option("--captions", help="Answer with captions instead of pictures.")] = False,

@@ -35,7 +35,9 @@ def shard(
         return
     for one in done:
         shards_in = f"{one.shards:,} shard{'s' if one.shards > 1 else ''} of {one.lists:,} lists"
-        typer.echo(f"{one.table}, {one.column}: {one.inside:,} of {one.rows:,} rows in {shards_in}, {one.seconds:.1f} s")
+        typer.echo(
+            f"{one.table}, {one.column}: {one.inside:,} of {one.rows:,} rows in {shards_in}, {one.seconds:.1f} s"
+        )
     if not done:
         typer.echo(f"{gallery}: no table is large enough for shards; all of it is compared in every search")
 

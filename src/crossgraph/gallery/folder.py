@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
-from crossgraph.errors import ConfigError, GalleryError, unknown_name
+from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.state import State, required
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_texts_for_stages
 from crossgraph.gallery.tables.lance import ReplacedError
@@ -61,8 +61,6 @@ class GalleryFolder:
     def __init__(
         self, place: Storage | Path, manifest: Manifest, model: SearchModel | None, *, memory: Memory = "auto"
     ) -> None:
-        if memory not in get_args(Memory):
-            raise ConfigError(unknown_name("memory", memory, get_args(Memory)))
         self.storage = storage_of(place)
         self.memory = memory
         self._looked, self._news = -math.inf, 0

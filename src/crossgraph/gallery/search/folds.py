@@ -17,7 +17,7 @@ from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.stages.shortlist import Candidates
 from crossgraph.gallery.tables.folding import folded
-from crossgraph.gallery.tables.likeness import APART_AT_FIRST, first_words, look_alike
+from crossgraph.gallery.tables.likeness import APART_AT_FIRST, first_words, look_alike, may_look_alike
 
 FEWEST = 200  # candidates of the first look: enough for ten answers of twenty pictures each
 MORE = 4
@@ -87,6 +87,9 @@ def rows_under(scope: Scope, heads: Sequence[int], *, start: int, without: Seque
         near = near if scope.allowed is None else near & scope.allowed
         rows = near.nonzero()[:, 0].numpy()
         rows = rows[~np.isin(rows, [heads[place], *without])]
+        if scope.snapshot.look_sieves is not None:  # what is fetched from disk should be little
+            sieves = scope.snapshot.look_sieves[torch.from_numpy(rows)].numpy()
+            rows = rows[may_look_alike(sieves, own[place])]
         hashes = looks[torch.from_numpy(rows)].numpy()
         under = look_alike(hashes, own[place])
         for better in own[:place]:

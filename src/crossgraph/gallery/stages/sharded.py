@@ -83,7 +83,7 @@ class ShardedCodes:
         few = _few(allowed)
         if few is None:
             rows, distances = _near(
-                self.codes, query.numpy(), k, probes=probes, without=without, allowed=allowed, slack=0
+                self.codes, query.numpy(), k, probes=probes, without=without, allowed=allowed, slack=0.0
             )
         else:
             rows = np.setdiff1d(few.numpy(), without)

@@ -1,8 +1,8 @@
 """Rows of numbers that stay on disk: fetched by their addresses, or streamed; nearest ones found in their shards.
 
-A shard is a segment of Lance's own index (`IVF_FLAT`): rows in lists by the centre they are nearest to, so that a search
-reads the lists whose centres are nearest to the query and no others. Distances in it are exact. Rows that no shard has
-yet are compared one by one, by the same call; removed and replaced ones are left out by the table itself.
+A shard is a segment of Lance's own index (`IVF_FLAT`): rows in lists by the centre they are nearest to, so that a
+search reads the lists whose centres are nearest to the query and no others. Distances in it are exact. Rows that no
+shard has yet are compared one by one, by the same call; removed and replaced ones are left out by the table itself.
 """
 
 from __future__ import annotations

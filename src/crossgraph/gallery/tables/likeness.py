@@ -23,8 +23,8 @@ from PIL import Image
 PLACES, SIDE, BITS = 8, 64, 1024
 COLOURS = 3 * PLACES * PLACES
 BYTES = COLOURS + BITS // 8
-FIRST_WORD = slice(COLOURS, COLOURS + 8)
-"""Where in a hash the first 64 bits of its pattern are."""
+SIEVE = slice(COLOURS, COLOURS + 3 * BITS // 32)
+"""Where in a hash three quarters of its pattern are, enough to tell most pictures apart that do not look alike."""
 UNKNOWN = bytes(BYTES)
 """What stands for a picture of which it is not known how it looks; no picture looks so, for grey is 128."""
 
@@ -67,9 +67,15 @@ def look_alike(many: UInt8[np.ndarray, "n b"], one: UInt8[np.ndarray, " b"]) -> 
     return found
 
 
+def may_look_alike(sieves: UInt8[np.ndarray, "n s"], one: UInt8[np.ndarray, " b"]) -> Bool[np.ndarray, " n"]:
+    """Which pictures, of whose hashes only the part `SIEVE` is known, may look like the one of the whole hash `one`."""
+    found: Bool[np.ndarray, " n"] = np.bitwise_count(sieves ^ one[SIEVE]).sum(1, dtype=np.int64) <= APART
+    return found
+
+
 def first_words(hashes: UInt8[np.ndarray, "n b"]) -> UInt64[np.ndarray, " n"]:
     """The first 64 bits of each pattern: pictures that differ in more than `APART_AT_FIRST` of them are unlike."""
-    words: UInt64[np.ndarray, " n"] = np.ascontiguousarray(hashes[:, FIRST_WORD]).view(np.uint64)[:, 0]
+    words: UInt64[np.ndarray, " n"] = np.ascontiguousarray(hashes[:, COLOURS : COLOURS + 8]).view(np.uint64)[:, 0]
     return words
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossgraph.gallery.tables.caption_owners import NOBODY, first_owners, owners_following
-from crossgraph.gallery.tables.likeness import FIRST_WORD
+from crossgraph.gallery.tables.likeness import SIEVE
 from crossgraph.gallery.tables.memory_table import MemoryTable, spliced_table
 from crossgraph.gallery.tables.notes import NotesInMemory
 from crossgraph.gallery.tables.snapshot import Snapshot
@@ -47,7 +47,7 @@ class MemoryIndex:
         on_disk: bool = False,
     ) -> MemoryIndex:
         """All of it, each table as of the version that is opened; or, `on_disk`, without vectors, codes and hashes."""
-        read = MemoryTable.read(items, stamps=STAMPS, on_disk={LOOKS: FIRST_WORD} if on_disk else None)
+        read = MemoryTable.read(items, stamps=STAMPS, on_disk={LOOKS: SIEVE} if on_disk else None)
         texts = MemoryTable.read(captions, stamps=("text",), on_disk={} if on_disk else None)
         owners = first_owners(read.rows, texts.rows["id"])
         return cls._of(read, texts, NotesInMemory.read(notes), owners, Splice.anew(0, len(read.rows)), read.rows)

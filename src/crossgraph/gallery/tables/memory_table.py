@@ -214,7 +214,9 @@ def _in_memory(schema: pa.Schema, on_disk: Windows | None) -> dict[str, slice]:
     _, fixed = fixed_columns(schema)
     if on_disk is None:
         return dict.fromkeys(fixed, slice(None))
-    return {name: on_disk.get(name, slice(None)) for name in fixed if name in on_disk or not is_searchable(schema, name)}
+    return {
+        name: on_disk.get(name, slice(None)) for name in fixed if name in on_disk or not is_searchable(schema, name)
+    }
 
 
 def _files(fragments: Mapping[int, Fragment], key: int) -> tuple[str, ...] | None:

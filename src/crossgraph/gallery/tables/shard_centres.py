@@ -27,7 +27,7 @@ def centres_of(dataset: lance.LanceDataset, column: str, *, lists: int, seed: in
 
 
 def centres(rows: NDArray[np.generic], *, lists: int, seed: int = 0) -> NDArray[np.generic]:
-    """The centres of `rows`, at least so many as lists: of their directions, or, of codes, of their bits as +1 and -1."""
+    """The centres of `rows`, of which there are more than lists: of their directions, or of bits as +1 and -1."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 

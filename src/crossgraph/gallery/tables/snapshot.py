@@ -29,7 +29,7 @@ class Snapshot:
 
     `caption_owners[r]` is the row in `items` of the first picture that carries caption r. `values` are those of the
     columns that users added, one a row; `looks` are perceptual hashes, which `item` does not give; where they stay on
-    disk, `look_words` are their first words.
+    disk, `look_sieves` are the parts of them that tell most of what does not look alike (`likeness.SIEVE`).
     """
 
     version: tuple[int, ...]
@@ -42,7 +42,7 @@ class Snapshot:
     looks: Rows
     codes: Rows | None = None
     caption_codes: Rows | None = None
-    look_words: Matrix | None = None
+    look_sieves: Matrix | None = None
 
     @cached_property
     def notes(self) -> pa.Table:
@@ -52,8 +52,10 @@ class Snapshot:
     @cached_property
     def first_words(self) -> tuple[NDArray[np.uint64], Matrix]:
         """The first 64 bits of every perceptual hash as they lie, and the matrix that puts what they give in order."""
-        if self.look_words is not None:
-            return self.look_words.pooled().numpy().view(np.uint64)[:, 0], self.look_words
+        if self.look_sieves is not None:
+            return np.ascontiguousarray(self.look_sieves.pooled()[:, :8].numpy()).view(np.uint64)[
+                :, 0
+            ], self.look_sieves
         assert isinstance(self.looks, Matrix)  # all of them are in memory
         return first_words(self.looks.pooled().numpy()), self.looks
 

@@ -1,4 +1,4 @@
-"""Shards of a gallery: made of all its rows or of those that are in none yet, and how much of a full search they find."""
+"""Shards of a gallery: made of all rows or of those that are in none yet, and how much of a full search they find."""
 
 from __future__ import annotations
 
