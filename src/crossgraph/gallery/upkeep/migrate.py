@@ -10,10 +10,10 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import image_bytes_digest
+from crossgraph.data.places import placed
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.changes.indexing import Batch, Encoder, Entry, FileState, ThisProcess, batch_of, store_batch
 from crossgraph.gallery.folder import described
@@ -120,7 +120,7 @@ def _entries(chunk: Sequence[Known]) -> tuple[list[Entry], list[Skipped]]:
     """The pictures of `chunk` as their files are now, and those that cannot be read."""
     found, left_out = list[Entry](), list[Skipped]()
     for known in chunk:
-        path = Path(known.path)
+        path = placed(known.path)
         try:
             digest, state = image_bytes_digest(path), FileState.of(path)
             if state is None:
