@@ -36,7 +36,13 @@ def seen_by(workers: Workers, method: Method, batch: Batch) -> Batch:
 
 
 def take_steps(
-    workers: Workers, name: str, inputs: str, settings: dict[str, Any], steps: int, kind: torch.dtype
+    workers: Workers,
+    name: str,
+    inputs: str,
+    settings: dict[str, Any],
+    steps: int,
+    kind: torch.dtype,
+    precision: torch.dtype = torch.float32,
 ) -> dict[str, Any]:
     """Losses of every step, gradients of the first, and weights and buffers after the last."""
     torch.manual_seed(0)
@@ -52,7 +58,7 @@ def take_steps(
         drawn = training_batch(inputs, images=7, captions=12, seed=step, edits=edits)
         batch = seen_by(workers, method, in_numbers(drawn, kind))
         for phase, optimiser in optimisers.items():
-            with shared(workers.sharing(precision=torch.float32, device="cpu", seed=0, step=step)):
+            with shared(workers.sharing(precision=precision, device="cpu", seed=0, step=step)):
                 losses = method.losses(batch, phase)
             loss = torch.stack(list(losses.values())).sum()
             optimiser.zero_grad(set_to_none=True)

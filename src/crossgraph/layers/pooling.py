@@ -27,7 +27,8 @@ class HeadPooling(nn.Module):
     def contributions(self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"]) -> Float[Tensor, "n p d"]:
         """Each part times its weights: these sum to the pooled vector. Padded parts contribute nothing."""
         n, p, d = parts.shape
-        logits = self.weigh(parts).masked_fill(~mask[..., None], torch.finfo(parts.dtype).min)
+        logits = self.weigh(parts)
+        logits = logits.masked_fill(~mask[..., None], torch.finfo(logits.dtype).min)
         weights = logits.softmax(dim=1).view(n, p, self.heads, 1)
         weighed: Tensor = (weights * parts.view(n, p, self.heads, d // self.heads)).reshape(n, p, d)
         return weighed
