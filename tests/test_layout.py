@@ -38,7 +38,7 @@ LAYERS = (
     ("training",),
     ("gallery",),
     ("verbs",),
-    ("ablation", "demo", "reporting"),
+    ("ablation", "bench", "demo", "reporting"),
     ("serving",),
     ("cli", "__init__"),
 )
