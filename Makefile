@@ -12,7 +12,7 @@ TESTS := -m pytest -q --numprocesses auto --dist loadfile
 # Below this share of lines the tests fail; what is printed is the rest.
 FLOOR := 96
 
-.PHONY: demo serve test quick check lint types test-minimum wheel-test default-model numbers format clean
+.PHONY: demo serve test quick check lint types test-minimum wheel-test default-model numbers bench format clean
 
 demo: .venv/ready  ## draw scenes, train a small cascade, evaluate, index, search, write demo/report.html
 	$(BIN)/crossgraph demo --out demo
@@ -62,6 +62,9 @@ default-model: .venv/ready  ## train, put together, teach, calibrate and pack th
 numbers: .venv/ready  ## make the numbers that README and docs print again, and say which come out otherwise
 	$(BIN)/python bench/numbers/remake.py $(ARGS) --only '$(ONLY)' --out '$(or $(OUT),runs/numbers)' \
 	  $(if $(FLICKR8K),--flickr8k '$(FLICKR8K)') $(if $(RSICD),--rsicd '$(RSICD)') $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+bench: .venv/ready  ## measure against slow versions and peers; BENCH="pairs steps" takes some, OUT=FOLDER keeps JSON
+	$(BIN)/crossgraph bench $(or $(BENCH),pairs two-stage steps codes map) $(if $(OUT),--out '$(OUT)')
 
 format: .venv/ready
 	$(BIN)/ruff format $(CODE)

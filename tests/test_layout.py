@@ -40,7 +40,7 @@ LAYERS = (
     ("gallery",),
     ("distributed",),
     ("verbs",),
-    ("ablation", "demo", "reporting"),
+    ("ablation", "bench", "demo", "reporting"),
     ("serving",),
     ("cli", "__init__"),
 )

@@ -196,8 +196,8 @@ class Encoded:
         """The chosen rows, in the order given."""
         pick = rows if isinstance(rows, (slice, Tensor)) else torch.as_tensor(rows, dtype=torch.long)
         return Encoded(
-            self.embedding[pick],
-            None if self.parts is None else self.parts[pick],
+            _rows(self.embedding, pick),
+            None if self.parts is None else _rows(self.parts, pick),
             None if self.mask is None else self.mask[pick],
             None if self.nodes is None else self.nodes[pick],
             None if self.code is None else self.code[pick],
@@ -221,6 +221,13 @@ class Encoded:
     def to(self, device: torch.device | str) -> Encoded:
         """The same rows on `device`."""
         return moved(self, device)
+
+
+def _rows(values: Tensor, pick: slice | Tensor) -> Tensor:
+    """Some rows; by number they are copied whole, and so their gradients are added, which indexing does one by one."""
+    if isinstance(pick, Tensor) and pick.dtype == torch.long and pick.dim() == 1 and not bool((pick < 0).any()):
+        return values.index_select(0, pick)
+    return values[pick]
 
 
 def stack_encoded(pieces: Sequence[Encoded]) -> Encoded:

@@ -105,3 +105,13 @@ def test_a_graph_without_nodes_has_finite_gradients() -> None:
 def test_vectors_of_another_number_of_nodes_are_refused() -> None:
     with pytest.raises(RuntimeError, match="size"):
         loosened(6)(torch.randn(1, 4, 6), nodes_from([ROW]))
+
+
+@torch.no_grad()
+def test_graphs_of_as_many_objects_each_equal_the_same_graphs_among_others() -> None:
+    rows = [ROW, [(OBJECT, 0, 0), (OBJECT, 1, 1), (OBJECT, 2, 2), (RELATION, 2, 0)], [(OBJECT, 0, 0)]]
+    module, nodes = loosened(6), nodes_from(rows, padding=1)
+    vectors = torch.randn(*nodes.mask.shape, 6) * nodes.mask[..., None]
+    among = module(vectors, nodes)
+    alike = module(vectors[:2], nodes[:2])
+    torch.testing.assert_close(alike, among[:2])

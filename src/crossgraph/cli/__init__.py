@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from crossgraph.cli.ablate import ablate
+from crossgraph.cli.bench import bench
 from crossgraph.cli.calibrate import calibrate
 from crossgraph.cli.cascade import build as build_cascade
 from crossgraph.cli.cascade import pack as pack_cascade
@@ -102,6 +103,7 @@ app.command()(teach)
 app.command()(evaluate)
 app.command()(ablate)
 app.command()(report)
+app.command()(bench)
 app.add_typer(cascade_commands, name="cascade")
 app.command()(calibrate)
 app.command()(index)

@@ -35,10 +35,44 @@ class GatedGraphAttention(nn.Module):
 
     def forward(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch) -> Float[Tensor, "n v d"]:
         """The nodes after one round; padded ones stay zero."""
+        count = _objects_of_all(nodes)
+        taken = self._mixed(vectors, nodes) if count is None else self._mixed_by_kind(vectors, nodes, count)
+        moved: Tensor = self.normalise(vectors + self.gate * taken) * nodes.mask[..., None]
+        return moved
+
+    def _mixed(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch) -> Float[Tensor, "n v d"]:
+        """What each node takes in of its neighbours."""
         near = adjacency(nodes)
         logits = self.query(vectors) @ self.key(vectors).mT / vectors.shape[-1] ** 0.5
-        weights = logits.masked_fill(~near, torch.finfo(logits.dtype).min).softmax(dim=-1) * near
+        weights = _shares(logits, near)
         is_object = (nodes.kinds == OBJECT)[..., None]
         sent = torch.where(is_object, self.from_objects(vectors), self.to_objects(vectors))
-        moved: Tensor = self.normalise(vectors + self.gate * (weights @ sent)) * nodes.mask[..., None]
-        return moved
+        mixed: Tensor = weights @ sent
+        return mixed
+
+    def _mixed_by_kind(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch, count: int) -> Float[Tensor, "n v d"]:
+        """The same where the first `count` nodes of every graph are its objects: these have others as neighbours only,
+        and the others only these. Query and key are one map."""
+        objects, others = vectors[:, :count], vectors[:, count:]
+        places = torch.arange(count, device=vectors.device)
+        near = (nodes.ends[:, count:, :, None] == places).any(dim=2)
+        near = near & nodes.mask[:, count:, None] & nodes.mask[:, None, :count]
+        asked = vectors @ (self.query.weight.T @ self.key.weight / vectors.shape[-1] ** 0.5)
+        of_objects = _shares(asked[:, :count] @ others.mT, near.mT) @ self.to_objects(others)
+        of_others = _shares(asked[:, count:] @ objects.mT, near) @ self.from_objects(objects)
+        return torch.cat([of_objects, of_others], dim=1)
+
+
+def _shares(logits: Float[Tensor, "n v w"], near: Bool[Tensor, ...]) -> Float[Tensor, "n v w"]:
+    """Attention over neighbours; zeros where there are none."""
+    return logits.masked_fill(~near, torch.finfo(logits.dtype).min).softmax(dim=-1) * near
+
+
+def _objects_of_all(nodes: NodeBatch) -> int | None:
+    """How many objects every graph has, where all have as many and they come first; else None."""
+    objects = nodes.of_kind(OBJECT)
+    counts = objects.sum(dim=1)
+    if not len(counts):
+        return None
+    count = int(counts[0])
+    return count if bool((counts == count).all()) and bool(objects[:, :count].all()) else None

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from crossgraph.layers.dropout import Dropout
+
 
 class PartTransformer(nn.Module):
     """Parts in the context of the other parts of their item *(Vaswani 2017)*, normalised before each step.
@@ -52,14 +54,18 @@ class _Layer(nn.Module):
         self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.attention_out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width), nn.Dropout(dropout)
+            nn.Linear(width, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, width), Dropout(dropout)
         )
+        self.drop = Dropout(dropout)
 
     def forward(self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"]) -> Float[Tensor, "n p d"]:
         queries, keys, values = self._split(parts)
-        drop = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=_bias(mask, parts), dropout_p=drop)
-        parts = parts + F.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)), self.dropout, self.training)
+        if self.training and self.dropout:
+            logits = queries @ keys.mT / queries.shape[-1] ** 0.5 + _bias(mask, parts)
+            mixed = self.drop(logits.softmax(dim=-1)) @ values
+        else:
+            mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=_bias(mask, parts))
+        parts = parts + self.drop(self.attention_out(mixed.transpose(1, 2).flatten(2)))
         updated: Tensor = parts + self.mlp(self.mlp_norm(parts))
         return updated
 

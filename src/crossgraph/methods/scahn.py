@@ -43,6 +43,7 @@ from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
 from crossgraph.layers.code_discriminators import CodeDiscriminators
 from crossgraph.layers.code_encoder import CodeEncoder
+from crossgraph.layers.dropout import Dropout
 from crossgraph.layers.hash_head import CODE_LENGTHS, encoded_code
 from crossgraph.layers.label_contrast import LabelContrast
 from crossgraph.layers.label_network import LabelNetwork
@@ -224,7 +225,7 @@ class Scahn(CosineMethod):
         config, regions = self.config, self.config.region_width
         inputs = sizes.part_width if config.fine_grained else sizes.whole_width
         self.region_mlp = nn.Sequential(
-            nn.Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
+            Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
         )
         self.normalise = nn.LayerNorm(inputs)
         self.region_transformer = _transformer(config, regions, config.region_layers) if config.region_layers else None
@@ -443,8 +444,14 @@ class Scahn(CosineMethod):
             parts, mask = images.whole[:, None], mask.new_ones(len(images), 1)
             boxes = boxes.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(images), 1, 4)
         area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1, keepdim=True)
-        placed = torch.cat([self.normalise(parts), boxes, area], dim=-1).masked_fill(~mask[..., None], 0.0)
-        regions = self.region_mlp(placed)
+        drop, first, *others = self.region_mlp
+        assert isinstance(first, nn.Linear)
+        # one map of what is side by side is the sum of two maps: the wide part is not copied to join the narrow one
+        wide, narrow = first.weight.split([parts.shape[-1], 5], dim=1)
+        placed = F.linear(drop(self.normalise(parts)), wide) + F.linear(drop(torch.cat([boxes, area], dim=-1)), narrow)
+        regions = placed * mask[..., None] + first.bias
+        for layer in others:
+            regions = layer(regions)
         if self.region_transformer is not None:
             regions = self.region_transformer(regions, mask)
         return self.region_proj(regions), mask
