@@ -94,9 +94,7 @@ class Gallery(GalleryFolder):
             raise
 
     @classmethod
-    def open(
-        cls, place: Storage | Path | str, model: SearchModel | None = None, *, memory: Memory = "auto"
-    ) -> Gallery:
+    def open(cls, place: Storage | Path | str, model: SearchModel | None = None, *, memory: Memory = "auto") -> Gallery:
         """The gallery in a folder, or at an address; without a `model` it can be looked at, not searched or added to.
 
         Vectors, codes and hashes are read into memory (`whole`), or stay on disk and are searched in shards (`disk`);
