@@ -2,7 +2,7 @@
 
     python bench/faults/s3_gallery.py [--rounds 24] [--pictures 40] [--seed 0] [--out FILE.json]
 
-A local S3 server (moto, which answers one request after the other) holds the gallery. In every round a process syncs,
+A local S3 server (moto, carrying out one request after the other) holds the gallery. In every round a process syncs,
 adds, removes or compacts, and says what was acknowledged. At a random moment it is killed, or stopped until its lease
 has run out; then this process takes over, adds a picture, and lets the other one go on, which must commit nothing more.
 The gallery is compared with what was acknowledged, as `gallery_kills.py` does:

@@ -1,4 +1,7 @@
-"""A local object store that answers one request after the other, so that its conditions hold: a process of its own."""
+"""A local object store that carries out one request after the other, so that its conditions hold: a process of its own.
+
+A client that is stopped in the middle of a request holds up nobody else: requests are read before their turn.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
 
 import pytest
 
@@ -58,7 +63,16 @@ def _serve() -> None:
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
+    store, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def in_turn(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"]
+        complete = environ.get("wsgi.input_terminated")
+        environ["wsgi.input"] = BytesIO(body.read() if complete else body.read(int(environ.get("CONTENT_LENGTH") or 0)))
+        with turn:
+            return [b"".join(store(environ, start_response))]
+
+    server = make_server("127.0.0.1", 0, in_turn, threaded=True)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.read()

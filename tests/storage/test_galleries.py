@@ -210,6 +210,29 @@ def lance_fence_all(gallery: Gallery) -> None:
         fence(gallery.storage)
 
 
+def test_a_write_that_arrives_while_its_table_is_fenced_is_kept(
+    address: str, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = Gallery.create(address, model)
+    gallery.index(images)
+    looks: list[int] = []
+    look = lance.Table.to_write
+
+    def overtaken(self: lance.Table) -> pylance.LanceDataset:
+        found = look(self)
+        looks.append(found.version)
+        if len(looks) == 1:
+            late = pylance.dataset(self.place.uri, storage_options=self.place.options)
+            late.delete("path LIKE '%003.png'")
+        return found
+
+    with gallery.changing():
+        monkeypatch.setattr(lance.Table, "to_write", overtaken)
+        lance.fence(gallery.store.tables["items"])
+    assert looks == [looks[0], looks[0] + 1]
+    assert paths(gallery) == ["000.png", "001.png", "002.png", "004.png", "005.png"]
+
+
 def test_a_reader_goes_on_through_compaction(address: str, model: FakeModel, images: Path) -> None:
     from datetime import timedelta
 

@@ -80,7 +80,7 @@ def test_a_sync_takes_over_what_changed_and_searches_find_it(managed: TestClient
 
 @pytest.mark.parametrize(
     ("kind", "told"),
-    [("verify", {"rows", "found", "problems", "listed"}), ("optimize", {"bytes_before", "bytes_after"})],
+    [("verify", {"rows", "found", "problems", "listed"}), ("optimize", {"bytes_before", "bytes_after", "version"})],
 )
 def test_other_work_is_done(managed: TestClient, kind: str, told: set[str]) -> None:
     job = finished(managed, managed.post("/v1/jobs", json={"kind": kind}).json()["id"])

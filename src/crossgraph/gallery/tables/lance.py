@@ -10,6 +10,7 @@ from pathlib import Path
 import lance
 import numpy as np
 import pyarrow as pa
+from lance.commit import CommitConflictError
 
 from crossgraph.errors import GalleryError
 from crossgraph.storage.interface import Storage
@@ -25,7 +26,7 @@ _REASONS = {
     "Permission denied": "permission denied. Ask the owner of the folder, or copy the gallery to one of your own",
     "File too large": "a file would grow over the size limit. Raise the limit and run the same command again",
 }
-_OVERTAKEN = ("Too many concurrent writers", "Incompatible transaction", "commit conflict")
+_OVERTAKEN = ("too many concurrent writers", "incompatible transaction", "commit conflict")
 _NOT_FOUND = ("Not found", "No such file", "NotFound", "was not found")
 
 
@@ -149,8 +150,8 @@ def fence(table: Table) -> None:
                 dataset, same, read_version=dataset.version, max_retries=0, storage_options=table.place.options
             )
             return
-        except OSError as error:
-            if not any(sign in str(error) for sign in _OVERTAKEN):
+        except (OSError, CommitConflictError) as error:
+            if not _is_overtaken(error):
                 raise  # else a write was committed just before, and is kept
     raise GalleryError(f"{table.place.uri} is written to by others all the time. Try again.")
 
@@ -177,12 +178,12 @@ def plain_errors(folder: Storage | Path) -> Iterator[None]:
     """Errors of the disk beneath the tables in `folder` as `GalleryError`s that say what to do."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, CommitConflictError) as error:
         text = str(error)
-        if not isinstance(error, OSError) and "lance" not in text.lower():
+        if not isinstance(error, OSError | CommitConflictError) and "lance" not in text.lower():
             raise
         reason = next((plain for sign, plain in _REASONS.items() if sign in text), None)
-        if reason is None and any(sign in text for sign in _OVERTAKEN):
+        if reason is None and _is_overtaken(error):
             raise GalleryError(
                 f"{folder} was written by another process meanwhile, so this write was not done. What was stored "
                 "before is safe; run the same command again."
@@ -192,6 +193,11 @@ def plain_errors(folder: Storage | Path) -> Iterator[None]:
         if any(sign in text for sign in _NOT_FOUND):
             raise ReplacedError(f"{folder}: files of a table are gone. Open the gallery again.") from error
         raise GalleryError(f"{folder} could not be read or written: {text.splitlines()[0][:300]}") from error
+
+
+def _is_overtaken(error: Exception) -> bool:
+    """Whether a commit was refused because of another one."""
+    return any(sign in str(error).lower() for sign in _OVERTAKEN)
 
 
 def one_of(column: str, keys: Sequence[str]) -> str:
