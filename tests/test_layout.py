@@ -54,8 +54,9 @@ INSIDE = {
     ),
     "data": (
         ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
+        ("exif",),
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
-        ("inventory", "decoding_worker"),
+        ("image_reader", "inventory", "decoding_worker"),
         ("unused",),
         ("assembly", "concepts", "batches", "splits", "other_captions"),
         ("joined", "label_captions"),

@@ -6,6 +6,7 @@ CrossgraphError
 │   └── ImageError     one picture cannot be decoded (carries its path and the reason)
 ├── FeatureError       cached features are missing, damaged or of another encoder
 ├── ModelError         a trained run cannot be loaded, or does not fit what it is asked
+│   └── UnreadableError  no picture that was to be encoded can be read (carries the reasons)
 ├── ScoreError         scores that cannot be ranked (not finite, wrong shape)
 ├── GalleryError       a gallery cannot be opened, written or queried
 └── MissingExtraError  an optional package is not installed (names the extra to install)
@@ -16,7 +17,7 @@ A message says what was wrong, what was got, and what to do. The command line pr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -47,6 +48,14 @@ class FeatureError(CrossgraphError):
 
 class ModelError(CrossgraphError):
     """A trained run cannot be loaded, or does not fit what it is asked."""
+
+
+class UnreadableError(ModelError):
+    """None of the pictures that were to be encoded can be read; `reasons` say of each why not."""
+
+    def __init__(self, reasons: Mapping[Path, str]) -> None:
+        super().__init__("there is no picture to encode; every file was unreadable, or the list was empty.")
+        self.reasons = dict(reasons)
 
 
 class ScoreError(CrossgraphError):

@@ -8,6 +8,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
-from crossgraph.data.images import LIMIT, MAX_PIXELS, image_bytes_digest, image_size, read_image
+from crossgraph.data.images import LIMIT, MAX_PIXELS, image_bytes_digest, image_size, read_image, read_picture
 from crossgraph.errors import ConfigError, ImageError
 
 RED = (200, 30, 40)
@@ -281,3 +282,45 @@ def test_pillow_knows_no_new_format_after_a_heic_was_read(tmp_path: Path) -> Non
     (tmp_path / "a.heic").write_bytes(heic(photo()))
     read_image(tmp_path / "a.heic")
     assert "HEIF" not in set(Image.OPEN) - known
+
+
+def test_a_picture_is_reduced_as_far_as_its_shorter_side_is_long_enough(tmp_path: Path) -> None:
+    photo((800, 600)).save(tmp_path / "a.jpg", exif=orientated(6))
+    photo((800, 600)).save(tmp_path / "a.png")
+    sizes = {side: read_image(tmp_path / "a.jpg", shorter_side=side).size for side in (1, 75, 76, 150, 300, 301, 9000)}
+    assert sizes == {1: (75, 100), 75: (75, 100), 76: (150, 200), 150: (150, 200), 300: (300, 400)} | {
+        301: (600, 800),
+        9000: (600, 800),
+    }
+    assert read_image(tmp_path / "a.png", shorter_side=75).size == (800, 600)  # its decoder cannot
+    assert read_image(tmp_path / "a.jpg", longer_side=100, shorter_side=100).size == (150, 200)
+    assert read_image(tmp_path / "a.jpg", shorter_side=300, max_pixels=30_000).size == (150, 200)  # the limit is firm
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_one_reading_says_what_several_say(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(READABLE[name]())
+    found = read_picture(path)
+    assert np.array_equal(np.asarray(found.image), np.asarray(read_image(path)))
+    assert (found.width, found.height, found.digest) == (*image_size(path), image_bytes_digest(path))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_one_reading_refuses_what_is_refused(tmp_path: Path, name: str) -> None:
+    make, reason = REFUSED[name]
+    (tmp_path / name).write_bytes(make())
+    with pytest.raises(ImageError, match=reason):
+        read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_the_day_is_read_beside_the_pixels(tmp_path: Path, kind: str) -> None:
+    path, exif = tmp_path / "a", orientated(6)
+    block = exif if kind == "TIFF" else exif.get_ifd(ExifTags.IFD.Exif)
+    block[ExifTags.Base.DateTime if kind == "TIFF" else ExifTags.Base.DateTimeOriginal] = "2021:05:06 07:08:09"
+    path.write_bytes(encoded(photo((800, 600)), kind, exif=exif))
+    found = read_picture(path, shorter_side=75)
+    assert found.taken == datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)
+    assert (found.width, found.height) == (600, 800)
+    assert found.image.size == ((75, 100) if kind == "JPEG" else (600, 800))

@@ -11,9 +11,9 @@ from PIL import Image
 
 from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.images import read_image
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.encoders.understanding import Understanding, read_text
-from crossgraph.errors import ImageError
+from crossgraph.errors import ImageError, UnreadableError
 from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.stages.model import Coder
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
@@ -80,13 +80,15 @@ class FakeModel:
         seed = sum(fingerprint.encode())
         self._projection = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(seed))
 
-    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:
+    def encode_image_files(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
+    ) -> Pictures:
         time.sleep(self.pause)
         self.encoded_paths += paths
         rows, kept, skipped = [], [], []
         for index, path in enumerate(paths):
             try:
-                image = read_image(path)
+                image = reader.read(path, shorter_side=None)
             except ImageError as error:
                 skipped.append(Skipped(path, error.reason))
                 continue
@@ -94,6 +96,8 @@ class FakeModel:
             real = 4 + int(cells.sum().abs() * 10) % 6
             rows.append(self._row((cells @ self._projection)[:real]))
             kept.append(index)
+        if not rows:
+            raise UnreadableError({one.path: one.reason for one in skipped})
         return Pictures(stack_encoded(rows), tuple(kept), tuple(skipped))
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from crossgraph.data.graphs.graph_batches import batch_graphs
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.data.images import read_image
 from crossgraph.encoders.grid import grid_boxes
 from crossgraph.encoders.understanding import Understanding, read_text
@@ -35,7 +36,9 @@ class GraphModel:
         self.calibration: dict[str, object] = {}
 
     @torch.inference_mode()
-    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:
+    def encode_image_files(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
+    ) -> Pictures:
         return Pictures(self.method.encode_images(image_batch(paths)), tuple(range(len(paths))), ())
 
     @torch.inference_mode()

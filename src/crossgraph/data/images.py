@@ -12,17 +12,16 @@ import importlib
 import io
 import os
 import stat
-import struct
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
+from crossgraph.data.exif import date_taken, orientation, upright, warnings_ignored
 from crossgraph.data.file_kinds import HEAD, image_format, in_words
 from crossgraph.errors import ConfigError, ImageError
 
@@ -45,19 +44,6 @@ _MODULES = {
 }
 """Format -> who opens it. They are called by name: Pillow's list of openers belongs to the whole process."""
 
-# ImageOps.exif_transpose would also rewrite the EXIF block, which fails on blocks that are damaged elsewhere.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-_DAMAGED_EXIF = (OSError, EOFError, SyntaxError, TypeError, ValueError, LookupError, struct.error)
-
 _REASONS = {
     errno.ENOENT: "no such file",
     errno.ENOTDIR: "no such file",
@@ -66,8 +52,6 @@ _REASONS = {
     errno.ELOOP: "a symbolic link that leads back to itself",
     errno.ENAMETOOLONG: "the file name is too long",
 }
-
-_warning_filter = threading.Lock()
 
 
 def pixel_limit() -> int:
@@ -80,26 +64,61 @@ def pixel_limit() -> int:
     return int(written)
 
 
-def read_image(path: Path | str, *, max_pixels: int | None = None, longer_side: int | None = None) -> Image.Image:
+@dataclass(frozen=True)
+class Picture:
+    """One reading of a file: its picture as upright RGB, perhaps reduced, and what the file says of it.
+
+    `width` and `height` are those of the upright picture before it was reduced; `digest` is that of the file's bytes.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    taken: datetime | None
+    digest: str
+
+
+def read_image(
+    path: Path | str, *, max_pixels: int | None = None, longer_side: int | None = None, shorter_side: int | None = None
+) -> Image.Image:
     """The picture in `path` as an upright RGB image: the first frame, transparency on white.
 
     16-bit grey is scaled to 8 bits by its full range; 32-bit integers and floats, which have no fixed range, by the
     darkest and brightest value. A JPEG of more than `max_pixels` (by default `pixel_limit()`) is read at a half, a
-    quarter or an eighth of its size; so it may be, for speed, where a `longer_side` of so many pixels is enough. Raises
-    `ImageError` for everything that cannot be read, and nothing else.
+    quarter or an eighth of its size; so it may be, for speed, where a `longer_side` or a `shorter_side` of so many
+    pixels is enough. Raises `ImageError` for everything that cannot be read, and nothing else.
     """
-    limit = pixel_limit() if max_pixels is None else max_pixels
     with _opened(Path(path)) as file:
         image = _header(Path(path), file)
-        _fit(Path(path), image, limit)
-        if longer_side is not None and _reduces(image):
-            share = next((one for one in (8, 4, 2, 1) if max(image.size) // one >= longer_side), 1)
-            image.draft(None, (image.width // share, image.height // share))
-        try:
-            image.load()
-            return _rgb(_upright(image))
-        except Exception as error:
-            raise ImageError(path, _decoding_reason(error)) from error
+        return _decoded(Path(path), image, max_pixels, longer_side, shorter_side)
+
+
+def read_picture(path: Path | str, *, shorter_side: int | None = None) -> Picture:
+    """The picture in `path` as `read_image` gives it, with all that is asked of a file, opened once.
+
+    Raises `ImageError` as `read_image` does.
+    """
+    with _opened(Path(path)) as file:
+        digest = _digest(Path(path), file)
+        file.seek(0)
+        image = _header(Path(path), file)
+        width, height = _upright_size(image)
+        late = image.format == "PNG"  # it may say so behind its pixels
+        taken = None if late else date_taken(image)
+        found = _decoded(Path(path), image, None, None, shorter_side)
+        return Picture(found, width, height, date_taken(image) if late else taken, digest)
+
+
+def _decoded(
+    path: Path, image: Image.Image, max_pixels: int | None, longer_side: int | None, shorter_side: int | None
+) -> Image.Image:
+    limit = pixel_limit() if max_pixels is None else max_pixels
+    _reduce(path, image, limit, longer_side=longer_side, shorter_side=shorter_side)
+    try:
+        image.load()
+        return _rgb(upright(image))
+    except Exception as error:
+        raise ImageError(path, _decoding_reason(error)) from error
 
 
 def load_decoders() -> None:
@@ -111,35 +130,20 @@ def load_decoders() -> None:
 def image_size(path: Path | str) -> tuple[int, int]:
     """Width and height of the upright picture, from its header alone. Raises `ImageError` for a file that is none."""
     with _opened(Path(path)) as file:
-        image = _header(Path(path), file)
-        width, height = image.size
-        return (height, width) if _orientation(image) >= 5 else (width, height)  # from 5 on it lies on its side
-
-
-def date_taken(path: Path | str) -> datetime | None:
-    """When the camera took the picture, by its EXIF block, or None where that says nothing that can be read.
-
-    EXIF knows no time zone; the time is given as if it were UTC. Raises `ImageError` for a file that is no picture.
-    """
-    with _opened(Path(path)) as file:
-        image = _header(Path(path), file)
-        try:
-            with _warnings_ignored():
-                exif = image.getexif()
-                written = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
-                written = written or exif.get(ExifTags.Base.DateTime)
-            return datetime.strptime(str(written).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
-        except _DAMAGED_EXIF:
-            return None
+        return _upright_size(_header(Path(path), file))
 
 
 def image_bytes_digest(path: Path | str) -> str:
     """The first 32 hex digits of the SHA-256 of the file's bytes: equal files, equal digest. Raises `ImageError`."""
     with _opened(Path(path)) as file:
-        try:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
-        except OSError as error:
-            raise ImageError(path, file_reason(error)) from error
+        return _digest(Path(path), file)
+
+
+def _digest(path: Path, file: io.BufferedReader) -> str:
+    try:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except OSError as error:
+        raise ImageError(path, file_reason(error)) from error
 
 
 def require_file(path: Path) -> None:
@@ -167,14 +171,6 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
         yield file
 
 
-@contextmanager
-def _warnings_ignored() -> Iterator[None]:
-    """Pillow warns about odd but readable headers. The lock is needed: warning filters belong to the whole process."""
-    with _warning_filter, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _header(path: Path, file: io.BufferedReader) -> Image.Image:
     """The picture in `file`, of which no pixel was decoded yet."""
     head = file.peek(HEAD)[:HEAD]
@@ -183,7 +179,7 @@ def _header(path: Path, file: io.BufferedReader) -> Image.Image:
         raise ImageError(path, in_words(head))
     module, name = _MODULES[found]
     try:
-        with _warnings_ignored():
+        with warnings_ignored():
             opened: Image.Image = getattr(importlib.import_module(module), name)(file)
             return opened
     except Image.DecompressionBombError as error:
@@ -192,38 +188,41 @@ def _header(path: Path, file: io.BufferedReader) -> Image.Image:
         raise ImageError(path, f"the header is damaged ({error})") from error
 
 
-def _fit(path: Path, image: Image.Image, max_pixels: int) -> None:
-    """Have a picture decoded to at most so many pixels. Raises `ImageError` where its decoder cannot do that."""
+def _upright_size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
-    for share in (1, 2, 4, 8):
-        if 0 < -(-width // share) * -(-height // share) <= max_pixels and (share == 1 or _reduces(image)):
-            if share > 1:
-                image.draft(None, (width // share, height // share))
-            return
-    raise ImageError(
-        path,
-        f"{width} x {height} pixels; between 1 and {max_pixels:,} pixels can be read (another limit: --max-pixels, or "
-        f"{LIMIT})",
-    )
+    lies = orientation(image) >= 5 and image.format != "TIFF"  # of which Pillow tells the upright size
+    return (height, width) if lies else (width, height)
+
+
+def _reduce(
+    path: Path, image: Image.Image, max_pixels: int, *, longer_side: int | None, shorter_side: int | None
+) -> None:
+    """Have a picture decoded to at most so many pixels, and to a smaller share of them where sides so long are enough.
+
+    Raises `ImageError` where its decoder cannot do that.
+    """
+    width, height = image.size
+    shares = [
+        share
+        for share in ((1, 2, 4, 8) if _reduces(image) else (1,))
+        if 0 < -(-width // share) * -(-height // share) <= max_pixels
+    ]
+    if not shares:
+        raise ImageError(
+            path,
+            f"{width} x {height} pixels; between 1 and {max_pixels:,} pixels can be read (another limit: --max-pixels, "
+            f"or {LIMIT})",
+        )
+    sides = ((max(width, height), longer_side), (min(width, height), shorter_side))
+    wanted = [(length, side) for length, side in sides if side is not None]
+    enough = [share for share in shares if wanted and all(length // share >= side for length, side in wanted)]
+    share = max(enough, default=shares[0])
+    if share > 1:
+        image.draft(None, (width // share, height // share))
 
 
 def _reduces(image: Image.Image) -> bool:
     return image.format in ("JPEG", "MPO")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _UPRIGHT.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
-
-
-def _orientation(image: Image.Image) -> int:
-    """How the camera was held, by EXIF's numbers; 1, upright, where that says nothing that can be read."""
-    try:
-        with _warnings_ignored():
-            written = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DAMAGED_EXIF:
-        return 1  # a damaged EXIF block says nothing about the pixels, which are good
-    return written if written in _UPRIGHT else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:

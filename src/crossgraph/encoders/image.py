@@ -52,6 +52,8 @@ class ImageEncoder(ABC):
     fingerprint: str
     boxes_of: Callable[[Path], Boxes | None] | None = None
     """A detector's boxes for a picture file, where it has any: what `encode_regions` is called with."""
+    shorter_side: int | None = None
+    """The shorter side in pixels at which a picture may be read where that is faster; None: all of its pixels."""
     joint: bool = False
     """True where the whole vector lies in a space that the same model has for texts (`TextEncoder.logits`)."""
 

@@ -32,6 +32,14 @@ class Preparation:
     keeps_shape: bool = False
     resample: str = "bicubic"
 
+    @property
+    def shorter_side(self) -> int:
+        """The shorter side in pixels at which a picture may be read where that is faster: twice what is made of it.
+
+        Of a photo of 12 million pixels, read at a quarter of its sides, features turn by 2 degrees.
+        """
+        return 2 * (self.cropped_from or self.size)
+
     def square(self, image: Image.Image) -> Image.Image:
         """The network's square of a picture; a square that this made already stays as it is."""
         resampling = Image.Resampling[self.resample.upper()]

@@ -18,6 +18,7 @@ from crossgraph.data.features.inner_table import InnerTable
 from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.regions import SuppliedRegions
 from crossgraph.data.features.text_features import TextTable, extract_text_features
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.data.images import read_image
 from crossgraph.device import checked_device
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
@@ -25,7 +26,7 @@ from crossgraph.encoders.given import GivenImageEncoder
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.encoders.text import TextEncoder, described_languages
 from crossgraph.encoders.understanding import Understanding
-from crossgraph.errors import ImageError, ModelError
+from crossgraph.errors import ImageError, ModelError, UnreadableError
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
@@ -171,12 +172,14 @@ class TrainedModel:
         return parser
 
     def image_features(
-        self, paths: Sequence[Path], *, progress: Progress | None = None
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
     ) -> tuple[ImageTable, tuple[Skipped, ...]]:
         """Cached features of the readable pictures among `paths`, and the rest with reasons."""
         if self.given is not None:
             self.image_encoder.encode([])  # says why not
-        table, skipped = extract_image_features(paths, self.image_encoder, self.cache, progress=progress or Silent())
+        table, skipped = extract_image_features(
+            paths, self.image_encoder, self.cache, progress=progress or Silent(), reader=reader
+        )
         return table, tuple(skipped)
 
     def text_features(self, sentences: Sequence[str], *, progress: Progress | None = None) -> TextTable:
@@ -185,9 +188,13 @@ class TrainedModel:
             sentences, self.text_encoder, self.cache, parser=self.parser, progress=progress or Silent()
         )
 
-    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> EncodedImages:
-        """One row per readable picture."""
-        table, skipped = self.image_features(paths, progress=progress)
+    def encode_image_files(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
+    ) -> EncodedImages:
+        """One row per readable picture. Raises `UnreadableError` if there is none."""
+        table, skipped = self.image_features(paths, progress=progress, reader=reader)
+        if not len(table):
+            raise UnreadableError({one.path: one.reason for one in skipped})
         return EncodedImages(self.encode_image_table(table), tuple(table.kept), skipped)
 
     def encode_raw_texts(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:

@@ -4,16 +4,21 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from crossgraph.data.images import image_bytes_digest
+from crossgraph.data.images import Picture, image_bytes_digest, read_image, read_picture
+from crossgraph.gallery.changes import describing_reader
+from crossgraph.gallery.changes.describing_reader import CHANGED
 from crossgraph.gallery.changes.encoded import EncodedEntries
-from crossgraph.gallery.changes.indexing import Entry, FileState, commit, commit_entries, encode_entries
+from crossgraph.gallery.changes.indexing import Entry, FileState, commit, commit_entries, describe, encode_entries
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.tables.items import caption_id
+from crossgraph.gallery.tables.likeness import APART, COLOURS, look_alike, perceptual_hash
 from crossgraph.gallery.tables.store import Store
 from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel
 
@@ -134,3 +139,57 @@ def test_a_copy_of_a_stored_picture_is_not_encoded_again(any_model: FakeModel, i
     items, skipped = commit(gallery.store, any_model, [replace(first, id="copy", duplicate_of="id0")], set())
     assert ([item.id for item in items], skipped, any_model.encoded_paths) == (["copy"], [], [])
     assert torch.equal(*gallery.snapshot().vectors.tensor())
+
+
+def test_each_picture_is_decoded_once(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Path] = []
+
+    def counted(path: Path, *, shorter_side: int | None = None) -> Picture:
+        decoded.append(path)
+        return read_picture(path, shorter_side=shorter_side)
+
+    monkeypatch.setattr(describing_reader, "read_picture", counted)
+    encoded = encode_entries(FakeModel("dense", fine=False), entries(images))
+    assert sorted(decoded) == sorted(item.path for item in encoded.items)
+    for item in encoded.items:
+        image = read_image(item.path)
+        assert (item.width, item.height, item.perceptual_hash) == (*image.size, perceptual_hash(image))
+
+
+def test_a_batch_in_which_nothing_can_be_read_says_so_of_each(images: Path) -> None:
+    found = entries(images)[:3]
+    for entry in found:
+        entry.path.write_bytes(b"no picture")
+    changed = encode_entries(FakeModel("dense", fine=False), found)
+    broken = encode_entries(FakeModel("dense", fine=False), entries(images)[:3])
+    assert (changed.items, broken.items) == ((), ())
+    assert [one.path for one in changed.skipped] == [one.path for one in broken.skipped] == [one.path for one in found]
+    assert all("not a picture" in one.reason for one in broken.skipped)
+
+
+def test_a_picture_that_has_another_content_than_was_found_is_not_taken(images: Path) -> None:
+    found = entries(images)
+    found[2].path.write_bytes(found[3].path.read_bytes())
+    model = FakeModel("dense", fine=False)
+    encoded = encode_entries(model, found)
+    assert [(one.path, one.reason) for one in encoded.skipped] == [(found[2].path, CHANGED)]
+    assert [item.id for item in encoded.items] == [entry.id for entry in found if entry is not found[2]]
+    assert torch.equal(encoded.images.vectors, encode_entries(model, found[:2] + found[3:]).images.vectors)
+
+
+def test_a_photo_read_reduced_looks_and_reads_as_it_does_whole(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    small = Image.fromarray(random.integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    photo = np.asarray(small.resize((2400, 1800), Image.Resampling.BICUBIC), np.int16)
+    noisy = (photo + random.normal(0, 6, (1800, 2400, 1))).clip(0, 255).astype(np.uint8)
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(noisy).save(path, quality=90)
+    state = FileState.of(path)
+    assert state is not None
+    item = describe(Entry("id", path, image_bytes_digest(path), state, (), (), "", None))
+    whole = perceptual_hash(read_image(path))
+    assert (item.width, item.height) == (2400, 1800)
+    hashes = np.frombuffer(whole + item.perceptual_hash, np.uint8).reshape(2, -1)
+    assert look_alike(hashes[:1], hashes[1]).all()
+    assert np.bitwise_count(hashes[0, COLOURS:] ^ hashes[1, COLOURS:]).sum() <= APART / 4
+    assert np.abs(hashes[0, :COLOURS].astype(int) - hashes[1, :COLOURS]).max() <= 2

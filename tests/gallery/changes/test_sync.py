@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from crossgraph.data.image_reader import ImageReader
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes import sync
@@ -211,8 +212,8 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
 ) -> None:
     encode = model.encode_image_files
 
-    def slow(paths: list[Path]) -> object:
-        encoded = encode(paths)
+    def slow(paths: list[Path], *, reader: ImageReader) -> object:
+        encoded = encode(paths, reader=reader)
         Image.new("RGB", (5, 5)).save(images / "late.png")
         return encoded
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from crossgraph.data.image_reader import ImageReader
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.coders import ModelCoder
 from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes
@@ -66,9 +67,9 @@ def test_a_picture_that_only_the_coder_cannot_read_is_left_out_of_all(
     whole, _, _ = encode_images_for_stages(model, paths)
     encode = hashing.encode_image_files
 
-    def gone_meanwhile(asked: list[Path]) -> object:
+    def gone_meanwhile(asked: list[Path], *, reader: ImageReader) -> object:
         paths[2].unlink()
-        return encode(asked)
+        return encode(asked, reader=reader)
 
     monkeypatch.setattr(hashing, "encode_image_files", gone_meanwhile)
     encoded, kept, skipped = encode_images_for_stages(model, paths)

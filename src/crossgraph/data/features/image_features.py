@@ -23,7 +23,7 @@ from crossgraph.data.corpus import Skipped
 from crossgraph.data.feature_cache import FeatureCache, Records, RecordStore
 from crossgraph.data.features.padding import pad
 from crossgraph.data.features.regions import mirrored_boxes
-from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures
 from crossgraph.errors import ConfigError, ImageError, unknown_name
 from crossgraph.progress import Progress, Silent
@@ -74,10 +74,12 @@ def extract_image_features(
     view: str = "plain",
     batch: int = 16,
     progress: Progress | None = None,
+    reader: ImageReader = PLAIN,
 ) -> tuple[ImageTable, list[Skipped]]:
     """The features of `paths` as a table, computing what the cache lacks, and the pictures that cannot be read.
 
-    Files are hashed, then decoded ahead of the network, in threads. An unreadable picture never stops the run.
+    Files are hashed, then decoded ahead of the network, in threads, by `reader`; no larger than the encoder has use
+    for, where decoding reduced is faster. An unreadable picture never stops the run.
     Pictures for which the encoder knows boxes have these as parts, and records of their own.
     """
     if view not in VIEWS:
@@ -85,7 +87,7 @@ def extract_image_features(
     progress = progress or Silent()
     store = cache.records(encoder.name, encoder.fingerprint, view=view)
     with ThreadPoolExecutor() as pool:
-        digests = _digest_files(paths, pool=pool, progress=progress)
+        digests = _digest_files(paths, reader, pool=pool, progress=progress)
         regions: dict[str, Boxes] = {}
         if encoder.boxes_of is not None:
             digests = [
@@ -94,7 +96,7 @@ def extract_image_features(
         known = {key: path for path, key in zip(paths, digests, strict=True) if isinstance(key, str)}
         missing = {key: path for key, path in known.items() if key not in store}
         reasons = _encode_images(
-            missing, encoder, store, regions=regions, view=view, batch=batch, pool=pool, progress=progress
+            missing, encoder, store, reader, regions=regions, view=view, batch=batch, pool=pool, progress=progress
         )
     rows: list[tuple[int, str]] = []
     skipped: list[Skipped] = []
@@ -116,10 +118,12 @@ def extract_image_features(
     return table, skipped
 
 
-def _digest_files(paths: Sequence[Path], *, pool: Executor, progress: Progress) -> list[str | Skipped]:
+def _digest_files(
+    paths: Sequence[Path], reader: ImageReader, *, pool: Executor, progress: Progress
+) -> list[str | Skipped]:
     def digest(path: Path) -> str | Skipped:
         try:
-            return image_bytes_digest(path)
+            return reader.digest(path)
         except ImageError as error:
             return Skipped(path, error.reason)
 
@@ -135,6 +139,7 @@ def _encode_images(
     missing: Mapping[str, Path],
     encoder: ImageEncoder,
     store: RecordStore,
+    reader: ImageReader,
     *,
     regions: Mapping[str, Boxes],
     view: str,
@@ -148,7 +153,7 @@ def _encode_images(
     def load(item: tuple[str, Path]) -> tuple[str, Image.Image | ImageError]:
         key, path = item
         try:
-            return key, VIEWS[view](encoder.prepare(read_image(path)))
+            return key, VIEWS[view](encoder.prepare(reader.read(path, shorter_side=encoder.shorter_side)))
         except ImageError as error:
             return key, error
 

@@ -40,7 +40,7 @@ class PixelTable:
         preparation = self.backbone.preparation
 
         def read(index: int, mirror: bool) -> Image.Image:
-            square = preparation.square(read_image(self.paths[index]))
+            square = preparation.square(read_image(self.paths[index], shorter_side=preparation.shorter_side))
             return VIEWS["mirror" if mirror else "plain"](square)
 
         with ThreadPoolExecutor() as pool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -15,8 +16,9 @@ from pathlib import Path
 import torch
 
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.images import date_taken, image_size, pixel_limit, read_image
-from crossgraph.errors import ImageError
+from crossgraph.data.images import read_picture
+from crossgraph.errors import ImageError, UnreadableError
+from crossgraph.gallery.changes.describing_reader import CHANGED, ENOUGH, DescribingReader, Look
 from crossgraph.gallery.changes.encoded import EncodedEntries, Features
 from crossgraph.gallery.stages.model import (
     SearchModel,
@@ -25,7 +27,6 @@ from crossgraph.gallery.stages.model import (
     encode_texts_for_stages,
 )
 from crossgraph.gallery.tables.items import Item, caption_id
-from crossgraph.gallery.tables.likeness import perceptual_hash
 from crossgraph.gallery.tables.store import Store, Stored
 
 
@@ -93,32 +94,52 @@ def encode_entries(
 ) -> EncodedEntries:
     """The pictures of `entries`, encoded, with their captions and others that are given, less those whose id is known.
 
-    Reads the files and nothing else, and writes nowhere. What cannot be read, or changed while it was, is skipped.
+    Reads the files and nothing else, and writes nowhere. What cannot be read, or changed while it was, is skipped. Each
+    picture is decoded once, ahead of the network, for the features, which may be known already, and for its item.
     """
-    described: list[tuple[Entry, Item]] = []
-    skipped: list[Skipped] = []
-    for entry in entries:
-        try:
-            described.append((entry, describe(entry)))
-        except ImageError as error:
-            skipped.append(Skipped(entry.path, error.reason))
-    items, images = list[Item](), Features.none()
-    if described:
-        encoded, kept, broken = encode_images_for_stages(model, [entry.path for entry, _ in described])
-        skipped += broken
-        steady = []
-        for row, place in enumerate(kept):
-            entry, item = described[place]
-            if FileState.of(entry.path) == entry.state:
-                steady.append(row)
-                items.append(item)
-            else:  # its digest and its features may be of two contents
-                skipped.append(Skipped(entry.path, "it changed while it was read; the next run takes it"))
+    reader = DescribingReader({entry.path: entry.digest for entry in entries})
+    items, skipped, images = list[Item](), list[Skipped](), Features.none()
+    encoded, kept, broken = _encode(model, entries, reader)
+    skipped += broken
+    steady = []
+    for row, look in enumerate(_looks(reader, [entries[place] for place in kept])):
+        entry = entries[kept[row]]
+        if isinstance(look, ImageError):
+            skipped.append(Skipped(entry.path, look.reason))
+        elif FileState.of(entry.path) != entry.state:  # its digest and its features may be of two contents
+            skipped.append(Skipped(entry.path, CHANGED))
+        else:
+            steady.append(row)
+            items.append(_described(entry, look))
+    if encoded is not None:
         images = _features(model, encoded, steady, tuple(item.digest for item in items))
     wanted = {caption_id(text): text for text in chain(captions, *(item.captions for item in items))}
     texts = {key: text for key, text in wanted.items() if key not in known}
     sentences = encode_captions(model, texts)
     return EncodedEntries(tuple(items), images, tuple(texts.values()), sentences, tuple(skipped))
+
+
+def _encode(
+    model: SearchModel, entries: Sequence[Entry], reader: DescribingReader
+) -> tuple[Stages | None, tuple[int, ...], tuple[Skipped, ...]]:
+    """All encodings of the pictures that could be read, None if none could; which those are, and the others."""
+    try:
+        return encode_images_for_stages(model, [entry.path for entry in entries], reader=reader)
+    except UnreadableError as error:
+        return None, (), tuple(Skipped(path, reason) for path, reason in error.reasons.items())
+
+
+def _looks(reader: DescribingReader, entries: Sequence[Entry]) -> list[Look | ImageError]:
+    """What the items of these pictures say of them; those whose features were known are read for it now."""
+
+    def look(entry: Entry) -> Look | ImageError:
+        try:
+            return reader.look(entry.path)
+        except ImageError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(look, entries))
 
 
 def encode_captions(model: SearchModel, texts: Mapping[str, str]) -> Features:
@@ -160,12 +181,12 @@ def commit_entries(store: Store, encoded: EncodedEntries, *, copies: Sequence[St
 
 def describe(entry: Entry) -> Item:
     """The picture of `entry` with what its file says. Raises `ImageError` if it cannot be read."""
-    image = read_image(entry.path)
-    width, height = image.size
-    if 4 * width * height >= pixel_limit():  # it may have been read reduced: the rest of the file says its size
-        width, height = image_size(entry.path)
-    blank = Item(entry.id, entry.path, entry.digest, width, height, ())
-    return _item(entry, replace(blank, taken=date_taken(entry.path), perceptual_hash=perceptual_hash(image)))
+    return _described(entry, Look.at(read_picture(entry.path, shorter_side=ENOUGH)))
+
+
+def _described(entry: Entry, look: Look) -> Item:
+    blank = Item(entry.id, entry.path, entry.digest, look.width, look.height, ())
+    return _item(entry, replace(blank, taken=look.taken, perceptual_hash=look.perceptual_hash))
 
 
 def _item(entry: Entry, like: Item) -> Item:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.data.splits import TRAIN
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_reference
@@ -274,9 +275,11 @@ class CascadeModel:
         """One split of a corpus, drawn as the run of the last stage drew it where the corpus names none."""
         return self.last.split_of(corpus, name)
 
-    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings:
+    def encode_image_files(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
+    ) -> ImageEncodings:
         """One row per readable picture, by the model of the last stage."""
-        return self.last.encode_image_files(paths, progress=progress)
+        return self.last.encode_image_files(paths, progress=progress, reader=reader)
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:
         """One row per sentence, by the model of the last stage."""

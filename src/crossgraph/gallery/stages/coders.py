@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.types import Encoded
@@ -36,10 +37,10 @@ class ModelCoder:
         return _code(self._model.encode_raw_texts(sentences))
 
     def codes_of_images(
-        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"]
+        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"], *, reader: ImageReader = PLAIN
     ) -> tuple[UInt8[Tensor, "k bytes"], tuple[int, ...], tuple[Skipped, ...]]:
         """The codes of the pictures at `paths` that could be read, which those are, and the others."""
-        images = self._model.encode_image_files(paths)
+        images = self._model.encode_image_files(paths, reader=reader)
         return _code(images.encoded), images.kept, images.skipped
 
     def codes_of_vectors(self, vectors: Float[Tensor, "n d"]) -> None:

@@ -23,6 +23,7 @@ from torch.nn.functional import normalize
 
 from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.gallery.stages.quantisation import Quantisation
 from crossgraph.gallery.stages.shortlist import Candidates
@@ -51,7 +52,7 @@ class PlaneCodes(ABC):
         return self.codes_of_vectors(vectors)
 
     def codes_of_images(
-        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"]
+        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"], *, reader: ImageReader = PLAIN
     ) -> tuple[UInt8[Tensor, "n bytes"], tuple[int, ...], tuple[Skipped, ...]]:
         """The codes of the vectors of the pictures at `paths`, all of them: no file is read."""
         return self.codes_of_vectors(vectors), tuple(range(len(vectors))), ()

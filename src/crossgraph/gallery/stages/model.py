@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress
@@ -48,7 +49,7 @@ class Coder(Protocol):
         """One code per sentence."""
 
     def codes_of_images(
-        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"]
+        self, paths: Sequence[Path], vectors: Float[Tensor, "n d"], *, reader: ImageReader = PLAIN
     ) -> tuple[UInt8[Tensor, "k bytes"], tuple[int, ...], tuple[Skipped, ...]]:
         """The codes of the pictures at `paths` that could be read, which those are, and the others."""
 
@@ -86,7 +87,10 @@ class SearchModel(Protocol):
     def calibration(self) -> Mapping[str, Any]:
         """What was fitted to tell good answers from bad, by stage (`gallery.search.score_calibration`)."""
 
-    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> ImageEncodings: ...
+    def encode_image_files(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
+    ) -> ImageEncodings:
+        """The pictures that could be read. Raises `UnreadableError` if none could."""
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded: ...
 
@@ -129,17 +133,20 @@ def encode_texts_for_stages(model: SearchModel, sentences: Sequence[str]) -> Sta
 
 @torch.inference_mode()
 def encode_images_for_stages(
-    model: SearchModel, paths: Sequence[Path]
+    model: SearchModel, paths: Sequence[Path], *, reader: ImageReader = PLAIN
 ) -> tuple[Stages, tuple[int, ...], tuple[Skipped, ...]]:
-    """All encodings of the pictures at `paths` that every model could read, which those are, and the others."""
-    fine = model.encode_image_files(paths)
-    dense = fine if model.shortlist is None else model.shortlist.encode_image_files(paths)
+    """All encodings of the pictures at `paths` that every model could read, which those are, and the others.
+
+    Raises `UnreadableError` if none could be read.
+    """
+    fine = model.encode_image_files(paths, reader=reader)
+    dense = fine if model.shortlist is None else model.shortlist.encode_image_files(paths, reader=reader)
     kept = tuple(sorted(set(fine.kept) & set(dense.kept)))
     skipped = (*fine.skipped, *dense.skipped)
     own, vectors = _rows(fine, kept), _rows(dense, kept).embedding.float().cpu()
     codes = own.code
     if model.coder is not None and kept:
-        codes, coded, unread = model.coder.codes_of_images([paths[image] for image in kept], vectors)
+        codes, coded, unread = model.coder.codes_of_images([paths[image] for image in kept], vectors, reader=reader)
         if unread:
             own, vectors = own[list(coded)], vectors[list(coded)]
             kept, skipped = tuple(kept[row] for row in coded), (*skipped, *unread)
