@@ -12,6 +12,7 @@ from PIL import Image
 from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.image_reader import PLAIN, ImageReader
+from crossgraph.encoders.image import ImageEncoder, ImageFeatures
 from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.errors import ImageError, UnreadableError
 from crossgraph.gallery.stages.codes import RandomPlanes
@@ -60,6 +61,13 @@ class FakeDualEncoder(FakeMethod):
     reranks = False
 
 
+class AsItIs(ImageEncoder):
+    """What prepares nothing."""
+
+    def encode(self, images: Sequence[Image.Image]) -> list[ImageFeatures]:
+        raise NotImplementedError
+
+
 class FakeModel:
     """`pause` seconds pass per batch of pictures; `spoil` multiplies every feature (try nan)."""
 
@@ -88,7 +96,7 @@ class FakeModel:
         rows, kept, skipped = [], [], []
         for index, path in enumerate(paths):
             try:
-                image = reader.read(path, shorter_side=None)
+                image = reader.read(path, AsItIs())
             except ImageError as error:
                 skipped.append(Skipped(path, error.reason))
                 continue

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from crossgraph.data.images import image_bytes_digest, read_image
+from crossgraph.encoders.image import ImageEncoder
 
 
 @runtime_checkable
@@ -17,11 +18,8 @@ class ImageReader(Protocol):
     def digest(self, path: Path) -> str:
         """The digest of the file's bytes. Raises `ImageError`."""
 
-    def read(self, path: Path, *, shorter_side: int | None) -> Image.Image:
-        """The picture as `read_image` gives it, which may be reduced to a shorter side of so many pixels.
-
-        Raises `ImageError`.
-        """
+    def read(self, path: Path, encoder: ImageEncoder) -> Image.Image:
+        """The picture as `encoder` prepares it. Raises `ImageError`."""
 
 
 class PlainReader:
@@ -31,9 +29,9 @@ class PlainReader:
         """The digest of the file's bytes. Raises `ImageError`."""
         return image_bytes_digest(path)
 
-    def read(self, path: Path, *, shorter_side: int | None) -> Image.Image:
-        """The picture. Raises `ImageError`."""
-        return read_image(path, shorter_side=shorter_side)
+    def read(self, path: Path, encoder: ImageEncoder) -> Image.Image:
+        """The picture as `encoder` prepares it. Raises `ImageError`."""
+        return encoder.prepare(read_image(path, shorter_side=encoder.shorter_side))
 
 
 PLAIN = PlainReader()

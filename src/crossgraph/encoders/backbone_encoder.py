@@ -22,7 +22,8 @@ class BackboneEncoder(ImageEncoder):
         self.name, self.cells, self.device = backbone.name, tuple(cells), torch.device(device)
         self.part_width, self.whole_width = backbone.part_width, backbone.whole_width
         self.fingerprint = backbone_fingerprint(backbone, cells=cells)
-        self.joint, self.shorter_side = backbone.joint, backbone.preparation.shorter_side
+        self.joint = backbone.joint
+        self.prepares, self.shorter_side = backbone.preparation, backbone.preparation.shorter_side
         self.backbone = backbone.eval().requires_grad_(False)
         self.backbone.fuse()
         self.backbone.to(self.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -54,6 +54,8 @@ class ImageEncoder(ABC):
     """A detector's boxes for a picture file, where it has any: what `encode_regions` is called with."""
     shorter_side: int | None = None
     """The shorter side in pixels at which a picture may be read where that is faster; None: all of its pixels."""
+    prepares: Hashable | None = None
+    """What `prepare` does: encoders for which this is equal, and not None, prepare alike."""
     joint: bool = False
     """True where the whole vector lies in a space that the same model has for texts (`TextEncoder.logits`)."""
 

@@ -28,7 +28,7 @@ class InnerMapEncoder(ImageEncoder):
         self.whole_width = backbone.whole_width // (2 if backbone.beside else 1)
         settings = {"of": backbone.started_from, "block": backbone.frozen_below}
         self.fingerprint = encoder_fingerprint("inner maps", settings)
-        self.shorter_side = backbone.preparation.shorter_side
+        self.prepares, self.shorter_side = backbone.preparation, backbone.preparation.shorter_side
         self.backbone, self.device = backbone.to(device), device
 
     def prepare(self, image: Image.Image) -> Image.Image:

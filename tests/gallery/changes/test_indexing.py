@@ -11,7 +11,7 @@ from PIL import Image
 
 from crossgraph.data.images import Picture, image_bytes_digest, read_image, read_picture
 from crossgraph.gallery.changes import describing_reader
-from crossgraph.gallery.changes.describing_reader import CHANGED
+from crossgraph.gallery.changes.describing_reader import CHANGED, DescribingReader
 from crossgraph.gallery.changes.encoded import EncodedEntries
 from crossgraph.gallery.changes.indexing import Entry, FileState, commit, commit_entries, describe, encode_entries
 from crossgraph.gallery.gallery import Gallery
@@ -20,7 +20,7 @@ from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.tables.items import caption_id
 from crossgraph.gallery.tables.likeness import APART, COLOURS, look_alike, perceptual_hash
 from crossgraph.gallery.tables.store import Store
-from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel
+from tests.gallery.fake_model import WIDTH, AsItIs, FakeHashing, FakeModel
 
 
 @pytest.fixture(params=["re-ranked", "coded", "by embedding", "codes alone"])
@@ -193,3 +193,22 @@ def test_a_photo_read_reduced_looks_and_reads_as_it_does_whole(tmp_path: Path) -
     assert look_alike(hashes[:1], hashes[1]).all()
     assert np.bitwise_count(hashes[0, COLOURS:] ^ hashes[1, COLOURS:]).sum() <= APART / 4
     assert np.abs(hashes[0, :COLOURS].astype(int) - hashes[1, :COLOURS]).max() <= 2
+
+
+def test_encoders_that_prepare_alike_share_what_was_read(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Path] = []
+
+    def counted(path: Path, *, shorter_side: int | None = None) -> Picture:
+        decoded.append(path)
+        return read_picture(path, shorter_side=shorter_side)
+
+    monkeypatch.setattr(describing_reader, "read_picture", counted)
+    one, alike, other = AsItIs(), AsItIs(), AsItIs()
+    one.prepares, alike.prepares, other.prepares = 3, 3, 4
+    path = images / "001.png"
+    reader = DescribingReader({path: image_bytes_digest(path)})
+    first = reader.read(path, one)
+    assert reader.read(path, alike) is first
+    assert len(decoded) == 1
+    assert np.array_equal(reader.read(path, other), first)
+    assert len(decoded) == 2

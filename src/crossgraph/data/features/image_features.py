@@ -153,7 +153,7 @@ def _encode_images(
     def load(item: tuple[str, Path]) -> tuple[str, Image.Image | ImageError]:
         key, path = item
         try:
-            return key, VIEWS[view](encoder.prepare(reader.read(path, shorter_side=encoder.shorter_side)))
+            return key, VIEWS[view](reader.read(path, encoder))
         except ImageError as error:
             return key, error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from crossgraph.data.images import Picture, read_picture
+from crossgraph.encoders.image import ImageEncoder
 from crossgraph.errors import ImageError
 from crossgraph.gallery.tables.likeness import SIDE, perceptual_hash
 
@@ -43,13 +44,31 @@ class DescribingReader:
     def __init__(self, digests: Mapping[Path, str]) -> None:
         self._digests = digests
         self._looks: dict[str, Look] = {}
+        self._prepared: dict[tuple[str, Hashable], Image.Image] = {}
 
     def digest(self, path: Path) -> str:
         """The digest that is known."""
         return self._digests[path]
 
-    def read(self, path: Path, *, shorter_side: int | None) -> Image.Image:
-        """The picture, of which is noted what `look` tells. Raises `ImageError`."""
+    def read(self, path: Path, encoder: ImageEncoder) -> Image.Image:
+        """The picture as `encoder` prepares it, kept for other encoders that prepare alike. Raises `ImageError`."""
+        place = self._digests[path], encoder.prepares
+        if place not in self._prepared or encoder.prepares is None:
+            prepared = encoder.prepare(self._read(path, encoder.shorter_side))
+            if encoder.prepares is None:
+                return prepared
+            self._prepared[place] = prepared
+        return self._prepared[place]
+
+    def look(self, path: Path) -> Look:
+        """What is noted of the picture at `path`, which is read now if it was not yet. Raises `ImageError`."""
+        digest = self._digests[path]
+        if digest not in self._looks:
+            self._read(path, ENOUGH)
+        return self._looks[digest]
+
+    def _read(self, path: Path, shorter_side: int | None) -> Image.Image:
+        """The picture, of which is noted what `look` tells."""
         digest = self._digests[path]
         picture = read_picture(path, shorter_side=shorter_side)
         if picture.digest != digest:
@@ -57,10 +76,3 @@ class DescribingReader:
         if digest not in self._looks:
             self._looks[digest] = Look.at(picture)
         return picture.image
-
-    def look(self, path: Path) -> Look:
-        """What is noted of the picture at `path`, which is read now if it was not yet. Raises `ImageError`."""
-        digest = self._digests[path]
-        if digest not in self._looks:
-            self.read(path, shorter_side=ENOUGH)
-        return self._looks[digest]
