@@ -10,7 +10,7 @@
     openvino        OpenVINO, of the same file
 
 Engines that are not installed are left out (export wants onnx and onnxscript). Rates are medians over rounds, in which
-all take turns; the difference is the largest of any output beside the largest output.
+all take turns; those by CPU seconds hold on a busy machine, too. The difference is the largest of any output beside the largest output.
 """
 
 from __future__ import annotations
@@ -125,13 +125,13 @@ def engines(name: str, size: int, threads: int, folder: Path) -> dict[str, Run]:
     return found
 
 
-def rate(run: Run, pixels: np.ndarray, seconds: float) -> float:
-    """Pictures a second."""
-    started, done = time.perf_counter(), 0
-    while (passed := time.perf_counter() - started) < seconds:
+def rate(run: Run, pixels: np.ndarray, seconds: float) -> tuple[float, float]:
+    """Pictures a second, and a CPU second, once so many CPU seconds are spent."""
+    started, began, done = time.perf_counter(), time.process_time(), 0
+    while (spent := time.process_time() - began) < seconds:
         run(pixels)
         done += len(pixels)
-    return done / passed
+    return done / (time.perf_counter() - started), done / spent
 
 
 def main() -> None:
@@ -154,14 +154,14 @@ def main() -> None:
                 outputs = {engine: run(pixels) for engine, run in runs.items()}
                 expected = outputs["channels-last"]
                 apart = {one: float(abs(got - expected).max() / abs(expected).max()) for one, got in outputs.items()}
-                rates: dict[str, list[float]] = {engine: [] for engine in runs}
+                rates: dict[str, list[tuple[float, float]]] = {engine: [] for engine in runs}
                 for _ in range(asked.rounds):
                     for engine, run in runs.items():
                         rates[engine].append(rate(run, pixels, asked.seconds))
                 for engine, found in rates.items():
-                    median = statistics.median(found)
+                    wall, cpu = (statistics.median(one) for one in zip(*found, strict=True))
                     at = f"threads {threads} batch {batch:2} {engine:14}"
-                    print(f"{at} {median:7.1f} a second, apart {apart[engine]:.1e}", flush=True)
+                    print(f"{at} {wall:7.1f} a second, {cpu:7.1f} a CPU second, apart {apart[engine]:.1e}", flush=True)
                     told.append(
                         {"threads": threads, "batch": batch, "engine": engine, "rates": found, "apart": apart[engine]}
                     )

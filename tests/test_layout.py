@@ -27,6 +27,7 @@ LAYERS = (
         "waiting",
         "device",
         "files",
+        "storage",
         "bits",
         "default_model",
     ),
@@ -54,7 +55,8 @@ INSIDE = {
     ),
     "data": (
         ("feature_cache", "corpus", "given_features", "file_kinds", "shares", "options", "guides", "unpacked"),
-        ("exif",),
+        ("exif", "objects", "tars"),
+        ("places",),
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
         ("image_reader", "inventory", "decoding_worker"),
         ("unused",),

@@ -20,7 +20,7 @@ def index(
         str,
         typer.Argument(
             callback=named,
-            help="The pictures: a folder, a caption file, or scenes[:COUNT[:SEED]].",
+            help="The pictures: a folder, a caption file, s3://BUCKET/PREFIX, or scenes[:COUNT[:SEED]].",
         ),
     ],
     gallery: GalleryFolder,
@@ -37,6 +37,7 @@ def index(
     """
     from crossgraph import verbs
     from crossgraph.cli.output import files_in_sum, left_out_to_json, print_json, print_left_out, print_rich
+    from crossgraph.data.places import placed
     from crossgraph.data.sources import open_corpus
     from crossgraph.progress import choose_progress
 
@@ -47,7 +48,7 @@ def index(
     source: Corpus | Path = (
         open_corpus(folder, split=split, exclude=exclude or (), progress=progress)
         if scenes or split is not None
-        else Path(folder)
+        else placed(folder)
     )
     report = verbs.index(source, gallery, model=loaded, exclude=exclude, progress=progress, device=device)
     if as_json:

@@ -13,7 +13,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from PIL import Image
 
 from crossgraph.data.exif import date_taken, orientation, upright, warnings_ignored
 from crossgraph.data.file_kinds import HEAD, image_format, in_words
+from crossgraph.data.places import kind_of, opened, placed
 from crossgraph.errors import ConfigError, ImageError
 
 MAX_PIXELS = 89_478_485
@@ -88,9 +89,9 @@ def read_image(
     quarter or an eighth of its size; so it may be, for speed, where a `longer_side` or a `shorter_side` of so many
     pixels is enough. Raises `ImageError` for everything that cannot be read, and nothing else.
     """
-    with _opened(Path(path)) as file:
-        image = _header(Path(path), file)
-        return _decoded(Path(path), image, max_pixels, longer_side, shorter_side)
+    with _opened(placed(path)) as file:
+        image = _header(placed(path), file)
+        return _decoded(placed(path), image, max_pixels, longer_side, shorter_side)
 
 
 def read_picture(path: Path | str, *, shorter_side: int | None = None) -> Picture:
@@ -98,14 +99,14 @@ def read_picture(path: Path | str, *, shorter_side: int | None = None) -> Pictur
 
     Raises `ImageError` as `read_image` does.
     """
-    with _opened(Path(path)) as file:
-        digest = _digest(Path(path), file)
+    with _opened(placed(path)) as file:
+        digest = _digest(placed(path), file)
         file.seek(0)
-        image = _header(Path(path), file)
+        image = _header(placed(path), file)
         width, height = _upright_size(image)
         late = image.format == "PNG"  # it may say so behind its pixels
         taken = None if late else date_taken(image)
-        found = _decoded(Path(path), image, None, None, shorter_side)
+        found = _decoded(placed(path), image, None, None, shorter_side)
         return Picture(found, width, height, date_taken(image) if late else taken, digest)
 
 
@@ -129,14 +130,14 @@ def load_decoders() -> None:
 
 def image_size(path: Path | str) -> tuple[int, int]:
     """Width and height of the upright picture, from its header alone. Raises `ImageError` for a file that is none."""
-    with _opened(Path(path)) as file:
-        return _upright_size(_header(Path(path), file))
+    with _opened(placed(path)) as file:
+        return _upright_size(_header(placed(path), file))
 
 
 def image_bytes_digest(path: Path | str) -> str:
     """The first 32 hex digits of the SHA-256 of the file's bytes: equal files, equal digest. Raises `ImageError`."""
-    with _opened(Path(path)) as file:
-        return _digest(Path(path), file)
+    with _opened(placed(path)) as file:
+        return _digest(placed(path), file)
 
 
 def _digest(path: Path, file: io.BufferedReader) -> str:
@@ -149,7 +150,7 @@ def _digest(path: Path, file: io.BufferedReader) -> str:
 def require_file(path: Path) -> None:
     """Raise `ImageError` unless `path` leads to a regular file; the file itself is not opened."""
     try:
-        mode = path.stat().st_mode
+        mode = kind_of(path)
     except (OSError, ValueError) as error:
         raise ImageError(path, file_reason(error)) from error
     if stat.S_ISDIR(mode):
@@ -161,12 +162,13 @@ def require_file(path: Path) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedReader]:
     require_file(path)  # opening a pipe would wait for ever
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise ImageError(path, file_reason(error)) from error
-    with file:
-        if os.fstat(file.fileno()).st_size == 0:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened(path))
+            empty = not file.peek(1)
+        except OSError as error:
+            raise ImageError(path, file_reason(error)) from error
+        if empty:
             raise ImageError(path, "the file is empty")
         yield file
 

@@ -16,6 +16,7 @@ from crossgraph.data.drawn.matrices_demo import open_matrices_demo
 from crossgraph.data.drawn.scenes import MANIFEST, open_named_scenes, open_scenes
 from crossgraph.data.guides import GUIDES
 from crossgraph.data.inventory import without_excluded
+from crossgraph.data.layouts.bucket import open_bucket
 from crossgraph.data.layouts.coco import CocoOptions, is_coco, open_coco
 from crossgraph.data.layouts.csv_captions import TableOptions, open_csv
 from crossgraph.data.layouts.dchmt import is_dchmt, open_dchmt
@@ -35,7 +36,9 @@ from crossgraph.data.layouts.nuswide import NuswideOptions, is_nuswide, open_nus
 from crossgraph.data.layouts.parquet import is_parquet, open_parquet
 from crossgraph.data.layouts.precomp import is_precomp, open_precomp
 from crossgraph.data.layouts.rsicd import open_rsicd
+from crossgraph.data.objects import ObjectPath
 from crossgraph.data.options import NoOptions, SourceOptions, options_of
+from crossgraph.data.places import exists, is_far, placed
 from crossgraph.data.shares import Shares
 from crossgraph.data.splits import split_of
 from crossgraph.errors import DataError, unknown_name
@@ -154,7 +157,7 @@ def folder_of(spec: str | Path) -> Path | None:
 def place_of(spec: str | Path) -> Path | None:
     """The folder or file that `spec` is the path of, and nothing else; None for what is drawn or told a layout."""
     word, path, _ = _parsed(spec)
-    return path if not word and path.exists() else None
+    return path if not word and exists(path) else None
 
 
 def _open(spec: str | Path, name: str | None, exclude: Sequence[str], progress: Progress) -> Corpus:
@@ -170,6 +173,8 @@ def _open(spec: str | Path, name: str | None, exclude: Sequence[str], progress: 
         raise DataError(f"{path} is a layout; give the folder that holds it: {path}:FOLDER.{_guide(path.name)}")
     if word and not path.exists():
         raise DataError(f"{_missing(path)}{_guide(word)}")
+    if isinstance(path, ObjectPath):
+        return open_bucket(path, name=name, exclude=exclude)
     source = word or _source_of(path)
     opener, options = DATASETS[source], options_of(OPTIONS.get(source, NoOptions), told, spec=str(spec))
     opener = partial(opener, options=options) if source in OPTIONS else opener
@@ -194,7 +199,7 @@ def _parsed(spec: str | Path) -> tuple[str, Path, str]:
         if sign and word in DATASETS:
             place, _, told = rest.partition("?")
             return word, Path(place).expanduser(), told
-    return "", Path(spec).expanduser(), ""
+    return "", placed(spec) if is_far(spec) else Path(spec).expanduser(), ""
 
 
 def _source_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from PIL import Image
 
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped
+from crossgraph.data.places import absolute, is_far
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
 from crossgraph.files import empty_folder
 from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources, without_moved
@@ -171,7 +172,7 @@ class Gallery(GalleryFolder):
 
     def forget(self, source: Path | str) -> None:
         """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
-        name = os.path.abspath(Path(source).expanduser())
+        name = absolute(source if is_far(source) else Path(source).expanduser())
         with self.changing():
             if name not in self.manifest.sources:
                 raise GalleryError(

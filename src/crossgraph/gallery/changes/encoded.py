@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
+from crossgraph.data.places import placed
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.parts import NODE_COLUMNS, fine_columns, fine_rows, pad_fine
 from crossgraph.types import Encoded
@@ -113,14 +113,14 @@ class EncodedEntries:
             Features.from_arrow(items),
             tuple(captions["text"].to_pylist()),
             Features.from_arrow(captions),
-            tuple(Skipped(Path(row["path"]), row["reason"]) for row in skipped.to_pylist()),
+            tuple(Skipped(placed(row["path"]), row["reason"]) for row in skipped.to_pylist()),
         )
 
 
 def _item(row: dict[str, Any]) -> Item:
     """A row of plain values as the picture it says."""
     values: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in row.items()}
-    values["path"] = Path(row["path"])
+    values["path"] = placed(row["path"])
     return Item(**values)
 
 

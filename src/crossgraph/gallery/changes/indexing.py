@@ -5,11 +5,10 @@ Encoding reads files and needs no store, so that it can be done anywhere; storin
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_picture
+from crossgraph.data.places import absolute, placed, state_of
 from crossgraph.errors import ImageError, UnreadableError
 from crossgraph.gallery.changes.describing_reader import CHANGED, ENOUGH, DescribingReader, Look
 from crossgraph.gallery.changes.encoded import EncodedEntries, Features
@@ -41,10 +41,9 @@ class FileState:
     def of(cls, path: Path) -> FileState | None:
         """The state of the file at `path` now, or None if it cannot be asked."""
         try:
-            status = path.stat()
+            return cls(*state_of(path))
         except (OSError, ValueError):
             return None
-        return cls(status.st_size, datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC))
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,7 @@ def _item(entry: Entry, like: Item) -> Item:
     return replace(
         like,
         id=entry.id,
-        path=Path(os.path.abspath(entry.path)),
+        path=placed(absolute(entry.path)),
         digest=entry.digest,
         captions=entry.captions,
         labels=entry.labels,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crossgraph.data.images import image_bytes_digest
+from crossgraph.data.places import absolute, is_gone, placed, state_of
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.changes.indexing import FileState
 from crossgraph.gallery.changes.moves import Moves, within
@@ -78,7 +79,7 @@ def find_moved_sources(
     sizes = {one.bytes for inside in images.values() for one in inside.values()}
     found: dict[str, set[str]] = {}
     for source in sources.opened:
-        new = [path for path in map(Path, map(os.path.abspath, source.corpus.image_paths)) if str(path) not in known]
+        new = [path for path in map(placed, map(absolute, source.corpus.image_paths)) if str(path) not in known]
         alike = [path for path in new if _bytes_of(path) in sizes]
         with progress.task("comparing", len(alike)) as task:
             for path in alike:
@@ -112,17 +113,6 @@ def without_moved(
     )
 
 
-def is_gone(path: str) -> bool:
-    """Whether nothing is at `path` any more; a place that cannot be looked into says nothing."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _folder_of(source: str, known: Iterable[str]) -> str:
     """The folder of a source that is gone: itself, or, if nothing known lies in it, that of a caption file."""
     return source if any(within(path, source) for path in known) else os.path.dirname(source)
@@ -136,6 +126,6 @@ def _images_of(source: str, known: Mapping[str, Known]) -> dict[str, Known]:
 
 def _bytes_of(path: Path) -> int | None:
     try:
-        return path.stat().st_size
+        return state_of(path)[0]
     except OSError:
         return None

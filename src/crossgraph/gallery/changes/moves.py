@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from crossgraph.data import places
 from crossgraph.errors import GalleryError
 
 
@@ -62,7 +63,7 @@ class Moves:
 
 def absolute(path: Path | str) -> str:
     """`path` as a gallery notes it: absolute, without `~`, dots and a slash at the end; links are not followed."""
-    return os.path.abspath(Path(path).expanduser())
+    return places.absolute(path if places.is_far(path) else Path(path).expanduser())
 
 
 def within(path: str, folder: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.inventory import accounted, take_inventory
+from crossgraph.data.places import exists, is_far, placed
 from crossgraph.data.sources import open_corpus, place_of
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.changes.moves import absolute, near_paths
@@ -57,7 +58,7 @@ class Sources:
     @property
     def roots(self) -> list[Path]:
         """The folders in which pictures can be found gone."""
-        absent = [Path(name) for name in self.absent if self.allow_empty]
+        absent = [placed(name) for name in self.absent if self.allow_empty]
         return absent + [root for one in self.opened for root in one.roots]
 
     @property
@@ -84,7 +85,7 @@ def open_sources(
     if not names and not manifest.sources:
         raise GalleryError(f"{gallery} remembers no folders yet. Name one: crossgraph sync {gallery} FOLDER.")
     paths = [absolute(name) for name in names or manifest.sources]
-    absent = tuple(path for path in paths if not os.path.exists(path))
+    absent = tuple(path for path in paths if not exists(path))
     for path in absent:
         if path not in (*manifest.sources, *manifest.roots):
             raise GalleryError(f"{path}: no such folder or file.{near_paths(path, manifest.sources)}")
@@ -122,7 +123,7 @@ def not_there(path: str, gallery: Path) -> str:
 def _is_lost(path: str) -> bool:
     """Whether nothing is at `path`, or an empty folder, as where a disk is not connected."""
     try:
-        return not os.path.exists(path) or (os.path.isdir(path) and not os.listdir(path))
+        return not exists(path) or (os.path.isdir(path) and not os.listdir(path))
     except OSError:
         return False
 
@@ -132,7 +133,7 @@ def open_source(place: str, exclude: Sequence[str] = (), *, allow_empty: bool = 
 
     Raises `DataError` if it cannot be read.
     """
-    path, patterns = Path(place), tuple(pattern for pattern in exclude if pattern.strip())
+    path, patterns = placed(place), tuple(pattern for pattern in exclude if pattern.strip())
     try:
         corpus = open_corpus(path, exclude=patterns)
     except DataError:
@@ -144,7 +145,7 @@ def open_source(place: str, exclude: Sequence[str] = (), *, allow_empty: bool = 
         corpus = Corpus(path.name, (), (), (), (), np.empty(0, np.int64), skipped=found.listed, files=found.counts)
     if path.is_dir():
         corpus = accounted(corpus, path, exclude=patterns)
-    roots = {path if path.is_dir() else path.parent}
+    roots = {path if path.is_dir() or is_far(path) else path.parent}
     if len(corpus):
-        roots.add(Path(os.path.commonpath([image.absolute().parent for image in corpus.image_paths])))
+        roots.add(placed(os.path.commonpath([image.absolute().parent for image in corpus.image_paths])))
     return Source(place, corpus, tuple(sorted(roots)), patterns)

@@ -19,10 +19,11 @@ from typing import Literal
 
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped, SkippedRow
 from crossgraph.data.images import image_bytes_digest
+from crossgraph.data.places import absolute, is_far, is_gone, placed
 from crossgraph.errors import ImageError
 from crossgraph.gallery.changes.empty_folders import in_empty_folders, told_of_empty
 from crossgraph.gallery.changes.indexing import Entry, FileState, commit, describe
-from crossgraph.gallery.changes.moved_sources import Digests, MovedSource, is_gone
+from crossgraph.gallery.changes.moved_sources import Digests, MovedSource
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.items import BY_HAND, Known, fresh_id
 from crossgraph.gallery.tables.skipped import BY_HAND as REMOVED
@@ -98,8 +99,8 @@ def images_of(corpora: Sequence[Corpus]) -> list[SourceImage]:
     found: dict[str, SourceImage] = {}
     for corpus in corpora:
         for row, (path, captions) in enumerate(zip(corpus.image_paths, corpus.captions_of_images(), strict=True)):
-            place = os.path.abspath(path)
-            before = found.get(place, SourceImage(Path(place), (), (), corpus.name))
+            place = absolute(path)
+            before = found.get(place, SourceImage(path if is_far(path) else Path(place), (), (), corpus.name))
             texts = (*before.captions, *(corpus.captions[caption] for caption in captions))
             labels = () if corpus.labels is None else _labels(corpus, row)
             found[place] = SourceImage(
@@ -253,7 +254,7 @@ class Sync:
         if moved is not None:
             if moved.source == BY_HAND:
                 image = SourceImage(image.path, moved.captions, moved.labels, BY_HAND)
-            return self._entry(moved.id, image, digest, state, moved.id), Change("move", image.path, Path(moved.path))
+            return self._entry(moved.id, image, digest, state, moved.id), Change("move", image.path, placed(moved.path))
         key = fresh_id(image.path, self._ids)
         self._ids.add(key)
         return self._entry(key, image, digest, state, self._by_digest.get(digest)), Change("add", image.path)
@@ -295,7 +296,7 @@ class Sync:
 
     def _find_gone(self, roots: Sequence[Path]) -> dict[str, Known]:
         """Stored pictures under `roots` whose file is gone, and those that were removed by hand, by path."""
-        starts = tuple(f"{os.path.abspath(root)}{os.sep}".replace("//", "/") for root in roots)
+        starts = tuple(f"{absolute(root).rstrip(os.sep)}{os.sep}" for root in roots)
         listed = {str(image.path) for image in self._images}
         return {
             path: known
@@ -310,7 +311,7 @@ class Sync:
             if not self._dry_run:
                 self._store.remove_items([known.id for known in chunk])
             for known in chunk:
-                self._note(Change("remove", Path(known.path)))
+                self._note(Change("remove", placed(known.path)))
 
     def _note(self, change: Change) -> None:
         self._changes.append(change)

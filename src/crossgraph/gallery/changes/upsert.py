@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import image_bytes_digest
+from crossgraph.data.places import absolute, placed
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.changes.indexing import Entry, FileState, commit
 from crossgraph.gallery.changes.sync import NOT_UNICODE, Change, SyncReport
@@ -71,7 +71,7 @@ def _entries(images: Sequence[NewImage], known: dict[str, Known]) -> tuple[list[
     skipped: list[Skipped] = []
     unchanged = 0
     for image in images:
-        path = Path(os.path.abspath(image.path))
+        path = placed(absolute(image.path))
         there = known.get(str(path))
         key = there.id if image.id is None and there is not None else image.id
         key = fresh_id(path, taken) if key is None else checked_id(key)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossgraph.data.places import absolute
 from crossgraph.errors import GalleryError
 
 
@@ -25,7 +26,7 @@ class FolderNames:
     @classmethod
     def of(cls, roots: Sequence[str], paths: pa.ChunkedArray) -> FolderNames:
         """Names by the outermost of the folders `roots`; without any, by the one that holds all the `paths`."""
-        folders = [os.path.abspath(root) for root in roots] or _common_folder(paths)
+        folders = [absolute(root) for root in roots] or _common_folder(paths)
         outermost = [
             one for one in dict.fromkeys(folders) if not any(one != root and _inside(one, root) for root in folders)
         ]

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossgraph.data.names import Match, Missing, NameResolver
+from crossgraph.data.places import absolute
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables.snapshot import Snapshot
 
@@ -75,7 +76,7 @@ class _Finder:
 
     def find(self, name: str) -> NamedRow | UnknownName:
         """What `name` means."""
-        path, row = os.path.abspath(name), self._snapshot.row(name)
+        path, row = absolute(name), self._snapshot.row(name)
         if row is None:
             row = self._snapshot.row_at(path) if self._rows is None else self._rows.get(path)
         if row is not None:

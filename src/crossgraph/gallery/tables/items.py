@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from crossgraph.data.places import absolute
 from crossgraph.errors import GalleryError
 
 BY_HAND = "by hand"
@@ -58,14 +59,14 @@ class Known:
 
 def item_id(path: Path) -> str:
     """The id of the picture at `path`: a hash of its absolute path, so equal names in two folders differ."""
-    return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(absolute(path))).hexdigest()[:16]
 
 
 def fresh_id(path: Path, taken: Container[str]) -> str:
     """An id for a new picture at `path`: `item_id`, unless a picture that was moved away from there still has it."""
     found, number = item_id(path), 2
     while found in taken:
-        found = hashlib.sha256(os.fsencode(os.path.abspath(path)) + b"\0%d" % number).hexdigest()[:16]
+        found = hashlib.sha256(os.fsencode(absolute(path)) + b"\0%d" % number).hexdigest()[:16]
         number += 1
     return found
 

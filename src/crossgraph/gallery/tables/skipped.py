@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
+from crossgraph.data.places import absolute, placed
 from crossgraph.errors import GalleryError
 from crossgraph.files import write_atomically
 
@@ -31,7 +32,7 @@ def read_skipped(folder: Path) -> tuple[Skipped, ...]:
 def _read(file: Path, _state: tuple[int, int, int]) -> tuple[Skipped, ...]:
     """The list in a file, which is read once as long as it stays in its state."""
     rows = json.loads(file.read_text(encoding="utf-8"))
-    return tuple(Skipped(Path(path), str(reason)) for path, reason in rows.items())
+    return tuple(Skipped(placed(path), str(reason)) for path, reason in rows.items())
 
 
 def removed_by_hand(folder: Path) -> frozenset[str]:
@@ -41,14 +42,14 @@ def removed_by_hand(folder: Path) -> frozenset[str]:
 
 def write_skipped(folder: Path, found: Sequence[Skipped], *, under: Iterable[Path], looked_at: Collection[str]) -> None:
     """Replace what was noted of the files `under` these folders, and of those `looked_at`, by what was `found`."""
-    folders = [f"{os.path.abspath(path)}{os.sep}".replace("//", "/") for path in under]
+    folders = [f"{absolute(path).rstrip(os.sep)}{os.sep}" for path in under]
     rows = {
         str(entry.path): entry.reason
         for entry in read_skipped(folder)
         if entry.reason == BY_HAND
         or not (str(entry.path) in looked_at or any(str(entry.path).startswith(start) for start in folders))
     }
-    rows |= {os.path.abspath(entry.path): entry.reason for entry in found}
+    rows |= {absolute(entry.path): entry.reason for entry in found}
     _replace(folder, rows)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from crossgraph.data.places import placed
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.memory_table import row_of
@@ -74,5 +74,5 @@ def as_item(values: Mapping[str, Any]) -> Item:
     given = {name: values[name] for name in (*ITEM_COLUMNS, "perceptual_hash") if values.get(name) is not None}
     for name in ("captions", "labels"):
         given[name] = tuple(given.get(name, ()))
-    given["path"] = Path(given["path"])
+    given["path"] = placed(given["path"])
     return Item(**given)

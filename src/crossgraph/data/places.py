@@ -1,0 +1,106 @@
+"""Where pictures lie: in files, in files inside tar files, as objects in a store. A place is a path by its text.
+
+/photos/a.jpg              a file
+/shards/00000.tar/7.jpg    a file inside a tar file, which is read where it lies
+s3://bucket/photos/a.jpg   an object
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from crossgraph.data import objects, tars
+from crossgraph.data.objects import ObjectPath
+from crossgraph.storage.address import SCHEME
+
+
+def is_far(place: Path | str) -> bool:
+    """Whether a place is in an object store; a `Path` made of its address may have lost one of its slashes."""
+    return isinstance(place, ObjectPath) or str(place).startswith(SCHEME.removesuffix("/"))
+
+
+def placed(text: Path | str) -> Path:
+    """The place that `text` says."""
+    return ObjectPath(text) if is_far(text) else Path(text)
+
+
+def absolute(place: Path | str) -> str:
+    """The text by which a place is known: of a file its absolute path, links not followed; of an object its address."""
+    return str(ObjectPath(place)) if is_far(place) else os.path.abspath(place)
+
+
+def exists(place: Path | str) -> bool:
+    """Whether something is at a place on a disk, or in a tar file; of an object store only that it may be."""
+    return is_far(place) or os.path.exists(place) or tars.split(place) is not None
+
+
+def is_gone(place: str) -> bool:
+    """Whether nothing is at a place any more; one that cannot be looked into says nothing."""
+    try:
+        if is_far(place):
+            objects.state(ObjectPath(place))
+        elif tars.split(place) is not None:
+            tars.state(Path(place))
+        else:
+            os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def state_of(place: Path) -> tuple[int, datetime]:
+    """Bytes of the file at a place, and when it was last written. Raises `OSError`, `ValueError`."""
+    if isinstance(place, ObjectPath):
+        size, written = objects.state(place)
+        return size, written.astimezone(UTC)
+    try:
+        status = place.stat()
+        size, nanoseconds = status.st_size, status.st_mtime_ns
+    except NotADirectoryError:
+        size, nanoseconds = tars.state(place)
+    return size, datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)
+
+
+def kind_of(place: Path) -> int:
+    """What kind of file is at a place, as `stat` tells kinds. Raises `OSError`, `ValueError`."""
+    if is_far(place):
+        return stat.S_IFREG
+    try:
+        return place.stat().st_mode
+    except NotADirectoryError:
+        tars.state(place)
+        return stat.S_IFREG
+
+
+@contextmanager
+def opened(place: Path) -> Iterator[io.BufferedReader]:
+    """The file at a place, to be read from its beginning; what lies inside another is in memory.
+
+    Raises `OSError`, or `MissingExtraError` for an object where nothing reads object stores.
+    """
+    if isinstance(place, ObjectPath):
+        content = objects.read(place)
+    else:
+        try:
+            file = place.open("rb")
+        except NotADirectoryError:
+            content = tars.read(place)
+        else:
+            with file:
+                yield file
+            return
+    yield io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
+
+
+def read_bytes(place: Path) -> bytes:
+    """All of the file at a place. Raises as `opened` does."""
+    with opened(place) as file:
+        return file.read()
