@@ -10,7 +10,8 @@
     openvino        OpenVINO, of the same file
 
 Engines that are not installed are left out (export wants onnx and onnxscript). Rates are medians over rounds, in which
-all take turns; those by CPU seconds hold on a busy machine, too. The difference is the largest of any output beside the largest output.
+all take turns; those by CPU seconds hold on a busy machine, too. The difference is the largest of any output beside the
+largest output.
 """
 
 from __future__ import annotations

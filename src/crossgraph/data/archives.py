@@ -39,15 +39,16 @@ def pictures_inside(path: Path, ending: str) -> str | None:
 
 def _in_zip(path: Path) -> tuple[int, bool]:
     with zipfile.ZipFile(path) as archive:
-        return sum(map(_is_picture, archive.namelist())), True
+        return sum(map(is_picture, archive.namelist())), True
 
 
 def _in_tar(path: Path, most: int) -> tuple[int, bool]:
     with tarfile.open(path) as archive:
         names = [member.name if member.isfile() else "" for member in islice(archive, most + 1)]
-    return sum(map(_is_picture, names[:most])), len(names) <= most
+    return sum(map(is_picture, names[:most])), len(names) <= most
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file in an archive is a picture by its ending, and not a hidden one."""
     last = name.rpartition("/")[2]
     return not last.startswith(".") and ending_of(last) in IMAGE_ENDINGS

@@ -10,10 +10,12 @@ from __future__ import annotations
 import io
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from crossgraph.data import objects, tars
 from crossgraph.data.objects import ObjectPath
@@ -37,7 +39,7 @@ def absolute(place: Path | str) -> str:
 
 def exists(place: Path | str) -> bool:
     """Whether something is at a place on a disk, or in a tar file; of an object store only that it may be."""
-    return is_far(place) or os.path.exists(place) or tars.split(place) is not None
+    return is_far(place) or os.path.exists(tars.shards(Path(place))[0]) or not is_gone(str(place))
 
 
 def is_gone(place: str) -> bool:
@@ -98,6 +100,21 @@ def opened(place: Path) -> Iterator[io.BufferedReader]:
                 yield file
             return
     yield io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
+
+
+def is_inside(place: Path) -> bool:
+    """Whether what is at a place is no file of its own."""
+    return is_far(place) or (not place.exists() and tars.split(place) is not None)
+
+
+def copied(place: Path) -> BinaryIO:
+    """What is at a place as a file that goes when it is closed. Raises as `opened` does."""
+    content = read_bytes(place)
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it is handed on
+    file.write(content)
+    file.flush()
+    file.seek(0)
+    return file
 
 
 def read_bytes(place: Path) -> bytes:

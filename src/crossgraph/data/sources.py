@@ -171,7 +171,7 @@ def _open(spec: str | Path, name: str | None, exclude: Sequence[str], progress: 
         return replace(drawn, understood=Understood(word))
     if not word and not path.exists() and path.name in GUIDES and path.parent == Path():
         raise DataError(f"{path} is a layout; give the folder that holds it: {path}:FOLDER.{_guide(path.name)}")
-    if word and not path.exists():
+    if word and not exists(path):
         raise DataError(f"{_missing(path)}{_guide(word)}")
     if isinstance(path, ObjectPath):
         return open_bucket(path, name=name, exclude=exclude)
@@ -209,7 +209,7 @@ def _source_of(path: Path) -> str:
         if any((path / file).is_file() for file in CAPTION_FILES):
             return "folder"
         return next((layout for layout, is_one in LAYOUTS.items() if is_one(path)), "folder")
-    if not path.is_file():
+    if not path.is_file() and not exists(path):
         raise DataError(f"{_missing(path)} Give a folder of pictures, a caption file, or scenes.")
     if path.suffix.lower() not in _BY_SUFFIX:
         raise DataError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 
 ENDING = ".tar"
+_SERIES = re.compile(r"\{(?P<first>[0-9]+)\.\.(?P<last>[0-9]+)\}")
+
 KEPT = 256
 """So many tables are kept, of 150 bytes or so a member."""
 
@@ -41,6 +44,16 @@ def is_plain(tar: Path) -> bool:
             return True
     except (tarfile.TarError, OSError, EOFError):
         return False
+
+
+def shards(place: Path) -> list[Path]:
+    """The tar files that a place means: itself, or, as in shards/{00000..00009}.tar, all of these numbers."""
+    found = _SERIES.search(place.name)
+    if found is None or place.exists():
+        return [place]
+    first, last = found["first"], found["last"]
+    numbers = (str(number).zfill(len(first)) for number in range(int(first), int(last) + 1))
+    return [place.with_name(place.name[: found.start()] + number + place.name[found.end() :]) for number in numbers]
 
 
 def split(path: Path | str) -> tuple[Path, str] | None:

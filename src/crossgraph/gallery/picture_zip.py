@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from crossgraph.data.file_kinds import HEAD, image_format
 from crossgraph.data.images import file_reason, require_file
+from crossgraph.data.places import copied, is_inside
 from crossgraph.errors import ImageError
 from crossgraph.gallery.tables.items import Item
 
@@ -104,10 +105,11 @@ class _Sink:
 def _opened(path: Path) -> BinaryIO:
     """The file of a picture. Raises `ImageError` if it is none."""
     require_file(path)
-    file = path.open("rb")
-    if image_format(file.peek(HEAD)[:HEAD]) is None:
+    file = copied(path) if is_inside(path) else path.open("rb")
+    if image_format(file.read(HEAD)) is None:
         file.close()
         raise ImageError(path, "no picture any more")
+    file.seek(0)
     return file
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from crossgraph.data.file_kinds import HEAD, image_format
 from crossgraph.data.images import file_reason
+from crossgraph.data.places import copied, is_inside
 from crossgraph.errors import ImageError
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.thumbnails import Thumbnails
@@ -97,7 +98,8 @@ def opened_file(path: Path) -> tuple[BinaryIO, str]:
     """
     try:
         # A pipe would be waited for without O_NONBLOCK.
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        plain = not is_inside(path)
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") if plain else copied(path)
     except OSError as error:
         raise ImageError(path, file_reason(error)) from error
     found = None

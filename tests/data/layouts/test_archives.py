@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +15,7 @@ from PIL import Image
 
 from crossgraph.data.check import check_corpus
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus, source_of
 from crossgraph.errors import DataError
 from tests.data.drawn_sets import labels_of, put_json, put_lines, put_photos
@@ -32,9 +33,9 @@ def picture(shade: int) -> bytes:
     return stream.getvalue()
 
 
-def put_tar(file: Path, members: dict[str, bytes]) -> Path:
+def put_tar(file: Path, members: dict[str, bytes], *, mode: Literal["w", "w:gz"] = "w") -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(file, "w") as tar:
+    with tarfile.open(file, mode) as tar:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -65,12 +66,38 @@ def test_img2dataset_gives_one_caption_a_text_however_many_lines_it_has(tmp_path
     assert open_corpus(data).captions == ("json 0", "json 1", "json 2")
 
 
-def test_shards_are_unpacked_once_and_read_like_files(tmp_path: Path, cache: Path) -> None:
-    members: dict[str, bytes] = {}
+def test_shards_are_read_where_they_lie(tmp_path: Path, cache: Path) -> None:
+    members: dict[str, bytes] = {"._0.jpg": b"x"}
     for number in range(3):
         members |= {f"{number}.jpg": picture(number), f"{number}.txt": f"caption {number}".encode()}
     for shard in ("00000", "00001"):
         put_tar(tmp_path / f"data/{shard}.tar", {**members, "../../evil.txt": b"x", "notes.pdf": b"x"})
+    corpus = open_corpus(tmp_path / "data")
+    assert captions_of(corpus)["00001/2.jpg"] == ["caption 2"]
+    assert len(corpus) == len(corpus.captions) == 6
+    assert corpus.understood.notes == ("pictures of 2 tar files are read where they lie",)
+    assert corpus.image_paths[5] == tmp_path / "data/00001.tar/2.jpg"
+    assert read_image(corpus.image_paths[5]).tobytes() == Image.open(io.BytesIO(picture(2))).tobytes()
+    assert not cache.exists()
+    assert check_corpus(tmp_path / "data").unreadable == ()
+    assert captions_of(open_corpus(tmp_path / "data/00000.tar"))["00000/1.jpg"] == ["caption 1"]
+    both = tmp_path / "data/{00000..00001}.tar"
+    assert open_corpus(both).image_paths == open_corpus(str(both)).image_paths == corpus.image_paths
+    with pytest.raises(DataError, match="no such folder or file"):
+        open_corpus(tmp_path / "data/{00002..00003}.tar")
+
+
+def test_a_shard_that_is_json_alone_gives_the_captions_of_that(tmp_path: Path) -> None:
+    file = put_tar(tmp_path / "00000.tar", {"a/1.jpg": picture(1), "a/1.json": b'{"caption": "from json"}'})
+    assert captions_of(open_corpus(file)) == {"00000/a/1.jpg": ["from json"]}
+
+
+def test_compressed_shards_are_unpacked_once_and_read_like_files(tmp_path: Path, cache: Path) -> None:
+    members: dict[str, bytes] = {}
+    for number in range(3):
+        members |= {f"{number}.jpg": picture(number), f"{number}.txt": f"caption {number}".encode()}
+    for shard in ("00000", "00001"):
+        put_tar(tmp_path / f"data/{shard}.tar", {**members, "../../evil.txt": b"x", "notes.pdf": b"x"}, mode="w:gz")
     corpus = open_corpus(tmp_path / "data")
     assert captions_of(corpus)["00001/2.jpg"] == ["caption 2"]
     assert len(corpus) == len(corpus.captions) == 6
@@ -107,7 +134,7 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_setting(
     put_lines(tmp_path / "taken", "a file")
     monkeypatch.setenv("CROSSGRAPH_CACHE", str(tmp_path / "taken"))
     with pytest.raises(DataError, match="CROSSGRAPH_CACHE"):
-        open_corpus(put_tar(tmp_path / "data/00000.tar", {"1.jpg": picture(1)}))
+        open_corpus(put_tar(tmp_path / "data/00000.tar", {"1.jpg": picture(1)}, mode="w:gz"))
 
 
 def put_parquet(file: Path, columns: dict[str, Any], *, features: dict[str, Any] | None = None) -> Path:

@@ -1,7 +1,8 @@
 """What img2dataset writes: `00000/000000000.jpg` with `.txt` and `.json` of that name, or the same inside `00000.tar`.
 
 A `.txt` is one caption, however many lines it has. Where no picture has one, the captions are those of the `.json`.
-Tar files are streamed once, and their pictures unpacked into the user's cache; any WebDataset of pictures does.
+Tar files are read where they lie; any WebDataset of pictures does. Compressed ones are streamed once, and their
+pictures unpacked into the user's cache.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from crossgraph.data.assembly import CorpusBuilder, names_below, read_bytes
+from crossgraph.data import tars
+from crossgraph.data.archives import is_picture
+from crossgraph.data.assembly import CorpusBuilder, names_below
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped, Understood
 from crossgraph.data.encodings import decode_text, is_undecoded
 from crossgraph.data.file_kinds import IMAGE_ENDINGS
+from crossgraph.data.images import file_reason
 from crossgraph.data.inventory import holds_images, take_inventory
+from crossgraph.data.places import read_bytes
 from crossgraph.data.unpacked import safe_path, unpacked
 from crossgraph.data.unused import unused_texts
 from crossgraph.errors import DataError
@@ -33,11 +38,13 @@ _TEXTS = frozenset({".txt", ".json", ".caption"})
 
 @dataclass
 class _Found:
-    """Pictures with their texts beside them, by the name each has in the corpus."""
+    """Pictures with their texts beside them, by the name each has in the corpus; `inside`: texts in tar files."""
 
     images: dict[str, Path] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
-    tars: list[Path] = field(default_factory=list)
+    inside: set[Path] = field(default_factory=set)
+    in_place: int = 0
+    unpacked: list[Path] = field(default_factory=list)
     texts: tuple[Path, ...] = ()
     files: FileCounts | None = None
 
@@ -56,7 +63,9 @@ def is_img2dataset(folder: Path) -> bool:
 
 
 def open_img2dataset(place: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
-    """The corpus in a folder of shards, less what the patterns of `exclude` leave out of it, or in one tar file.
+    """The corpus in a folder of shards, less what the patterns of `exclude` leave out of it, or in tar files.
+
+    Several are written as one place, as in shards/{00000..00009}.tar.
 
     A tar file that is cut short gives what is before the cut, and is listed; one that was read counts as a text. Raises
     `DataError` if there are no pictures.
@@ -65,22 +74,25 @@ def open_img2dataset(place: Path, *, name: str | None = None, exclude: Sequence[
     if not found.images:
         reasons = "".join(f" {one.path}: {one.reason}." for one in found.skipped[:3])
         raise DataError(f"{place}: no pictures in it, nor in its tar files.{reasons} Give a folder that holds some.")
-    by_text = any(path.with_suffix(".txt").is_file() for path in found.images.values())
+    by_text = any(_is_there(path.with_suffix(".txt"), found.inside) for path in found.images.values())
     ending = ".txt" if by_text else ".json"
     builder = CorpusBuilder(place, [place if place.is_dir() else place.parent])
     more = 0
     for image, path in found.images.items():
         file = path.with_suffix(ending)
-        more += by_text and not file.is_file() and path.with_suffix(".json").is_file()
-        caption, fault = _caption(file)
+        there = _is_there(file, found.inside)
+        more += by_text and not there and _is_there(path.with_suffix(".json"), found.inside)
+        caption, fault = _caption(file) if there else ("", None)
         if fault is None:
             builder.add(image, [caption], where=file.name, file=file, path=path)
         else:
             builder.add(image, [], where=file.name, file=file, path=path)
             builder.reject("the file", fault, file=file)
     notes = []
-    if found.tars:
-        notes.append(f"pictures of {len(found.tars)} tar files were unpacked into {found.tars[0].parent}")
+    if found.in_place:
+        notes.append(f"pictures of {found.in_place} tar files are read where they lie")
+    if found.unpacked:
+        notes.append(f"pictures of {len(found.unpacked)} tar files were unpacked into {found.unpacked[0].parent}")
     if more:
         notes.append(f"pictures with a .json and no .txt, and so without a caption: {more}")
     understood = Understood("img2dataset", (("caption", f"the whole {ending}"),), notes=tuple(notes))
@@ -93,25 +105,47 @@ def open_img2dataset(place: Path, *, name: str | None = None, exclude: Sequence[
 
 def _found(place: Path, exclude: Sequence[str]) -> _Found:
     found = _Found()
-    tars = [place]
+    archives = tars.shards(place)
     if place.is_dir():
         there = take_inventory(place, exclude=exclude)
         found.images.update(zip(names_below(place, there.images), there.images, strict=True))
-        tars = [one.path for one in there.skipped if one.path.suffix.lower() == ".tar"]
-        found.skipped += [one for one in there.listed if one.path not in tars]
+        archives = [one.path for one in there.skipped if one.path.suffix.lower() == ".tar"]
+        found.skipped += [one for one in there.listed if one.path not in archives]
         found.texts, found.files = there.texts, there.counts
-    for tar in tars:
-        folder = unpacked(tar, partial(_unpack, tar))
-        cut = folder / _CUT
-        if cut.is_file():
-            found.skipped.append(Skipped(tar, cut.read_text(encoding="utf-8")))
+    for tar in archives:
+        fault = _take_in_place(tar, found) if tars.is_plain(tar) else _take_unpacked(tar, found)
+        if fault:
+            found.skipped.append(Skipped(tar, fault))
         elif found.files is not None:
             found.files = replace(found.files, texts=found.files.texts + 1)
-        found.tars.append(folder)
-        images = take_inventory(folder).images
-        names = (f"{tar.stem}/{name}" for name in names_below(folder, images))
-        found.images.update(zip(names, images, strict=True))
     return found
+
+
+def _take_in_place(tar: Path, found: _Found) -> str:
+    """Note the pictures and texts in a tar file; what ended the reading early."""
+    inside = tars.members(tar)
+    found.in_place += 1
+    for member in sorted(inside.places):
+        if is_picture(member):
+            found.images[f"{tar.stem}/{member}"] = tar / member
+        elif Path(member).suffix.lower() in _TEXTS:
+            found.inside.add(tar / member)
+    return f"cannot be read to its end ({inside.fault}); the pictures before that are used" if inside.fault else ""
+
+
+def _take_unpacked(tar: Path, found: _Found) -> str:
+    """Unpack a tar file and note the pictures in it; what ended the reading early."""
+    folder = unpacked(tar, partial(_unpack, tar))
+    found.unpacked.append(folder)
+    images = take_inventory(folder).images
+    names = (f"{tar.stem}/{name}" for name in names_below(folder, images))
+    found.images.update(zip(names, images, strict=True))
+    cut = folder / _CUT
+    return cut.read_text(encoding="utf-8") if cut.is_file() else ""
+
+
+def _is_there(file: Path, inside: Set[Path]) -> bool:
+    return file in inside or file.is_file()
 
 
 def _unpack(tar: Path, folder: Path) -> None:
@@ -140,9 +174,10 @@ def _wanted(stream: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 def _caption(file: Path) -> tuple[str, str | None]:
     """The caption in a text or in the metadata of a picture, and what is wrong with it."""
-    if not file.is_file():
-        return "", None
-    decoded = decode_text(read_bytes(file))
+    try:
+        decoded = decode_text(read_bytes(file))
+    except OSError as error:
+        return "", file_reason(error)
     if is_undecoded(decoded.text) or "\0" in decoded.text:
         return "", f"bytes that are no {decoded.encoding} text"
     if file.suffix == ".txt":

@@ -11,10 +11,10 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import image_bytes_digest
+from crossgraph.data.places import placed
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.changes.indexing import Entry, FileState, commit
 from crossgraph.gallery.folder import described
@@ -113,7 +113,7 @@ def _entries(chunk: Sequence[Known], left_out: list[Skipped]) -> list[Entry]:
     """The pictures of `chunk` as their files are now; those that cannot be read go to `left_out`."""
     found = []
     for known in chunk:
-        path = Path(known.path)
+        path = placed(known.path)
         try:
             digest, state = image_bytes_digest(path), FileState.of(path)
             if state is None:
