@@ -41,7 +41,7 @@ from crossgraph.gallery.changes.describing_reader import Look
 from crossgraph.gallery.changes.encoded import EncodedEntries
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.stages.cascade_model import CascadeModel
-from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages
 from crossgraph.gallery.tables.likeness import perceptual_hash
 from crossgraph.verbs.models import load_search_model
 
@@ -92,21 +92,16 @@ def encode_as_before(
     for entry in entries:
         try:
             image = read_image(entry.path)
-            taken = read_taken(entry.path)
-            described.append((entry, Look(*image_size(entry.path), taken, perceptual_hash(image))))
+            image_size(entry.path)  # the header once more, as the date was asked for
+            described.append((entry, Look(*image_size(entry.path), None, perceptual_hash(image))))
         except ImageError as error:
             skipped.append(Skipped(entry.path, error.reason))
-    encoded, kept, broken = indexing.encode_images_for_stages(
+    encoded, kept, broken = encode_images_for_stages(
         model, [entry.path for entry, _ in described], reader=WholeReader()
     )
     items = [indexing._described(*described[place]) for place in kept]
     images = indexing._features(model, encoded, None, tuple(item.digest for item in items))
     return EncodedEntries(tuple(items), images, (), indexing.encode_captions(model, {}), (*skipped, *broken))
-
-
-def read_taken(path: Path) -> None:
-    """The header once more, as the date was asked for."""
-    image_size(path)
 
 
 def encoders_of(model: CascadeModel) -> list[ImageEncoder]:
