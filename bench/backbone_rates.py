@@ -25,7 +25,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Grid(torch.nn.Module):
 
     def __init__(self, backbone: Backbone, *, last: bool) -> None:
         super().__init__()
-        self.network = backbone.network
+        self.network: Any = backbone.network
         self.last = last
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,9 @@ def frozen(name: str, *, last: bool) -> Grid:
     backbone = build_backbone(name).eval().requires_grad_(False)
     backbone.fuse()
     layout = torch.channels_last if last else torch.contiguous_format
-    return Grid(backbone.to(memory_format=layout), last=last).eval()
+    network: torch.nn.Module = backbone
+    network.to(memory_format=layout)  # type: ignore[call-overload]
+    return Grid(backbone, last=last).eval()
 
 
 def by_torch(module: Callable[[torch.Tensor], torch.Tensor]) -> Run:

@@ -34,6 +34,7 @@ from crossgraph.data.drawn.scenes import open_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.images import image_bytes_digest, image_size, read_image, read_picture
 from crossgraph.default_model import DEFAULT_MODEL
+from crossgraph.encoders.fast_tokens import AFTER
 from crossgraph.encoders.image import ImageEncoder
 from crossgraph.errors import ImageError
 from crossgraph.gallery.changes import indexing
@@ -41,7 +42,7 @@ from crossgraph.gallery.changes.describing_reader import Look
 from crossgraph.gallery.changes.encoded import EncodedEntries
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.stages.cascade_model import CascadeModel
-from crossgraph.gallery.stages.model import SearchModel
+from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages
 from crossgraph.gallery.tables.likeness import perceptual_hash
 from crossgraph.verbs.models import load_search_model
 
@@ -92,21 +93,16 @@ def encode_as_before(
     for entry in entries:
         try:
             image = read_image(entry.path)
-            taken = read_taken(entry.path)
-            described.append((entry, Look(*image_size(entry.path), taken, perceptual_hash(image))))
+            image_size(entry.path)  # the header once more, as the date was asked for
+            described.append((entry, Look(*image_size(entry.path), None, perceptual_hash(image))))
         except ImageError as error:
             skipped.append(Skipped(entry.path, error.reason))
-    encoded, kept, broken = indexing.encode_images_for_stages(
+    encoded, kept, broken = encode_images_for_stages(
         model, [entry.path for entry, _ in described], reader=WholeReader()
     )
     items = [indexing._described(*described[place]) for place in kept]
     images = indexing._features(model, encoded, None, tuple(item.digest for item in items))
     return EncodedEntries(tuple(items), images, (), indexing.encode_captions(model, {}), (*skipped, *broken))
-
-
-def read_taken(path: Path) -> None:
-    """The header once more, as the date was asked for."""
-    image_size(path)
 
 
 def encoders_of(model: CascadeModel) -> list[ImageEncoder]:
@@ -140,7 +136,8 @@ def measure(photos: Sequence[Path], place: Path, rounds: int) -> Measured:
     with ThreadPoolExecutor() as pool:
         squares = list(pool.map(lambda path: encoders[0].prepare(read_image(path, shorter_side=side)), photos))
     for encoder in encoders:
-        encoder.encode(squares[:BATCH])  # what is made once
+        for _ in range(AFTER // BATCH + 1):
+            encoder.encode((squares * BATCH)[:BATCH])  # what is made once, with OpenVINO after so many pictures
 
     def network() -> None:
         for encoder in encoders:

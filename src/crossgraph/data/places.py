@@ -99,7 +99,7 @@ def opened(place: Path) -> Iterator[io.BufferedReader]:
             with file:
                 yield file
             return
-    yield io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
+    yield io.BufferedReader(io.BytesIO(content))
 
 
 def is_inside(place: Path) -> bool:

@@ -37,6 +37,8 @@ class Backbone(nn.Module, ABC):
     frozen_statistics: bool = True
     joint: bool = False
     """True where the vector for the whole lies in a space that the same model has for texts."""
+    compiles: bool = False
+    """True where `tokens` may be traced and compiled, for it does the same with any picture."""
     blocks: int = 0
     """How many blocks the network is a chain of; 0: it can be trained from pixels only."""
     inner_width: int = 0

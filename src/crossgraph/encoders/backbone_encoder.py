@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.fast_tokens import FastTokens
 from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
 from crossgraph.encoders.grid import grid_features, region_features
 from crossgraph.encoders.image import Boxes, ImageEncoder, ImageFeatures, Window
@@ -27,6 +28,7 @@ class BackboneEncoder(ImageEncoder):
         self.backbone = backbone.eval().requires_grad_(False)
         self.backbone.fuse()
         self.backbone.to(self.device)
+        self._fast_tokens = FastTokens(self.backbone)
 
     def prepare(self, image: Image.Image) -> Image.Image:
         """The network's square of the picture."""
@@ -49,7 +51,7 @@ class BackboneEncoder(ImageEncoder):
         return region_features(*self._tokens(squares), boxes, windows=self._windows(squares))
 
     def _tokens(self, squares: Sequence[Image.Image]) -> tuple[Float[Tensor, "n d r c"], Float[Tensor, "n e"]]:
-        return self.backbone.tokens(self.backbone.preparation.pixels(squares).to(self.device))
+        return self._fast_tokens(self.backbone.preparation.pixels(squares).to(self.device))
 
     def _windows(self, squares: Sequence[Image.Image]) -> list[Window]:
         return [self.backbone.preparation.window(square) for square in squares]

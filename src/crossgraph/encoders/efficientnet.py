@@ -27,6 +27,8 @@ WIDTH = 1280
 class EfficientNetBackbone(Backbone):
     """efficientnet-lite0, -lite1 or -lite2 without its classifier, trained on (value - 127) / 128."""
 
+    compiles = True
+
     def __init__(self, name: str = "efficientnet-lite0", *, size: int | None = None) -> None:
         super().__init__()
         self.name = name
