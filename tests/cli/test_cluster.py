@@ -20,6 +20,8 @@ from crossgraph.gallery.calibration.pairs import encode_corpus
 from crossgraph.gallery.gallery import Gallery
 from tests.cli.conftest import DATA, Trained, call
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster(trained: Trained) -> Iterator[str]:
