@@ -127,6 +127,16 @@ def test_inside_a_large_package_imports_never_point_up_either(package: str) -> N
             assert below <= levels[own], f"{module_name(path)} imports {name}, which stands above it"
 
 
+def test_ray_is_imported_in_functions_of_one_package_alone() -> None:
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        names = [(node, getattr(node, "module", None) or node.names[0].name) for node in imports]
+        found = [node for node, name in names if name.split(".")[0] == "ray"]
+        assert not found or module_name(path).startswith("distributed"), f"{path} imports ray"
+        assert not any(node in tree.body for node in found), f"{path} imports ray when it is imported"
+
+
 MADE_OF = {"encoder_ensemble": ("methods.dual_encoder",)}
 """Methods that are several of another one."""
 

@@ -158,8 +158,8 @@ def faults(one: Path, gallery: Path, skipped: int) -> Counter[str]:
 def main() -> None:
     """Index undisturbed, then kill again and again."""
     if sys.argv[1:2] == ["--child"]:
-        places, (number, joined) = [Path(word) for word in sys.argv[2:4]], sys.argv[4:]
-        return child(*places, int(number), joined)
+        words = sys.argv[2:]
+        return child(Path(words[0]), Path(words[1]), int(words[2]), words[3])
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--kills", type=int, default=3)
     options.add_argument("--count", type=int, default=400)

@@ -2,19 +2,25 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from crossgraph import verbs
+from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.sources import open_corpus
 from crossgraph.distributed.cluster import on_cluster
 from crossgraph.distributed.connection import connected
+from crossgraph.distributed.models import place_of
 from crossgraph.distributed.settings import ClusterSettings
+from crossgraph.errors import ModelError
 from crossgraph.gallery.calibration.pairs import encode_corpus
 from crossgraph.gallery.gallery import Gallery
 from tests.cli.conftest import DATA, Trained, call
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +61,13 @@ def test_a_corpus_encoded_by_workers_for_calibration_is_the_same(cluster: str, c
         assert torch.allclose(one.vectors, other.vectors, atol=1e-5)
         assert torch.equal(one.codes, other.codes)
         assert torch.allclose(one.fine.without_padding().parts, other.fine.without_padding().parts, atol=1e-4)
+
+
+def test_a_model_that_a_worker_does_not_find_is_sent(cluster: str, trained: Trained, tmp_path: Path) -> None:
+    model, cache = verbs.load(trained.kidrr), FeatureCache(tmp_path / "cache")
+    with connected(ClusterSettings("auto")) as connection:
+        place = replace(place_of(model, connection, device="cpu"), reference=str(tmp_path / "elsewhere"))
+        sent = place.load(cache, tmp_path)
+    assert (sent.fingerprint, sent.shortlist.fingerprint) == (model.fingerprint, model.shortlist.fingerprint)
+    with pytest.raises(ModelError, match="where every node can read it"):
+        replace(place, files=None).load(cache, tmp_path)

@@ -73,6 +73,7 @@ def test_planning_ahead_of_what_is_stored_changes_nothing(model: FakeModel, pict
     assert everything(ahead) == everything(here)
 
 
+@pytest.mark.slow
 def test_workers_fill_a_gallery_as_one_process_does(
     connection: Connection, model: FakeModel, pictures: Path, tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def test_workers_fill_a_gallery_as_one_process_does(
     assert verify(there).problems == ()
 
 
+@pytest.mark.slow
 def test_a_picture_that_kills_its_worker_costs_that_picture(
     connection: Connection, pictures: Path, tmp_path: Path
 ) -> None:

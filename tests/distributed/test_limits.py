@@ -5,15 +5,19 @@ from dataclasses import replace
 
 import pytest
 
+from crossgraph.distributed import pool as pool_module
 from crossgraph.distributed.connection import Connection
 from crossgraph.distributed.pool import LOST, Pool
 from crossgraph.errors import ClusterError
 from tests.distributed.countable_jobs import FixedPlace, Squares
 from tests.distributed.test_pool import results
 
+pytestmark = pytest.mark.slow
 
-def test_a_job_that_takes_for_ever_is_given_up(connection: Connection) -> None:
-    settings = replace(connection.settings, batch_seconds=2.0, workers=1)
+
+def test_a_job_that_takes_for_ever_is_given_up(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "DEATHS", 1)
+    settings = replace(connection.settings, batch_seconds=8.0, workers=1)
     with Pool(replace(connection, settings=settings)) as pool:
         assert results(pool, Squares((-5,)), Squares((2,))) == [[LOST], [4]]
 

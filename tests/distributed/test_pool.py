@@ -12,6 +12,8 @@ from crossgraph.distributed.pool import AHEAD, HELD, LOST, Pool
 from crossgraph.errors import GalleryError
 from tests.distributed.countable_jobs import Squares
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pool(connection: Connection) -> Iterator[Pool]:

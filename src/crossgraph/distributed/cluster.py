@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,7 +109,7 @@ class _RunOnWorkers(TrainedModel):
     """A loaded run that has its pictures and sentences encoded by workers, and is as it was in all else."""
 
     def __init__(self, model: TrainedModel, pool: Pool, place: Place, shortlist: TrainedModel | None) -> None:
-        self.__dict__.update(copy.copy(vars(model)))
+        self.__dict__.update(vars(model))
         self.shortlist = shortlist
         self._pool, self._place = pool, place
 

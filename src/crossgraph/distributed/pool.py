@@ -284,6 +284,7 @@ class Pool:
 
 def _reason(error: Exception) -> str:
     """Why a worker was lost, in a line."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if "because" in line or "exit" in line.lower()] or lines or [type(error).__name__]
-    return said[0].split(" Worker exit detail")[0].split("Some common causes")[0][:200]
+    said = str(error)
+    if "worker process has died" in said:
+        return "its process was killed or crashed"
+    return (said.strip().splitlines() or [type(error).__name__])[0][:200]

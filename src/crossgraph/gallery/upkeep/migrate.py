@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from crossgraph.data.corpus import Skipped
@@ -96,10 +97,12 @@ def _encode_all(
     encoded = 0
 
     def batches() -> Iterator[tuple[tuple[int, list[Skipped]], Batch]]:
-        for start in range(0, len(missing), batch):
-            chunk = missing[start : start + batch]
-            entries, unread = _entries(chunk)
-            yield (len(chunk), unread), batch_of(store, entries, sentences)
+        with ThreadPoolExecutor() as readers:
+            for start in range(0, len(missing), batch):
+                found = list(readers.map(_entry, missing[start : start + batch]))
+                unread = [one for one in found if isinstance(one, Skipped)]
+                entries = [one for one in found if isinstance(one, Entry)]
+                yield (len(found), unread), batch_of(store, entries, sentences)
 
     with progress.task("migrating", len(wanted)) as task:
         task.advance(len(wanted) - len(missing))
@@ -116,16 +119,13 @@ def _same(done: Known, wanted: Known) -> bool:
     return all(getattr(done, name) == getattr(wanted, name) for name in ("path", "digest", "captions", "labels"))
 
 
-def _entries(chunk: Sequence[Known]) -> tuple[list[Entry], list[Skipped]]:
-    """The pictures of `chunk` as their files are now, and those that cannot be read."""
-    found, left_out = list[Entry](), list[Skipped]()
-    for known in chunk:
-        path = placed(known.path)
-        try:
-            digest, state = image_bytes_digest(path), FileState.of(path)
-            if state is None:
-                raise ImageError(path, "no such file")
-            found.append(Entry(known.id, path, digest, state, known.captions, known.labels, known.source, None))
-        except ImageError as error:
-            left_out.append(Skipped(path, error.reason))
-    return found, left_out
+def _entry(known: Known) -> Entry | Skipped:
+    """A picture as its file is now, or why it cannot be read."""
+    path = placed(known.path)
+    try:
+        digest, state = image_bytes_digest(path), FileState.of(path)
+        if state is None:
+            raise ImageError(path, "no such file")
+    except ImageError as error:
+        return Skipped(path, error.reason)
+    return Entry(known.id, path, digest, state, known.captions, known.labels, known.source, None)
