@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -199,3 +201,20 @@ def test_a_gallery_stays_in_memory_until_it_has_shards_and_is_large(
     assert isinstance(Gallery.open(folder, model).snapshot().vectors, Matrix)
     monkeypatch.setattr("crossgraph.gallery.folder.MOST_IN_MEMORY", 1000)
     assert isinstance(Gallery.open(folder, model).snapshot().vectors, DiskMatrix)
+
+
+def test_codes_of_galleries_made_before_stay_in_memory(tmp_path: Path) -> None:
+    model = with_codes()
+    folder = Gallery.create(tmp_path / "gallery", model).folder
+    for name in ("items", "captions"):
+        place = folder / f"{name}.lance"
+        schema = lance.dataset(place).schema
+        before = schema.set(schema.get_field_index("code"), pa.field("code", pa.binary(2)))
+        lance.write_dataset(before.empty_table(), place, mode="overwrite")
+    gallery = Gallery.open(folder, model)
+    write(gallery, 0, ROWS, seed=0)
+    assert {one.column for one in shard(gallery)} == {"vector"}
+    disk = Gallery.open(folder, model, memory="disk").snapshot()
+    assert isinstance(disk.codes, Matrix)
+    assert isinstance(disk.vectors, DiskMatrix)
+    assert all(same_answers(folder, model))
