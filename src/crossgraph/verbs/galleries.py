@@ -12,6 +12,7 @@ from crossgraph.encoders.names import model_reference, packaged_model
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.changes.sync import SyncReport
+from crossgraph.gallery.folder import Memory
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.home import home_gallery, no_gallery
 from crossgraph.gallery.stages.cascade_model import CascadeModel

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from lance.dataset import Index
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -17,7 +18,7 @@ from crossgraph.gallery.tables.disk_matrix import DiskMatrix
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.likeness import BYTES
 from crossgraph.gallery.tables.matrix import Matrix
-from crossgraph.gallery.tables.shards import ShardTask, build_shard
+from crossgraph.gallery.tables.shards import Build, ShardTask
 from crossgraph.gallery.upkeep.shards import shard, shard_recall
 from tests.gallery.fake_model import WIDTH, FakeModel, coded_model
 
@@ -175,9 +176,9 @@ def test_several_shards_built_elsewhere_answer_as_one(tmp_path: Path) -> None:
     for start in range(0, ROWS, 200):
         write(gallery, start, 200, seed=start)
 
-    def elsewhere(build: object, tasks: Sequence[ShardTask]) -> Iterator[object]:
+    def elsewhere(build: Build, tasks: Sequence[ShardTask]) -> Iterator[Index]:
         built.extend(tasks)
-        return (build_shard(task) for task in reversed(tasks))
+        return (build(task) for task in reversed(tasks))
 
     done = shard(gallery, rows=200, each=elsewhere)
     assert {one.shards for one in done} == {3}
