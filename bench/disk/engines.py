@@ -172,14 +172,13 @@ def build_faiss(options: argparse.Namespace, column: str, kind: str) -> None:
     place.mkdir()
     rows = np.load(options.work / f"{column}.npy", mmap_mode="r")
     sample = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), 64 * options.lists), replace=False))
+    index: Any
     if column == "vectors":
         index = faiss.IndexIVFFlat(
             faiss.IndexFlatIP(options.width), options.width, options.lists, faiss.METRIC_INNER_PRODUCT
         )
     else:
         index = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(256), 256, options.lists)
-    index.own_fields = False
-    keep = index.quantizer  # noqa: F841  the index does not own it
     index.train(np.ascontiguousarray(rows[sample]))
     lists = faiss.OnDiskInvertedLists(options.lists, index.code_size, str(place / "lists"))
     index.replace_invlists(lists)
@@ -219,7 +218,7 @@ def open_faiss(options: argparse.Namespace, column: str, kind: str) -> Search:
     faiss.omp_set_num_threads(1)
     place = options.work / slug(f"faiss {column} {kind}")
     read = faiss.read_index if column == "vectors" else faiss.read_index_binary
-    index = read(str(place / "index"), faiss.IO_FLAG_READ_ONLY)  # lists on disk are mapped anyway
+    index: Any = read(str(place / "index"), faiss.IO_FLAG_READ_ONLY)  # lists on disk are mapped anyway
 
     def search(query: np.ndarray, probes: int) -> tuple[np.ndarray, np.ndarray]:
         index.nprobe = probes
