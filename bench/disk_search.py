@@ -33,12 +33,13 @@ import pyarrow as pa
 import torch
 
 from crossgraph.encoders.understanding import Understanding
+from crossgraph.gallery.folder import Memory
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.stages.codes import PlaneCodes
 from crossgraph.gallery.upkeep.shards import shard, shard_recall
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
-from crossgraph.types import Encoded
+from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch
 
 sys.path.insert(0, str(Path(__file__).parent / "disk"))
 from drawn_vectors import BLOCK, Drawn
@@ -54,8 +55,25 @@ class NoMethod(Method):
     provenance = ()
     reranks = False
 
+    def encode_images(self, images: ImageBatch) -> Encoded:
+        """Nothing."""
+        raise NotImplementedError
 
-NoMethod.__abstractmethods__ = frozenset()
+    def encode_texts(self, texts: TextBatch) -> Encoded:
+        """Nothing."""
+        raise NotImplementedError
+
+    def score_pairs(self, images: Encoded, texts: Encoded) -> torch.Tensor:
+        """Nothing."""
+        raise NotImplementedError
+
+    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, torch.Tensor]:
+        """Nothing."""
+        raise NotImplementedError
+
+    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
+        """Nothing."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -151,7 +169,7 @@ def best_of(drawn: Drawn, queries: int) -> np.ndarray:
     return best
 
 
-def searched(folder: Path, drawn: Drawn, options: argparse.Namespace, *, memory: str) -> dict[str, object]:
+def searched(folder: Path, drawn: Drawn, options: argparse.Namespace, *, memory: Memory) -> dict[str, object]:
     """What a fresh process measures: opening, then each mode at each number of probed lists."""
     best = np.load(folder.parent / "best.npy")
     before, started = most_mib(), time.perf_counter()
@@ -238,7 +256,7 @@ def step(options: argparse.Namespace) -> dict[str, object]:
             "stages": [vars(one) for one in shard_recall(gallery, queries=50, probes=PROBES)],
             "most_mib": most_mib(),
         }
-    return searched(folder, drawn, options, memory=options.step)
+    return searched(folder, drawn, options, memory="disk" if options.step == "disk" else "whole")
 
 
 def bytes_under(folder: Path) -> int:

@@ -21,8 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from drawn_vectors import Drawn
@@ -99,7 +100,7 @@ def draw(options: argparse.Namespace) -> None:
     for name, found in best.items():
         np.save(folder / f"{name}-best.npy", found)
 
-    def batches():
+    def batches() -> Iterator[pa.RecordBatch]:
         for begin in range(0, options.rows, 20_000):
             rows, packed = vectors[begin : begin + 20_000], codes[begin : begin + 20_000]
             yield pa.record_batch(
@@ -113,7 +114,7 @@ def draw(options: argparse.Namespace) -> None:
     lance.write_dataset(pa.RecordBatchReader.from_batches(schema, batches()), folder / "table.lance")
 
 
-def in_a_process(options: argparse.Namespace, what: str, species: str) -> dict[str, object]:
+def in_a_process(options: argparse.Namespace, what: str, species: str) -> dict[str, Any]:
     """What one step measured."""
     numbers = [f"--{name}={getattr(options, name)}" for name in ("rows", "width", "lists", "queries", "work")]
     alone = os.environ | {"OMP_NUM_THREADS": "1", "LANCE_CPU_THREADS": "1", "RAYON_NUM_THREADS": "1"}
@@ -123,11 +124,11 @@ def in_a_process(options: argparse.Namespace, what: str, species: str) -> dict[s
     if done.returncode:
         print(done.stderr[-1500:], file=sys.stderr, flush=True)
         return {f"{what} failed": done.stderr.strip().splitlines()[-1][:200] if done.stderr else "killed"}
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def step(options: argparse.Namespace, what: str, species: str) -> dict[str, object]:
+def step(options: argparse.Namespace, what: str, species: str) -> dict[str, Any]:
     """Build or search one index."""
     engine, column, kind = species.split()
     if what == "build":
@@ -171,14 +172,13 @@ def build_faiss(options: argparse.Namespace, column: str, kind: str) -> None:
     place.mkdir()
     rows = np.load(options.work / f"{column}.npy", mmap_mode="r")
     sample = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), 64 * options.lists), replace=False))
+    index: Any
     if column == "vectors":
         index = faiss.IndexIVFFlat(
             faiss.IndexFlatIP(options.width), options.width, options.lists, faiss.METRIC_INNER_PRODUCT
         )
     else:
         index = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(256), 256, options.lists)
-    index.own_fields = False
-    keep = index.quantizer  # noqa: F841  the index does not own it
     index.train(np.ascontiguousarray(rows[sample]))
     lists = faiss.OnDiskInvertedLists(options.lists, index.code_size, str(place / "lists"))
     index.replace_invlists(lists)
@@ -218,7 +218,7 @@ def open_faiss(options: argparse.Namespace, column: str, kind: str) -> Search:
     faiss.omp_set_num_threads(1)
     place = options.work / slug(f"faiss {column} {kind}")
     read = faiss.read_index if column == "vectors" else faiss.read_index_binary
-    index = read(str(place / "index"), faiss.IO_FLAG_READ_ONLY)  # lists on disk are mapped anyway
+    index: Any = read(str(place / "index"), faiss.IO_FLAG_READ_ONLY)  # lists on disk are mapped anyway
 
     def search(query: np.ndarray, probes: int) -> tuple[np.ndarray, np.ndarray]:
         index.nprobe = probes
@@ -228,7 +228,7 @@ def open_faiss(options: argparse.Namespace, column: str, kind: str) -> Search:
     return search
 
 
-def searched(options: argparse.Namespace, species: str, search: Search) -> dict[str, object]:
+def searched(options: argparse.Namespace, species: str, search: Search) -> dict[str, Any]:
     """Memory, recall and latency at several numbers of probed lists."""
     column = species.split()[1]
     queries = np.load(options.work / ("queries.npy" if column == "vectors" else "asked.npy"))
@@ -285,12 +285,12 @@ def slug(species: str) -> str:
     return species.replace(" ", "-")
 
 
-def told(row: dict[str, object]) -> str:
+def told(row: dict[str, Any]) -> str:
     """One index, as a line."""
     return json.dumps(row)
 
 
-def table(measured: list[dict[str, object]]) -> str:
+def table(measured: list[dict[str, Any]]) -> str:
     """All of it as Markdown."""
     lines = [
         "| index | GB | build s | build MiB | search MiB | probes | R@10 | R@100 | cold ms | ms | p95 ms | cpu ms |"

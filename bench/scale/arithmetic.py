@@ -25,15 +25,15 @@ class Assumptions:
 
     width: float = 1024  # numbers of a shortlist vector: the model in the box
     bits: float = 256  # of a code: the model in the box
-    plain_bytes: float = 260.0  # path, date, labels and the like in memory (bench/disk_search.py)
+    plain_bytes: float = 160.0  # path, date, labels and the like in memory (bench/disk_search.py)
     sieve_bytes: float = 96.0  # of a perceptual hash that stay in memory
     hash_bytes: float = 320.0
     part_bytes: float = 25_000.0  # fine features on disk for re-ranking (bench/cascade_scale.py)
     index_overhead: float = 0.01  # of shards over the numbers in them (bench/disk/engines.py)
     encode_per_s: float = 3.0  # pictures a core encodes in a second, all stages of the model in the box
-    build_s_per_million: float = 250.0  # one core, shards of vectors and codes (bench/disk_search.py)
+    build_s_per_million: float = 144.0  # one core, shards of vectors and codes (bench/disk_search.py)
     shard_rows: float = 1_000_000.0
-    shard_ms: float = 20.0  # one shard on one core, its share of lists of codes and candidates' vectors
+    shard_ms: float = 55.0  # one shard on one core, its share of lists of codes and candidates' vectors
     merge_ms: float = 2.0  # merging the answers of all nodes, and the network
     rerank_ms: float = 60.0  # 100 pairs on one core
     node_cores: float = 16.0

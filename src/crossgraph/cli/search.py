@@ -41,9 +41,7 @@ def search(
     shortlist: Annotated[int | None, typer.Option(help="How many are re-ranked, instead of the mode's number.")] = None,
     probe: Annotated[
         int | None,
-        typer.Option(
-            help="Of a gallery on disk, how many lists of every shard are looked into; by default a sixteenth of them."
-        ),
+        typer.Option(help="Lists of every shard to look into, of a gallery on disk; else a sixteenth."),
     ] = None,
     memory: Annotated[
         Literal["auto", "whole", "disk"],

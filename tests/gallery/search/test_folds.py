@@ -14,6 +14,7 @@ from crossgraph.gallery.search.query import Feedback, ItemQuery
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.tables.likeness import look_alike
+from crossgraph.gallery.tables.matrix import Matrix
 from tests.gallery.fake_model import WIDTH, FakeHashing, FakeModel, draw_images
 from tests.gallery.looks import compressed, frame, page, photo, scaled, shirt
 
@@ -165,7 +166,9 @@ def test_likeness_that_is_a_chain_leaves_no_place_empty(tmp_path: Path) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model_with("fine"))
     paths = sorted(draw_images(tmp_path / "pictures", 40).iterdir())
     gallery.upsert([NewImage(path, id=path.stem) for path in paths])  # the order of ids must not hang on the folder
-    looks = gallery.snapshot().looks.pooled().numpy()
+    stored = gallery.snapshot().looks
+    assert isinstance(stored, Matrix)
+    looks = stored.pooled().numpy()
     looks[:] = looks[0]
     looks[:, 0] = 6 * np.random.default_rng(0).permutation(40)
     names = [Path(path).name for path in gallery.snapshot().items["path"].to_pylist()]

@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from lance.dataset import Index
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -15,7 +18,7 @@ from crossgraph.gallery.tables.disk_matrix import DiskMatrix
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.likeness import BYTES
 from crossgraph.gallery.tables.matrix import Matrix
-from crossgraph.gallery.tables.shards import ShardTask, build_shard
+from crossgraph.gallery.tables.shards import Build, ShardTask
 from crossgraph.gallery.upkeep.shards import shard, shard_recall
 from tests.gallery.fake_model import WIDTH, FakeModel, coded_model
 
@@ -173,9 +176,9 @@ def test_several_shards_built_elsewhere_answer_as_one(tmp_path: Path) -> None:
     for start in range(0, ROWS, 200):
         write(gallery, start, 200, seed=start)
 
-    def elsewhere(build: object, tasks: Sequence[ShardTask]) -> Iterator[object]:
+    def elsewhere(build: Build, tasks: Sequence[ShardTask]) -> Iterator[Index]:
         built.extend(tasks)
-        return (build_shard(task) for task in reversed(tasks))
+        return (build(task) for task in reversed(tasks))
 
     done = shard(gallery, rows=200, each=elsewhere)
     assert {one.shards for one in done} == {3}
@@ -199,3 +202,20 @@ def test_a_gallery_stays_in_memory_until_it_has_shards_and_is_large(
     assert isinstance(Gallery.open(folder, model).snapshot().vectors, Matrix)
     monkeypatch.setattr("crossgraph.gallery.folder.MOST_IN_MEMORY", 1000)
     assert isinstance(Gallery.open(folder, model).snapshot().vectors, DiskMatrix)
+
+
+def test_codes_of_galleries_made_before_stay_in_memory(tmp_path: Path) -> None:
+    model = with_codes()
+    folder = Gallery.create(tmp_path / "gallery", model).folder
+    for name in ("items", "captions"):
+        place = folder / f"{name}.lance"
+        schema = lance.dataset(place).schema
+        before = schema.set(schema.get_field_index("code"), pa.field("code", pa.binary(2)))
+        lance.write_dataset(before.empty_table(), place, mode="overwrite")
+    gallery = Gallery.open(folder, model)
+    write(gallery, 0, ROWS, seed=0)
+    assert {one.column for one in shard(gallery)} == {"vector"}
+    disk = Gallery.open(folder, model, memory="disk").snapshot()
+    assert isinstance(disk.codes, Matrix)
+    assert isinstance(disk.vectors, DiskMatrix)
+    assert all(same_answers(folder, model))

@@ -30,7 +30,7 @@ class SearchOptions(BaseModel):
     )
     shortlist: int | None = Field(None, ge=1, description="How many are re-ranked, instead of the mode's number.")
     probe: int | None = Field(
-        None, ge=1, description="Of a gallery on disk, how many lists of every shard are looked into; else a sixteenth."
+        None, ge=1, description="Lists of every shard to look into, of a gallery on disk; else a sixteenth."
     )
     rerank: bool = Field(True, description="Order candidates by the fine score.")
     target: Target = Field("images", description="What answers: pictures, or their captions.")

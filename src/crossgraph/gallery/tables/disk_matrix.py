@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TypeAlias
 
 import lance
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossgraph.gallery.tables.fixed_columns import fixed_piece, fixed_rows, kind_of, width_of
+from crossgraph.gallery.tables.lance import plain_errors
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.shards import Shards, shards_of
 
@@ -31,7 +33,8 @@ FETCHED = 16_384  # rows fetched at once
 class DiskMatrix:
     """Rows of one column, in the order of `addresses`; `matrix[rows]` is what it is of a tensor, read from the disk.
 
-    All is read as of the version of `dataset`.
+    All is read as of the version of `dataset`. Where a writer has removed its files meanwhile, that is a
+    `ReplacedError`.
     """
 
     def __init__(self, dataset: lance.LanceDataset, column: str, addresses: NDArray[np.uint64]) -> None:
@@ -81,11 +84,12 @@ class DiskMatrix:
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
         """All rows as they lie on disk, in blocks: which they are, and their values."""
-        scanner = self._dataset.scanner(columns=[self._column], with_row_address=True, batch_size=BATCH)
-        for batch in scanner.to_batches():
-            places = self._rows_at(batch[ADDRESS].to_numpy())
-            values = fixed_piece(batch[self._column])
-            yield places[places >= 0], values[places >= 0]
+        with plain_errors(self._place):
+            scanner = self._dataset.scanner(columns=[self._column], with_row_address=True, batch_size=BATCH)
+            for batch in scanner.to_batches():
+                places = self._rows_at(batch[ADDRESS].to_numpy())
+                values = fixed_piece(batch[self._column])
+                yield places[places >= 0], values[places >= 0]
 
     def near(
         self, query: Shaped[np.ndarray, " d"], *, count: int, probes: int
@@ -103,13 +107,18 @@ class DiskMatrix:
             "metric": "hamming" if query.dtype == np.uint8 else "dot",
             "use_index": self.shards is not None,
         }
-        found = self._dataset.scanner(
-            columns=["_distance"], nearest=nearest, with_row_address=True, disable_scoring_autoprojection=True
-        ).to_table()
+        with plain_errors(self._place):
+            found = self._dataset.scanner(
+                columns=["_distance"], nearest=nearest, with_row_address=True, disable_scoring_autoprojection=True
+            ).to_table()
         rows = self._rows_at(found[ADDRESS].to_numpy())
         distances = found["_distance"].to_numpy()
         reach = float(distances[-1]) if len(distances) == count else float("inf")
         return rows[rows >= 0], distances[rows >= 0], reach
+
+    @property
+    def _place(self) -> Path:
+        return Path(self._dataset.uri)
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -130,7 +139,8 @@ class DiskMatrix:
         if not len(addresses):
             return np.empty((0, self.width), kind_of(self._dataset.schema, self._column))
         once, back = np.unique(addresses, return_inverse=True)
-        read = self._dataset._take_rows(pa.array(once), columns=[self._column])  # row ids are addresses in our tables
+        with plain_errors(self._place):  # row ids are addresses in our tables
+            read = self._dataset._take_rows(pa.array(once), columns=[self._column])
         return fixed_rows(read[self._column])[back]
 
 

@@ -35,6 +35,7 @@ from crossgraph.gallery.tables.splice import Splice
 MOST_PIECES = 4096
 """Pieces of a column from which one piece is made: every look at a column costs something per piece."""
 
+READ_AHEAD = 16 << 20  # bytes of a column that are read before they are asked for
 FETCHED = 4096  # new rows among carried ones that are fetched by id; more, and the table is read anew
 
 Windows: TypeAlias = Mapping[str, slice]
@@ -64,16 +65,16 @@ class MemoryTable:
     ) -> MemoryTable:
         """All of the table, as of the version of `dataset`."""
         plain, _ = fixed_columns(dataset.schema)
-        found = dataset.scanner(columns=plain, with_row_address=True).to_table()
-        order = pc.sort_indices(found["id"])
-        place = np.empty(len(found), np.int64)
-        place[order.to_numpy()] = np.arange(len(found))
-        rows = found.take(order)
-        del found
+        keys = dataset.scanner(columns=["id"], with_row_address=True).to_table()
+        order = pc.sort_indices(keys["id"])
+        place = np.empty(len(keys), np.int64)
+        place[order.to_numpy()] = np.arange(len(keys))
+        addresses = _addresses(keys)[order.to_numpy()]
+        del keys
+        # column by column, so that no more than one is ever there twice
+        kept = pa.table({name: _read_column(dataset, name, order) for name in plain})
         windows = _in_memory(dataset.schema, on_disk)
         matrices = {name: _read_matrix(dataset, name, place, window) for name, window in windows.items()}
-        addresses = _addresses(rows)
-        kept = rows.drop_columns(ADDRESS).combine_chunks()
         return cls(dataset, on_disk, dataset.version, stamps, fragments_of(dataset), addresses, kept, matrices)
 
     def column(self, name: str) -> Rows:
@@ -196,12 +197,19 @@ def row_of(ids: pa.ChunkedArray, key: str) -> int | None:
     return place if place < len(ids) and ids[place].as_py() == key else None
 
 
+def _read_column(dataset: lance.LanceDataset, name: str, order: pa.Array) -> pa.Array:
+    """One plain column, its rows in some order, in one piece."""
+    found = dataset.scanner(columns=[name]).to_table()[name].combine_chunks()
+    whole = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    return whole.take(order)
+
+
 def _read_matrix(dataset: lance.LanceDataset, name: str, place: NDArray[np.int64], window: slice) -> Matrix:
     """A window of one column, row by row where `place` says."""
 
     def pieces() -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
         at = 0
-        for batch in dataset.scanner(columns=[name]).to_batches():
+        for batch in dataset.scanner(columns=[name], batch_readahead=1, io_buffer_size=READ_AHEAD).to_batches():
             yield place[at : at + len(batch)], fixed_piece(batch[name])[:, window]
             at += len(batch)
 

@@ -123,16 +123,17 @@ class Store:
 
     def bytes_in_memory(self) -> int:
         """How many bytes vectors, codes and hashes take in memory."""
-        tables = [table.dataset for table in (self._items, self._captions)]
-        return sum(
-            dataset.count_rows() * width_of(dataset.schema, name) * kind_of(dataset.schema, name).itemsize
-            for dataset in tables
-            for name in fixed_columns(dataset.schema)[1]
-        )
+        with lance.plain_errors(self.folder):
+            return sum(
+                table.count_rows() * width_of(table.schema, name) * kind_of(table.schema, name).itemsize
+                for table in (self._items, self._captions)
+                for name in fixed_columns(table.schema)[1]
+            )
 
     def is_sharded(self) -> bool:
         """Whether the vectors of the pictures have shards."""
-        return shards_of(self._items.dataset, "vector") is not None
+        with lance.plain_errors(self.folder):
+            return shards_of(self._items.dataset, "vector") is not None
 
     def known(self) -> dict[str, Known]:
         """Every stored picture, by its path."""

@@ -136,8 +136,8 @@ def shard_recall(
                 for k in DEPTHS:
                     k_here = min(k, len(near))
                     hits[k] += int((scores[:k_here] >= near[k_here - 1] - CLOSE).sum()) / k_here / len(asked)
-            shares = (hits[k] for k in DEPTHS)
-            found.append(ShardRecall(name, count, matrix.shards.lists, *shares, statistics.median(times)))
+            ms = statistics.median(times)
+            found.append(ShardRecall(name, count, matrix.shards.lists, hits[10], hits[100], ms))
     if not found:
         raise GalleryError(
             f"{gallery.folder} has no shards, or fewer than {FEWEST} pictures. "
