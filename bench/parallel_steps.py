@@ -2,8 +2,8 @@
 
     python bench/parallel_steps.py [--steps 50] [--json steps.json]
 
-The cases of `tests/training/test_workers.py`, with more steps: small modules, no dropout, AdamW. Prints for each how far
-apart the losses of a step are at most, relative to the loss. `bench/parallel_training.py` does it with whole runs.
+The cases of `tests/training/test_workers.py`, with more steps: small modules, no dropout, AdamW. Prints for each how
+far apart the losses of a step are at most, relative to the loss. `bench/parallel_training.py` does it with whole runs.
 """
 
 from __future__ import annotations
