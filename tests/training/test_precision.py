@@ -57,6 +57,6 @@ def test_a_processor_without_instructions_for_it_is_named(monkeypatch: pytest.Mo
 
 
 def test_a_gpu_without_instructions_for_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     with pytest.raises(ConfigError, match=r"set training\.precision='float32'"):
         note_precision("bfloat16", "cuda:0", Silent())

@@ -168,7 +168,7 @@ def _validations_noted(log: Path, progress: Progress, *, known: bool) -> Iterato
         thread.join()
 
 
-def _validations(log: Path) -> list[dict[str, float]]:
+def _validations(log: Path) -> list[dict[str, int | float]]:
     try:
         lines = log.read_text(encoding="utf-8").splitlines()
     except OSError:
