@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from crossgraph.bench.items import drawn_images, drawn_method, drawn_texts
 from crossgraph.bench.peers import scan, sgraf
 from crossgraph.bench.timing import Machine, Outcome, by_turns
-from crossgraph.layers.attention import attended_cosines
+from crossgraph.layers.attention import attend_to_one
 from crossgraph.methods.contract import Method
 from crossgraph.methods.kidrr import Kidrr
 from crossgraph.types import Encoded
@@ -24,6 +24,8 @@ from crossgraph.types import Encoded
 SIZES = {"width": 1024, "word_width": 384, "gru_width": 0, "dropout": 0.0}
 AS_SGR = {"levels": ("global", "local"), "reasoning": "sgr", "anchor": False, "rounds": 0}
 SIMILARITY_WIDTH = 256
+LATE = 8
+"""Pictures that late interaction scores."""
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,21 @@ def _loops(method: Kidrr, images: Encoded, texts: Encoded, *, few: int) -> list[
     def loop(head: sgraf.Reasoning | sgraf.Filter) -> Tensor:
         return torch.tanh(sgraf.scores(regions, images.embedding, captions, texts.embedding[:few], maps, head))
 
+    lengths = texts.lengths()
+
     def late() -> Tensor:
-        assert texts.parts is not None
-        assert texts.mask is not None
-        assert images.mask is not None
-        columns = []
-        for rows in torch.arange(len(texts)).split(64):
+        found = regions.new_empty(LATE, len(texts))
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero()[:, 0]
             some = texts[rows].without_padding()
-            found = attended_cosines(some.parts, regions[:8], some.mask, images.mask[:8])
-            columns.append(found.sum(dim=2) / some.mask.sum(dim=1))
-        return torch.cat(columns, dim=1)
+            for image in range(LATE):
+                found[image, rows] = attend_to_one(some.parts, regions[image], sharpness=9.0).cosines.mean(dim=1)
+        return found
 
     pairs = len(images) * few
     return [
         Way("SCAN's loop", lambda: scan.scores(regions, captions), pairs),
-        Way("late interaction", late, 8 * len(texts), "SCAN's loop"),
+        Way("late interaction", late, LATE * len(texts), "SCAN's loop"),
         Way("SAF's loop", lambda: loop(sgraf.Filter(weigh)), pairs),
         Way("SGR's loop", lambda: loop(steps), pairs),
     ]

@@ -187,8 +187,9 @@ class Sgfns(ByImage):
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The base score of each pair, and what the fused graph adds."""
-        base = self.base.pairs(images, texts)
-        return base if self.fuse is None else base + self.fuse(images, texts, self.base.likeness(images, texts))
+        likeness = self.base.likeness(images, texts)
+        base = self.base.pairs(images, texts, likeness)
+        return base if self.fuse is None else base + self.fuse(images, texts, likeness)
 
     @property
     def by_image(self) -> bool:
