@@ -82,10 +82,18 @@ def _loops(method: Kidrr, images: Encoded, texts: Encoded, *, few: int) -> list[
     assert texts.parts is not None
     assert texts.mask is not None
     regions, captions = images.parts, [texts.parts[row, : int(texts.lengths()[row])] for row in range(few)]
+
+    def linear(module: torch.nn.Module) -> torch.nn.Linear:
+        assert isinstance(module, torch.nn.Linear)
+        return module
+
     reasoning, weigh = method.graph_reasoning, torch.nn.Linear(SIMILARITY_WIDTH, 1)
     assert reasoning is not None
-    maps = sgraf.SimilarityMaps(method.similarities.maps["global"], method.similarities.maps["local"], method.scorer)
-    steps = sgraf.Reasoning(list(reasoning.query), list(reasoning.key), list(reasoning.update))
+    whole, word = (linear(method.similarities.maps[level]) for level in ("global", "local"))
+    maps = sgraf.SimilarityMaps(whole, word, method.scorer)
+    steps = sgraf.Reasoning(
+        *([linear(one) for one in many] for many in (reasoning.query, reasoning.key, reasoning.update))
+    )
 
     def loop(head: sgraf.Reasoning | sgraf.Filter) -> Tensor:
         return torch.tanh(sgraf.scores(regions, images.embedding, captions, texts.embedding[:few], maps, head))
@@ -94,11 +102,12 @@ def _loops(method: Kidrr, images: Encoded, texts: Encoded, *, few: int) -> list[
 
     def late() -> Tensor:
         found = regions.new_empty(LATE, len(texts))
-        for length in lengths.unique().tolist():
+        for length in torch.unique(lengths).tolist():
             rows = (lengths == length).nonzero()[:, 0]
-            some = texts[rows].without_padding()
+            words = texts[rows].without_padding().parts
+            assert words is not None
             for image in range(LATE):
-                found[image, rows] = attend_to_one(some.parts, regions[image], sharpness=9.0).cosines.mean(dim=1)
+                found[image, rows] = attend_to_one(words, regions[image], sharpness=9.0).cosines.mean(dim=1)
         return found
 
     pairs = len(images) * few

@@ -54,14 +54,15 @@ def crossings(
             sources = None if mapped is None else mapped[at, places]
             gram = None
             if sources is not None:
-                slices = sources.unflatten(2, (heads, -1)).transpose(1, 2)
+                slices = sources.view(*sources.shape[:2], heads, -1).transpose(1, 2)
                 gram = slices @ slices.mT
             yield Crossing(
                 rows,
                 related,
                 vectors[at, places],
                 weights[at, places],
-                *(vectors[at, ends[..., end]].flatten(0, 1) if related else vectors[:0, 0] for end in (0, 1)),
+                vectors[at, ends[..., 0]].flatten(0, 1) if related else vectors[:0, 0],
+                vectors[at, ends[..., 1]].flatten(0, 1) if related else vectors[:0, 0],
                 sources,
                 gram,
             )

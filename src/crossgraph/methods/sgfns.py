@@ -207,7 +207,7 @@ class Sgfns(ByImage):
         assert fusion is not None
         beta = base.consistency_weight
         blocks = []
-        for rows in torch.arange(len(ready), device=embedding.device).split(MOST):
+        for rows in torch.split(torch.arange(len(ready), device=embedding.device), MOST):
             some = ready[rows]
             blocks.append((len(rows), node_rows(some.encoded, some.more[1], some.more[0], beta=beta)))
 
@@ -325,7 +325,7 @@ class Sgfns(ByImage):
         gone = (place < count[:, None]) & objects[links]
         ends = nodes.ends[links]
         lost = gone.gather(1, ends[..., 0]) | gone.gather(1, ends[..., 1])
-        kept = regions[links]
+        kept = regions.index_select(0, links)
         if self.config.visual == "replaced":
             kept = torch.where(gone[..., None], gather_nodes(regions[others], nearest)[links], kept)
             lost = lost & ~gone
