@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import resource
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,8 @@ def mean_average_precision(*, queries: int = QUERIES, items: int = ITEMS) -> Out
         return pack_words(labels @ lean + rng.normal(size=(count, BITS)) > 0), pack_words(labels)
 
     (asked, asked_labels), (gallery, gallery_labels) = drawn(queries), drawn(items)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _forget_peak()
+    before = _kilobytes("VmRSS")
     value: list[float] = []
 
     def compute() -> None:
@@ -89,7 +90,7 @@ def mean_average_precision(*, queries: int = QUERIES, items: int = ITEMS) -> Out
         value.append(total / queries)
 
     taken = by_turns({"compute": compute}, repeats=1)["compute"]
-    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    more = (_kilobytes("VmHWM") - before) / 1024
     row = {
         "queries": queries,
         "items": items,
@@ -100,3 +101,17 @@ def mean_average_precision(*, queries: int = QUERIES, items: int = ITEMS) -> Out
         "map": value[0],
     }
     return Outcome("map", Machine.now(), [row], ["wanted: under 30 s and 300 MB"])
+
+
+def _forget_peak() -> None:
+    """Let the most memory that this process held count from now on (Linux)."""
+    peak = Path("/proc/self/clear_refs")
+    if peak.exists():
+        peak.write_text("5")
+
+
+def _kilobytes(field: str) -> int:
+    """What the system says of this process's memory; 0 where it says nothing."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)
