@@ -10,8 +10,9 @@ from torch import Tensor
 
 from crossgraph.errors import ModelError
 from crossgraph.layers.pooling import HeadPooling
+from crossgraph.layers.relation_reconstruction import RelationReconstruction
 from crossgraph.losses.contrastive import info_nce
-from crossgraph.methods.kidrr import Dissemination, Kidrr, RelationReconstruction
+from crossgraph.methods.kidrr import Dissemination, Kidrr
 from crossgraph.types import Batch, Encoded
 from tests.methods.synthetic_items import (
     Caption,

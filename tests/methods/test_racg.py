@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.methods.racg import CrossGraphEncoder, MultiHeadAlignment, Racg
+from crossgraph.layers.cross_graph import CrossGraphEncoder, MultiHeadAlignment
+from crossgraph.methods.racg import Racg
 from crossgraph.types import Batch, Encoded, NodeBatch
 from tests.methods.graph_pairs import (
     PlainNode,

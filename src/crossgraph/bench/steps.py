@@ -49,10 +49,10 @@ def caption_by_caption(
 ) -> Float[Tensor, " k"]:
     """`score_in_blocks` as a loop over captions: each with all its pictures."""
     order = columns.argsort(stable=True)
-    counts = columns[order].unique_consecutive(return_counts=True)[1]
+    counts = torch.unique_consecutive(columns[order], return_counts=True)[1]
     found = [
         score_pairs(images[rows[pairs]], texts[columns[pairs]].without_padding())
-        for pairs in order.split(counts.tolist())
+        for pairs in torch.split(order, counts.tolist())
     ]
     return torch.cat(found)[order.argsort()] if found else images.embedding.new_zeros(0)
 

@@ -73,7 +73,9 @@ class MultiHeadAlignment(nn.Module):
 
         With weights a, z M is the sum of a_w (z s_w), and M M that of a_w a_x (s_w s_x).
         """
-        slices, others = (x.unflatten(2, (self.heads, -1)).permute(2, 0, 1, 3) for x in (nodes, sources))
+        slices, others = (
+            x.view(*x.shape[:2], self.heads, x.shape[2] // self.heads).permute(2, 0, 1, 3) for x in (nodes, sources)
+        )
         both = ((slices @ others.mT) * looks).sum(dim=-1)
         other = ((looks @ (others @ others.mT)) * looks).sum(dim=-1).clamp(min=0)
         gate = self.gate.weight[0, :-1]
@@ -97,11 +99,12 @@ class MultiHeadAlignment(nn.Module):
         gate = torch.sigmoid(opens + cosine * self.gate.weight[0, -1] + self.gate.bias)
         taken = (own + 2 * gate * both + gate * gate * other).clamp(min=0)
         slices = (both + gate * other) / (taken * other).clamp(min=TINY).sqrt()
-        return torch.tensordot(self.share.softmax(dim=0), slices, dims=1)
+        found: Tensor = torch.tensordot(self.share.softmax(dim=0), slices, dims=1)
+        return found
 
     def by_head(self, values: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows h"]:
         """The sum of every slice of the channels."""
-        return values.unflatten(-1, (self.heads, -1)).sum(dim=-1)
+        return values.view(*values.shape[:-1], self.heads, values.shape[-1] // self.heads).sum(dim=-1)
 
 
 class Reconstruction(nn.Module):

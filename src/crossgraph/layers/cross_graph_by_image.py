@@ -54,14 +54,15 @@ def crossings(
             sources = None if mapped is None else mapped[at, places]
             gram = None
             if sources is not None:
-                slices = sources.unflatten(2, (heads, -1)).transpose(1, 2)
+                slices = sources.view(*sources.shape[:2], heads, sources.shape[2] // heads).transpose(1, 2)
                 gram = slices @ slices.mT
             yield Crossing(
                 rows,
                 related,
                 vectors[at, places],
                 weights[at, places],
-                *(vectors[at, ends[..., end]].flatten(0, 1) if related else vectors[:0, 0] for end in (0, 1)),
+                vectors[at, ends[..., 0]].flatten(0, 1) if related else vectors[:0, 0],
+                vectors[at, ends[..., 1]].flatten(0, 1) if related else vectors[:0, 0],
                 sources,
                 gram,
             )
@@ -113,8 +114,8 @@ def cross(
         return found, back, covered
     looks_back, coverage = logits.softmax(dim=1), looks.amax(dim=1)
     heads = align.heads
-    slices = regions.view(v, heads, -1).transpose(0, 1)
-    products = texts.mapped.view(g * c, heads, -1).transpose(0, 1) @ slices.mT
+    slices = regions.view(v, heads, d // heads).transpose(0, 1)
+    products = texts.mapped.view(g * c, heads, d // heads).transpose(0, 1) @ slices.mT
     both = (products.view(heads, g, c, v) * looks_back).sum(dim=2)
     other = ((texts.gram @ looks_back[:, None]) * looks_back[:, None]).sum(dim=2).transpose(0, 1)
     gate = align.gate.weight[0, :-1]

@@ -71,7 +71,8 @@ def node_rows(
                 sought,
                 asked[owner, place],
                 weights[owner, place],
-                *(vectors[owner, ends[:, end]] if joins else own[:0] for end in (0, 1)),
+                vectors[owner, ends[:, 0]] if joins else own[:0],
+                vectors[owner, ends[:, 1]] if joins else own[:0],
             )
         )
     return rows

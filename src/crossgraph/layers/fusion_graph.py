@@ -46,33 +46,33 @@ class FusionGraph(nn.Module):
 
     def forward(self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, " n"]:
         """What the fused graph adds to each pair's score, in (-1, 1)."""
-        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
-        places, shares, kept = self._attended(regions, words, self.edges(images, texts, likeness))
+        words, (places, _, kept) = nodes_of(texts)[0], self.edges(images, texts, likeness)
+        matched, shares = self._attended(nodes_of(images)[0], words, places, kept)
         n, w, k = places.shape
-        matched = gather_nodes(regions, places.flatten(1))
         touched = kept.any(dim=2)
-        taken = (shares.view(n, 1, w * k) @ matched)[:, 0]
+        taken = (shares.view(n, 1, w * k) @ matched.view(n, w * k, -1))[:, 0]
         given = (shares.square().sum(dim=2)[:, None] @ words)[:, 0]
         own = (touched[:, None].to(words.dtype) @ words)[:, 0]
         return self.compared(own, taken, given, touched.sum(dim=1))
 
     def fired(self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, "n v w"]:
         """How much each cross edge carried."""
-        regions, words = nodes_of(images)[0], nodes_of(texts)[0]
-        places, shares, _ = self._attended(regions, words, self.edges(images, texts, likeness))
+        places, _, kept = self.edges(images, texts, likeness)
+        shares = self._attended(nodes_of(images)[0], nodes_of(texts)[0], places, kept)[1]
         return torch.zeros_like(likeness.mT).scatter_add(2, places, shares).mT
 
     def _attended(
         self,
         regions: Float[Tensor, "n v d"],
         words: Float[Tensor, "n w d"],
-        edges: tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]],
-    ) -> tuple[Int[Tensor, "n w k"], Float[Tensor, "n w k"], Bool[Tensor, "n w k"]]:
-        """Where edges lead, the attention along them, and which there are."""
-        places, _, kept = edges
-        logits = (self.asking(words) @ regions.mT).gather(2, places)
-        shares = logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
-        return places, shares, kept
+        places: Int[Tensor, "n w k"],
+        kept: Bool[Tensor, "n w k"],
+    ) -> tuple[Float[Tensor, "n w k d"], Float[Tensor, "n w k"]]:
+        """The picture nodes that edges lead to, and the attention along these."""
+        n, w, k = places.shape
+        matched = gather_nodes(regions, places.flatten(1)).view(n, w, k, regions.shape[2])
+        logits = (matched * self.asking(words)[:, :, None]).sum(dim=-1)
+        return matched, logits.masked_fill(~kept, torch.finfo(logits.dtype).min).softmax(dim=-1) * kept
 
     def compared(
         self,

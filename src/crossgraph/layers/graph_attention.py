@@ -65,7 +65,7 @@ class GatedGraphAttention(nn.Module):
 
 def _shares(logits: Float[Tensor, "n v w"], near: Bool[Tensor, ...]) -> Float[Tensor, "n v w"]:
     """Attention over neighbours; zeros where there are none."""
-    return logits.masked_fill(~near, torch.finfo(logits.dtype).min).softmax(dim=-1) * near
+    return logits.masked_fill(~near.expand_as(logits), torch.finfo(logits.dtype).min).softmax(dim=-1) * near
 
 
 def _objects_of_all(nodes: NodeBatch) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -45,8 +46,8 @@ def related_or_not(nodes: NodeBatch, related: bool) -> Bool[Tensor, "m w"]:
 def by_count(chosen: Bool[Tensor, "m w"], *, most: int) -> Iterator[tuple[Int[Tensor, " g"], Int[Tensor, "g c"]]]:
     """The rows that have c chosen nodes, and where these are, for every c above 0; at most `most` nodes at once."""
     count = chosen.sum(dim=1)
-    for number in count.unique().tolist():
+    for number in torch.unique(count).tolist():
         if not number:
             continue
-        for rows in (count == number).nonzero()[:, 0].split(max(1, most // number)):
+        for rows in torch.split((count == number).nonzero()[:, 0], max(1, most // number)):
             yield rows, chosen[rows].nonzero()[:, 1].view(len(rows), number)

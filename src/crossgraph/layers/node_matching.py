@@ -95,9 +95,12 @@ class LateInteraction(nn.Module):
             found = found.index_copy(1, rows * w + places, best * real.any(dim=1)[:, None])
         return self.combined(images.embedding @ texts.embedding.T, found.view(n, m, w), self.weights(texts))
 
-    def pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
-        """The same row by row."""
-        allowed, likeness = comparable(nodes_of(images)[1], nodes_of(texts)[1]), self.likeness(images, texts)
+    def pairs(
+        self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"] | None = None
+    ) -> Float[Tensor, " n"]:
+        """The same row by row; the `likeness` of all nodes is given where it is known."""
+        likeness = self.likeness(images, texts) if likeness is None else likeness
+        allowed = comparable(nodes_of(images)[1], nodes_of(texts)[1])
         best = likeness.masked_fill(~allowed, torch.finfo(likeness.dtype).min).amax(dim=1)
         found = torch.where(allowed.any(dim=1), best, torch.zeros_like(best))
         return self.combined((images.embedding * texts.embedding).sum(dim=-1), found, self.weights(texts))

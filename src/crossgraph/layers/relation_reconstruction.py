@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class RelationReconstruction(nn.Module):
     def fused(self) -> list[FusedLogits]:
         """The maps of `reason`, made once for many calls."""
         return [
-            FusedLogits(query.weight.T @ key.weight, query.bias @ key.weight)
+            _fused(cast(nn.Linear, query), cast(nn.Linear, key))
             for query, key in zip(self.query, self.key, strict=True)
         ]
 
@@ -101,6 +102,10 @@ class RelationReconstruction(nn.Module):
             alike.mul_(alike >= kth_largest(alike, self.top))
         share = torch.sigmoid(self.learned_share[step])
         return learned.mul_(share).add_(alike.mul_((1 - share) / alike.sum(dim=-1, keepdim=True)))
+
+
+def _fused(query: nn.Linear, key: nn.Linear) -> FusedLogits:
+    return FusedLogits(query.weight.T @ key.weight, query.bias @ key.weight)
 
 
 def kth_largest(values: Float[Tensor, "*rows k"], count: int) -> Float[Tensor, "*rows 1"]:

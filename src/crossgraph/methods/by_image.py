@@ -71,7 +71,7 @@ class ByImage(Method):
         rows, columns = left.nonzero()[:, 0], right.nonzero()[:, 0]
         if len(rows) and len(columns):
             ready = self.ready_texts(texts[columns])
-            for places in torch.arange(len(columns), device=columns.device).split(TEXTS):
+            for places in torch.split(torch.arange(len(columns), device=columns.device), TEXTS):
                 with_captions = self.for_captions(ready[places])
                 for row in rows.tolist():
                     scores[row, columns[places]] = with_captions(images[row : row + 1])
@@ -88,13 +88,13 @@ class ByImage(Method):
         done: Callable[[int], object] = nobody_asks,
     ) -> Float[Tensor, " k"]:
         """The scores of picture rows[i] with caption columns[i], picture by picture."""
-        fast = self.by_image and not torch.is_grad_enabled() and len(rows) >= FEWEST * len(rows.unique())
+        fast = self.by_image and not torch.is_grad_enabled() and len(rows) >= FEWEST * len(torch.unique(rows))
         if not fast or not bool(_plain(images).all() & _plain(texts).all()):
             return super().score_listed(images, texts, rows, columns, pairs_per_block=pairs_per_block, done=done)
         ready, scores = self.ready_texts(texts), images.embedding.new_empty(len(rows))
         order = rows.argsort(stable=True)
-        for pairs in order.split(rows.bincount(minlength=len(images)).tolist()):
-            for some in pairs.split(TEXTS):
+        for pairs in torch.split(order, rows.bincount(minlength=len(images)).tolist()):
+            for some in torch.split(pairs, TEXTS):
                 if len(some):
                     scores[some] = self.for_captions(ready[columns[some]])(images[rows[some[:1]]])
                     done(len(some))
@@ -107,10 +107,10 @@ def of_one_length(ready: ReadyTexts, *, numbers: int) -> Iterator[tuple[Int[Tens
     A block holds about so many `numbers` of words. What else is known of captions by word is cut like them.
     """
     lengths = ready.encoded.lengths()
-    for length in lengths.unique().tolist():
+    for length in torch.unique(lengths).tolist():
         rows = (lengths == length).nonzero()[:, 0]
         width = 1 if ready.encoded.parts is None else ready.encoded.parts.shape[2]
-        for block in rows.split(max(1, numbers // max(1, length * width))):
+        for block in torch.split(rows, max(1, numbers // max(1, length * width))):
             some = ready[block]
             yield block, ReadyTexts(some.encoded.without_padding(), tuple(one[:, :length] for one in some.more))
 

@@ -220,7 +220,7 @@ class Method(nn.Module, ABC):
         By default through `score_pairs`, in blocks of captions of similar length, so that padding costs little.
         """
         scores = images.embedding.new_empty(len(rows))
-        for block in texts.lengths()[columns].argsort(stable=True).split(pairs_per_block):
+        for block in torch.split(texts.lengths()[columns].argsort(stable=True), pairs_per_block):
             scores[block] = self.score_pairs(images[rows[block]], texts[columns[block]].without_padding())
             done(len(block))
         return scores

@@ -447,7 +447,7 @@ class Scahn(CosineMethod):
         drop, first, *others = self.region_mlp
         assert isinstance(first, nn.Linear)
         # one map of what is side by side is the sum of two maps: the wide part is not copied to join the narrow one
-        wide, narrow = first.weight.split([parts.shape[-1], 5], dim=1)
+        wide, narrow = torch.split(first.weight, [parts.shape[-1], 5], dim=1)
         placed = F.linear(drop(self.normalise(parts)), wide) + F.linear(drop(torch.cat([boxes, area], dim=-1)), narrow)
         regions = placed * mask[..., None] + first.bias
         for layer in others:

@@ -190,8 +190,9 @@ class Sgfns(ByImage):
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The base score of each pair, and what the fused graph adds."""
-        base = self.base.pairs(images, texts)
-        return base if self.fuse is None else base + self.fuse(images, texts, self.base.likeness(images, texts))
+        likeness = self.base.likeness(images, texts)
+        base = self.base.pairs(images, texts, likeness)
+        return base if self.fuse is None else base + self.fuse(images, texts, likeness)
 
     @property
     def by_image(self) -> bool:
@@ -209,7 +210,7 @@ class Sgfns(ByImage):
         assert fusion is not None
         beta = base.consistency_weight
         blocks = []
-        for rows in torch.arange(len(ready), device=embedding.device).split(MOST):
+        for rows in torch.split(torch.arange(len(ready), device=embedding.device), MOST):
             some = ready[rows]
             blocks.append((len(rows), node_rows(some.encoded, some.more[1], some.more[0], beta=beta)))
 
@@ -327,7 +328,7 @@ class Sgfns(ByImage):
         gone = (place < count[:, None]) & objects[links]
         ends = nodes.ends[links]
         lost = gone.gather(1, ends[..., 0]) | gone.gather(1, ends[..., 1])
-        kept = regions[links]
+        kept = regions.index_select(0, links)
         if self.config.visual == "replaced":
             kept = torch.where(gone[..., None], gather_nodes(regions[others], nearest)[links], kept)
             lost = lost & ~gone

@@ -73,8 +73,8 @@ def batch_nodes(rows: Sequence[CaptionNodes]) -> TextGraphs:
         count, length = nodes.words.shape
         kinds[row, :count], ends[row, :count], mask[row, :count] = nodes.kinds, nodes.ends, True
         words[row, :count, :length] = nodes.words
-    nodes = NodeBatch(torch.from_numpy(kinds), torch.from_numpy(ends), torch.from_numpy(mask))
-    return TextGraphs(nodes, torch.from_numpy(words))
+    batch = NodeBatch(torch.from_numpy(kinds), torch.from_numpy(ends), torch.from_numpy(mask))
+    return TextGraphs(batch, torch.from_numpy(words))
 
 
 def caption_nodes(caption: str, graph: SceneGraph, *, length: int) -> CaptionNodes:

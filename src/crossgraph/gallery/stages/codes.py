@@ -182,12 +182,12 @@ def nearest_codes(
         distances.append(some[near].astype(np.int16))
         count += len(near)
         if count >= (k if bound == FAR else 2 * k):
-            rows[:], distances[:] = ([one] for one in tightened())
-            count, bound = k, int(distances[0][-1])
+            closest, far = tightened()
+            rows, distances, count, bound = [closest], [far], k, int(far[-1])
     if not rows:
         return torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.int16)
-    found, far = tightened()
-    return torch.from_numpy(found), torch.from_numpy(far)
+    closest, far = tightened()
+    return torch.from_numpy(closest), torch.from_numpy(far)
 
 
 def _distances(
@@ -218,16 +218,17 @@ def _row_sums(ones: UInt8[np.ndarray, "n words"]) -> NDArray[np.unsignedinteger[
     """The sum of each row of bytes up to 64; of 2, 4 or 8 bytes all at once, as lanes of one number."""
     words = ones.shape[1]
     if words == 1:
-        return ones[:, 0]
+        return np.asarray(ones[:, 0])
     if words not in (2, 4, 8):
-        return ones.sum(axis=1, dtype=np.uint16)
-    lanes = ones.view(f"u{words}")[:, 0]
+        return np.asarray(ones.sum(axis=1, dtype=np.uint16))
+    lanes: NDArray[Any] = ones.view(f"u{words}")[:, 0]
     lanes = (lanes & lanes.dtype.type(int("00ff" * (words // 2), 16))) + (
         (lanes >> lanes.dtype.type(8)) & lanes.dtype.type(int("00ff" * (words // 2), 16))
     )
     for shift in (16, 32)[: words.bit_length() - 2]:
         lanes = lanes + (lanes >> lanes.dtype.type(shift))
-    return (lanes & lanes.dtype.type(0xFFFF)).astype(np.uint16)
+    sums: NDArray[np.uint16] = (lanes & lanes.dtype.type(0xFFFF)).astype(np.uint16)
+    return sums
 
 
 class CodeIndex:

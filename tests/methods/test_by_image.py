@@ -1,0 +1,71 @@
+"""Scoring picture by picture gives the numbers of scoring pair by pair, for whole tables and for lists."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from crossgraph.methods.by_image import ByImage
+from crossgraph.methods.contract import Method
+from crossgraph.types import Encoded
+from tests.methods.graph_pairs import shaken
+from tests.methods.synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch
+
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    ("kidrr", {}),
+    ("kidrr", {"levels": ("global", "local"), "reasoning": "sgr", "anchor": False}),
+    ("kidrr", {"reasoning": "mean", "top": 20}),
+    ("kidrr", {"similarity": "scalar"}),
+    ("racg", {}),
+    ("racg", {"both_directions": False}),
+    ("racg", {"relations": False}),
+    ("racg", {"consistency": False, "heads": 1}),
+    ("sgfns", {}),
+    ("sgfns", {"top": 5, "threshold": -1.0}),
+    ("sgfns", {"relations": False}),
+    ("sgfns", {"attributes": False, "consistency": False, "top": 1}),
+]
+
+
+@pytest.fixture(params=SETTINGS, ids=lambda one: f"{one[0]} {one[1]}")
+def sides(request: pytest.FixtureRequest) -> tuple[ByImage, Encoded, Encoded]:
+    name, changes = request.param
+    torch.manual_seed(0)
+    method = shaken(small_method(name, **changes))
+    with torch.no_grad():
+        images = method.encode_images(image_batch(draw_images(6), padding=2))
+        texts = method.encode_texts(text_batch(draw_captions(60), padding=2))
+    return method, images, texts
+
+
+@torch.no_grad()
+def test_a_table_equals_scoring_pair_by_pair(sides: tuple[ByImage, Encoded, Encoded]) -> None:
+    method, images, texts = sides
+    torch.testing.assert_close(method.score(images, texts), Method.score(method, images, texts), atol=2e-6, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_list_of_pairs_equals_those_of_the_table_in_its_order(sides: tuple[ByImage, Encoded, Encoded]) -> None:
+    method, images, texts = sides
+    generator = torch.Generator().manual_seed(1)
+    rows, columns = (torch.randint(count, (100,), generator=generator) for count in (len(images), len(texts)))
+    told: list[int] = []
+    found = method.score_listed(images, texts, rows, columns, done=told.append)
+    torch.testing.assert_close(found, method.score(images, texts)[rows, columns], atol=2e-6, rtol=1e-5)
+    assert sum(told) == 100
+
+
+def test_gradients_are_those_of_pairs(sides: tuple[ByImage, Encoded, Encoded]) -> None:
+    method, images, texts = sides
+    assert method.score(images[[0]], texts[[0, 1]]).requires_grad
+
+
+@torch.no_grad()
+def test_items_without_any_part_are_scored_as_pairs_are(sides: tuple[ByImage, Encoded, Encoded]) -> None:
+    method, images, texts = sides
+    if method.reads_graphs:
+        pytest.skip("graphs always have a node")
+    assert images.mask is not None
+    assert texts.mask is not None
+    images.mask[2], texts.mask[5] = False, False
+    torch.testing.assert_close(method.score(images, texts), Method.score(method, images, texts), atol=2e-6, rtol=1e-5)
