@@ -110,7 +110,7 @@ class DrawnModel:
         """The drawn query of each number."""
         return Encoded(self.queries[[int(one) if one.isdigit() else 0 for one in sentences]])
 
-    def encode_image_files(self, paths: Sequence[Path], *, progress: object = None) -> Any:
+    def encode_image_files(self, paths: Sequence[Path], *, progress: object = None, reader: object = None) -> Any:
         """Nothing: there are no files."""
         raise NotImplementedError
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.progress import Progress
 from tests.gallery.fake_model import FakeModel, Pictures
 
@@ -13,7 +14,9 @@ class FragileModel(FakeModel):
 
     here = 0
 
-    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> Pictures:
+    def encode_image_files(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
+    ) -> Pictures:
         if os.getpid() != self.here and any(path.name.startswith("poison") for path in paths):
             os._exit(1)
-        return super().encode_image_files(paths, progress=progress)
+        return super().encode_image_files(paths, progress=progress, reader=reader)

@@ -113,8 +113,12 @@ class _RunOnWorkers(TrainedModel):
         self.shortlist = shortlist
         self._pool, self._place = pool, place
 
-    def encode_image_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> EncodedImages:
-        """One row per readable picture."""
+    def encode_image_files(
+        self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
+    ) -> EncodedImages:
+        """One row per readable picture; for a `reader` that tells this process what it reads, by this process."""
+        if reader is not PLAIN:
+            return super().encode_image_files(paths, progress=progress, reader=reader)
         jobs = (ImagesJob(self._place, some) for some in _chunks(paths, IMAGES))
         with (progress or Silent()).task("encoding pictures", len(paths)) as task:
             found, kept, skipped = _images(self._pool, jobs, advance=task.advance)

@@ -79,7 +79,7 @@ def shard(
     wanted = [(table, column) for table in TABLES for column in COLUMNS]
     with gallery.changing(), progress.task("building shards", len(wanted)) as task:
         for name, column in wanted:
-            with lance.plain_errors(gallery.folder):
+            with lance.plain_errors(gallery.storage):
                 done += _sharded(gallery.store.tables[name], name, column, lists, rows, anew=anew, each=each)
             task.advance()
     return tuple(done)
@@ -88,7 +88,7 @@ def shard(
 def _sharded(
     table: lance.Table, name: str, column: str, lists: int | None, rows: int, *, anew: bool, each: Each
 ) -> list[ShardedColumn]:
-    dataset, started = table.dataset, time.perf_counter()
+    dataset, started = table.to_write(), time.perf_counter()
     count = dataset.count_rows()
     if not is_searchable(dataset.schema, column) or count < FEWEST:
         return []
@@ -140,8 +140,8 @@ def shard_recall(
             found.append(ShardRecall(name, count, matrix.shards.lists, hits[10], hits[100], ms))
     if not found:
         raise GalleryError(
-            f"{gallery.folder} has no shards, or fewer than {FEWEST} pictures. "
-            f"Run `crossgraph gallery shard {gallery.folder}` first."
+            f"{gallery.storage} has no shards, or fewer than {FEWEST} pictures. "
+            f"Run `crossgraph gallery shard {gallery.storage}` first."
         )
     return tuple(found)
 
