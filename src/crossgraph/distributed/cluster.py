@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import torch
 
 from crossgraph.data.corpus import Corpus, Skipped
+from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.distributed.connection import Connection, connected
 from crossgraph.distributed.jobs import BatchJob, ImagesJob, TextsJob
 from crossgraph.distributed.models import place_of
 from crossgraph.distributed.pool import Pool
 from crossgraph.distributed.settings import ClusterSettings
 from crossgraph.distributed.worker import Place
-from crossgraph.errors import ModelError
+from crossgraph.errors import ModelError, UnreadableError
 from crossgraph.gallery.calibration.pairs import EncodedCorpus
 from crossgraph.gallery.changes.encoded import EncodedEntries
 from crossgraph.gallery.changes.indexing import Batch, Encoder
@@ -123,7 +124,7 @@ class _RunOnWorkers(TrainedModel):
         with (progress or Silent()).task("encoding pictures", len(paths)) as task:
             found, kept, skipped = _images(self._pool, jobs, advance=task.advance)
         if not found:
-            raise ModelError("there is no picture to encode; every file was unreadable, or the list was empty.")
+            raise UnreadableError({one.path: one.reason for one in skipped})
         return EncodedImages(stack_encoded(found).to(self.device), kept, skipped)
 
     def encode_raw_texts(self, sentences: Sequence[str], *, progress: Progress | None = None) -> Encoded:
