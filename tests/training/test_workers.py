@@ -150,7 +150,8 @@ def test_fewer_rows_than_workers_are_made_by_all(pair: Pair) -> None:
 
 def one_row(workers: Workers) -> torch.Tensor:
     with shared(workers.sharing(precision=torch.float32, device="cpu", seed=0, step=0)):
-        return Doubling()(torch.full((1, 1), 0.5))
+        made: torch.Tensor = Doubling()(torch.full((1, 1), 0.5))
+    return made
 
 
 class Doubling(torch.nn.Module):

@@ -39,7 +39,7 @@ class Pair:
 def worker_pair() -> Iterator[Pair]:
     """Two workers, until the end of the block."""
     start = multiprocessing.get_context("spawn")
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))  # type: ignore[attr-defined]
     pipes, processes = [], []
     for rank in range(2):
         here, there = start.Pipe()
@@ -61,7 +61,7 @@ def worker_pair() -> Iterator[Pair]:
 def _serve(pipe: Connection, rank: int, port: int) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
-    store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))
+    store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))  # type: ignore[attr-defined]
     with joined(rank=rank, count=2, store=store, device="cpu") as workers:
         while True:
             try:

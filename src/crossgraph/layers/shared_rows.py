@@ -150,7 +150,7 @@ def gathered(own: Made, group: dist.ProcessGroup) -> Made:
     sizes = torch.tensor([size for tensor in tensors for size in tensor.shape], device=tensors[0].device)
     of_all = [torch.empty_like(sizes) for _ in range(dist.get_world_size(group))]
     dist.all_gather(of_all, sizes, group=group)
-    shapes = torch.stack(of_all).cpu().split([tensor.ndim for tensor in tensors], dim=1)
+    shapes = torch.split(torch.stack(of_all).cpu(), [tensor.ndim for tensor in tensors], dim=1)
     wanted = iter(shapes)
     return mapped(own, lambda tensor: cast(Tensor, _Gathering.apply(tensor, next(wanted), group)))  # type: ignore[no-untyped-call]
 

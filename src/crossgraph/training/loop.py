@@ -216,7 +216,7 @@ class Trainer:
             losses = self.method.losses(batch, phase)
         loss = torch.stack(list(losses.values())).sum()
         optimiser.zero_grad(set_to_none=True)
-        (loss / self.workers.count).backward()
+        (loss / self.workers.count).backward()  # type: ignore[no-untyped-call]
         stepped = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         self.workers.sum_gradients(stepped)
         norm = torch.nn.utils.clip_grad_norm_(stepped, self.training.clip)

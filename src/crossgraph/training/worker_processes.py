@@ -86,7 +86,7 @@ def train_in_processes(job: TrainingJob, *, workers: int, progress: Progress) ->
     if workers < 2:
         raise ConfigError(f"several workers are two or more; got {workers}. Leave it out to train in this process.")
     start = multiprocessing.get_context("spawn")
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))  # type: ignore[attr-defined]
     heard: dict[Connection, SpawnProcess] = {}
     for rank in range(workers):
         here, there = start.Pipe(duplex=False)
@@ -211,7 +211,7 @@ def _work(pipe: Connection, rank: int, workers: int, port: int, job: TrainingJob
     progress: Progress = _Reported(pipe) if rank == 0 else Silent()
     try:
         device = job.device_of(rank)
-        store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))
+        store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))  # type: ignore[attr-defined]
         with joined(rank=rank, count=workers, store=store, device=device) as together:
             train_run(
                 job.corpus,

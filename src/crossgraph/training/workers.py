@@ -20,6 +20,8 @@ from typing import TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import Store
+from torch.distributed.rendezvous import rendezvous
 
 from crossgraph.errors import ConfigError, WorkerError
 from crossgraph.layers.shared_rows import RowSharing, share_of
@@ -87,7 +89,7 @@ class Workers:
         flags = torch.tensor(heard, dtype=grads[0].dtype, device=grads[0].device)
         total = torch.cat([*(grad.flatten() for grad in grads), flags])
         dist.all_reduce(total, group=self.group)
-        *sums, flags = total.split([*(grad.numel() for grad in grads), len(heard)])
+        *sums, flags = torch.split(total, [*(grad.numel() for grad in grads), len(heard)])
         for parameter, summed, by_any in zip(parameters, sums, flags.tolist(), strict=True):
             parameter.grad = summed.view_as(parameter) if by_any else None
 
@@ -150,7 +152,7 @@ def _is_connection(error: Exception) -> bool:
 
 
 @contextmanager
-def joined(*, rank: int, count: int, store: dist.Store, device: str) -> Iterator[Workers]:
+def joined(*, rank: int, count: int, store: Store, device: str) -> Iterator[Workers]:
     """This process as worker `rank` of `count`, which meet in `store`."""
     backend = "nccl" if torch.device(device).type == "cuda" else "gloo"
     timeout = timedelta(seconds=worker_deadline())
@@ -185,6 +187,6 @@ def workers_of_torchrun(*, device: str) -> Iterator[Workers]:
     if not started_by_torchrun():
         yield ALONE
         return
-    store, rank, count = next(dist.rendezvous("env://", timeout=timedelta(seconds=worker_deadline())))
+    store, rank, count = next(rendezvous("env://", timeout=timedelta(seconds=worker_deadline())))
     with joined(rank=rank, count=count, store=store, device=device) as workers:
         yield workers
