@@ -19,7 +19,7 @@ def seen(
 
 
 def scores(
-    regions: Float[Tensor, "n r d"], captions: list[Float[Tensor, "w d"]], *, sharpness: float = 9.0
+    regions: Float[Tensor, "n r d"], captions: list[Float[Tensor, "_ d"]], *, sharpness: float = 9.0
 ) -> Float[Tensor, "n m"]:
     """The mean cosine of a caption's words with what they see (SCAN t-i AVG)."""
     columns = []

@@ -53,7 +53,7 @@ class Filter:
 def scores(
     regions: Float[Tensor, "n r d"],
     wholes: Float[Tensor, "n d"],
-    captions: list[Float[Tensor, "w d"]],
+    captions: list[Float[Tensor, "_ d"]],
     caption_wholes: Float[Tensor, "m d"],
     maps: SimilarityMaps,
     head: Reasoning | Filter,
