@@ -149,8 +149,9 @@ class Method(nn.Module, ABC):
     @property
     def rows_stand_apart(self) -> bool:
         """Whether no row that is made in training (`layers.shared_rows.by_row`) depends on the others of its batch, so
-        that several workers can each make some of them."""
-        return True
+        that several workers can each make some of them. Layers of a sentence encoder that are trained read the captions
+        of a whole batch before."""
+        return self.text_backbone is None
 
     def learn(self, training_set: TrainingSet) -> None:
         """Take in what is known of the whole training set, before the first step and again when a run is resumed.

@@ -159,6 +159,11 @@ class DualEncoder(CosineMethod):
             self.earlier = MomentumQueue(self._own(), size=config.queue, width=width, momentum=config.queue_momentum)
 
     @property
+    def rows_stand_apart(self) -> bool:
+        """Not with a queue, whose slow copy reads the whole batch."""
+        return not self.config.queue and super().rows_stand_apart
+
+    @property
     def reads_label_names(self) -> bool:
         """Where they are learned from."""
         return self.config.label_weight > 0

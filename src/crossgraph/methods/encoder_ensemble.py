@@ -88,6 +88,11 @@ class EncoderEnsemble(CosineMethod):
         )
 
     @property
+    def rows_stand_apart(self) -> bool:
+        """Not with a queue, whose slow copies read the whole batch."""
+        return not self.config.queue and super().rows_stand_apart
+
+    @property
     def reads_label_names(self) -> bool:
         """Where the branches learn from them."""
         return self.config.label_weight > 0
