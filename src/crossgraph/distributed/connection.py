@@ -91,9 +91,8 @@ def connected(settings: ClusterSettings) -> Iterator[Connection]:
 
     Raises `ClusterError` if it cannot be reached.
     """
-    if settings.is_local:  # Ray then keeps to 127.0.0.1, and asks every process for a token
+    if settings.is_local:  # Ray then keeps to 127.0.0.1
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would starve beside any other work
     ray = ray_module()
     if ray.is_initialized():
