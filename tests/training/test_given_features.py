@@ -48,6 +48,7 @@ def with_features(corpus: Corpus, images: np.ndarray, *, kind: str | None = None
 def test_an_image_is_one_part_and_a_text_one_word() -> None:
     assert PAIRS.features is not None
     images, texts = given_image_table(PAIRS).rows([3, 1]), given_text_table(PAIRS).rows([3, 1, 3])
+    assert isinstance(PAIRS.features.images, np.ndarray)
     expected = torch.from_numpy(PAIRS.features.images[[3, 1]].copy())
     assert torch.equal(images.whole, expected)
     assert torch.equal(images.parts, expected[:, None])
@@ -85,6 +86,7 @@ def test_the_manifest_says_which_features(run: TrainedModel) -> None:
 
 def test_other_features_are_refused(run: TrainedModel) -> None:
     assert PAIRS.features is not None
+    assert isinstance(PAIRS.features.images, np.ndarray)
     narrow = with_features(PAIRS, PAIRS.features.images[:, :64])
     other = with_features(PAIRS, PAIRS.features.images, kind="another encoder's")
     images = fake_corpus([1] * 4, split="val")

@@ -78,7 +78,7 @@ def _fit(job: TrainingJob, workers: int, settings: ClusterSettings, notes: Path)
         run_config=RunConfig(
             name="train",
             storage_path=str(notes),
-            failure_config=FailureConfig(max_failures=TRIES, controller_failure_limit=TRIES),  # type: ignore[call-arg]
+            failure_config=FailureConfig(max_failures=TRIES, controller_failure_limit=TRIES),
         ),
     )
     try:

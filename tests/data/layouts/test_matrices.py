@@ -46,6 +46,7 @@ def assert_is_the_split_set(corpus: Corpus) -> None:
     """The corpus of the matrices above, whoever wrote them."""
     features = corpus.features
     assert features is not None
+    assert isinstance(features.images, np.ndarray)
     assert np.array_equal(features.images, np.concatenate([I_TR, I_TE]).astype(np.float32))
     assert np.array_equal(features.texts, np.concatenate([T_TR, T_TE]).astype(np.float32))
     assert Counter(corpus.image_splits) == {"train": 11, "val": 1, "test": 5}
@@ -235,6 +236,7 @@ def test_a_name_that_two_files_have_must_be_said_with_its_file(tmp_path: Path) -
     assert set(variables_in(tmp_path)) == {"one.npz:XAll", "two.npz:XAll", "one.npz:YAll", "YAll"}
     corpus = open_corpus(f"matrices:{tmp_path}?images=two.npz:XAll&texts=YAll")
     assert corpus.features is not None
+    assert isinstance(corpus.features.images, np.ndarray)
     assert np.array_equal(corpus.features.images, (I_TR + 1).astype(np.float32))
     assert corpus.labels is None
     with pytest.raises(DataError, match=r"unknown variable 'XAl'.*YAll"):
@@ -280,6 +282,8 @@ def test_splits_of_a_corpus_take_their_rows_along() -> None:
     test = corpus.split("test")
     assert corpus.features is not None
     assert test.features is not None
+    assert isinstance(corpus.features.images, np.ndarray)
+    assert isinstance(test.features.images, np.ndarray)
     assert np.array_equal(test.features.images, corpus.features.images[30:])
     assert np.array_equal(test.features.texts, corpus.features.texts[30:])
     assert test.captions == corpus.captions[30:]

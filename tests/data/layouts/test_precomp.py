@@ -41,7 +41,7 @@ def test_regions_and_sentences_are_read_by_split(tmp_path: Path, repeated: bool)
     assert corpus.caption_image.tolist() == np.repeat(np.arange(11), 5).tolist()
     assert corpus.captions[30] == "dev image 0 sentence 0"
     assert corpus.features is not None
-    assert np.array_equal(corpus.features.images, np.concatenate(list(features.values())))
+    assert np.array_equal(np.stack([*corpus.features.images]), np.concatenate(list(features.values())))
     batch = given_image_table(corpus.split("test")).rows([2, 0])
     assert np.array_equal(batch.parts.numpy(), features["test"][[2, 0]])
     assert batch.mask.all()
