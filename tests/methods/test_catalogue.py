@@ -22,7 +22,7 @@ def test_every_file_of_a_method_is_listed() -> None:
     import crossgraph.methods
 
     files = {found.name for found in pkgutil.iter_modules(crossgraph.methods.__path__)}
-    assert files - {"contract", "catalogue", "settings"} == set(LISTED)
+    assert files - {"contract", "catalogue", "settings", "by_image"} == set(LISTED)
 
 
 def test_an_unknown_method_is_refused_with_the_nearest_name() -> None:

@@ -50,7 +50,7 @@ class FusionGraph(nn.Module):
         matched, shares = self._attended(nodes_of(images)[0], words, places, kept)
         n, w, k = places.shape
         touched = kept.any(dim=2)
-        taken = (shares.view(n, 1, w * k) @ matched.view(n, w * k, -1))[:, 0]
+        taken = (shares.view(n, 1, w * k) @ matched.view(n, w * k, matched.shape[-1]))[:, 0]
         given = (shares.square().sum(dim=2)[:, None] @ words)[:, 0]
         own = (touched[:, None].to(words.dtype) @ words)[:, 0]
         return self.compared(own, taken, given, touched.sum(dim=1))
