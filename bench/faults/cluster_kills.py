@@ -42,7 +42,7 @@ def child(gallery: Path, model: Path, count: int, address: str) -> None:
     """Index as a driver; a line on stdout when the cluster is joined, and one at the end."""
     from crossgraph import verbs
     from crossgraph.data.sources import open_corpus
-    from crossgraph.distributed.cluster import on_cluster
+    from crossgraph.distributed.given import on_cluster
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.progress import JsonLines
 

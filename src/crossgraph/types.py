@@ -226,7 +226,7 @@ class Encoded:
 def _rows(values: Tensor, pick: slice | Tensor) -> Tensor:
     """Some rows; by number they are copied whole, and so their gradients are added, which indexing does one by one."""
     if isinstance(pick, Tensor) and pick.dtype == torch.long and pick.dim() == 1 and not bool((pick < 0).any()):
-        return values.index_select(0, pick)
+        return values.index_select(0, pick.to(values.device))
     return values[pick]
 
 

@@ -11,8 +11,8 @@ import torch
 from crossgraph import verbs
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.sources import open_corpus
-from crossgraph.distributed.cluster import on_cluster
 from crossgraph.distributed.connection import connected
+from crossgraph.distributed.given import on_cluster
 from crossgraph.distributed.models import place_of
 from crossgraph.distributed.settings import ClusterSettings
 from crossgraph.errors import ModelError

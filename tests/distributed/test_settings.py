@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from crossgraph.distributed.cluster import on_cluster
 from crossgraph.distributed.connection import require_answer
+from crossgraph.distributed.given import on_cluster
 from crossgraph.distributed.settings import ClusterSettings
 from crossgraph.errors import ClusterError, ConfigError, MissingExtraError
 

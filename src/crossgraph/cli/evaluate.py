@@ -82,7 +82,7 @@ def evaluate(
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.sources import open_corpus
-    from crossgraph.distributed.cluster import on_cluster
+    from crossgraph.distributed.given import on_cluster
     from crossgraph.evaluation.compositional_probe import probe_markdown, probe_table
     from crossgraph.evaluation.worst import KEPT
     from crossgraph.progress import choose_progress

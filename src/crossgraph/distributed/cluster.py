@@ -33,18 +33,11 @@ IMAGES, TEXTS = 256, 512
 
 
 @contextmanager
-def on_cluster(
-    cluster: Cluster | ClusterSettings | str | None, *, device: str = "cpu", progress: Progress = Silent()
-) -> Iterator[Cluster | None]:
-    """The cluster that is meant, for as long as the block lasts; None where none is; an open one stays open.
+def open_cluster(settings: ClusterSettings, *, device: str = "cpu", progress: Progress = Silent()) -> Iterator[Cluster]:
+    """The cluster that is meant, for as long as the block lasts.
 
-    Raises `ConfigError` for what names none, `ClusterError` where it cannot be reached or is too small, and
-    `MissingExtraError` without Ray.
+    Raises `ClusterError` where it cannot be reached or is too small, and `MissingExtraError` without Ray.
     """
-    if cluster is None or isinstance(cluster, Cluster):
-        yield cluster
-        return
-    settings = ClusterSettings.parse(cluster) if isinstance(cluster, str) else cluster
     with connected(settings) as connection, Pool(connection, device=device, progress=progress) as pool:
         yield Cluster(connection, pool, device=device)
 

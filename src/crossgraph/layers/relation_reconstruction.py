@@ -110,7 +110,7 @@ def _fused(query: nn.Linear, key: nn.Linear) -> FusedLogits:
 
 def kth_largest(values: Float[Tensor, "*rows k"], count: int) -> Float[Tensor, "*rows 1"]:
     """The `count`-th largest number of every row, without gradients; of short rows, which arrays select faster."""
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or values.dtype == torch.bfloat16:  # which numpy does not have
         return values.detach().topk(count, dim=-1).values[..., -1:]
     place = values.shape[-1] - count
     return torch.from_numpy(np.partition(values.detach().numpy(), place, axis=-1)[..., place : place + 1])

@@ -7,7 +7,7 @@ from pathlib import Path
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import default_cache
 from crossgraph.data.sources import given_corpus
-from crossgraph.distributed.cluster import Cluster, on_cluster
+from crossgraph.distributed.given import Workers, on_cluster
 from crossgraph.encoders.names import model_reference, packaged_model
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.calibration.fit import calibrate_model
@@ -25,7 +25,7 @@ def calibrate(
     data: Corpus | Path | str,
     *,
     split: str = "val",
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> dict[Stage, Calibration]:

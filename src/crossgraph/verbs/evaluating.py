@@ -11,7 +11,7 @@ import torch
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import given_corpus
 from crossgraph.data.splits import VAL
-from crossgraph.distributed.cluster import Cluster, on_cluster
+from crossgraph.distributed.given import Workers, on_cluster
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.difference import Difference, difference
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
@@ -38,7 +38,7 @@ def evaluate(
     two_stage_k: int | None = None,
     blend: float | None = None,
     worst: int = 0,
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> EvaluationReport:
@@ -63,7 +63,7 @@ def evaluate(
 
 
 def _on_workers(
-    given: TrainedModel | CascadeModel, workers: Cluster | None
+    given: TrainedModel | CascadeModel, workers: Workers | None
 ) -> tuple[TrainedModel, TrainedModel | None]:
     """The run of the last stage and that of the shortlist, which encode on workers, if there are any."""
     last, shortlist = last_run(given), given.shortlist
@@ -116,7 +116,7 @@ def evaluate_seeds(
     two_stage_k: int | None = None,
     blend: float | None = None,
     worst: int = 0,
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> EvaluationReport:
@@ -150,7 +150,7 @@ def evaluate_by_labels(
     protocol: LabelProtocol | str = "train-database",
     *,
     worst: int = 0,
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> LabelReport:
@@ -279,7 +279,7 @@ def evaluate_against(
     others: Sequence[TrainedModel | CascadeModel | Path | str],
     data: Corpus | Path | str,
     *,
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> Difference:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.default_model import DEFAULT_MODEL
-from crossgraph.distributed.cluster import Cluster, on_cluster
+from crossgraph.distributed.given import Workers, on_cluster
 from crossgraph.encoders.names import model_reference, packaged_model
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.changes.indexing import Encoder
@@ -36,7 +36,7 @@ def index(
     *,
     model: TrainedModel | CascadeModel | Path | str | None = None,
     exclude: Sequence[str] | None = None,
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> SyncReport:
@@ -65,7 +65,7 @@ def sync(
     rehash: bool = False,
     allow_empty: bool = False,
     exclude: Sequence[str] | None = None,
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> SyncReport:
@@ -77,7 +77,7 @@ def sync(
     """
     gallery = home_gallery() if gallery is None else gallery
 
-    def synced(opened: Gallery, workers: Cluster | None = None) -> SyncReport:
+    def synced(opened: Gallery, workers: Workers | None = None) -> SyncReport:
         return opened.sync(
             folders,
             dry_run=dry_run,
@@ -111,7 +111,7 @@ def migrate(
     model: TrainedModel | CascadeModel | Path | str | None = None,
     *,
     leave_out: bool = False,
-    cluster: Cluster | str | None = None,
+    cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
 ) -> Migration:
@@ -172,7 +172,7 @@ def move_gallery(
     return relocate(opened, moves, trust=trust, allow_missing=allow_missing, dry_run=dry_run, progress=progress)
 
 
-def _encoder(workers: Cluster | None, gallery: Gallery) -> Encoder | None:
+def _encoder(workers: Workers | None, gallery: Gallery) -> Encoder | None:
     """What encodes for a gallery: workers, if there are any, with its model."""
     model = gallery.model
     return None if workers is None or not isinstance(model, (TrainedModel, CascadeModel)) else workers.encoder(model)

@@ -7,13 +7,21 @@ ones have codes (`stages.codes`), and only the rows that those name are compared
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crossgraph.errors import ScoreError
-from crossgraph.gallery.tables.disk_matrix import Rows
+
+
+@runtime_checkable
+class Vectors(Protocol):
+    """Rows of numbers, in memory or on disk."""
+
+    def products(self, query: Float[Tensor, " d"], rows: Int[Tensor, " k"] | None = None) -> Float[Tensor, " m"]:
+        """The inner products of a query with some rows, or all."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Candidates:
 
 
 def nearest(
-    vectors: Rows,
+    vectors: Vectors,
     query: Float[Tensor, " d"],
     *,
     k: int,
