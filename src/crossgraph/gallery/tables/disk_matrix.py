@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TypeAlias
 
 import lance
@@ -24,6 +23,8 @@ from crossgraph.gallery.tables.fixed_columns import fixed_piece, fixed_rows, kin
 from crossgraph.gallery.tables.lance import plain_errors
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.shards import Shards, shards_of
+from crossgraph.storage.interface import Storage
+from crossgraph.storage.opening import storage_of
 
 ADDRESS = "_rowaddr"
 BATCH = 8192  # rows read at once by what looks at all
@@ -116,9 +117,9 @@ class DiskMatrix:
         reach = float(distances[-1]) if len(distances) == count else float("inf")
         return rows[rows >= 0], distances[rows >= 0], reach
 
-    @property
-    def _place(self) -> Path:
-        return Path(self._dataset.uri)
+    @cached_property
+    def _place(self) -> Storage:
+        return storage_of(self._dataset.uri)
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
