@@ -113,5 +113,5 @@ def test_a_picture_that_kills_its_worker_costs_that_picture(
 
 
 def _told(report: object) -> dict[str, object]:
-    """A report without what the clock decides: its seconds, and whether files were noted as settled in a commit more."""
+    """A report without what the clock decides: its seconds, and commits that note files as settled."""
     return {name: value for name, value in vars(report).items() if name not in ("seconds", "version")}
