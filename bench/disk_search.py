@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch
 
 sys.path.insert(0, str(Path(__file__).parent / "disk"))
 from drawn_vectors import BLOCK, Drawn
+from held_memory import dropped, most_mib
 
 PROBES = (16, 64)
 
@@ -218,22 +218,6 @@ def searched(folder: Path, drawn: Drawn, options: argparse.Namespace, *, memory:
                 }
             )
     return found | {"searches": rows, "shard_ms": one_shard, "most_mib": most_mib()}
-
-
-def dropped(place: Path) -> None:
-    """Ask the system to forget what it holds of these files."""
-    for file in place.rglob("*"):
-        if file.is_file():
-            handle = os.open(file, os.O_RDONLY)
-            os.fsync(handle)
-            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(handle)
-
-
-def most_mib() -> float:
-    """The most memory this process has held since it was started."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def step(options: argparse.Namespace) -> dict[str, object]:

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from drawn_vectors import Drawn
+from held_memory import dropped, most_mib
 
 DEPTH = 100
 PROBES = (1, 4, 16, 64)
@@ -262,22 +263,6 @@ def searched(options: argparse.Namespace, species: str, search: Search) -> dict[
             }
         )
     return {"search_mib": most_mib() - before, "at": found}
-
-
-def dropped(place: Path) -> None:
-    """Ask the system to forget what it holds of these files."""
-    for file in place.rglob("*"):
-        if file.is_file():
-            handle = os.open(file, os.O_RDONLY)
-            os.fsync(handle)
-            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(handle)
-
-
-def most_mib() -> float:
-    """The most memory this process has held since it was started; `ru_maxrss` counts what its parent held too."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def slug(species: str) -> str:
