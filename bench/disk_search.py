@@ -265,6 +265,8 @@ def main() -> None:
     if options.step:
         print(json.dumps(step(options)))
         return
+    if options.work:
+        options.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         steps = ["write", "shard", "recall", "disk", *(["whole"] if options.in_memory else [])]
         measured: dict[str, object] = {"rows": options.rows, "width": options.width, "queries": options.queries}
