@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from crossgraph.progress import JsonLines, Progress, RichProgress, Silent, choose_progress
+from crossgraph.progress import JsonLines, Progress, Silent, choose_progress
+from crossgraph.progress_bars import RichProgress
 
 
 class Clock:

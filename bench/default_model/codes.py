@@ -24,11 +24,11 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.evaluation.markdown import markdown_table
-from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes, hamming
+from crossgraph.gallery.stages.code_index import hamming
+from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes
 from crossgraph.gallery.stages.quantisation import (
     MOST_ROWS,
     Quantisation,
@@ -36,6 +36,7 @@ from crossgraph.gallery.stages.quantisation import (
     learn_planes,
     principal_directions,
 )
+from crossgraph.layers.packed_bits import pack_bits
 from crossgraph.progress import choose_progress
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import load_model

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crossgraph.gallery.stages.cascade_model import CascadeManifest
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest
 from tests.cli.conftest import DATA, Trained, call
 
 

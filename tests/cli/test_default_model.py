@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import crossgraph
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from tests.cli.conftest import DATA, TINY, Trained, call, install_as_default, with_settings
 
 BALL = ("search", "a red ball", "-k", 3, "--no-exact")

@@ -12,8 +12,10 @@ import torch
 from crossgraph.data.feature_cache import default_cache
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Learned
-from crossgraph.gallery.stages.codes import PLANES, LearnedPlanes, hamming
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Learned
+from crossgraph.gallery.stages.cascade_model import CascadeModel
+from crossgraph.gallery.stages.code_index import hamming
+from crossgraph.gallery.stages.codes import PLANES, LearnedPlanes
 from crossgraph.gallery.stages.quantisation import fit_quantisation
 from crossgraph.verbs import load_model
 from tests.cli.conftest import DATA, Trained, call

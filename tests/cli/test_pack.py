@@ -13,7 +13,8 @@ import torch
 
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.evaluation.ranking import score_corpus
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Role
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Role
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.gallery.stages.packing import pack_cascade
 from crossgraph.progress import Silent
 from crossgraph.training.checkpoint import read_manifest, read_tensors, weights_fingerprint, write_manifest

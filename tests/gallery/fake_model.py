@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.encoders.image import ImageEncoder, ImageFeatures
@@ -17,6 +16,7 @@ from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.errors import ImageError, UnreadableError
 from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.stages.model import Coder
+from crossgraph.layers.packed_bits import pack_bits
 from crossgraph.methods.contract import InputSizes, Method, MethodConfig
 from crossgraph.progress import Progress
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch, stack_encoded

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from crossgraph.bits import unpack_bits
 from crossgraph.layers.hash_head import (
     HashHead,
     code_cosines,
     encoded_code,
     paired_code_cosines,
 )
+from crossgraph.layers.packed_bits import unpack_bits
 
 
 def test_a_relaxed_value_of_exactly_zero_is_a_one() -> None:

@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 import torch
 
-from crossgraph.bits import unpack_bits
 from crossgraph.errors import ModelError
 from crossgraph.evaluation.metrics import retrieval_metrics
 from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.layers.packed_bits import unpack_bits
 from crossgraph.methods.catalogue import METHODS, build_method
 from crossgraph.methods.contract import ClosedForm, Method
 from crossgraph.training.checkpoint import read_tensors, write_tensors

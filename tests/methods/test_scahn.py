@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from crossgraph.bits import unpack_bits
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
 from crossgraph.layers.hash_head import CODE_LENGTHS
+from crossgraph.layers.packed_bits import unpack_bits
 from crossgraph.losses.contrastive import info_nce
 from crossgraph.losses.own_and_like import own_and_like_loss
 from crossgraph.losses.quantisation import bit_balance_loss, quantisation_loss, uniformity_loss

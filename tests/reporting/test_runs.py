@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from crossgraph.errors import ConfigError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, Part
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Part
 from crossgraph.reporting.runs import find_run, list_runs
 from crossgraph.training import run_lock
 from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS

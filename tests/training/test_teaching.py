@@ -17,7 +17,8 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.encoders.polyglot import CONFIG, FILES, WEIGHTS, PolyglotTextEncoder
 from crossgraph.errors import ConfigError, DataError, ModelError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, build_cascade
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest
+from crossgraph.gallery.stages.cascade_model import CascadeModel, build_cascade
 from crossgraph.training.checkpoint import read_manifest, weights_fingerprint
 from crossgraph.training.teaching import TeachingConfig
 from crossgraph.verbs import load_model, load_search_model, teach, train

@@ -15,7 +15,7 @@ from crossgraph.bench.timing import Machine, Outcome, by_turns
 from crossgraph.bits import pack_words
 from crossgraph.evaluation.hamming import hamming_groups
 from crossgraph.evaluation.label_metrics import average_precision
-from crossgraph.gallery.stages.codes import CodeIndex, hamming
+from crossgraph.gallery.stages.code_index import CodeIndex, hamming
 from crossgraph.gallery.tables.matrix import Matrix
 
 K = 100
@@ -35,10 +35,10 @@ def nearest(*, codes: int = 1_000_000, repeats: int = 9) -> Outcome:
 
 def _of_length(bits: int, codes: int, *, repeats: int) -> tuple[list[dict[str, Any]], list[str]]:
     table = np.random.default_rng(0).integers(0, 256, (codes, bits // 8), np.uint8)
-    query, index, rest = torch.from_numpy(table[5]), CodeIndex(Matrix.of(table), bits=bits), torch.from_numpy(table)
+    query, index = table[5], CodeIndex(Matrix.of(table), bits=bits)
     ways: dict[str, Callable[[], object]] = {
         "by a bound": lambda: index.nearest(query, k=K),
-        "all distances, sorted": lambda: hamming(rest, query).argsort(stable=True)[:K],
+        "all distances, sorted": lambda: hamming(table, query).argsort(kind="stable")[:K],
     }
     peer = _faiss(table, bits)
     if peer is not None:
@@ -48,7 +48,7 @@ def _of_length(bits: int, codes: int, *, repeats: int) -> tuple[list[dict[str, A
     if peer is None:
         return rows, [f"{bits} bits: FAISS is not installed, so nothing is compared with it"]
     ratio = times["by a bound"].seconds / times["FAISS BinaryFlat"].seconds
-    found = np.rint((1 - index.nearest(query, k=K).scores.numpy()) * bits / 2)
+    found = np.rint((1 - index.nearest(query, k=K).scores) * bits / 2)
     same = np.array_equal(np.sort(found), np.sort(peer.search(table[5:6], K)[0][0]))
     told = "the same distances" if same else "OTHER DISTANCES"
     return rows, [f"{bits} bits: {ratio:.2f} times FAISS's time (wanted at most 1.2 at 64); {told}"]

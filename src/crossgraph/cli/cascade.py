@@ -82,7 +82,7 @@ def show(cascade: CascadeFolder, as_json: AsJson = False) -> None:
 
 def _print(folder: Path, *, as_json: bool) -> None:
     from crossgraph.cli.output import facts_table, print_json, print_rich
-    from crossgraph.gallery.stages.cascade_model import CascadeManifest, Learned, Planes
+    from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Learned, Planes
     from crossgraph.gallery.stages.modes import MODES
 
     manifest = CascadeManifest.read(folder)

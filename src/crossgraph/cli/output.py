@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console, RenderableType
-from rich.table import Table
-
-from crossgraph.data.corpus import FileCounts, Skipped, SkippedRow
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from crossgraph.data.corpus import FileCounts, Skipped, SkippedRow
     from crossgraph.gallery.changes.sync import SyncReport
 
 LISTED = 100
@@ -62,6 +62,8 @@ def as_json(answer: object, *, indent: int | None = None) -> str:
 
 def print_rich(*renderables: RenderableType) -> None:
     """Tables and text on stdout; 120 columns where stdout is no terminal."""
+    from rich.console import Console  # which most verbs do without
+
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
     for renderable in renderables:
         told = shown_lines(renderable) if isinstance(renderable, str) else renderable
@@ -70,6 +72,8 @@ def print_rich(*renderables: RenderableType) -> None:
 
 def facts_table(*rows: tuple[str, object], title: str | None = None) -> Table:
     """Names and values in two columns."""
+    from rich.table import Table
+
     table = Table(title=None if title is None else shown(title), show_header=False, title_justify="left", box=None)
     for name, value in rows:
         table.add_row(name, shown_lines(value))

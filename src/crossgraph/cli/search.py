@@ -113,7 +113,7 @@ def search(
         fold=fold,
     )
     feedback = Feedback(tuple(like or ()), tuple(dislike or ()))
-    opened = verbs.open_gallery(gallery, model=model, device=device, memory=memory)
+    opened = verbs.open_to_search(gallery, model=model, device=device, memory=memory)
     if at_least is not None:
         opened.wait_for(at_least)
     if preview:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
+import numpy as np
 
 from crossgraph.data.corpus import Corpus, Skipped
 from crossgraph.data.image_reader import PLAIN, ImageReader
@@ -71,9 +71,7 @@ class Cluster:
         sentences = (TextsJob(place, some, stages=True) for some in _chunks(corpus.captions, TEXTS))
         with progress.task("encoding captions", len(corpus.captions)) as task:
             texts = _all(self._pool, sentences, advance=task.advance)
-        return EncodedCorpus(
-            _joined(images), _joined(texts), torch.tensor(corpus.caption_image), tuple(corpus.captions)
-        )
+        return EncodedCorpus(_joined(images), _joined(texts), np.array(corpus.caption_image), tuple(corpus.captions))
 
     def _place(self, model: TrainedModel | CascadeModel) -> Place:
         if model.fingerprint not in self._places:
@@ -160,9 +158,9 @@ def _joined(pieces: Sequence[Stages]) -> Stages:
         raise ModelError("there is no picture to encode; every file was unreadable, or the list was empty.")
     codes = [piece.codes for piece in pieces if piece.codes is not None]
     return Stages(
-        torch.cat([piece.vectors for piece in pieces]),
-        stack_encoded([piece.fine for piece in pieces]),
-        torch.cat(codes) if codes else None,
+        np.concatenate([piece.vectors for piece in pieces]),
+        stack_encoded([piece.need_fine() for piece in pieces]),
+        np.concatenate(codes) if codes else None,
     )
 
 

@@ -61,7 +61,8 @@ def place_of(model: TrainedModel | CascadeModel, connection: Connection, *, devi
 
 
 def _load(folder: Path, cache: FeatureCache, device: str) -> TrainedModel | CascadeModel:
-    from crossgraph.gallery.stages.cascade_model import CascadeModel, is_cascade
+    from crossgraph.gallery.stages.cascade_manifest import is_cascade
+    from crossgraph.gallery.stages.cascade_model import CascadeModel
     from crossgraph.training.model import TrainedModel
 
     return (CascadeModel if is_cascade(folder) else TrainedModel)(folder, cache=cache, device=device)

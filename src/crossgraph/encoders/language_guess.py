@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float, Float16
-from torch import Tensor
+import numpy as np
+from jaxtyping import Float16, Float64
 
 from crossgraph.encoders.understanding import RARE, script_of, script_shares
 from crossgraph.words import WORD, normalise
@@ -44,7 +43,7 @@ class LanguageGuess:
 
     languages: tuple[str, ...]
     scripts: tuple[tuple[str, ...], ...]
-    weights: Float16[Tensor, "l f"]
+    weights: Float16[np.ndarray, "l f"]
 
     @classmethod
     def fitted(cls, captions: Mapping[str, Iterable[str]], *, english_words: Iterable[str] = ()) -> LanguageGuess:
@@ -61,7 +60,7 @@ class LanguageGuess:
         return cls(
             order,
             tuple(_written_in(texts[language]) for language in order),
-            torch.stack([_log_probabilities(words[language]) for language in order]),
+            np.stack([_log_probabilities(words[language]) for language in order]),
         )
 
     def __call__(self, sentence: str) -> str:
@@ -81,18 +80,18 @@ class LanguageGuess:
         if self._is_shared(sentence, rows):
             return ENGLISH
         features = [bucket for word in words_of([sentence]) for bucket in _features(word)]
-        scores = self.weights[rows][:, features].float().sum(dim=1)
-        scores[torch.tensor([row == 0 for row in rows])] += MARGIN
+        scores = self.weights[np.ix_(rows, features)].astype(np.float32).sum(axis=1)
+        scores[np.array(rows) == 0] += MARGIN
         return self.languages[rows[int(scores.argmax())]]
 
     def _is_shared(self, sentence: str, rows: list[int]) -> bool:
         """Whether every word is as much one of the English captions as of another language's: "sofa", "tennis"."""
         if 0 not in rows:
             return False
-        never = self.weights[0].float().min()
+        never = float(self.weights[0].min())
         for word in words_of([sentence]):
-            said = self.weights[rows, _whole(word)].float()
-            english = said[rows.index(0)]
+            said = self.weights[rows, _whole(word)].astype(np.float32)
+            english = float(said[rows.index(0)])
             if english - never < KNOWN or float(said.max() - english) > SHARED:
                 return False
         return True
@@ -121,11 +120,11 @@ def _whole(word: str) -> int:
     return zlib.crc32(f" {word}".encode()) % BUCKETS
 
 
-def _log_probabilities(words: Counter[str]) -> Float16[Tensor, " f"]:
-    counts = torch.full((BUCKETS,), LEAST, dtype=torch.float64)
+def _log_probabilities(words: Counter[str]) -> Float16[np.ndarray, " f"]:
+    counts = np.full(BUCKETS, LEAST)
     for word, times in words.items():
         weight = 1 + math.log(times)  # a frequent word is no proof for each of its letters
         for bucket in _features(word):
             counts[bucket] += weight
-    logs: Float[Tensor, " f"] = (counts / counts.sum()).log()
-    return logs.to(torch.float16)
+    logs: Float64[np.ndarray, " f"] = np.log(counts / counts.sum())
+    return logs.astype(np.float16)

@@ -7,7 +7,6 @@ those of its `BertModel` and `BertTokenizer` to the bit, which tests hold it to.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossgraph.encoders.word_pieces import VOCABULARY, WordPieces, is_word_piece, read_json
 from crossgraph.errors import ModelError
 
-NETWORK, VOCABULARY = "model.safetensors", "tokenizer.json"
+NETWORK = "model.safetensors"
 SETTINGS = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
 """What must be said in config.json, or left out there: what makes the network plain."""
 
@@ -49,12 +48,12 @@ class Bert:
 def read_plain_bert(folder: Path, *, most: int) -> Bert | None:
     """The plain BERT in `folder`, whose tokenizer cuts texts after `most` tokens, or fewer; None if it is none."""
     try:
-        config, told = (_json(folder / name) for name in ("config.json", "tokenizer_config.json"))
-        written, weights = _json(folder / VOCABULARY), load_file(folder / NETWORK)
+        config, told = (read_json(folder / name) for name in ("config.json", "tokenizer_config.json"))
+        written, weights = read_json(folder / VOCABULARY), load_file(folder / NETWORK)
     except (OSError, ValueError, SafetensorError):
         return None
     defaults: dict[str, Any] = {"position_embedding_type": "absolute", "is_decoder": False, **config}
-    plain = all(defaults.get(name) == value for name, value in SETTINGS.items()) and _is_word_piece(written, told)
+    plain = all(defaults.get(name) == value for name, value in SETTINGS.items()) and is_word_piece(written, told)
     weights = {name: value.float() for name, value in weights.items() if value.is_floating_point()}
     if not plain or not {"layer_norm_eps", "num_attention_heads"} <= config.keys():
         return None
@@ -151,34 +150,15 @@ class Tokens(dict[str, Tensor]):
         return Tokens({name: value.to(device) for name, value in self.items()})
 
 
-class BertTokenizer:
+class BertTokenizer(WordPieces):
     """What of a fast tokenizer of transformers `TransformerTextEncoder` uses; texts are cut after `longest` tokens."""
-
-    is_fast = True
-
-    def __init__(self, file: Path, told: Mapping[str, Any], *, longest: int) -> None:
-        self.model_max_length = longest
-        self.pad_token, unknown = str(told.get("pad_token", "[PAD]")), str(told.get("unk_token", "[UNK]"))
-        self.backend_tokenizer = Tokenizer.from_file(str(file))
-        self.unk_token_id = self.backend_tokenizer.token_to_id(unknown)
-        padding = self.backend_tokenizer.token_to_id(self.pad_token)
-        self.backend_tokenizer.enable_padding(pad_id=padding, pad_token=self.pad_token)
-        self.backend_tokenizer.enable_truncation(longest)
-
-    def get_vocab(self) -> dict[str, int]:
-        """Pieces and their numbers."""
-        return self.backend_tokenizer.get_vocab()
-
-    def convert_ids_to_tokens(self, number: int) -> str:
-        """The piece of a number."""
-        return str(self.backend_tokenizer.id_to_token(number))
 
     def __call__(self, text: str | Sequence[str], *, max_length: int, **_: object) -> dict[str, Any]:
         """Tokens of one text as lists, or of several as tensors padded to the longest, with their places in it."""
         assert max_length == self.model_max_length, "cut as it was made to be"
         if isinstance(text, str):
-            found = self.backend_tokenizer.encode(text)
-            return {"input_ids": found.ids, "offset_mapping": found.offsets}
+            ids, offsets = self.tokens(text)
+            return {"input_ids": ids.tolist(), "offset_mapping": offsets.tolist()}
         read = self.backend_tokenizer.encode_batch(list(text))
         return Tokens(
             input_ids=torch.tensor([one.ids for one in read]),
@@ -186,28 +166,6 @@ class BertTokenizer:
             attention_mask=torch.tensor([one.attention_mask for one in read]),
             offset_mapping=torch.tensor([one.offsets for one in read]),
         )
-
-
-def _is_word_piece(written: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether tokenizer.json says of every stage what transformers makes of a BERT's tokenizer_config.json."""
-    lower, chinese = told.get("do_lower_case", True), told.get("tokenize_chinese_chars", True)
-    normalizer = {"clean_text": True, "handle_chinese_chars": chinese, "lowercase": lower}
-    single = [{"SpecialToken": {"id": told.get("cls_token", "[CLS]"), "type_id": 0}}]
-    single += [{"Sequence": {"id": "A", "type_id": 0}}]
-    single += [{"SpecialToken": {"id": told.get("sep_token", "[SEP]"), "type_id": 0}}]
-    model, after = written.get("model", {}), written.get("post_processor") or {}
-    return (
-        told.get("tokenizer_class") in ("BertTokenizer", "BertTokenizerFast")
-        and all(isinstance(told.get(name, ""), str) for name in ("pad_token", "unk_token", "cls_token", "sep_token"))
-        and written.get("normalizer")
-        == {"type": "BertNormalizer", "strip_accents": told.get("strip_accents"), **normalizer}
-        and written.get("pre_tokenizer") == {"type": "BertPreTokenizer"}
-        and (after.get("type"), after.get("single")) == ("TemplateProcessing", single)
-        and (model.get("type"), model.get("continuing_subword_prefix"), model.get("max_input_chars_per_word"))
-        == ("WordPiece", "##", 100)
-        and model.get("unk_token") == told.get("unk_token", "[UNK]")
-        and len(model.get("vocab", ())) > max((token["id"] for token in written.get("added_tokens", ())), default=0)
-    )
 
 
 def _is_whole(weights: Mapping[str, Tensor], *, layers: int) -> bool:
@@ -221,8 +179,3 @@ def _is_whole(weights: Mapping[str, Tensor], *, layers: int) -> bool:
 
 def _pairs(name: str) -> Iterator[str]:
     yield from (f"{name}.weight", f"{name}.bias")
-
-
-def _json(file: Path) -> dict[str, Any]:
-    found = json.loads(file.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}

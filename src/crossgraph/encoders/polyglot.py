@@ -73,7 +73,9 @@ class PolyglotTextEncoder(TextEncoder):
         self.cutter = PieceCutter.read(folder / TOKENIZER)
         weights = _read_weights(folder / WEIGHTS)
         guess = weights.pop(GUESS)
-        self.guess = LanguageGuess(config.languages, tuple(config.scripts[one] for one in config.languages), guess)
+        self.guess = LanguageGuess(
+            config.languages, tuple(config.scripts[one] for one in config.languages), guess.numpy()
+        )
         self.student = Student(config.student).requires_grad_(False).eval()
         try:
             self.student.load_state_dict({name: value.float() for name, value in weights.items()})
@@ -165,7 +167,7 @@ def write_polyglot(
     """Write what `PolyglotTextEncoder` reads; `student` are its weights."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().to(torch.float16).contiguous() for name, value in student.items()}
-    write_atomically(folder / WEIGHTS, save({**weights, GUESS: guess.weights}))
+    write_atomically(folder / WEIGHTS, save({**weights, GUESS: torch.from_numpy(guess.weights)}))
     write_atomically(folder / TOKENIZER, cutter.text().encode())
     write_atomically(folder / CONFIG, config.model_dump_json(indent=2).encode())
 

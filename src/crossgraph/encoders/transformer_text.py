@@ -7,15 +7,13 @@ sentence as its own processor gives it: to the last sign, cut only where its tok
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float16, Int
+from jaxtyping import Bool, Float, Float16
 from torch import Tensor
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint, weights_of
@@ -32,14 +30,12 @@ from crossgraph.encoders.pretrained import (
 from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder, TextFeatures
 from crossgraph.encoders.tokenizer_identity import tokenizer_identity
 from crossgraph.encoders.understanding import Understanding
+from crossgraph.encoders.word_pieces import read_words, tokens_of_words, with_unknown
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.layers.pooling import masked_mean
-from crossgraph.words import EMPTY, WORD, normalise
+from crossgraph.words import EMPTY, normalise
 
 BATCH = 64
-
-BYTE = re.compile(r"<0x[0-9A-F]{2}>")
-"""How sentence-piece tokenizers write a byte of a character that they have no piece for."""
 
 MAX_TOKENS = 512
 """No caption needs more, and models that claim a few more positions (RoBERTa) keep those for themselves."""
@@ -118,7 +114,7 @@ class TransformerTextEncoder(TextEncoder):
         A caption without words says `<empty>`, by all its tokens.
         """
         sentences = [self._as_read(caption) for caption in captions]
-        matches = [list(WORD.finditer(sentence))[: self.max_words] for sentence in sentences]
+        matches = [read_words(sentence, most=self.max_words) for sentence in sentences]
         if not self.joint:  # what follows the last word is not read
             ends = [found[-1].end() if found else 0 for found in matches]
             sentences = [sentence[:end] for sentence, end in zip(sentences, ends, strict=True)]
@@ -134,7 +130,7 @@ class TransformerTextEncoder(TextEncoder):
         offsets, real = tokens.pop("offset_mapping"), tokens["attention_mask"].bool()
         words, belongs = [], []
         for row, found in enumerate(matches):
-            own = tokens_of_words(found, offsets[row])
+            own = torch.from_numpy(tokens_of_words(found, offsets[row].numpy()))
             seen = own.any(dim=1).tolist()
             said = tuple(match.group().lower() for match, kept in zip(found, seen, strict=True) if kept)
             words.append(said or (EMPTY,))
@@ -144,24 +140,14 @@ class TransformerTextEncoder(TextEncoder):
     def understanding(self, text: str) -> Understanding:
         """What of a text is read: words up to the limits, those unknown that hold a character without a token."""
         read, sentence = super().understanding(text), self._as_read(text)
-        found = list(WORD.finditer(sentence))[: self.max_words]
+        found = read_words(sentence, most=self.max_words)
         if not found:
             return read
         tokens = self.tokenizer(
             sentence[: found[-1].end()], truncation=True, max_length=self.limit, return_offsets_mapping=True
         )
-        belongs = tokens_of_words(found, torch.tensor(tokens["offset_mapping"]))
-        foreign = torch.tensor([self._is_foreign(number) for number in tokens["input_ids"]])
-        count = int(belongs.any(dim=1).sum())
-        unknown = dict.fromkeys(
-            word for word, own in zip(read.words[:count], belongs, strict=False) if bool((own & foreign).any())
-        )
-        return replace(
-            read,
-            words=read.words[:count],
-            left_out=(*read.words[count:], *read.left_out),
-            unknown=(*unknown, *read.unknown),
-        )
+        ids, offsets = np.array(tokens["input_ids"]), np.array(tokens["offset_mapping"])
+        return with_unknown(read, found, ids, offsets, self.tokenizer)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -174,12 +160,6 @@ class TransformerTextEncoder(TextEncoder):
         if not self.padded:
             return sentence
         return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in sentence)
-
-    def _is_foreign(self, number: int) -> bool:
-        """Whether a token stands for characters that the tokenizer does not have."""
-        return number == self.tokenizer.unk_token_id or bool(
-            BYTE.fullmatch(self.tokenizer.convert_ids_to_tokens(number))
-        )
 
     def _read(self, tokens: Any) -> tuple[Float[Tensor, "m t d"], Float[Tensor, "m w"]]:
         """The states of all tokens, and a vector for each text."""
@@ -223,12 +203,6 @@ def _of_transformers(folder: Path, name: str) -> tuple[Any, Any, bool]:
     network, joint = one_side(load_network(AutoModel, folder, name=name), "text")
     tokenizer = load_tokenizer(folder, name=name)
     return network.requires_grad_(False), tokenizer, joint
-
-
-def tokens_of_words(words: Sequence[re.Match[str]], offsets: Int[Tensor, "t 2"]) -> Bool[Tensor, "w t"]:
-    """Which sub-words overlap which word, by character offsets; special tokens span nothing and belong to no word."""
-    spans = torch.tensor([match.span() for match in words], dtype=torch.long).view(-1, 2)
-    return (offsets[None, :, 0] < spans[:, None, 1]) & (offsets[None, :, 1] > spans[:, None, 0])
 
 
 def average_tokens(weights: Bool[Tensor, "w t"], hidden: Float[Tensor, "t d"]) -> Float[Tensor, "w d"]:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from crossgraph.bits import unpack_bits
+from crossgraph.layers.packed_bits import unpack_bits
 from crossgraph.progress import Progress
 from crossgraph.types import Encoded
 

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
-from crossgraph.data.corpus import Corpus, FileCounts, Skipped
 from crossgraph.data.places import absolute, is_far
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
-from crossgraph.gallery.changes.indexing import Encoder, ThisProcess
-from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources, without_moved
-from crossgraph.gallery.changes.sources import Sources, open_sources, source_to_index
-from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
-from crossgraph.gallery.changes.upsert import NewImage, upsert
-from crossgraph.gallery.explanations.compare import Comparison, compare
 from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, Memory, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.filters import BUILT_IN
@@ -34,12 +26,19 @@ from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
-from crossgraph.gallery.tables.skipped import move_skipped, note_removed, write_skipped
+from crossgraph.gallery.tables.skipped import note_removed
 from crossgraph.gallery.tables.store import Store, writing
 from crossgraph.progress import Progress, Silent
 from crossgraph.storage.clearing import LOCK, OWN, clear, is_made, make
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
+
+if TYPE_CHECKING:
+    from crossgraph.data.corpus import Corpus
+    from crossgraph.gallery.changes.indexing import Encoder
+    from crossgraph.gallery.changes.sync import SyncReport
+    from crossgraph.gallery.changes.upsert import NewImage
+    from crossgraph.gallery.explanations.compare import Comparison
 
 Answer = TypeVar("Answer")
 
@@ -137,14 +136,9 @@ class Gallery(GalleryFolder):
         with the same model. Raises `GalleryError` if there is nothing to index, or if another
         process is indexing into this gallery.
         """
-        opened = source_to_index(source, exclude, self.follow())
-        corpus = opened.corpus
-        if corpus.features is not None:
-            raise GalleryError(f"corpus {corpus.name!r} has given features and no pictures; a gallery holds pictures.")
-        if not len(corpus):
-            unread = f" ({len(corpus.skipped)} files could not be read)" if corpus.skipped else ""
-            raise GalleryError(f"{corpus.name} has no pictures to index{unread}. Name a folder that holds some.")
-        return self._sync(Sources((opened,)), batch=batch, encoder=encoder, progress=progress)
+        from crossgraph.gallery.changes.following import index_source  # a search does without what reads folders
+
+        return index_source(self, source, exclude=exclude, batch=batch, encoder=encoder, progress=progress)
 
     def sync(
         self,
@@ -169,10 +163,19 @@ class Gallery(GalleryFolder):
         remembered folder which is gone takes its place: they moved, and those that are not there stay as they were.
         `encoder` encodes elsewhere with the same model.
         """
-        found = open_sources(
-            sources, gallery=self.storage, manifest=self.follow(), allow_empty=allow_empty, exclude=exclude
+        from crossgraph.gallery.changes.following import sync_sources  # as in `index`
+
+        return sync_sources(
+            self,
+            sources,
+            dry_run=dry_run,
+            rehash=rehash,
+            allow_empty=allow_empty,
+            exclude=exclude,
+            batch=batch,
+            encoder=encoder,
+            progress=progress,
         )
-        return self._sync(found, batch=batch, encoder=encoder, rehash=rehash, dry_run=dry_run, progress=progress)
 
     def forget(self, source: Path | str) -> None:
         """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
@@ -192,6 +195,8 @@ class Gallery(GalleryFolder):
 
         What comes back was stored. A sync keeps their captions and labels, and removes them only when their file goes.
         """
+        from crossgraph.gallery.changes.upsert import upsert  # as in `index`
+
         with self.changing():
             report = upsert(self.store, self.require_model(), images, batch=batch, progress=progress or Silent())
             return replace(report, version=self.version())
@@ -285,6 +290,8 @@ class Gallery(GalleryFolder):
         names: tuple[str, str] = ("A", "B"),
     ) -> Comparison:
         """Why one of two pictures stands above the other in what `search` answers; see `explanations.compare`."""
+        from crossgraph.gallery.explanations.compare import compare
+
         asked, chosen = as_query(query), options or SearchOptions()
         return next(
             self._steadily(
@@ -305,81 +312,3 @@ class Gallery(GalleryFolder):
                     raise
                 failed = state
         raise GalleryError(f"{self.storage} changes faster than it can be searched. Search again later.")
-
-    def _sync(
-        self,
-        sources: Sources,
-        *,
-        batch: int,
-        encoder: Encoder | None,
-        progress: Progress | None,
-        rehash: bool = False,
-        dry_run: bool = False,
-    ) -> SyncReport:
-        if batch < 1:
-            raise GalleryError(f"batch must be at least 1, got {batch}.")
-        images, progress, digests = images_of(sources.corpora), progress or Silent(), Digests()
-        if dry_run:
-            encoder = None
-        elif encoder is None:
-            encoder = ThisProcess(self.require_model())
-        with nullcontext() if dry_run else self.changing():
-            moved = find_moved_sources(sources, self.store, digests, progress=progress)
-            run = Sync(
-                self.store,
-                encoder,
-                images,
-                roots=sources.roots,
-                moved=moved,
-                digests=digests,
-                rehash=rehash,
-                allow_empty=sources.allow_empty,
-            )
-            if dry_run:
-                return _told(
-                    run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora)), sources.corpora
-                )
-            if sources.emptied and run.gone:
-                raise GalleryError(
-                    f"{sources.emptied} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
-                    "disk is not connected, connect it. If they are really gone, sync with --allow-empty."
-                )
-            for one in moved:
-                move_skipped(self.storage, one.moves.place)
-            self._remember(sources)
-            report = run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora))
-            looked_at = {str(image.path) for image in images}
-            write_skipped(self.storage, report.skipped, under=sources.roots, looked_at=looked_at)
-            left = [one.before for one in report.moved_folders if one.left]
-            self._replace_if_new(without_moved(self.manifest, moved, left, sources))
-            return replace(_told(report, sources.corpora), version=self.version())
-
-    def _remember(self, sources: Sources) -> None:
-        """Note in the manifest the sources, and for each corpus the folder that holds all its pictures."""
-        filled = [corpus for corpus in sources.corpora if len(corpus)]
-        roots = [os.path.commonpath([path.absolute().parent for path in corpus.image_paths]) for corpus in filled]
-        excludes = self.manifest.excludes | {one.name: one.exclude for one in sources.opened if one.name}
-        new = {
-            "roots": tuple(dict.fromkeys((*self.manifest.roots, *roots))),
-            "sources": tuple(dict.fromkeys((*self.manifest.sources, *sources.names))),
-            "excludes": {name: patterns for name, patterns in excludes.items() if patterns},
-        }
-        self._replace_if_new(self.manifest.model_copy(update=new))
-
-    def _replace_if_new(self, manifest: Manifest) -> None:
-        if manifest != self.manifest:
-            self.replace_manifest(manifest)
-
-
-def _told(report: SyncReport, corpora: Sequence[Corpus]) -> SyncReport:
-    """The report with what the sources themselves have to say: other files, rows and texts that were not used."""
-    return replace(
-        report,
-        files=FileCounts.sum_of(corpus.files for corpus in corpora if corpus.files is not None),
-        skipped_rows=tuple(row for corpus in corpora for row in corpus.skipped_rows),
-        unused=tuple(one for corpus in corpora for one in corpus.unused),
-    )
-
-
-def _skipped(corpora: Sequence[Corpus]) -> list[Skipped]:
-    return [entry for corpus in corpora for entry in corpus.skipped]

@@ -190,7 +190,7 @@ def _plane(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n 2"]:
 
 
 def _unit(snapshot: Snapshot, rows: Int[np.ndarray, " k"]) -> Float32[np.ndarray, "k d"]:
-    vectors = snapshot.vectors[rows.tolist()].numpy()
+    vectors = snapshot.vectors[rows.tolist()]
     found: Float32[np.ndarray, "k d"] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return found
 

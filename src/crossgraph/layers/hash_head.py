@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.bits import pack_bits
+from crossgraph.layers.packed_bits import pack_bits
 from crossgraph.types import Encoded
 
 CODE_LENGTHS = (16, 32, 64, 128)

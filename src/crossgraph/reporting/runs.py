@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CodePart, Part, is_cascade
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, CodePart, Part, is_cascade
 from crossgraph.reporting.identifiers import identifier, with_identifier
 from crossgraph.reporting.run_log import RunLog, read_log
 from crossgraph.training.checkpoint import LAST, MANIFEST, WEIGHTS, RunManifest, read_manifest

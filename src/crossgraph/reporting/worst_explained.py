@@ -15,7 +15,7 @@ from crossgraph.errors import ConfigError, CrossgraphError, ModelError
 from crossgraph.evaluation.worst import Item
 from crossgraph.gallery.explanations.code_match import explain_pair
 from crossgraph.gallery.explanations.explain import alignment_to_json, draw_alignment
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, is_cascade
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.reporting.evaluations import FOLDER, StoredEvaluation, WorstCase
 from crossgraph.reporting.runs import RunSummary

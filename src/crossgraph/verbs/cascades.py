@@ -13,7 +13,7 @@ from crossgraph.data.splits import TRAIN
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_folder
 from crossgraph.gallery.stages import cascade_model, packing
-from crossgraph.gallery.stages.cascade_model import LEARNED, RANDOM, CascadeManifest, Explaining
+from crossgraph.gallery.stages.cascade_manifest import LEARNED, RANDOM, CascadeManifest, Explaining
 from crossgraph.gallery.stages.packing import Packed
 from crossgraph.progress import Progress, Silent
 from crossgraph.verbs.models import run_folder

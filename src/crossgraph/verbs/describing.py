@@ -9,7 +9,7 @@ from pathlib import Path
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.names import model_folder, model_reference, packaged_model
 from crossgraph.encoders.text import described_languages
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, Learned, Part, Planes, is_cascade
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Learned, Part, Planes, is_cascade
 from crossgraph.training.checkpoint import RunManifest, read_manifest, run_fingerprint
 
 CARD = "README.md"

@@ -28,6 +28,7 @@ from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs.models import given_search_model
+from crossgraph.verbs.opening import note_model
 
 
 def index(
@@ -50,10 +51,14 @@ def index(
     with on_cluster(cluster, device=device, progress=progress) as workers:
         if Gallery.exists(gallery):
             opened = open_gallery(gallery, model=model, device=device)
-            return opened.index(source, exclude=exclude, encoder=_encoder(workers, opened), progress=progress)
+            report = opened.index(source, exclude=exclude, encoder=_encoder(workers, opened), progress=progress)
+            note_model(opened)
+            return report
         loaded: TrainedModel | CascadeModel = given_search_model(model or DEFAULT_MODEL, device=device)
         with Gallery.filled(gallery, loaded, run=model_reference(loaded.run)) as opened:
-            return opened.index(source, exclude=exclude, encoder=_encoder(workers, opened), progress=progress)
+            report = opened.index(source, exclude=exclude, encoder=_encoder(workers, opened), progress=progress)
+        note_model(opened)
+        return report
 
 
 def sync(

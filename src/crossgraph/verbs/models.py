@@ -11,7 +11,8 @@ from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_folder
 from crossgraph.errors import ModelError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Part, is_cascade
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Part, is_cascade
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.one_model import make_pretrained_run

@@ -15,7 +15,8 @@ from crossgraph.data.splits import TRAIN, VAL
 from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_folder
 from crossgraph.errors import ConfigError, DataError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Learned, Part
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Learned, Part
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import run_fingerprint
 from crossgraph.training.held_out import divided_as_trained

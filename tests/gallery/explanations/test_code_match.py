@@ -2,9 +2,9 @@ from pathlib import Path
 
 import torch
 
-from crossgraph.bits import pack_bits
 from crossgraph.gallery.explanations.code_match import code_match, explain_pair
 from crossgraph.gallery.explanations.explain import alignment_to_json
+from crossgraph.layers.packed_bits import pack_bits
 from crossgraph.types import Alignment, CodeMatch, LabelMatch, NodeMatch
 from tests.gallery.fake_model import FakeHashing, FakeModel
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.mixing import DISLIKED, moved, moved_code, sum_of_codes, weighted_sum
+from crossgraph.layers.packed_bits import pack_bits, unpack_bits
 
 
 def drawn(count: int, width: int, seed: int) -> torch.Tensor:

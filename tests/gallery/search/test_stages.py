@@ -13,8 +13,9 @@ from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, SumQuery, Term, TextQuery
 from crossgraph.gallery.search.results import SearchResults
+from crossgraph.gallery.stages.code_index import hamming
 from crossgraph.gallery.stages.coders import ModelCoder
-from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes, hamming
+from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes
 from crossgraph.gallery.stages.model import encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.stages.quantisation import fit_quantisation
 from crossgraph.types import Encoded

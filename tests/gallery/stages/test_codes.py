@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from crossgraph.bits import pack_bits, unpack_bits
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.gallery.stages.codes import PLANES, CodeIndex, LearnedPlanes, RandomPlanes, hamming, nearest_codes
+from crossgraph.gallery.stages.code_index import CodeIndex, hamming, nearest_codes
+from crossgraph.gallery.stages.codes import PLANES, LearnedPlanes, RandomPlanes
 from crossgraph.gallery.stages.quantisation import Quantisation, fit_quantisation
 from crossgraph.gallery.tables.matrix import Matrix
+from crossgraph.layers.packed_bits import pack_bits, unpack_bits
 
 
 def drawn_codes(count: int, bits: int, *, seed: int = 0) -> torch.Tensor:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from crossgraph.bits import unpack_bits
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages import quantisation
-from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes, hamming
+from crossgraph.gallery.stages.code_index import hamming
+from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes
 from crossgraph.gallery.stages.quantisation import (
     fit_quantisation,
     principal_directions,
@@ -19,6 +19,7 @@ from crossgraph.gallery.stages.quantisation import (
     random_rotation,
     sign_rotation,
 )
+from crossgraph.layers.packed_bits import unpack_bits
 
 
 def drawn(count: int, width: int, *, seed: int = 0) -> torch.Tensor:

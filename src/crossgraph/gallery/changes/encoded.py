@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from jaxtyping import Float, Shaped, UInt8
-from torch import Tensor
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.places import placed
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.parts import NODE_COLUMNS, fine_columns, fine_rows, pad_fine
-from crossgraph.types import Encoded
+
+if TYPE_CHECKING:
+    from crossgraph.types import Encoded
 
 _PART = "part_"  # begins the columns of the fine features
 _KINDS = {
@@ -42,14 +42,14 @@ class Features:
     """
 
     keys: tuple[str, ...]
-    vectors: Float[Tensor, "n d"]
-    codes: UInt8[Tensor, "n bytes"] | None = None
+    vectors: Float[np.ndarray, "n d"]
+    codes: UInt8[np.ndarray, "n bytes"] | None = None
     parts: Encoded | None = None
 
     @classmethod
     def none(cls) -> Features:
         """No rows."""
-        return cls((), torch.empty(0, 0))
+        return cls((), np.empty((0, 0), np.float32))
 
     def to_arrow(self) -> dict[str, pa.Array]:
         """Columns `key`, `vector`, `code` if there are codes, and those of the parts table, named `part_...`.
@@ -59,9 +59,9 @@ class Features:
         columns = {"key": pa.array(self.keys, pa.string())}
         if not self.keys:
             return columns
-        columns["vector"] = _fixed(self.vectors.float().cpu().numpy())
+        columns["vector"] = _fixed(self.vectors.astype(np.float32))
         if self.codes is not None:
-            columns["code"] = _fixed(self.codes.cpu().numpy())
+            columns["code"] = _fixed(self.codes)
         if self.parts is not None:
             nodes = {name: pa.nulls(len(self.keys), kind) for name, kind in NODE_COLUMNS}
             columns |= {f"{_PART}{name}": column for name, column in (nodes | fine_columns(self.parts)).items()}
@@ -76,8 +76,8 @@ class Features:
         fine = {name.removeprefix(_PART): batch[name] for name in names if name.startswith(_PART)}
         if fine:
             parts = pad_fine([row for _, row in fine_rows(pa.table({"key": batch["key"], **fine}))])
-        codes = torch.from_numpy(_rows(batch["code"])) if "code" in names else None
-        return cls(tuple(batch["key"].to_pylist()), torch.from_numpy(_rows(batch["vector"])), codes, parts)
+        codes = _rows(batch["code"]) if "code" in names else None
+        return cls(tuple(batch["key"].to_pylist()), _rows(batch["vector"]), codes, parts)
 
 
 @dataclass(frozen=True)

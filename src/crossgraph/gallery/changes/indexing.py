@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
-import torch
+import numpy as np
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.images import read_picture
@@ -221,7 +221,7 @@ def _features(model: SearchModel, encoded: Stages, rows: list[int] | None, keys:
     """Some rows (None: all) of what the stages compare; parts only if they are re-ranked."""
     if not keys:
         return Features.none()
-    vectors, codes, fine = encoded.vectors, encoded.codes, encoded.fine
+    vectors, codes, fine = encoded.vectors, encoded.codes, encoded.need_fine()
     if rows is not None:
         vectors, codes, fine = vectors[rows], None if codes is None else codes[rows], fine[rows]
     return Features(keys, vectors, codes, fine if model.method.reranks else None)
@@ -243,7 +243,7 @@ def commit_entries(store: Store, encoded: EncodedEntries, *, copies: Sequence[St
         vectors = [*(copy.vector for copy in copies), *encoded.images.vectors]
         codes = [copy.code for copy in copies if copy.code is not None]
         codes += [] if encoded.images.codes is None else [*encoded.images.codes]
-        store.write_items(items, torch.stack(vectors), torch.stack(codes) if codes else None)
+        store.write_items(items, np.stack(vectors), np.stack(codes) if codes else None)
     return items
 
 

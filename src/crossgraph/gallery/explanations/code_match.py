@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import torch
+import numpy as np
 from jaxtyping import UInt8
-from torch import Tensor
 
-from crossgraph.bits import unpack_bits
+from crossgraph.bits import unpack_array
 from crossgraph.errors import ImageError
-from crossgraph.gallery.stages.codes import agreement, hamming
+from crossgraph.gallery.stages.code_index import agreement, hamming
 from crossgraph.gallery.stages.model import SearchModel, code_bits, encode_images_for_stages, encode_texts_for_stages
+from crossgraph.gallery.stages.shortlist import best_first
 from crossgraph.types import Alignment, CodeMatch, LabelMatch
 
 LABELS = 5
@@ -37,22 +37,22 @@ def explain_pair(model: SearchModel, sentence: str, path: Path) -> Alignment:
 
 
 def code_match(
-    image: UInt8[Tensor, " bytes"],
-    sentence: UInt8[Tensor, " bytes"],
+    image: UInt8[np.ndarray, " bytes"],
+    sentence: UInt8[np.ndarray, " bytes"],
     bits: int,
     *,
     names: tuple[str, ...] = (),
-    labels: UInt8[Tensor, "c bytes"] | None = None,
+    labels: UInt8[np.ndarray, "c bytes"] | None = None,
 ) -> CodeMatch:
     """How two codes agree; `labels` are the codes of the names of labels, of which the nearest are told."""
-    one, other = unpack_bits(torch.stack([image, sentence]), bits=bits)
+    one, other = unpack_array(np.stack([image, sentence]), bits=bits)
     equal = one == other
     near: list[LabelMatch] = []
     if labels is not None:
         images, sentences = (agreement(hamming(labels, code), bits) for code in (image, sentence))
-        for row in (images + sentences).argsort(descending=True, stable=True)[:LABELS].tolist():
+        for row in best_first(images + sentences)[:LABELS].tolist():
             near.append(LabelMatch(names[row], float(images[row]), float(sentences[row])))
-    agreeing, differing = (tuple(which.nonzero()[:, 0].tolist()) for which in (equal, ~equal))
+    agreeing, differing = (tuple(which.nonzero()[0].tolist()) for which in (equal, ~equal))
     return CodeMatch(bits, agreeing, differing, tuple(near))
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import torch
+import numpy as np
+from jaxtyping import Float
 
 from crossgraph.errors import GalleryError, ImageError
 from crossgraph.gallery.search.answers import Ranking
 from crossgraph.gallery.search.cascade import Cascade
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, TextQuery, as_query, described
+from crossgraph.gallery.stages.shortlist import best_first
 from crossgraph.gallery.tables.item_names import find_row
-from crossgraph.types import Alignment
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from crossgraph.types import Alignment
 
 Side: TypeAlias = Literal["first", "second"]
 Unit: TypeAlias = Literal["contribution", "score"]
@@ -188,13 +194,13 @@ def _stages(ranking: Ranking, rows: tuple[int, int]) -> tuple[StageComparison, .
     """Both pictures at every stage that ran, and last, if one is an exact hit, among those."""
     scope, found = ranking.scope, []
     for stage, handed_on in ranking.trace.handed_on.items():
-        scores = scope.scores(torch.tensor(rows), ranking.asked, stage).tolist()
+        scores = scope.scores(np.array(rows), ranking.asked, stage).tolist()
         ranks = [_place(handed_on.rows.tolist(), row) for row in rows]
         found.append(_compared(stage, ranks, scores))
     candidates = ranking.candidates.rows.tolist()
     if ranking.stage == "rerank":
-        by_score = ranking.scores.argsort(descending=True, stable=True)
-        by_score = by_score[ranking.parts[by_score].argsort(stable=True)]
+        by_score = best_first(ranking.scores)
+        by_score = by_score[ranking.parts[by_score].argsort(kind="stable")]
         order = [candidates[place] for place in by_score.tolist()]
         known = dict(zip(candidates, ranking.scores.tolist(), strict=True))
         found.append(_compared("rerank", [_place(order, row) for row in rows], [known.get(row) for row in rows]))
@@ -267,7 +273,7 @@ def _words(
     return _paired(one.words, one.contributions, other.contributions), nodes, "contribution", notes
 
 
-def _paired(words: Sequence[str], one: torch.Tensor, other: torch.Tensor) -> tuple[WordComparison, ...]:
+def _paired(words: Sequence[str], one: Float[Tensor, " w"], other: Float[Tensor, " w"]) -> tuple[WordComparison, ...]:
     return tuple(map(WordComparison, words, one.tolist(), other.tolist()))
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.gallery.search.exact import Match
@@ -22,7 +21,7 @@ from crossgraph.gallery.search.results import SearchResult, SearchResults, Stage
 from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.score_calibration import Evidence, judge, lines, sample_rows
 from crossgraph.gallery.search.trace import Trace
-from crossgraph.gallery.stages.shortlist import Candidates
+from crossgraph.gallery.stages.shortlist import Candidates, best_first
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Ranking:
     trace: Trace
     first: Stage
     stage: Stage
-    scores: Float[Tensor, " k"]
-    parts: Int[Tensor, " k"]
+    scores: Float[np.ndarray, " k"]
+    parts: Int[np.ndarray, " k"]
     why: str
     understood: tuple[Understanding, ...] = ()
 
@@ -51,15 +50,14 @@ class Ranking:
         """How many answers are made, with those that are passed over."""
         return self.options.offset + self.options.k
 
-    def order(self) -> Int[Tensor, " k"]:
+    def order(self) -> Int[np.ndarray, " k"]:
         """Places among the candidates, best first."""
-        semantic = self.scores.argsort(descending=True, stable=True)
-        order: list[int] = semantic[self.parts[semantic].argsort(stable=True)].tolist()
+        semantic = best_first(self.scores)
+        order: list[int] = semantic[self.parts[semantic].argsort(kind="stable")].tolist()
         rows = self.candidates.rows.tolist()
-        return torch.tensor(sorted(order, key=lambda place: rows[place] not in self.hits), dtype=torch.long)
+        return np.array(sorted(order, key=lambda place: rows[place] not in self.hits), np.int64)
 
 
-@torch.inference_mode()
 def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     """The answers of one stage, complete: what a stage after it finds out changes nothing in them."""
     options, scope, trace = ranking.options, ranking.scope, ranking.trace
@@ -111,8 +109,8 @@ def _page(ranking: Ranking) -> list[tuple[int, list[int]]]:
 
 def _best_first(ranking: Ranking, rows: list[int]) -> list[int]:
     """Some rows by the stage that found the candidates: few of them were re-ranked."""
-    scores = ranking.scope.scores(torch.tensor(rows, dtype=torch.long), ranking.asked, ranking.first)
-    return [rows[place] for place in scores.argsort(descending=True, stable=True).tolist()]
+    scores = ranking.scope.scores(np.array(rows, np.int64), ranking.asked, ranking.first)
+    return [rows[place] for place in best_first(scores).tolist()]
 
 
 def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | None:
@@ -121,7 +119,7 @@ def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | No
     if ranking.stage not in calibration or scope.target != "images" or not len(ranking.scores):
         return None
     background = scope.scores(sample_rows(len(scope.vectors), scope.allowed), ranking.asked, ranking.first)
-    scores = ranking.scores.sort(descending=True, stable=True).values
+    scores = -np.sort(-ranking.scores)
     return Evidence(scores, ranking.candidates.scores, background, len(scope))
 
 
@@ -130,9 +128,9 @@ def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> Search
     scope, row = ranking.scope, int(ranking.candidates.rows[place])
     ranks, scores = dict[str, int | None](), dict[str, float]()
     for stage, handed_on in ranking.trace.handed_on.items():
-        places = (handed_on.rows == row).nonzero()[:, 0].tolist()
+        places = (handed_on.rows == row).nonzero()[0].tolist()
         ranks[stage] = places[0] + 1 if places else None
-        known = handed_on.scores[places] if places else scope.scores(torch.tensor([row]), ranking.asked, stage)
+        known = handed_on.scores[places] if places else scope.scores(np.array([row]), ranking.asked, stage)
         scores[stage] = float(known[0])
     item, under = scope.item(row), scope.snapshot.items.select(["path", "id"]).take(pa.array(alike, pa.int64()))
     return SearchResult(

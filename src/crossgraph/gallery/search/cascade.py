@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import torch
+import numpy as np
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from crossgraph.errors import GalleryError, ScoreError
 from crossgraph.gallery.search.answers import Ranking, answer
@@ -28,7 +27,7 @@ from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.state import State
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.model import SearchModel, has_own_vectors
-from crossgraph.gallery.stages.shortlist import Candidates
+from crossgraph.gallery.stages.shortlist import Candidates, best_first
 
 BLOCK = 256  # pairs fetched and scored at once
 FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
@@ -77,7 +76,6 @@ class Cascade:
         if not why:
             yield self._reranked(found)
 
-    @torch.inference_mode()
     def _found(self, query: Query, options: SearchOptions, feedback: Feedback, *, why: str) -> Ranking:
         """The order of the last stage before re-ranking, exact hits among its candidates."""
         scope, trace = self._scope(options), Trace(self._clock)
@@ -112,7 +110,7 @@ class Cascade:
 
     def _gathered(
         self, asked: EncodedQuery, scope: Scope, options: SearchOptions, trace: Trace, *, reranks: bool, parts: int = 0
-    ) -> tuple[Candidates, Int[Tensor, " k"]]:
+    ) -> tuple[Candidates, Int[np.ndarray, " k"]]:
         """The candidates of the last stage before re-ranking, and the part of the ranking that each belongs to.
 
         With folding, they are enough for so many `parts` of re-ranking, and for the answers asked for.
@@ -120,7 +118,7 @@ class Cascade:
         depth, shortlist = options.offset + options.k, options.work.shortlist if reranks else None
         if not folds(options):
             found = self._candidates(asked, scope, options, trace, wanted=max(depth, shortlist or FEWEST))
-            return found, torch.zeros(len(found.rows), dtype=torch.long)
+            return found, np.zeros(len(found.rows), np.int64)
         groups = 1 + shortlist * max(parts, -(-depth // shortlist)) if shortlist else depth
         found, looks = gathered(
             lambda count: self._candidates(asked, scope, options, trace, wanted=count), scope, groups=groups
@@ -176,28 +174,25 @@ class Cascade:
             )
             found = _with_hits(replace(found, candidates=more, scores=more.scores, parts=looks))
 
-    @torch.inference_mode()
-    def _rescore(self, found: Ranking) -> Float[Tensor, " k"]:
+    def _rescore(self, found: Ranking) -> Float[np.ndarray, " k"]:
         """The method's own score of the query with every candidate, block by block, and the shortlist's share."""
-        method, trace, images = self._model.method, found.trace, found.scope.target == "images"
-        device = next((parameter.device for parameter in method.parameters()), torch.device("cpu"))
+        from crossgraph.gallery.search.rescoring import pair_scores  # by torch, which no other stage needs
+
+        trace, images = found.trace, found.scope.target == "images"
         keys = found.scope.keys(found.candidates.rows)
-        blocks = []
+        blocks = [np.empty(0, np.float32)]
         for start in range(0, len(keys), BLOCK):
             with trace.timed("fetch"):
-                block = self._state.store.fetch(keys[start : start + BLOCK]).to(device)
+                rows = self._state.store.fetch(keys[start : start + BLOCK])
             with trace.timed("rerank"):
-                total = torch.zeros(len(block))
-                for weight, query in found.asked.fine:
-                    same = query.to(device)[[0] * len(block)]
-                    pair = (block, same) if images else (same, block)
-                    total += weight * method.score_pairs(*pair).float().cpu()
-                blocks.append(total)
+                blocks.append(pair_scores(self._model.method, rows, found.asked.fine, images=images))
         trace.compared["rerank"] = len(keys) * len(found.asked.fine)
-        scores = torch.cat(blocks) if blocks else torch.empty(0)
-        if not torch.isfinite(scores).all():
+        scores = np.concatenate(blocks)
+        if not np.isfinite(scores).all():
             raise ScoreError("re-ranking gave scores that are not finite. Check the trained run.")
-        return scores + self._model.blend * found.candidates.scores if self._model.blend else scores
+        if not self._model.blend:
+            return scores
+        return scores + np.float32(self._model.blend) * found.candidates.scores
 
 
 def _with_hits(ranking: Ranking) -> Ranking:
@@ -208,14 +203,14 @@ def _with_hits(ranking: Ranking) -> Ranking:
     more = sorted(set(ranking.hits) - set(found.rows.tolist()))
     if not more:
         return ranking
-    rows = torch.tensor(more)
+    rows = np.array(more)
     scores = scope.scores(rows, ranking.asked, ranking.first)
-    best = scores.argsort(descending=True, stable=True)
+    best = best_first(scores)
     if folds(ranking.options):
         best = best[[int(group[0]) for group in groups_of(rows[best], scope, k=ranking.depth)]]
     best = best[: ranking.depth]
-    joined = Candidates(torch.cat([found.rows, rows[best]]), torch.cat([found.scores, scores[best]]))
-    parts = torch.cat([ranking.parts, torch.zeros(len(best), dtype=torch.long)])
+    joined = found.followed_by(rows[best], scores[best])
+    parts = np.concatenate([ranking.parts, np.zeros(len(best), np.int64)])
     return replace(ranking, candidates=joined, scores=joined.scores, parts=parts)
 
 
@@ -228,5 +223,5 @@ def _chosen(found: Ranking, places: list[int], parts: list[int]) -> Ranking:
         found,
         candidates=candidates,
         scores=candidates.scores,
-        parts=torch.tensor([part_of.get(place, 0) for place in kept], dtype=torch.long),
+        parts=np.array([part_of.get(place, 0) for place in kept], np.int64),
     )

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Int
-from torch import Tensor
 
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.scope import Scope
@@ -29,31 +27,33 @@ def folds(options: SearchOptions) -> bool:
     return options.fold and options.target == "images"
 
 
-def gathered(look: Callable[[int], Candidates], scope: Scope, *, groups: int) -> tuple[Candidates, Int[Tensor, " k"]]:
+def gathered(
+    look: Callable[[int], Candidates], scope: Scope, *, groups: int
+) -> tuple[Candidates, Int[np.ndarray, " k"]]:
     """Candidates in which there are so many `groups` of pictures that look alike, or all there are; and the look that
     found each.
 
     `look` finds the best so many. What it finds comes behind all that was found before, so that the order does not
     depend on how much of it was asked for.
     """
-    found, looks, count = Candidates.none(), torch.empty(0, dtype=torch.long), FEWEST
+    found, looks, count = Candidates.none(), np.empty(0, np.int64), FEWEST
     while True:
         now = look(count)
-        new = ~torch.isin(now.rows, found.rows)
-        looks = torch.cat([looks, torch.full((int(new.sum()),), count)])
-        found = Candidates(torch.cat([found.rows, now.rows[new]]), torch.cat([found.scores, now.scores[new]]))
+        new = ~np.isin(now.rows, found.rows)
+        looks = np.concatenate([looks, np.full(int(new.sum()), count)])
+        found = found.followed_by(now.rows[new], now.scores[new])
         if count >= len(scope) or len(groups_of(found.rows, scope, k=groups)) >= groups:
             return found, looks
         count *= MORE
 
 
-def groups_of(rows: Int[Tensor, " n"], scope: Scope, *, k: int) -> list[Int[np.ndarray, " g"]]:
+def groups_of(rows: Int[np.ndarray, " n"], scope: Scope, *, k: int) -> list[Int[np.ndarray, " g"]]:
     """The first `k` groups of `rows` that look alike, as places among them: each with its best first."""
-    return folded(scope.snapshot.looks[rows].numpy(), k=k)
+    return folded(scope.snapshot.looks[rows], k=k)
 
 
 def reranked_places(
-    rows: Int[Tensor, " n"], scope: Scope, *, shortlist: int, parts: int
+    rows: Int[np.ndarray, " n"], scope: Scope, *, shortlist: int, parts: int
 ) -> tuple[list[int], list[int]]:
     """Places among the candidates `rows` that are worth re-ranking, and the part of the answers each belongs to.
 
@@ -80,17 +80,16 @@ def rows_under(scope: Scope, heads: Sequence[int], *, start: int, without: Seque
     looks, found = scope.snapshot.looks, list[list[int]]()
     if start >= len(heads):
         return found
-    (words, lying), own = scope.snapshot.first_words, looks[heads].numpy()
+    (words, lying), own = scope.snapshot.first_words, looks[heads]
     for place in range(start, len(heads)):
-        near = torch.from_numpy(np.bitwise_count(words ^ first_words(own[place : place + 1])) <= APART_AT_FIRST)
-        near = lying.in_order(near)
+        near = lying.in_order(np.bitwise_count(words ^ first_words(own[place : place + 1])) <= APART_AT_FIRST)
         near = near if scope.allowed is None else near & scope.allowed
-        rows = near.nonzero()[:, 0].numpy()
+        rows = near.nonzero()[0]
         rows = rows[~np.isin(rows, [heads[place], *without])]
         if scope.snapshot.look_sieves is not None:  # what is fetched from disk should be little
-            sieves = scope.snapshot.look_sieves[torch.from_numpy(rows)].numpy()
+            sieves = scope.snapshot.look_sieves[rows]
             rows = rows[may_look_alike(sieves, own[place])]
-        hashes = looks[torch.from_numpy(rows)].numpy()
+        hashes = looks[rows]
         under = look_alike(hashes, own[place])
         for better in own[:place]:
             under[under] = ~look_alike(hashes[under], better)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from crossgraph.data.images import read_image
 from crossgraph.encoders.understanding import Understanding
@@ -19,7 +19,9 @@ from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stage
 from crossgraph.gallery.tables.item_names import UnknownName, find_items
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
-from crossgraph.types import Encoded
+
+if TYPE_CHECKING:
+    from crossgraph.types import Encoded
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class EncodedQuery:
     `guesses` say which pictures names were taken for that are written otherwise.
     """
 
-    vector: Float[Tensor, " d"]
-    code: UInt8[Tensor, " bytes"] | None
+    vector: Float[np.ndarray, " d"]
+    code: UInt8[np.ndarray, " bytes"] | None
     fine: tuple[tuple[float, Encoded], ...]
     left_out: tuple[int, ...] = ()
     guesses: tuple[str, ...] = ()
@@ -41,8 +43,8 @@ class EncodedQuery:
 class _Part:
     """One term, encoded; `row` is its own in the gallery."""
 
-    vector: Float[Tensor, " d"]
-    code: UInt8[Tensor, " bytes"] | None
+    vector: Float[np.ndarray, " d"]
+    code: UInt8[np.ndarray, " bytes"] | None
     fine: Encoded | None
     row: int | None = None
 
@@ -82,17 +84,17 @@ class QueryEncoder:
         terms = terms_of(query)
         guesses: list[str] = []
         parts = [self._part(term.query, guesses, fine=fine) for term in terms]
-        weights = torch.tensor([term.weight for term in terms])
+        weights = np.array([term.weight for term in terms], np.float32)
         vector, code = parts[0].vector, parts[0].code
         if len(parts) > 1:
-            vector = mixing.weighted_sum(torch.stack([part.vector for part in parts]), weights)
+            vector = mixing.weighted_sum(np.stack([part.vector for part in parts]), weights)
             code = self._code(vector, [part.code for part in parts], weights)
         left_out = [part.row for term, part in zip(terms, parts, strict=True) if term.weight > 0]
         if feedback:
             vector, code, disliked = self._moved(vector, code, feedback, guesses)
             left_out += disliked
         rows = tuple(sorted({row for row in left_out if row is not None})) if target == "images" else ()
-        total = float(weights.abs().sum())
+        total = float(np.abs(weights).sum())
         encodings = [(term.weight / total, part.fine) for term, part in zip(terms, parts, strict=True)]
         finest = tuple((weight, part) for weight, part in encodings if part is not None)
         return EncodedQuery(vector, code, finest, rows, tuple(dict.fromkeys(guesses)))
@@ -102,31 +104,40 @@ class QueryEncoder:
             case TextQuery(sentence):
                 if not sentence.strip():
                     raise GalleryError("the query is empty. Give a sentence, a picture or an item.")
-                encoded = encode_texts_for_stages(self._model, [sentence])
+                encoded = encode_texts_for_stages(self._model, [sentence], fine=fine)
             case ImageQuery(path):
                 read_image(path)  # a file that cannot be read is the caller's error, not the model's
-                encoded, _, skipped = encode_images_for_stages(self._model, [path])
+                encoded, _, skipped = encode_images_for_stages(self._model, [path], fine=fine)
                 if skipped:
                     raise ImageError(path, skipped[0].reason)
             case ItemQuery(name):
                 snapshot = self._snapshot
                 row = self._row(name, guesses)
-                stored = self._store.fetch([snapshot.item(row).digest]) if fine else None
+                stored = self._stored(snapshot.item(row).digest) if fine else None
                 return _Part(
                     snapshot.vectors[row], None if snapshot.codes is None else snapshot.codes[row], stored, row
                 )
         code = None if encoded.codes is None else encoded.codes[0]
         return _Part(encoded.vectors[0], code, encoded.fine if fine else None)
 
+    def _stored(self, digest: str) -> Encoded:
+        """The fine encoding of a stored picture."""
+        from crossgraph.gallery.tables.parts import pad_fine  # needs torch, as whatever re-ranks does
+
+        return pad_fine(self._store.fetch([digest]))
+
     def _code(
-        self, vector: Float[Tensor, " d"], codes: list[UInt8[Tensor, " bytes"] | None], weights: Float[Tensor, " t"]
-    ) -> UInt8[Tensor, " bytes"] | None:
+        self,
+        vector: Float[np.ndarray, " d"],
+        codes: list[UInt8[np.ndarray, " bytes"] | None],
+        weights: Float[np.ndarray, " t"],
+    ) -> UInt8[np.ndarray, " bytes"] | None:
         """The code of a sum: that of its vector where codes are made of vectors, else the signs of the sum of codes."""
         made = self._made(vector)
         if made is not None:
             return made
         given = [code for code in codes if code is not None]
-        return mixing.sum_of_codes(torch.stack(given), weights, bits=self._bits) if given else None
+        return mixing.sum_of_codes(np.stack(given), weights, bits=self._bits) if given else None
 
     def _row(self, name: str | Path, guesses: list[str]) -> int:
         """The row of the picture of this name; that it is written otherwise is added to `guesses`."""
@@ -137,8 +148,12 @@ class QueryEncoder:
         return found.row
 
     def _moved(
-        self, vector: Float[Tensor, " d"], code: UInt8[Tensor, " bytes"] | None, feedback: Feedback, guesses: list[str]
-    ) -> tuple[Float[Tensor, " d"], UInt8[Tensor, " bytes"] | None, list[int]]:
+        self,
+        vector: Float[np.ndarray, " d"],
+        code: UInt8[np.ndarray, " bytes"] | None,
+        feedback: Feedback,
+        guesses: list[str],
+    ) -> tuple[Float[np.ndarray, " d"], UInt8[np.ndarray, " bytes"] | None, list[int]]:
         """Vector and code moved by feedback, and the rows of what was disliked."""
         liked = [self._row(name, guesses) for name in feedback.liked]
         disliked = [self._row(name, guesses) for name in feedback.disliked]
@@ -151,7 +166,7 @@ class QueryEncoder:
             code = mixing.moved_code(code, codes[liked], codes[disliked], bits=self._bits)
         return vector, code, disliked
 
-    def _made(self, vector: Float[Tensor, " d"]) -> UInt8[Tensor, " bytes"] | None:
+    def _made(self, vector: Float[np.ndarray, " d"]) -> UInt8[np.ndarray, " bytes"] | None:
         """The code of a vector, where codes are made of vectors."""
         codes = None if self._model.coder is None else self._model.coder.codes_of_vectors(vector[None])
         return None if codes is None else codes[0]

@@ -6,15 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from torch import Tensor
 
 from crossgraph.gallery.search.filters import captions_where, rows_among
 from crossgraph.gallery.search.options import Target
 from crossgraph.gallery.search.query_encoder import EncodedQuery
 from crossgraph.gallery.search.results import Stage
-from crossgraph.gallery.stages.codes import CodeIndex
+from crossgraph.gallery.stages.code_index import CodeIndex
 from crossgraph.gallery.stages.sharded import ShardedCodes, compared, nearest_in_shards
 from crossgraph.gallery.stages.shortlist import Candidates, nearest
 from crossgraph.gallery.tables.disk_matrix import DiskMatrix, Rows
@@ -34,7 +32,7 @@ class Scope:
     snapshot: Snapshot
     vectors: Rows
     codes: CodeIndex | ShardedCodes | None
-    allowed: Bool[Tensor, " n"] | None
+    allowed: Bool[np.ndarray, " n"] | None
     owners: Mapping[int, int] | Int[np.ndarray, " m"]
     probes: int | None = None
 
@@ -61,7 +59,7 @@ class Scope:
         if target == "captions":
             owners = captions_where(snapshot, rows)
             kept = list(owners)
-        allowed = torch.zeros(len(vectors), dtype=torch.bool)
+        allowed = np.zeros(len(vectors), np.bool_)
         allowed[kept] = True
         return cls(target, snapshot, vectors, codes, allowed, owners, probes)
 
@@ -73,7 +71,7 @@ class Scope:
         """Whether the row may be an answer."""
         return self.allowed is None or bool(self.allowed[row])
 
-    def near_codes(self, code: UInt8[Tensor, " bytes"], *, k: int, without: tuple[int, ...]) -> Candidates:
+    def near_codes(self, code: UInt8[np.ndarray, " bytes"], *, k: int, without: tuple[int, ...]) -> Candidates:
         """The nearest rows by code, of those that may be answers."""
         assert self.codes is not None
         if isinstance(self.codes, ShardedCodes):
@@ -82,11 +80,11 @@ class Scope:
 
     def near_vectors(
         self,
-        vector: Float[Tensor, " d"],
+        vector: Float[np.ndarray, " d"],
         *,
         k: int,
         without: tuple[int, ...],
-        among: Int[Tensor, " c"] | None = None,
+        among: Int[np.ndarray, " c"] | None = None,
     ) -> Candidates:
         """The nearest rows by vector, of those that may be answers, or `among` some of them."""
         if isinstance(self.vectors, DiskMatrix) and among is None:
@@ -107,17 +105,17 @@ class Scope:
         """How many vectors a search without codes compares; where they are on disk, about."""
         return compared(self.vectors, self.probes) if isinstance(self.vectors, DiskMatrix) else len(self.vectors)
 
-    def scores(self, rows: Int[Tensor, " r"], asked: EncodedQuery, stage: Stage) -> Float[Tensor, " r"]:
+    def scores(self, rows: Int[np.ndarray, " r"], asked: EncodedQuery, stage: Stage) -> Float[np.ndarray, " r"]:
         """What a stage before re-ranking scores some rows."""
         if stage == "codes" and self.codes is not None and asked.code is not None:
             return self.codes.scores(rows, asked.code)
         return self.vectors.products(asked.vector, rows)
 
-    def keys(self, rows: Int[Tensor, " r"]) -> list[str]:
+    def keys(self, rows: Int[np.ndarray, " r"]) -> list[str]:
         """The content keys of some rows, by which their fine features are stored."""
         images = self.target == "images"
         column = self.snapshot.items["digest"] if images else self.snapshot.captions["id"]
-        keys: list[str] = column.take(rows.numpy()).to_pylist()
+        keys: list[str] = column.take(rows).to_pylist()
         return keys
 
     def item(self, row: int) -> Item:

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-import torch
+import numpy as np
 from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.results import Stage, Verdict
@@ -45,18 +44,18 @@ SURE = 0.95
 class Evidence:
     """What one search showed: its scores, best first; those of the stage before; those of a sample of all rows."""
 
-    scores: Float[Tensor, " k"]
-    first: Float[Tensor, " k"]
-    background: Float[Tensor, " s"]
+    scores: Float[np.ndarray, " k"]
+    first: Float[np.ndarray, " k"]
+    background: Float[np.ndarray, " s"]
     searched: int
 
-    def signs(self) -> Float[Tensor, " 4"]:
+    def signs(self) -> Float[np.ndarray, " 4"]:
         """The signs, in the order of `SIGNS`."""
         top, following = self.scores[0], self.scores[1 : 1 + NEXT]
-        lead = top - following.mean() if len(following) else torch.zeros(())
-        best, spread = self.first.max(), float(self.background.std(correction=0)) if len(self.background) > 1 else 0.0
-        above = (float(best) - float(self.background.mean())) / spread if spread > 1e-9 else 0.0
-        return torch.tensor([float(top), float(lead), float(best), above - expected_maximum(self.searched)])
+        lead = float(top - following.mean()) if len(following) else 0.0
+        best, spread = float(self.first.max()), float(self.background.std()) if len(self.background) > 1 else 0.0
+        above = (best - float(self.background.mean())) / spread if spread > 1e-9 else 0.0
+        return np.array([float(top), lead, best, above - expected_maximum(self.searched)], np.float32)
 
 
 class Bin(BaseModel):
@@ -90,10 +89,12 @@ class Calibration(BaseModel):
     error: float = 0.0
     rates: dict[str, float] = {}
 
-    def probability(self, signs: Float[Tensor, "q 4"]) -> Float[Tensor, " q"]:
+    def probability(self, signs: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, " q"]:
         """The probability that each query has a good answer."""
-        standard = (signs - torch.tensor(self.mean)) / torch.tensor(self.scale)
-        return (standard @ torch.tensor(self.weights) + self.bias).sigmoid()
+        mean, scale, weights = (np.array(one, np.float32) for one in (self.mean, self.scale, self.weights))
+        said = (signs.astype(np.float32) - mean) / scale @ weights + np.float32(self.bias)
+        probability: Float[np.ndarray, " q"] = 0.5 * (1 + np.tanh(said / 2))
+        return probability
 
     def verdict(self, probability: float) -> Verdict:
         """What is said of a query of that probability."""
@@ -102,12 +103,12 @@ class Calibration(BaseModel):
         return "strong" if probability >= self.strong_from else "weak"
 
 
-def sample_rows(count: int, allowed: Bool[Tensor, " n"] | None = None) -> Int[Tensor, " s"]:
+def sample_rows(count: int, allowed: Bool[np.ndarray, " n"] | None = None) -> Int[np.ndarray, " s"]:
     """At most `SAMPLE` rows, spread evenly over the allowed ones."""
-    rows = torch.arange(count) if allowed is None else allowed.nonzero()[:, 0]
+    rows = np.arange(count) if allowed is None else allowed.nonzero()[0]
     if len(rows) <= SAMPLE:
         return rows
-    return rows[(torch.arange(SAMPLE) * len(rows)) // SAMPLE]
+    return rows[(np.arange(SAMPLE) * len(rows)) // SAMPLE]
 
 
 def expected_maximum(count: int) -> float:
@@ -138,10 +139,12 @@ def lines(calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | Non
     scores = evidence.scores
     most = min(LINED, len(scores), len(evidence.first))
     best = Evidence(scores, evidence.first, evidence.background, evidence.searched).signs()
-    first = evidence.first.sort(descending=True).values[:most]
-    spread = float(evidence.background.std(correction=0)) if len(evidence.background) > 1 else 0.0
-    following = torch.stack([_mean(scores[place + 1 : place + 1 + NEXT], scores[place]) for place in range(most)])
-    signs = best.repeat(most, 1)
+    first = -np.sort(-evidence.first)[:most]
+    spread = float(evidence.background.std()) if len(evidence.background) > 1 else 0.0
+    following = np.array(
+        [_mean(scores[place + 1 : place + 1 + NEXT], scores[place]) for place in range(most)], np.float32
+    )
+    signs = np.tile(best, (most, 1))
     signs[:, 0] = scores[:most]
     signs[:, 1] = scores[:most] - following
     signs[:, 2] = first
@@ -153,17 +156,17 @@ def lines(calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | Non
     )
 
 
-def _mean(scores: Float[Tensor, " k"], otherwise: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    return scores.mean() if len(scores) else otherwise
+def _mean(scores: Float[np.ndarray, " k"], otherwise: np.float32) -> np.float32:
+    return np.float32(scores.mean()) if len(scores) else otherwise
 
 
-def _line(scores: Float[Tensor, " k"], above: Bool[Tensor, " n"]) -> float | None:
+def _line(scores: Float[np.ndarray, " k"], above: Bool[np.ndarray, " n"]) -> float | None:
     """The lowest score of those that are above from the first on; None where that is none, or all."""
-    run = int(above.long().cumprod(0).sum())
+    run = int(np.logical_and.accumulate(above).sum())
     return float(scores[run - 1]) if 0 < run < len(above) else None
 
 
-def fit(signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"]) -> Calibration:
+def fit(signs: Float[np.ndarray, "q 4"], good: Bool[np.ndarray, " q"]) -> Calibration:
     """The regression fitted on queries of which it is known whether they have a good answer.
 
     The lines are drawn on the same queries: `nothing_below` where `MISSED` of those with a good answer fall under it.
@@ -173,12 +176,12 @@ def fit(signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"]) -> Calibration:
 
     if not bool(good.any()) or bool(good.all()):
         raise GalleryError("calibration needs queries with a good answer and queries without; got only one kind.")
-    signs = signs.double()
-    mean, scale = signs.mean(0), signs.std(0).clamp(min=1e-9)
-    columns = ((signs - mean) / scale).numpy()
+    wide = signs.astype(np.float64)
+    mean, scale = wide.mean(0), wide.std(0, ddof=1).clip(min=1e-9)
+    columns = (wide - mean) / scale
     regression = LogisticRegression(C=1 / (RIDGE * len(signs)), solver="newton-cholesky", tol=1e-10)
-    said = torch.from_numpy(regression.fit(columns, good.numpy()).predict_proba(columns)[:, 1])
-    nothing_below = float(said[good].quantile(MISSED))
+    said = regression.fit(columns, good).predict_proba(columns)[:, 1]
+    nothing_below = float(np.quantile(said[good], MISSED))
     return Calibration(
         mean=tuple(mean.tolist()),
         scale=tuple(scale.tolist()),
@@ -190,16 +193,16 @@ def fit(signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"]) -> Calibration:
 
 
 def with_reliability(
-    fitted: Calibration, signs: Float[Tensor, "q 4"], good: Bool[Tensor, " q"], *, bins: int
+    fitted: Calibration, signs: Float[np.ndarray, "q 4"], good: Bool[np.ndarray, " q"], *, bins: int
 ) -> Calibration:
     """`fitted` with its reliability on other queries: bins of equal width, and their mean error weighed by queries."""
-    said = fitted.probability(signs.float())
+    said = fitted.probability(signs)
     curve: list[Bin] = []
     for place in range(bins):
         low, high = place / bins, (place + 1) / bins
         inside = (said >= low) & ((said < high) if place < bins - 1 else (said <= 1))
         if bool(inside.any()):
-            observed = float(good[inside].double().mean())
+            observed = float(good[inside].mean())
             curve.append(
                 Bin(low=low, high=high, queries=int(inside.sum()), said=float(said[inside].mean()), observed=observed)
             )
@@ -208,7 +211,7 @@ def with_reliability(
     return fitted.model_copy(update={"reliability": tuple(curve), "error": error, "rates": _rates(verdicts, good)})
 
 
-def _rates(verdicts: Sequence[Verdict], good: Bool[Tensor, " q"]) -> dict[str, float]:
+def _rates(verdicts: Sequence[Verdict], good: Bool[np.ndarray, " q"]) -> dict[str, float]:
     """Of the queries with and without a good answer, the share that got each verdict."""
     rates: dict[str, float] = {}
     for there, name in ((True, "there"), (False, "removed")):

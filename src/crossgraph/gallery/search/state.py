@@ -10,7 +10,7 @@ from crossgraph.errors import GalleryError
 from crossgraph.gallery.search.exact import ExactHits
 from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.search.listing import Listing
-from crossgraph.gallery.stages.codes import CodeIndex
+from crossgraph.gallery.stages.code_index import CodeIndex
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.stages.sharded import ShardedCodes
 from crossgraph.gallery.tables.disk_matrix import DiskMatrix, Rows

@@ -11,15 +11,11 @@ The folder is written beside its place and moved there, so it is whole or absent
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
@@ -29,7 +25,18 @@ from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_reference
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.files import write_atomically
+from crossgraph.gallery.stages.cascade_manifest import (
+    LEARNED,
+    RANDOM,
+    CascadeManifest,
+    CodePart,
+    Explaining,
+    Learned,
+    Part,
+    Planes,
+    Role,
+    planes_of,
+)
 from crossgraph.gallery.stages.coders import ModelCoder
 from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes, require_bits
 from crossgraph.gallery.stages.model import Coder, ImageEncodings
@@ -41,102 +48,6 @@ from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.training.places import copy_manifest
 from crossgraph.types import Alignment, Encoded
-
-FILE = "cascade.json"
-FORMAT = 1
-RANDOM, LEARNED = "random:", "itq:"
-Role: TypeAlias = Literal["codes", "dense", "rerank"]
-ROLES: tuple[Role, ...] = ("codes", "dense", "rerank")
-
-
-class Part(BaseModel):
-    """A trained run in a role: its method, the fingerprint of its weights, and where it was copied from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    method: str
-    fingerprint: str
-    source: str
-
-
-class Planes(BaseModel):
-    """Random planes in the role of codes (`gallery.stages.codes.RandomPlanes`)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bits: int
-    width: int
-    seed: int
-    fingerprint: str
-
-
-class Learned(BaseModel):
-    """Planes in the role of codes, learned of the vectors of a split (`gallery.stages.codes.LearnedPlanes`)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    bits: int
-    width: int
-    data: str
-    split: str
-    images: int
-    captions: int
-    fingerprint: str
-
-
-CodePart: TypeAlias = Part | Planes | Learned
-Explaining: TypeAlias = Literal["dense", "rerank"]
-
-
-class CascadeManifest(BaseModel):
-    """What a cascade is made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: int = FORMAT
-    codes: CodePart | None = None
-    dense: Part | None = None
-    rerank: Part | None = None
-    blend: float = 0.0
-    explains: Explaining | None = None
-    """The stage that says why a picture and a sentence match; none: the last."""
-    calibration: dict[str, Any] = {}
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with any part, not with blend or calibration, which change no encoding."""
-        parts = {role: None if part is None else part.fingerprint for role, part in self.parts().items()}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-    def parts(self) -> dict[Role, CodePart | None]:
-        """The part in each role."""
-        return {"codes": self.codes, "dense": self.dense, "rerank": self.rerank}
-
-    @classmethod
-    def read(cls, folder: Path) -> CascadeManifest:
-        """The manifest of the cascade in `folder`. Raises `ModelError` if there is none, or a damaged one."""
-        try:
-            found = cls.model_validate_json((folder / FILE).read_bytes())
-        except FileNotFoundError:
-            raise ModelError(
-                f"{folder} is not a cascade: it has no {FILE}. Make one with "
-                f"`crossgraph cascade build --out {folder} --dense RUN`."
-            ) from None
-        except (OSError, ValidationError) as error:
-            raise ModelError(f"{folder / FILE} cannot be read: {error}. Build the cascade again.") from error
-        if found.format != FORMAT:
-            raise ModelError(f"{folder} has cascade format {found.format}, this version reads {FORMAT}. Build it anew.")
-        return found
-
-    def write(self, folder: Path) -> None:
-        """Replace the manifest in `folder` at once."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / FILE, self.model_dump_json(indent=2).encode())
-
-
-def is_cascade(folder: Path) -> bool:
-    """Whether `folder` holds a cascade."""
-    return (folder / FILE).is_file()
 
 
 def build_cascade(
@@ -223,11 +134,8 @@ class CascadeModel:
         if first == "rerank":
             self.shortlist = models.get("dense") or self.last.shortlist
         self.coder: Coder | None = None
-        planes = self.manifest.codes
-        if isinstance(planes, Planes):
-            self.coder = RandomPlanes(planes.bits, planes.width, planes.seed)
-        elif isinstance(planes, Learned):
-            self.coder = self._learned_planes(planes)
+        if isinstance(self.manifest.codes, Planes | Learned):
+            self.coder = planes_of(folder, self.manifest.codes)
         elif first != "codes" and "codes" in models:
             self.coder = ModelCoder(models["codes"])
         self.fingerprint = self.manifest.fingerprint
@@ -289,16 +197,6 @@ class CascadeModel:
         """Why a picture and a sentence match, by the model of the stage that explains: the last, unless it was set."""
         explains = self.manifest.explains
         return (self.last if explains is None else self._models[explains]).explain(sentence, path)
-
-    def _learned_planes(self, part: Learned) -> LearnedPlanes:
-        """The planes that were learned when the cascade was built; others are refused."""
-        planes = LearnedPlanes.read(self.run / "codes")
-        if planes.fingerprint != part.fingerprint:
-            raise ModelError(
-                f"{self.run / 'codes'} has planes {planes.fingerprint}, but the cascade was built with "
-                f"{part.fingerprint}. Build it again."
-            )
-        return planes
 
     def _load(self, cache: FeatureCache, device: str) -> dict[Role, TrainedModel]:
         """The runs of the parts; one that was changed since is refused."""

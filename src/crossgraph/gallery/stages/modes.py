@@ -20,7 +20,7 @@ class Mode:
 
 MODES: Mapping[str, Mode] = {
     "fast": Mode(candidates=0, shortlist=None),
-    "balanced": Mode(candidates=1000, shortlist=20),
+    "balanced": Mode(candidates=1000, shortlist=None),
     "best": Mode(candidates=10_000, shortlist=100),
 }
 DEFAULT = "best"

@@ -23,7 +23,8 @@ from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.encoders.names import BUILT_IN
 from crossgraph.encoders.tuned import is_run
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, CascadeModel, Learned, Part, Role
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Learned, Part, Role
+from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.training.checkpoint import (
     MANIFEST,
     WEIGHTS,

@@ -9,7 +9,6 @@ directions are several rotations of different random starts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -17,18 +16,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from crossgraph.errors import ModelError
+from crossgraph.gallery.stages.codes import Quantisation
 
 ITERATIONS = 50
 MOST_ROWS = 20_000
 """Vectors of a side that are learned from; of more, so many are drawn."""
-
-
-@dataclass(frozen=True)
-class Quantisation:
-    """Bit i of a vector is set where `(unit vector - centre) @ planes` is above 0 in column i."""
-
-    centre: Float[Tensor, " d"]
-    planes: Float[Tensor, "d bits"]
 
 
 def fit_quantisation(
@@ -45,7 +37,7 @@ def fit_quantisation(
         raise ModelError("codes cannot be learned: there are no vectors, or some are not finite numbers. Train again.")
     centre = torch.stack([side.double().mean(0) for side in units]).mean(0)
     planes = learn_planes([(side - centre).float() for side in units], bits, generator, iterations=iterations)
-    return Quantisation(centre.float(), planes)
+    return Quantisation(centre.float().numpy(), planes.numpy())
 
 
 def learn_planes(

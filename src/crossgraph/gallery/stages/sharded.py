@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
-from torch import Tensor
 
-from crossgraph.gallery.stages.codes import agreement, hamming
+from crossgraph.gallery.stages.code_index import agreement, hamming
 from crossgraph.gallery.stages.shortlist import Candidates, nearest
 from crossgraph.gallery.tables.disk_matrix import DiskMatrix
 
@@ -45,19 +43,19 @@ def compared(matrix: DiskMatrix, probes: int | None) -> int:
 
 def nearest_in_shards(
     vectors: DiskMatrix,
-    query: Float[Tensor, " d"],
+    query: Float[np.ndarray, " d"],
     *,
     k: int,
     probes: int | None = None,
     without: tuple[int, ...] = (),
-    allowed: Bool[Tensor, " n"] | None = None,
+    allowed: Bool[np.ndarray, " n"] | None = None,
 ) -> Candidates:
     """What `shortlist.nearest` gives, of the rows in the probed lists and of those that are in no shard yet."""
     few = _few(allowed)
     if few is None:
-        slack = ROUNDING * max(1.0, float(query.norm()))
-        rows, _ = _near(vectors, query.numpy(), k, probes=probes, without=without, allowed=allowed, slack=slack)
-        few = torch.from_numpy(rows)
+        slack = ROUNDING * max(1.0, float(np.linalg.norm(query)))
+        rows, _ = _near(vectors, query, k, probes=probes, without=without, allowed=allowed, slack=slack)
+        few = rows
     return nearest(vectors, query, k=k, without=without, among=few)
 
 
@@ -72,36 +70,34 @@ class ShardedCodes:
 
     def nearest(
         self,
-        query: UInt8[Tensor, " bytes"],
+        query: UInt8[np.ndarray, " bytes"],
         *,
         k: int,
         probes: int | None = None,
         without: tuple[int, ...] = (),
-        allowed: Bool[Tensor, " n"] | None = None,
+        allowed: Bool[np.ndarray, " n"] | None = None,
     ) -> Candidates:
         """What `CodeIndex.nearest` gives, of the rows in the probed lists and of those that are in no shard yet."""
         few = _few(allowed)
         if few is None:
-            rows, distances = _near(
-                self.codes, query.numpy(), k, probes=probes, without=without, allowed=allowed, slack=0.0
-            )
+            rows, distances = _near(self.codes, query, k, probes=probes, without=without, allowed=allowed, slack=0.0)
         else:
-            rows = np.setdiff1d(few.numpy(), without)
-            distances = hamming(self.codes[torch.from_numpy(rows)], query).numpy()
+            rows = np.setdiff1d(few, without)
+            distances = hamming(self.codes[rows], query)
         best = np.lexsort((rows, distances))[: max(k, 0)]
-        scores = agreement(torch.from_numpy(distances[best].astype(np.int64)), self.bits)
-        return Candidates(torch.from_numpy(rows[best]), scores)
+        scores = agreement(distances[best].astype(np.int64), self.bits)
+        return Candidates(rows[best], scores)
 
-    def scores(self, rows: Int[Tensor, " k"], query: UInt8[Tensor, " bytes"]) -> Float[Tensor, " k"]:
+    def scores(self, rows: Int[np.ndarray, " k"], query: UInt8[np.ndarray, " bytes"]) -> Float[np.ndarray, " k"]:
         """The agreement of `query` with some rows."""
         return agreement(hamming(self.codes[rows], query), self.bits)
 
 
-def _few(allowed: Bool[Tensor, " n"] | None) -> Int[Tensor, " f"] | None:
+def _few(allowed: Bool[np.ndarray, " n"] | None) -> Int[np.ndarray, " f"] | None:
     """The rows that a filter keeps, if they are few."""
     if allowed is None or int(allowed.sum()) > FETCHED:
         return None
-    return allowed.nonzero()[:, 0]
+    return allowed.nonzero()[0]
 
 
 def _near(
@@ -111,11 +107,11 @@ def _near(
     *,
     probes: int | None,
     without: tuple[int, ...],
-    allowed: Bool[Tensor, " n"] | None,
+    allowed: Bool[np.ndarray, " n"] | None,
     slack: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """All rows of the probed lists that are, or within `slack` may be, among the `k` nearest, and their distances."""
-    may = np.ones(len(matrix), np.bool_) if allowed is None else allowed.numpy().copy()
+    may = np.ones(len(matrix), np.bool_) if allowed is None else allowed.copy()
     may[list(without)] = False
     left = int(may.sum())
     k = min(k, left)

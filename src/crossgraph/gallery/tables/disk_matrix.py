@@ -14,10 +14,8 @@ from typing import TypeAlias
 import lance
 import numpy as np
 import pyarrow as pa
-import torch
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
-from torch import Tensor
 
 from crossgraph.gallery.tables.fixed_columns import fixed_piece, fixed_rows, kind_of, width_of
 from crossgraph.gallery.tables.lance import plain_errors
@@ -32,7 +30,7 @@ FETCHED = 16_384  # rows fetched at once
 
 
 class DiskMatrix:
-    """Rows of one column, in the order of `addresses`; `matrix[rows]` is what it is of a tensor, read from the disk.
+    """Rows of one column, in the order of `addresses`; `matrix[rows]` is what it is of an array, read from the disk.
 
     All is read as of the version of `dataset`. Where a writer has removed its files meanwhile, that is a
     `ReplacedError`.
@@ -54,30 +52,33 @@ class DiskMatrix:
         """The shards that the column has, or None."""
         return shards_of(self._dataset, self._column)
 
-    def __getitem__(self, rows: int | Sequence[int] | Int[Tensor, " k"]) -> Shaped[Tensor, ...]:
+    def __getitem__(self, rows: int | Sequence[int] | Int[np.ndarray, " k"]) -> Shaped[np.ndarray, ...]:
         wanted = np.asarray(rows, np.int64)
         pieces = [
             self._fetched(self._addresses[wanted.reshape(-1)[start : start + FETCHED]])
             for start in range(0, max(wanted.size, 1), FETCHED)
         ]
         found = np.concatenate(pieces)
-        return torch.from_numpy(found if wanted.ndim else found[0])
+        return found if wanted.ndim else found[0]
 
-    def products(self, vector: Float[Tensor, " d"], rows: Int[Tensor, " k"] | None = None) -> Float[Tensor, " k"]:
+    def products(
+        self, vector: Float[np.ndarray, " d"], rows: Int[np.ndarray, " k"] | None = None
+    ) -> Float[np.ndarray, " k"]:
         """The inner product of `vector` with every row, or with some, each rounded as `Matrix.products` rounds it."""
         if rows is not None:
-            return torch.from_numpy(np.vecdot(self[rows].numpy(), vector.numpy()))
+            some: Float[np.ndarray, " k"] = np.vecdot(self[rows], vector)
+            return some
         found = np.empty(len(self), np.float32)
         for places, values in self.blocks():
-            found[places] = np.vecdot(values, vector.numpy())
-        return torch.from_numpy(found)
+            found[places] = np.vecdot(values, vector)
+        return found
 
-    def tensor(self) -> Shaped[Tensor, "n d"]:
+    def whole(self) -> Shaped[np.ndarray, "n d"]:
         """All rows, in order, in memory."""
         found = np.empty((len(self), self.width), kind_of(self._dataset.schema, self._column))
         for places, values in self.blocks():
             found[places] = values
-        return torch.from_numpy(found)
+        return found
 
     def subset(self, rows: NDArray[np.int64]) -> DiskMatrix:
         """Some of the rows."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
-from torch import Tensor
 
 from crossgraph.gallery.tables.splice import Splice
 
@@ -29,7 +27,7 @@ class _Pool:
 
 
 class Matrix:
-    """Rows in order; `matrix[rows]` is what it is of a tensor.
+    """Rows in order; `matrix[rows]` is what it is of an array.
 
     The rows lie in a pool, which matrices of later moments share and add to; `places` says where, in order, and is
     None while they lie in order from the start. So no matrix ever changes, and none costs more than what is new.
@@ -68,36 +66,39 @@ class Matrix:
         """How long a row is."""
         return int(self._pool.rows.shape[1])
 
-    def __getitem__(self, rows: int | Sequence[int] | Int[Tensor, " k"]) -> Shaped[Tensor, ...]:
+    def __getitem__(self, rows: int | Sequence[int] | Int[np.ndarray, " k"]) -> Shaped[np.ndarray, ...]:
         wanted = np.asarray(rows, np.int64)
         found = self._pool.rows[wanted if self._places is None else self._places[wanted]]
-        return torch.from_numpy(np.array(found))
+        return np.array(found)
 
-    def products(self, vector: Float[Tensor, " d"], rows: Int[Tensor, " k"] | None = None) -> Float[Tensor, " k"]:
+    def products(
+        self, vector: Float[np.ndarray, " d"], rows: Int[np.ndarray, " k"] | None = None
+    ) -> Float[np.ndarray, " k"]:
         """The inner product of `vector` with every row, or with some.
 
         Row by row, so that it depends on nothing but the row: a matrix product rounds by where a row lies.
         """
         if rows is not None:
-            return torch.from_numpy(np.vecdot(self[rows].numpy(), vector.numpy()))
-        return self.in_order(torch.from_numpy(np.vecdot(self.pooled().numpy(), vector.numpy())))
+            found: Float[np.ndarray, " k"] = np.vecdot(self[rows], vector)
+            return found
+        return self.in_order(np.vecdot(self.pooled(), vector))
 
-    def pooled(self) -> Shaped[Tensor, "used d"]:
+    def pooled(self) -> Shaped[np.ndarray, "used d"]:
         """The rows as they lie, those that are gone among them; `in_order` makes an order of what they give."""
-        return torch.from_numpy(self._pool.rows[: self._used])
+        return self._pool.rows[: self._used]
 
     @property
     def lies_in_order(self) -> bool:
         """Whether the rows lie in order, so that `pooled` is all of them as they are."""
         return self._places is None
 
-    def in_order(self, values: Shaped[Tensor, " used"]) -> Shaped[Tensor, " n"]:
+    def in_order(self, values: Shaped[np.ndarray, " used"]) -> Shaped[np.ndarray, " n"]:
         """One value for every row, out of one for every row as it lies."""
-        return values if self._places is None else values[torch.from_numpy(self._places)]
+        return values if self._places is None else values[self._places]
 
-    def tensor(self) -> Shaped[Tensor, "n d"]:
+    def whole(self) -> Shaped[np.ndarray, "n d"]:
         """All rows, in order."""
-        return self.pooled() if self._places is None else self.pooled()[torch.from_numpy(self._places)]
+        return self.pooled() if self._places is None else self.pooled()[self._places]
 
     def subset(self, rows: NDArray[np.int64]) -> Matrix:
         """Some of the rows."""
@@ -111,7 +112,7 @@ class Matrix:
         places = np.arange(used) if self._places is None else self._places
         if pool.filled != used or used + len(new) > len(pool.rows):
             pool, used = _Pool(len(self) + len(new), self.width, pool.rows.dtype), len(self)
-            pool.add(self.tensor().numpy())
+            pool.add(self.whole())
             places = np.arange(used)
         pool.add(new)
         return Matrix(pool, used + len(new), splice.array(places, used + np.arange(len(new))))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from torch.nn.utils.rnn import pad_sequence
 
 from crossgraph.errors import GalleryError
-from crossgraph.types import Encoded, NodeBatch
+
+if TYPE_CHECKING:
+    from crossgraph.types import Encoded
 
 COLUMNS = (
     ("embedding", pa.list_(pa.float32())),
@@ -48,13 +49,13 @@ def fine_columns(encoded: Encoded) -> dict[str, pa.Array]:
     nodes: dict[str, pa.Array] = {}
     if encoded.parts is not None:
         width = encoded.parts.shape[2]
-        real = torch.ones(encoded.parts.shape[:2], dtype=torch.bool) if encoded.mask is None else encoded.mask.cpu()
-        count = real.sum(1).numpy().astype(np.int32)
-        values = finite(encoded.parts.to(torch.float32).cpu()[real].numpy()).ravel()
+        real = np.ones(encoded.parts.shape[:2], np.bool_) if encoded.mask is None else encoded.mask.cpu().numpy()
+        count = real.sum(1).astype(np.int32)
+        values = finite(encoded.parts.float().cpu().numpy()[real]).ravel()
         if encoded.nodes is not None:
-            kinds, ends = encoded.nodes.kinds.cpu()[real], encoded.nodes.ends.cpu()[real]
-            nodes["kinds"] = _lists(count, kinds.numpy().astype(np.int8))
-            nodes["ends"] = _lists(2 * count, ends.numpy().astype(np.int32).ravel())
+            kinds, ends = encoded.nodes.kinds.cpu().numpy()[real], encoded.nodes.ends.cpu().numpy()[real]
+            nodes["kinds"] = _lists(count, kinds.astype(np.int8))
+            nodes["ends"] = _lists(2 * count, ends.astype(np.int32).ravel())
     return {
         "embedding": pa.array(list(embedding), pa.list_(pa.float32())),
         "count": pa.array(count),
@@ -81,6 +82,11 @@ def fine_rows(table: pa.Table) -> Iterator[tuple[str, Fine]]:
 
 def pad_fine(rows: Sequence[Fine]) -> Encoded:
     """The rows as one `Encoded`, parts padded to the longest."""
+    import torch  # here, so that what only searches vectors need not wait for it
+    from torch.nn.utils.rnn import pad_sequence
+
+    from crossgraph.types import Encoded, NodeBatch
+
     embedding = torch.from_numpy(np.stack([row.embedding for row in rows]))
     pieces = [torch.from_numpy(row.parts) for row in rows if row.parts is not None]
     if not pieces:

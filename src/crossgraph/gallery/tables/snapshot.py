@@ -53,11 +53,9 @@ class Snapshot:
     def first_words(self) -> tuple[NDArray[np.uint64], Matrix]:
         """The first 64 bits of every perceptual hash as they lie, and the matrix that puts what they give in order."""
         if self.look_sieves is not None:
-            return np.ascontiguousarray(self.look_sieves.pooled()[:, :8].numpy()).view(np.uint64)[
-                :, 0
-            ], self.look_sieves
+            return np.ascontiguousarray(self.look_sieves.pooled()[:, :8]).view(np.uint64)[:, 0], self.look_sieves
         assert isinstance(self.looks, Matrix)  # all of them are in memory
-        return first_words(self.looks.pooled().numpy()), self.looks
+        return first_words(self.looks.pooled()), self.looks
 
     def item(self, row: int) -> Item:
         """The picture at `row`."""

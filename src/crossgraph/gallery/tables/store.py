@@ -20,12 +20,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables import lance
@@ -36,12 +36,14 @@ from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.likeness import BYTES, UNKNOWN
 from crossgraph.gallery.tables.memory_index import MemoryIndex
 from crossgraph.gallery.tables.notes import Notes
-from crossgraph.gallery.tables.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, fine_rows, finite, pad_fine
+from crossgraph.gallery.tables.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, fine_rows, finite
 from crossgraph.gallery.tables.shards import shards_of
 from crossgraph.gallery.tables.snapshot import Snapshot, as_item
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
-from crossgraph.types import Encoded
+
+if TYPE_CHECKING:
+    from crossgraph.types import Encoded
 
 INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
 FRAGMENTS = 32  # more small files than that are merged after a write
@@ -53,8 +55,8 @@ class Stored:
     """A stored picture with its features of every stage before re-ranking."""
 
     item: Item
-    vector: Float[Tensor, " d"]
-    code: UInt8[Tensor, " bytes"] | None
+    vector: Float[np.ndarray, " d"]
+    code: UInt8[np.ndarray, " bytes"] | None
 
 
 class Store:
@@ -158,8 +160,8 @@ class Store:
             with lance.plain_errors(self.storage):
                 chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
                 rows = self._items.read(where=chosen)
-            vectors = torch.from_numpy(fixed_rows(rows["vector"]))
-            codes = torch.from_numpy(fixed_rows(rows["code"])) if "code" in rows.column_names else None
+            vectors = fixed_rows(rows["vector"])
+            codes = fixed_rows(rows["code"]) if "code" in rows.column_names else None
             for row, values in enumerate(
                 rows.drop_columns(["vector", *(["code"] if codes is not None else [])]).to_pylist()
             ):
@@ -181,7 +183,7 @@ class Store:
         """Everything visible now, read into memory."""
         return self.read().snapshot
 
-    def fetch(self, keys: Sequence[str]) -> Encoded:
+    def fetch(self, keys: Sequence[str]) -> list[Fine]:
         """Fine features of the pictures or sentences with these content keys, in that order.
 
         Raises `ReplacedError` if one is gone, which happens only when a picture was replaced or removed meanwhile.
@@ -197,7 +199,7 @@ class Store:
                 f"{self.storage}: the features {gone} are gone, replaced during the search. Search again; if that does "
                 f"not help, `crossgraph gallery verify {self.storage}` says what is missing."
             )
-        return pad_fine([found[key] for key in keys])
+        return [found[key] for key in keys]
 
     def write_parts(self, keys: Sequence[str], encoded: Encoded) -> None:
         """Store fine features by content key; keys already there are left alone."""
@@ -213,7 +215,7 @@ class Store:
             self._parts.insert(table, "key")
 
     def write_captions(
-        self, texts: Sequence[str], vectors: Float[Tensor, "m d"], codes: UInt8[Tensor, "m bytes"] | None = None
+        self, texts: Sequence[str], vectors: Float[np.ndarray, "m d"], codes: UInt8[np.ndarray, "m bytes"] | None = None
     ) -> None:
         """Store sentences and their features; those already there are left alone."""
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts)}
@@ -222,7 +224,10 @@ class Store:
             self._captions.insert(table, "id")
 
     def write_items(
-        self, items: Sequence[Item], vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None = None
+        self,
+        items: Sequence[Item],
+        vectors: Float[np.ndarray, "n d"],
+        codes: UInt8[np.ndarray, "n bytes"] | None = None,
     ) -> None:
         """Make pictures visible, replacing those of the same id. Their parts and captions must be written before."""
         written = {"indexed_at": datetime.now(UTC)}
@@ -299,15 +304,15 @@ def writing(place: Storage | Path) -> Iterator[None]:
 
 
 def _features(
-    schema: pa.Schema, vectors: Float[Tensor, "n d"], codes: UInt8[Tensor, "n bytes"] | None
+    schema: pa.Schema, vectors: Float[np.ndarray, "n d"], codes: UInt8[np.ndarray, "n bytes"] | None
 ) -> dict[str, pa.Array]:
     """The columns of vectors and, if there are any, codes, as the `schema` of their table has them."""
-    values = finite(vectors.float().cpu().numpy())
+    values = finite(vectors.astype(np.float32))
     found = {"vector": pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])}
     if codes is not None and pa.types.is_fixed_size_binary(schema.field("code").type):  # of galleries made before
-        found["code"] = pa.array([row.tobytes() for row in codes.numpy()], schema.field("code").type)
+        found["code"] = pa.array([row.tobytes() for row in codes], schema.field("code").type)
     elif codes is not None:
-        found["code"] = pa.FixedSizeListArray.from_arrays(pa.array(codes.cpu().numpy().ravel()), codes.shape[1])
+        found["code"] = pa.FixedSizeListArray.from_arrays(pa.array(codes.ravel()), codes.shape[1])
     return found
 
 

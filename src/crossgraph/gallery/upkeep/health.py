@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import ImageError
@@ -17,6 +16,7 @@ from crossgraph.files import TEMPORARY
 from crossgraph.gallery.changes.indexing import FileState
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.picture_map import map_file
+from crossgraph.gallery.stages.unit_length import unit_rows
 from crossgraph.gallery.tables import lance, skipped
 from crossgraph.gallery.tables.manifest import FILE, TABLES, Manifest, Optimized
 from crossgraph.gallery.tables.snapshot import Snapshot
@@ -126,24 +126,24 @@ def _missing_captions(snapshot: Snapshot) -> Iterator[Problem]:
 
 def _searchable(snapshot: Snapshot, progress: Progress) -> tuple[int, list[Problem]]:
     """Search for every picture by its own vector, exhaustively: no other may be nearer by more than rounding."""
-    vectors, paths = snapshot.vectors.tensor(), snapshot.items["path"]
-    sound = torch.isfinite(vectors).all(1) & (vectors.norm(dim=1) > 0)
+    vectors, paths = snapshot.vectors.whole(), snapshot.items["path"]
+    sound = np.isfinite(vectors).all(1) & (np.linalg.norm(vectors, axis=1) > 0)
     problems = [
         Problem(paths[row].as_py(), "its vector is not finite or all zero; sync with --rehash")
-        for row in (~sound).nonzero().squeeze(1).tolist()
+        for row in (~sound).nonzero()[0].tolist()
     ]
-    unit = torch.nn.functional.normalize(vectors.nan_to_num(), dim=1)
+    unit = unit_rows(np.nan_to_num(vectors))
     found = 0
     with progress.task("searching for every picture", len(vectors)) as task:
         for start in range(0, len(vectors), BLOCK):
             block = unit[start : start + BLOCK]
             scores = block @ unit.T
-            own = scores[torch.arange(len(block)), torch.arange(start, start + len(block))]
-            first = (own >= scores.amax(1) - 1e-5) & sound[start : start + BLOCK]
+            own = scores[np.arange(len(block)), np.arange(start, start + len(block))]
+            first = (own >= scores.max(1) - 1e-5) & sound[start : start + BLOCK]
             found += int(first.sum())
             problems += [
                 Problem(paths[start + row].as_py(), "is not found by its own vector; index into a new gallery")
-                for row in (~first & sound[start : start + BLOCK]).nonzero().squeeze(1).tolist()
+                for row in (~first & sound[start : start + BLOCK]).nonzero()[0].tolist()
             ]
             task.advance(len(block))
     return found, problems

@@ -11,7 +11,7 @@ from crossgraph.encoders.names import model_folder, model_reference, packaged_mo
 from crossgraph.errors import CrossgraphError, GalleryError
 from crossgraph.gallery.changes.moves import Moves
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.stages.cascade_model import CascadeManifest, is_cascade
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, is_cascade
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of

@@ -6,14 +6,14 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.stages.codes import agreement, hamming
+from crossgraph.gallery.stages.code_index import agreement, hamming
 from crossgraph.gallery.stages.sharded import ShardedCodes, nearest_in_shards
 from crossgraph.gallery.tables import lance
 from crossgraph.gallery.tables.disk_matrix import DiskMatrix
@@ -146,15 +146,15 @@ def shard_recall(
     return tuple(found)
 
 
-def _sample(snapshot: Snapshot, count: int, seed: int) -> torch.Tensor:
+def _sample(snapshot: Snapshot, count: int, seed: int) -> NDArray[np.int64]:
     """Rows of the captions, or of the pictures where there are none, in order."""
     there = len(snapshot.captions) or len(snapshot.items)
     if not there:
         raise GalleryError("the gallery holds no pictures yet.")
-    return torch.randperm(there, generator=torch.Generator().manual_seed(seed))[:count].sort().values
+    return np.sort(np.random.default_rng(seed).permutation(there)[:count])
 
 
-def _queries(snapshot: Snapshot, stage: str, rows: torch.Tensor) -> torch.Tensor:
+def _queries(snapshot: Snapshot, stage: str, rows: NDArray[np.int64]) -> NDArray[np.generic]:
     of_captions = len(snapshot.captions) > 0
     if stage == "shortlist":
         found = (snapshot.caption_vectors if of_captions else snapshot.vectors)[rows]
@@ -165,23 +165,23 @@ def _queries(snapshot: Snapshot, stage: str, rows: torch.Tensor) -> torch.Tensor
     return found
 
 
-def _search(matrix: DiskMatrix, query: torch.Tensor, *, probes: int) -> NDArray[np.float32]:
+def _search(matrix: DiskMatrix, query: NDArray[Any], *, probes: int) -> NDArray[np.float32]:
     """Scores of the best rows in so many lists."""
-    if query.dtype == torch.uint8:
+    if query.dtype == np.uint8:
         bits = 8 * matrix.width
-        return ShardedCodes(matrix, bits=bits).nearest(query, k=max(DEPTHS), probes=probes).scores.numpy()
-    return nearest_in_shards(matrix, query, k=max(DEPTHS), probes=probes).scores.numpy()
+        return ShardedCodes(matrix, bits=bits).nearest(query, k=max(DEPTHS), probes=probes).scores
+    return nearest_in_shards(matrix, query, k=max(DEPTHS), probes=probes).scores
 
 
-def _best(matrix: DiskMatrix, queries: torch.Tensor, depth: int) -> NDArray[np.float32]:
+def _best(matrix: DiskMatrix, queries: NDArray[Any], depth: int) -> NDArray[np.float32]:
     """The best scores of a full search, block by block."""
     best = np.empty((len(queries), 0), np.float32)
     for _, values in matrix.blocks():
-        rows = torch.from_numpy(np.ascontiguousarray(values))
-        if queries.dtype == torch.uint8:
-            scores = torch.stack([agreement(hamming(rows, query), 8 * matrix.width) for query in queries]).numpy()
+        rows: NDArray[Any] = np.ascontiguousarray(values)
+        if queries.dtype == np.uint8:
+            scores = np.stack([agreement(hamming(rows, query), 8 * matrix.width) for query in queries])
         else:
-            scores = (queries @ rows.T).numpy()
+            scores = queries @ rows.T
         joined = np.concatenate([best, scores], axis=1)
         best = -np.sort(-joined, axis=1)[:, :depth] if joined.shape[1] > depth else joined
     return -np.sort(-best, axis=1)

@@ -1,0 +1,117 @@
+"""The text half of a cascade's dense stage: sentences to vectors, where all of it can be had without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+
+from crossgraph.encoders.language_guess import ENGLISH, LanguageGuess
+from crossgraph.encoders.names import resolve
+from crossgraph.encoders.text import MAX_WORDS, MINILM
+from crossgraph.encoders.understanding import Understanding
+from crossgraph.errors import CrossgraphError
+from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Part
+from crossgraph.quick.dual_encoder import QuickDualEncoder
+from crossgraph.quick.english import NETWORK, QuickEnglish
+
+MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+LANGUAGES = ("config.json", "student.safetensors")
+GUESS = "guess.weights"
+
+
+@dataclass(frozen=True)
+class Languages:
+    """What tells English from the languages that were taught beside it, and their scripts."""
+
+    guess: LanguageGuess
+    taught: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Languages:
+        """Those in a folder of `encoders.polyglot`."""
+        config = json.loads((folder / LANGUAGES[0]).read_text(encoding="utf-8"))
+        with safe_open(folder / LANGUAGES[1], framework="numpy") as tensors:
+            weights = tensors.get_tensor(GUESS)
+        names = tuple(config["languages"])
+        scripts = {name: tuple(config["scripts"][name]) for name in names}
+        taught = tuple(dict.fromkeys(script for name in names for script in scripts[name]))
+        return cls(LanguageGuess(names, tuple(scripts[name] for name in names), weights), taught)
+
+
+@dataclass(frozen=True)
+class QuickReader:
+    """Reads English sentences for the dense stage of a cascade.
+
+    `shares` are, of each run that reads the query, the shares of its training captions with letters of each script;
+    `files` are those that what is read here hangs on.
+    """
+
+    english: QuickEnglish
+    dense: QuickDualEncoder
+    languages: Languages | None
+    shares: tuple[Mapping[str, float], ...]
+    files: tuple[Path, ...]
+
+    @classmethod
+    def open(cls, folder: Path, manifest: CascadeManifest) -> QuickReader | None:
+        """The reader of the cascade in `folder`; None where its sentences are not read by MiniLM and a dual encoder."""
+        try:
+            return cls._open(folder, manifest)
+        except (CrossgraphError, OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return None  # whoever loads the whole model says what is wrong with it
+
+    @classmethod
+    def _open(cls, folder: Path, manifest: CascadeManifest) -> QuickReader | None:
+        if manifest.dense is None or manifest.codes is None or isinstance(manifest.codes, Part):
+            return None
+        roles = ("dense",) if manifest.rerank is None else ("rerank", "dense")
+        told = {role: json.loads((folder / role / MANIFEST).read_text(encoding="utf-8")) for role in roles}
+        texts: dict[str, Any] = told["dense"]["text_encoder"]
+        if texts.get("name") != MINILM or any(
+            one["text_encoder"]["fingerprint"] != texts["fingerprint"] for one in told.values()
+        ):
+            return None
+        if told["dense"]["config"]["texts"].get("trainable"):
+            return None
+        dense = QuickDualEncoder.open(told["dense"]["config"]["method"], folder / "dense" / WEIGHTS)
+        place = resolve(MINILM, kind="text encoder", download=False).folder
+        assert place is not None, "it lies in a package"
+        english = QuickEnglish.open(place, max_words=texts.get("max_words", MAX_WORDS))
+        if dense is None or english is None:
+            return None
+        files = [place / NETWORK, *(folder / role / name for role in roles for name in (MANIFEST, WEIGHTS))]
+        languages = None
+        if texts["kind"] == "polyglot":
+            own = (folder / "dense" / texts["folder"]).resolve()
+            languages = Languages.read(own)
+            files += [own / name for name in LANGUAGES]
+        elif texts["kind"] != "transformer":
+            return None
+        shares = tuple(told[role]["data"].get("scripts", {}) for role in roles)
+        return cls(english, dense, languages, shares, tuple(files))
+
+    def reads(self, sentence: str) -> bool:
+        """Whether it is in the language that is read here."""
+        return self.languages is None or self.languages.guess(sentence) == ENGLISH
+
+    def vector(self, sentence: str) -> Float[np.ndarray, " d"]:
+        """The shortlist vector of an English sentence."""
+        return self.dense.vector(self.english.states(sentence))
+
+    def understanding(self, sentence: str) -> Understanding:
+        """What of an English sentence is read and known, by every run that reads the query."""
+        read = self.english.understanding(sentence)
+        if self.languages is not None:
+            guess = self.languages.guess
+            read = replace(read, language=ENGLISH, languages=guess.languages, taught=self.languages.taught)
+        found, *others = (read.judged_by(shares) for shares in self.shares)
+        for other in others:
+            found = found.together_with(other)
+        return found
