@@ -1,7 +1,7 @@
 import math
 
+import numpy as np
 import pytest
-import torch
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.calibration.pairs import search_signs, unlike_images
@@ -16,51 +16,59 @@ from crossgraph.gallery.search.score_calibration import (
     sample_rows,
     with_reliability,
 )
+from crossgraph.gallery.stages.unit_length import unit_rows
 
 
-def drawn_signs(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def floats(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def evenly(first: float, last: float, count: int) -> np.ndarray:
+    return np.linspace(first, last, count, dtype=np.float32)
+
+
+def drawn_signs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Signs of which the first and the last tell the two kinds apart, but for noise."""
-    generator = torch.Generator().manual_seed(seed)
-    good = torch.arange(count) % 2 == 0
-    signs = torch.randn(count, 4, generator=generator)
+    good = np.arange(count) % 2 == 0
+    signs = np.random.default_rng(seed).standard_normal((count, 4), np.float32)
     signs[:, 0] += 2 * good
     signs[:, 3] += good
-    return signs * torch.tensor([0.1, 5.0, 1.0, 3.0]), good
+    return signs * floats(0.1, 5.0, 1.0, 3.0), good
 
 
 def test_signs_of_a_hand_worked_search() -> None:
-    scores = torch.tensor([0.9, 0.5, 0.3])
-    background = torch.tensor([0.0, 0.2, 0.4, 0.6])
-    top, lead, first, excess = Evidence(scores, torch.tensor([0.7, 0.8, 0.1]), background, 4).signs().tolist()
+    scores = floats(0.9, 0.5, 0.3)
+    background = floats(0.0, 0.2, 0.4, 0.6)
+    top, lead, first, excess = Evidence(scores, floats(0.7, 0.8, 0.1), background, 4).signs().tolist()
     assert (top, first) == pytest.approx((0.9, 0.8))
     assert lead == pytest.approx(0.9 - 0.4)
     assert excess == pytest.approx((0.8 - 0.3) / math.sqrt(0.05) - expected_maximum(4), abs=1e-5)
 
 
 def test_the_expected_maximum_is_about_what_drawing_gives() -> None:
-    drawn = torch.randn(4000, 100, generator=torch.Generator().manual_seed(0)).amax(1).mean()
+    drawn = np.random.default_rng(0).standard_normal((4000, 100)).max(1).mean()
     assert expected_maximum(100) == pytest.approx(float(drawn), abs=0.03)
     assert expected_maximum(1) == 0
 
 
 def test_a_search_of_one_picture_or_of_equal_scores_has_signs() -> None:
     for count in (1, 7):
-        equal = torch.full((count,), 0.25)
-        assert torch.isfinite(Evidence(equal, equal, equal, count).signs()).all()
+        equal = np.full(count, 0.25, np.float32)
+        assert np.isfinite(Evidence(equal, equal, equal, count).signs()).all()
 
 
 def test_a_fit_is_where_newton_steps_on_the_penalised_likelihood_end() -> None:
     signs, good = drawn_signs(400, 0)
     fitted = fit(signs, good)
-    standard = (signs.double() - torch.tensor(fitted.mean)) / torch.tensor(fitted.scale)
-    columns = torch.cat([standard, torch.ones(400, 1)], dim=1)
-    penalty, weights = torch.tensor([0.4, 0.4, 0.4, 0.4, 0.0]).double(), torch.zeros(5).double()  # 1e-3 a query
+    standard = (signs.astype(np.float64) - np.array(fitted.mean)) / np.array(fitted.scale)
+    columns = np.concatenate([standard, np.ones((400, 1))], axis=1)
+    penalty, weights = np.array([0.4, 0.4, 0.4, 0.4, 0.0]), np.zeros(5)  # 1e-3 a query
     for _ in range(50):
-        said = (columns @ weights).sigmoid()
-        slope = columns.T @ (said - good.double()) + penalty * weights
-        curvature = (columns * (said * (1 - said))[:, None]).T @ columns + torch.diag(penalty)
-        weights = weights - torch.linalg.solve(curvature, slope)
-    torch.testing.assert_close(torch.tensor([*fitted.weights, fitted.bias]).double(), weights, atol=1e-6, rtol=0)
+        said = 1 / (1 + np.exp(-columns @ weights))
+        slope = columns.T @ (said - good) + penalty * weights
+        curvature = (columns * (said * (1 - said))[:, None]).T @ columns + np.diag(penalty)
+        weights = weights - np.linalg.solve(curvature, slope)
+    np.testing.assert_allclose([*fitted.weights, fitted.bias], weights, atol=1e-6, rtol=0)
 
 
 def test_about_the_share_allowed_of_good_queries_is_told_that_there_is_nothing() -> None:
@@ -84,7 +92,7 @@ def test_a_calibration_comes_back_from_its_plain_values_and_judges_its_own_stage
     fitted = fit(*drawn_signs(100, 4))
     stored = {"shortlist": fitted.model_dump()}
     assert Calibration.model_validate(stored["shortlist"]) == fitted
-    evidence = Evidence(torch.tensor([0.9, 0.1]), torch.tensor([0.9, 0.1]), torch.tensor([0.0, 0.1]), 2)
+    evidence = Evidence(floats(0.9, 0.1), floats(0.9, 0.1), floats(0.0, 0.1), 2)
     probability, verdict = judge(stored, "shortlist", evidence)
     assert probability is not None
     assert verdict == fitted.verdict(probability)
@@ -93,52 +101,52 @@ def test_a_calibration_comes_back_from_its_plain_values_and_judges_its_own_stage
 
 def test_queries_of_one_kind_alone_are_refused() -> None:
     with pytest.raises(GalleryError, match="got only one kind"):
-        fit(torch.randn(5, 4), torch.ones(5, dtype=torch.bool))
+        fit(drawn_signs(5, 0)[0], np.ones(5, np.bool_))
 
 
 def test_the_sample_is_spread_evenly_over_the_allowed_rows() -> None:
     assert sample_rows(5).tolist() == [0, 1, 2, 3, 4]
-    assert sample_rows(6, torch.arange(6) % 2 == 1).tolist() == [1, 3, 5]
+    assert sample_rows(6, np.arange(6) % 2 == 1).tolist() == [1, 3, 5]
     rows = sample_rows(1_000_000)
     assert len(rows) == 1024
-    assert (rows.diff() - 1_000_000 / 1024).abs().max() < 1
+    assert np.abs(np.diff(rows) - 1_000_000 / 1024).max() < 1
 
 
 def test_unlike_pictures_are_the_share_least_like_the_query_by_any_caption_and_never_its_own() -> None:
-    generator = torch.Generator().manual_seed(0)
-    sentences = torch.nn.functional.normalize(torch.randn(200, 5, generator=generator), dim=1)
-    owners = torch.arange(200) // 2
+    sentences = unit_rows(np.random.default_rng(0).standard_normal((200, 5)))
+    owners = np.arange(200) // 2
     queries = [0, 7, 199]
     unlike = unlike_images(sentences, owners, queries, share=0.25)
     for column, query in enumerate(queries):
-        cosines = (sentences @ sentences[query]).view(100, 2).amax(1)
+        cosines = (sentences @ sentences[query]).reshape(100, 2).max(1)
         cosines[query // 2] = 9
-        assert sorted(unlike[:, column].nonzero()[:, 0].tolist()) == sorted(cosines.argsort()[:25].tolist())
+        assert sorted(unlike[:, column].nonzero()[0].tolist()) == sorted(cosines.argsort()[:25].tolist())
     with pytest.raises(GalleryError, match="needs 20 unlike pictures a query"):
         unlike_images(sentences, owners, queries)
 
 
 def test_the_signs_of_a_search_are_those_of_the_rows_inside_alone() -> None:
-    first = torch.tensor([0.9, 0.1, 0.5, 0.3])
-    inside = torch.tensor([False, True, True, True])
-    alone = torch.tensor([0.5, 0.3, 0.1])
+    first = floats(0.9, 0.1, 0.5, 0.3)
+    inside = np.array([False, True, True, True])
+    alone = floats(0.5, 0.3, 0.1)
     expected = Evidence(alone, alone, first[1:], 3).signs()
-    torch.testing.assert_close(search_signs(first, inside), expected)
-    rescored = torch.tensor([9.0, 3.0, 1.0, 2.0])
+    np.testing.assert_allclose(search_signs(first, inside), expected, rtol=1.3e-6, atol=1e-5)
+    rescored = floats(9.0, 3.0, 1.0, 2.0)
     best = search_signs(first, inside, rescored=rescored, shortlist=2)
-    torch.testing.assert_close(best, Evidence(torch.tensor([2.0, 1.0]), alone[:2], first[1:], 3).signs())
+    expected = Evidence(floats(2.0, 1.0), alone[:2], first[1:], 3).signs()
+    np.testing.assert_allclose(best, expected, rtol=1.3e-6, atol=1e-5)
 
 
 def test_lines_judge_every_answer_as_if_those_before_it_were_not_there() -> None:
-    scores = torch.linspace(0.9, 0.1, 40)
-    first, background = scores.flip(0) * 0.8, torch.linspace(-0.2, 0.2, 60)
+    scores = evenly(0.9, 0.1, 40)
+    first, background = scores[::-1] * np.float32(0.8), evenly(-0.2, 0.2, 60)
     fitted = Calibration(
         mean=(0.5, 0.1, 0.4, 0.0), scale=(0.1, 0.1, 0.1, 1.0), weights=(2.0, 0.5, 1.0, 0.3), bias=0.0,
         nothing_below=0.3, strong_from=0.9,
     )  # fmt: skip
     stored = {"rerank": fitted.model_dump()}
     weaker_below, nothing_below = lines(stored, "rerank", Evidence(scores, first, background, 60))
-    ordered = first.sort(descending=True).values
+    ordered = -np.sort(-first)
     said = [
         judge(stored, "rerank", Evidence(scores[place:], ordered[place:], background, 60))[1]
         for place in range(len(scores))
@@ -152,7 +160,7 @@ def test_no_line_where_all_answers_are_as_good_or_the_best_is_not() -> None:
     fitted = Calibration(
         mean=(0.0,) * 4, scale=(1.0,) * 4, weights=(0.0,) * 4, bias=1.0, nothing_below=0.3, strong_from=0.9
     )
-    evidence = Evidence(torch.linspace(0.9, 0.1, 5), torch.linspace(0.9, 0.1, 5), torch.zeros(3), 5)
+    evidence = Evidence(evenly(0.9, 0.1, 5), evenly(0.9, 0.1, 5), np.zeros(3, np.float32), 5)
     assert lines({"codes": fitted.model_dump()}, "codes", evidence) == (None, None)
     assert lines({}, "codes", evidence) == (None, None)
     assert lines({"codes": fitted.model_dump()}, "codes", None) == (None, None)

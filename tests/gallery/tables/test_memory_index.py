@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from crossgraph.gallery.search.exact import ExactHits
 from crossgraph.gallery.tables import caption_owners, memory_table
@@ -31,9 +30,9 @@ def write(store: Store, numbers: list[int], random: np.random.Generator) -> None
     spoken = sorted({text for item in items for text in item.captions})
     if spoken:
         place = [TEXTS.index(text) for text in spoken]
-        store.write_captions(spoken, torch.eye(12)[place][:, :3], torch.tensor(place, dtype=torch.uint8)[:, None])
-    vectors = torch.from_numpy(random.standard_normal((len(items), 3), np.float32))
-    store.write_items(items, vectors, torch.from_numpy(random.integers(0, 256, (len(items), 1), np.uint8)))
+        store.write_captions(spoken, np.eye(12, 3, dtype=np.float32)[place], np.array(place, np.uint8)[:, None])
+    vectors = random.standard_normal((len(items), 3), np.float32)
+    store.write_items(items, vectors, random.integers(0, 256, (len(items), 1), np.uint8))
 
 
 def assert_same(found: MemoryIndex, store: Store) -> None:
@@ -53,7 +52,7 @@ def assert_same(found: MemoryIndex, store: Store) -> None:
     for mine, theirs in pairs:
         assert mine is not None
         assert theirs is not None
-        assert torch.equal(mine.tensor(), theirs.tensor())
+        assert np.array_equal(mine.whole(), theirs.whole())
     assert found.items.addresses.tolist() == expected.items.addresses.tolist()
 
 
@@ -127,8 +126,8 @@ def test_captions_that_no_picture_carries_any_more_are_invisible(store: Store) -
     random = np.random.default_rng(3)
     path = Path("/pictures/1.jpg")
     item = Item(item_id(path), path, "0a", 4, 3, ("text 1", "text 2"))
-    store.write_captions(["text 1", "text 2"], torch.eye(3)[:2], torch.tensor([[1], [2]], dtype=torch.uint8))
-    store.write_items([item], torch.ones(1, 3), torch.ones(1, 1, dtype=torch.uint8))
+    store.write_captions(["text 1", "text 2"], np.eye(2, 3, dtype=np.float32), np.array([[1], [2]], np.uint8))
+    store.write_items([item], np.ones((1, 3), np.float32), np.ones((1, 1), np.uint8))
     index = store.read()
     assert sorted(index.snapshot.captions["text"].to_pylist()) == ["text 1", "text 2"]
     store.remove_items([item.id])
