@@ -21,13 +21,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossgraph.encoders.word_pieces import VOCABULARY, WordPieces, is_word_piece, read_json
+from crossgraph.encoders.word_pieces import VOCABULARY, WordPieces, is_plain, is_word_piece, read_json
 from crossgraph.errors import ModelError
 
 NETWORK = "model.safetensors"
-SETTINGS = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
-"""What must be said in config.json, or left out there: what makes the network plain."""
-
 PARTS = (
     *("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
     *("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"),
@@ -52,12 +49,9 @@ def read_plain_bert(folder: Path, *, most: int) -> Bert | None:
         written, weights = read_json(folder / VOCABULARY), load_file(folder / NETWORK)
     except (OSError, ValueError, SafetensorError):
         return None
-    defaults: dict[str, Any] = {"position_embedding_type": "absolute", "is_decoder": False, **config}
-    plain = all(defaults.get(name) == value for name, value in SETTINGS.items()) and is_word_piece(written, told)
+    plain = is_plain(config) and is_word_piece(written, told)
     weights = {name: value.float() for name, value in weights.items() if value.is_floating_point()}
-    if not plain or not {"layer_norm_eps", "num_attention_heads"} <= config.keys():
-        return None
-    if not _is_whole(weights, layers=config.get("num_hidden_layers", 0)):
+    if not plain or not _is_whole(weights, layers=config.get("num_hidden_layers", 0)):
         return None
     longest = min(most, told.get("model_max_length", most), len(weights["embeddings.position_embeddings.weight"]))
     return Bert(BertNetwork(weights, config), BertTokenizer(folder / VOCABULARY, told, longest=longest))

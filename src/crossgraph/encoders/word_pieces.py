@@ -1,4 +1,4 @@
-"""The tokenizer of a plain BERT read from a folder without transformers, and which of its pieces say which word."""
+"""A plain BERT's settings and tokenizer, read without transformers or torch, and which of its pieces say which word."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -18,11 +18,17 @@ from crossgraph.words import WORD
 
 VOCABULARY = "tokenizer.json"
 
+SETTINGS = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
+"""What must be said in config.json, or left out there: what makes the network plain."""
+
+NEEDED = {"layer_norm_eps", "num_attention_heads"}
+
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 """How sentence-piece tokenizers write a byte of a character that they have no piece for."""
 
 
-class Pieces(Protocol):
+@runtime_checkable
+class TokenNames(Protocol):
     """What a tokenizer has to tell of its pieces."""
 
     @property
@@ -78,7 +84,7 @@ def with_unknown(
     words: Sequence[re.Match[str]],
     ids: Int[np.ndarray, " t"],
     offsets: Int[np.ndarray, "t 2"],
-    tokenizer: Pieces,
+    tokenizer: TokenNames,
 ) -> Understanding:
     """`read` with the words that its tokens end before left out, and those that hold a character without a token
     unknown.
@@ -97,9 +103,15 @@ def with_unknown(
     )
 
 
-def _is_foreign(number: int, tokenizer: Pieces) -> bool:
+def _is_foreign(number: int, tokenizer: TokenNames) -> bool:
     """Whether a token stands for characters that the tokenizer does not have."""
     return number == tokenizer.unk_token_id or bool(BYTE.fullmatch(tokenizer.convert_ids_to_tokens(number)))
+
+
+def is_plain(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of what is BERT to the letter *(Devlin 2019)*, and says all that is needed of it."""
+    said = {"position_embedding_type": "absolute", "is_decoder": False, **config}
+    return all(said.get(name) == value for name, value in SETTINGS.items()) and config.keys() >= NEEDED
 
 
 def is_word_piece(written: Mapping[str, Any], told: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.encoders.word_pieces import (
     VOCABULARY,
     WordPieces,
+    is_plain,
     is_word_piece,
     read_json,
     read_words,
@@ -39,7 +40,7 @@ class QuickEnglish:
             )
         except (OSError, ValueError):
             return None
-        if config.get("model_type") != "bert" or config.get("hidden_act") != "gelu" or not is_word_piece(written, told):
+        if not is_plain(config) or not is_word_piece(written, told):
             return None
         longest = min(MOST_TOKENS, told.get("model_max_length", MOST_TOKENS), config["max_position_embeddings"])
         tokenizer = WordPieces(folder / VOCABULARY, told, longest=longest)

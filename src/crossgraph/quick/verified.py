@@ -19,7 +19,8 @@ FILE = "verified.json"
 
 def is_verified(fingerprint: str, files: Sequence[Path]) -> bool:
     """Whether these very files were noted for the model of this fingerprint."""
-    return _noted().get(fingerprint) == _states(files)
+    states = _states(files)
+    return bool(states) and _noted().get(fingerprint) == states
 
 
 def note_verified(fingerprint: str, files: Sequence[Path]) -> None:
@@ -41,6 +42,7 @@ def _noted() -> dict[str, object]:
 
 
 def _states(files: Sequence[Path]) -> list[list[object]]:
+    """Place, size and time of each; none where one cannot be asked."""
     states = []
     for file in files:
         try:
