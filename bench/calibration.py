@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from crossgraph import verbs
 from crossgraph.data.sources import open_corpus
@@ -27,9 +27,9 @@ from crossgraph.types import stack_encoded
 def joined(half: EncodedCorpus, others: Stages) -> EncodedCorpus:
     """`half` with other pictures behind its own."""
     images = half.images
-    codes = None if images.codes is None or others.codes is None else torch.cat([images.codes, others.codes])
-    vectors = torch.cat([images.vectors, others.vectors])
-    both = Stages(vectors, stack_encoded([images.fine, others.fine]), codes)
+    codes = None if images.codes is None or others.codes is None else np.concatenate([images.codes, others.codes])
+    vectors = np.concatenate([images.vectors, others.vectors])
+    both = Stages(vectors, stack_encoded([images.need_fine(), others.need_fine()]), codes)
     return EncodedCorpus(both, half.texts, half.caption_image, half.captions)
 
 
@@ -51,10 +51,10 @@ def main() -> None:
         others, _, _ = encode_images_for_stages(
             model, open_corpus(options.others).split(options.others_split).image_paths
         )
-        order = torch.randperm(len(held_out.captions), generator=torch.Generator().manual_seed(0))
-        queries = order[:MOST_QUERIES].sort().values.tolist()
-        inside = torch.arange(len(held_out) + len(others.vectors)) >= len(held_out)
-        unlike = inside[:, None].expand(-1, len(queries)).clone()
+        order = np.random.default_rng(0).permutation(len(held_out.captions))
+        queries = np.sort(order[:MOST_QUERIES]).tolist()
+        inside = np.arange(len(held_out) + len(others.vectors)) >= len(held_out)
+        unlike = np.tile(inside[:, None], len(queries))
         together = joined(held_out, others)
         kinds[options.others] = calibration_pairs(
             model, together, queries, unlike, shortlist=MODES["best"].shortlist or 0

@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from crossgraph import verbs
@@ -26,6 +27,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.stages.model import Coder, SearchModel, Stages, encode_images_for_stages
 from crossgraph.gallery.stages.modes import MODES
+from crossgraph.gallery.stages.unit_length import unit_rows
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.store import Store
 from crossgraph.types import Encoded, NodeBatch
@@ -36,16 +38,16 @@ NOISE = 1.0  # length of the noise, beside vectors of unit length: a cosine of 0
 PARTS = 1  # of a synthetic picture: a million pictures with all their parts would take 25 GB
 
 
-def synthetic(real: Stages, count: int, coder: Coder | None, generator: torch.Generator) -> Stages:
+def synthetic(real: Stages, count: int, coder: Coder | None, random: np.random.Generator) -> Stages:
     """`count` rows like the real ones: noisy vectors, codes of those (or noisy codes), and few parts."""
-    rows = torch.randint(len(real.vectors), (count,), generator=generator)
-    noise = torch.randn(count, real.vectors.shape[1], generator=generator)
-    vectors = torch.nn.functional.normalize(real.vectors[rows] + NOISE * torch.nn.functional.normalize(noise, dim=1))
+    rows = random.integers(len(real.vectors), size=count)
+    noise = random.standard_normal((count, real.vectors.shape[1]), np.float32)
+    vectors = unit_rows(real.vectors[rows] + np.float32(NOISE) * unit_rows(noise))
     codes = None if coder is None else coder.codes_of_vectors(vectors)
     if codes is None and real.codes is not None:
-        flips = torch.randint(256, (count, real.codes.shape[1]), generator=generator, dtype=torch.uint8)
-        codes = real.codes[rows] ^ (flips & flips.roll(1, 0))
-    return Stages(vectors, _few_parts(real.fine[rows]), codes)
+        flips = random.integers(256, size=(count, real.codes.shape[1]), dtype=np.uint8)
+        codes = real.codes[rows] ^ (flips & np.roll(flips, 1, axis=0))
+    return Stages(vectors, _few_parts(real.need_fine()[rows.tolist()]), codes)
 
 
 def _few_parts(fine: Encoded) -> Encoded:
@@ -65,18 +67,19 @@ def fill(gallery: Gallery, model: SearchModel, data: str, split: str, size: int)
     paths = [corpus.image_paths[row] for row in kept]
     store = gallery.store
     write(store, real, [f"{row:016x}" for row in range(len(paths))], paths)
-    generator = torch.Generator().manual_seed(0)
+    random = np.random.default_rng(0)
     for start in range(len(paths), size, BLOCK):
         names = [f"{row:016x}" for row in range(start, min(start + BLOCK, size))]
-        made = synthetic(real, len(names), model.coder, generator)
+        made = synthetic(real, len(names), model.coder, random)
         write(store, made, names, [Path("/synthetic") / f"{name}.jpg" for name in names])
     store.optimize()
 
 
 def write(store: Store, rows: Stages, names: list[str], paths: list[Path]) -> None:
     """Rows into every table, as indexing writes them."""
-    if rows.fine.parts is not None:
-        store.write_parts(names, rows.fine)
+    fine = rows.need_fine()
+    if fine.parts is not None:
+        store.write_parts(names, fine)
     items = [Item(name, path, name, 640, 480, ()) for name, path in zip(names, paths, strict=True)]
     store.write_items(items, rows.vectors, rows.codes)
 

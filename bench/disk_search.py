@@ -87,9 +87,9 @@ class DrawnCodes(PlaneCodes):
         """How many bits they have."""
         return self.drawn.bits
 
-    def codes_of_vectors(self, vectors: torch.Tensor) -> torch.Tensor:
+    def codes_of_vectors(self, vectors: np.ndarray) -> np.ndarray:
         """On which sides of the planes the vectors lie."""
-        return torch.from_numpy(self.drawn.codes(vectors.numpy()))
+        return self.drawn.codes(vectors)
 
 
 class DrawnModel:
@@ -190,17 +190,13 @@ def searched(folder: Path, drawn: Drawn, options: argparse.Namespace, *, memory:
                 times.append(sum(answer.timings_ms.values()) - answer.timings_ms.get("encode", 0.0))
                 ids = [gallery.snapshot().row(result.id) for result in answer.results]
                 scores = (
-                    gallery.snapshot().vectors.products(
-                        torch.from_numpy(drawn.queries(options.queries)[number]), torch.tensor(ids)
-                    )
+                    gallery.snapshot().vectors.products(drawn.queries(options.queries)[number], np.array(ids))
                     if number < options.judged
                     else None
                 )
                 if scores is not None:
                     for k in hits:
-                        hits[k] += (
-                            int((scores[:k].numpy() >= near[k - 1] - 1e-5).sum()) / k / min(len(best), options.judged)
-                        )
+                        hits[k] += int((scores[:k] >= near[k - 1] - 1e-5).sum()) / k / min(len(best), options.judged)
             warm = sorted(times[20:])
             if candidates == 1000 and probe == max(PROBES):
                 one_shard = spent[20:]

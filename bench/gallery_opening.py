@@ -25,9 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from crossgraph.gallery.search.state import State
+from crossgraph.gallery.stages.unit_length import unit_rows
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.store import Store
@@ -77,13 +77,11 @@ def write(store: Store, first: int, count: int, options: argparse.Namespace) -> 
 
 def features(
     random: np.random.Generator, count: int, options: argparse.Namespace
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Vectors of unit length and codes."""
-    vectors = torch.nn.functional.normalize(
-        torch.from_numpy(random.standard_normal((count, options.width), np.float32))
-    )
+    vectors = unit_rows(random.standard_normal((count, options.width), np.float32))
     codes = random.integers(0, 256, (count, options.bits // 8), np.uint8)
-    return vectors, torch.from_numpy(codes) if options.bits else None
+    return vectors, codes if options.bits else None
 
 
 def commit(folder: Path, options: argparse.Namespace, number: int) -> None:

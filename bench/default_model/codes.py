@@ -19,24 +19,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from crossgraph.bits import pack_array
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.gallery.stages.code_index import hamming
-from crossgraph.gallery.stages.codes import LearnedPlanes, RandomPlanes
+from crossgraph.gallery.stages.codes import LearnedPlanes, Quantisation, RandomPlanes
 from crossgraph.gallery.stages.quantisation import (
     MOST_ROWS,
-    Quantisation,
     fit_quantisation,
     learn_planes,
     principal_directions,
 )
-from crossgraph.layers.packed_bits import pack_bits
 from crossgraph.progress import choose_progress
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import load_model
@@ -93,9 +93,9 @@ def among_first(scores: Float[Tensor, "q n"], wanted: Int[Tensor, "q w"]) -> lis
     return (100 * sums / wanted.numel()).tolist()
 
 
-def by_distance(queries: UInt8[Tensor, "q bytes"], gallery: UInt8[Tensor, "n bytes"]) -> Float[Tensor, "q n"]:
+def by_distance(queries: UInt8[np.ndarray, "q bytes"], gallery: UInt8[np.ndarray, "n bytes"]) -> Float[Tensor, "q n"]:
     """Less distance is a higher score."""
-    return torch.stack([-hamming(gallery, query) for query in queries]).float()
+    return torch.from_numpy(-np.stack([hamming(gallery, query) for query in queries]).astype(np.float32))
 
 
 def measured(
@@ -166,7 +166,7 @@ def scores_of(
     planes: RandomPlanes | LearnedPlanes, texts: Float[Tensor, "q d"], images: Float[Tensor, "n d"]
 ) -> Float[Tensor, "q n"]:
     """The scores of captions with pictures by the codes of planes."""
-    return by_distance(planes.codes_of_vectors(texts), planes.codes_of_vectors(images))
+    return by_distance(planes.codes_of_vectors(texts.numpy()), planes.codes_of_vectors(images.numpy()))
 
 
 def principal_quantisation(learned_of: Encoded, bits: int) -> Quantisation:
@@ -175,7 +175,7 @@ def principal_quantisation(learned_of: Encoded, bits: int) -> Quantisation:
     sides = [normalize(side, dim=1) for side in (learned_of.images, learned_of.texts)]
     centre = torch.stack([side.mean(0) for side in sides]).mean(0)
     rows = torch.cat([(side - centre) / len(side) ** 0.5 for side in sides])
-    return Quantisation(centre, principal_directions(rows)[:, :bits].float())
+    return Quantisation(centre.numpy(), principal_directions(rows)[:, :bits].float().numpy())
 
 
 def apart(learned_of: Encoded, queries: Encoded, images: Float[Tensor, "n d"], bits: int) -> Float[Tensor, "q n"]:
@@ -186,7 +186,7 @@ def apart(learned_of: Encoded, queries: Encoded, images: Float[Tensor, "n d"], b
     about = [side - centre for side, centre in zip(drawn, centres, strict=True)]
     planes = learn_planes(about, bits, torch.Generator().manual_seed(0))
     pictures, captions = (
-        pack_bits((normalize(vectors, dim=1) - centre) @ planes > 0)
+        pack_array(((normalize(vectors, dim=1) - centre) @ planes > 0).numpy())
         for vectors, centre in zip((images, queries.texts), centres, strict=True)
     )
     return by_distance(captions, pictures)
@@ -197,8 +197,8 @@ def by_run(model: TrainedModel, split: Corpus, train: Corpus) -> tuple[int, Floa
     queries, others = encode(model, split), encode(model, train)
     if queries.text_codes is None or queries.image_codes is None or others.image_codes is None:
         raise SystemExit(f"{model.run} ({model.method.name}) gives no codes; name a hashing run.")
-    gallery = torch.cat([queries.image_codes, others.image_codes]).cpu()
-    return queries.images.shape[1], by_distance(queries.text_codes.cpu(), gallery)
+    gallery = torch.cat([queries.image_codes, others.image_codes]).cpu().numpy()
+    return queries.images.shape[1], by_distance(queries.text_codes.cpu().numpy(), gallery)
 
 
 if __name__ == "__main__":

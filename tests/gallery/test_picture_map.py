@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery import picture_map as maps
@@ -26,10 +25,11 @@ BLANK = Item("", Path(), "", 10, 10, ())
 KINDS = ("Sea", "Forest", "Town")
 
 
-def vectors(count: int) -> torch.Tensor:
+def vectors(count: int) -> np.ndarray:
     """Three kinds of pictures, one after the other, each near one axis."""
-    noise = torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(0)) * 0.1
-    return noise + torch.eye(3, WIDTH)[torch.arange(count) % 3]
+    noise = np.random.default_rng(0).standard_normal((count, WIDTH), np.float32) * np.float32(0.1)
+    found: np.ndarray = noise + np.eye(3, WIDTH, dtype=np.float32)[np.arange(count) % 3]
+    return found
 
 
 def add(gallery: Gallery, start: int, stop: int, *, labels: bool = True) -> None:
@@ -165,7 +165,7 @@ def test_small_galleries_have_a_map_too(tmp_path: Path, dense: FakeModel, count:
 def test_equal_pictures_are_no_difficulty(tmp_path: Path, dense: FakeModel) -> None:
     gallery = Gallery.create(tmp_path / "gallery", dense)
     items = [replace(BLANK, id=f"i{row}", path=Path(f"/p/{row}"), digest=f"{row:032x}") for row in range(50)]
-    gallery.store.write_items(items, torch.ones(50, WIDTH))
+    gallery.store.write_items(items, np.ones((50, WIDTH), np.float32))
     found = picture_map(gallery.current())
     assert np.isfinite(found.x).all()
 

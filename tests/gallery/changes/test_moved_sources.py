@@ -3,8 +3,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.errors import GalleryError
@@ -58,7 +58,7 @@ def test_a_folder_that_was_renamed_is_recognised_and_nothing_is_encoded(
     after = gallery.snapshot()
     same = [name for name in after.items.column_names if name not in ("path", "source", "indexed_at")]
     assert after.items.select(same) == before.items.select(same)
-    assert torch.equal(after.vectors.tensor(), before.vectors.tensor())
+    assert np.array_equal(after.vectors.whole(), before.vectors.whole())
     assert (rated(gallery), folders(gallery)) == (["001.png"], {str(new)})
     assert Manifest.read(gallery.folder).sources == Manifest.read(gallery.folder).roots == (str(new),)
     assert counts(gallery.sync()) == (0, 0, 0, 0, 6)
@@ -167,7 +167,7 @@ def test_a_run_that_was_cut_off_goes_on(
     new = captioned.rename(tmp_path / "elsewhere")
     write, calls = Store.write_items, list[Sequence[Item]]()
 
-    def end_at_third(self: Store, items: Sequence[Item], vectors: torch.Tensor, codes: torch.Tensor | None) -> None:
+    def end_at_third(self: Store, items: Sequence[Item], vectors: np.ndarray, codes: np.ndarray | None) -> None:
         calls.append(items)
         if len(calls) == 3:
             raise KeyboardInterrupt

@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from crossgraph.bits import pack_array
 from crossgraph.gallery.explanations.code_match import code_match, explain_pair
 from crossgraph.gallery.explanations.explain import alignment_to_json
-from crossgraph.layers.packed_bits import pack_bits
 from crossgraph.types import Alignment, CodeMatch, LabelMatch, NodeMatch
 from tests.gallery.fake_model import FakeHashing, FakeModel
 
@@ -21,9 +22,9 @@ class Explaining(FakeHashing):
 
 
 def test_bits_and_nearest_labels_of_a_hand_worked_pair() -> None:
-    rows = torch.tensor([[1, 1, 0, 0, 1, 1, 0, 0], [1, 0, 0, 0, 1, 1, 1, 0]]).bool()
-    labels = pack_bits(torch.stack([~rows[0], rows[0], rows[1] ^ torch.tensor([1] + 7 * [0]).bool()]))
-    image, sentence = pack_bits(rows)
+    rows = np.array([[1, 1, 0, 0, 1, 1, 0, 0], [1, 0, 0, 0, 1, 1, 1, 0]], np.bool_)
+    labels = pack_array(np.stack([~rows[0], rows[0], rows[1] ^ np.array([1] + 7 * [0], np.bool_)]))
+    image, sentence = pack_array(rows)
     found = code_match(image, sentence, 8, names=("far", "near", "between"), labels=labels)
     assert (found.agreeing, found.differing) == ((0, 2, 3, 4, 5, 7), (1, 6))
     assert found.score == 0.5

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,7 +52,7 @@ def made_snapshot(folder: Path, count: int = 120) -> Snapshot:
                 "in": "a word that filters read otherwise",
                 "size": "a note called as a facet is",
             }
-    store.write_items(items, torch.eye(count, 2))
+    store.write_items(items, np.eye(count, 2, dtype=np.float32))
     store.notes.write(notes)
     return store.snapshot()
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,8 +50,8 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
         ),
         replace(BLANK, id="c", path=Path("/p/y/c.png")),
     ]
-    store.write_captions(["a grey pier", "shared"], torch.eye(2))
-    store.write_items(items, torch.eye(3, 2))
+    store.write_captions(["a grey pier", "shared"], np.eye(2, dtype=np.float32))
+    store.write_items(items, np.eye(3, 2, dtype=np.float32))
     store.notes.write(
         {
             "a": {"year": 1999, "good": True, "who": "Ann", "when": "2020-01-01"},

@@ -60,7 +60,7 @@ def brute_force(gallery: Gallery, heads: Sequence[str], *, kept: Sequence[str]) 
     """Pictures that look like each head and like none before it, by comparing every pair."""
     snapshot = gallery.snapshot()
     names = [Path(path).name for path in snapshot.items["path"].to_pylist()]
-    hashes = snapshot.looks.tensor().numpy()
+    hashes = snapshot.looks.whole()
     alike = {
         head: dict(zip(names, look_alike(hashes, hashes[names.index(head)]).tolist(), strict=True)) for head in heads
     }
@@ -168,7 +168,7 @@ def test_likeness_that_is_a_chain_leaves_no_place_empty(tmp_path: Path) -> None:
     gallery.upsert([NewImage(path, id=path.stem) for path in paths])  # the order of ids must not hang on the folder
     stored = gallery.snapshot().looks
     assert isinstance(stored, Matrix)
-    looks = stored.pooled().numpy()
+    looks = stored.pooled()
     looks[:] = looks[0]
     looks[:, 0] = 6 * np.random.default_rng(0).permutation(40)
     names = [Path(path).name for path in gallery.snapshot().items["path"].to_pylist()]

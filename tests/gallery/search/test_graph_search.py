@@ -9,6 +9,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.cascade import TOO_LITTLE
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery
+from crossgraph.gallery.tables.parts import pad_fine
 from tests.gallery.fake_model import draw_images
 from tests.gallery.graph_model import GraphModel
 
@@ -69,7 +70,7 @@ def test_captions_found_by_graph_are_those_of_exhaustive_scoring(
 
 def test_what_is_stored_of_a_graph_is_what_was_encoded(gallery: Gallery, model: GraphModel, captioned: Path) -> None:
     path = captioned / "004.png"
-    stored = gallery.store.fetch([gallery.item(path).digest])
+    stored = pad_fine(gallery.store.fetch([gallery.item(path).digest]))
     encoded = model.encode_image_files([path]).encoded.without_padding()
     assert stored.nodes is not None
     assert encoded.nodes is not None

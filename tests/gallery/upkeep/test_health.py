@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import torch
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
+from crossgraph.gallery.tables.parts import pad_fine
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
 from crossgraph.gallery.upkeep.health import optimize, verify
@@ -85,7 +85,8 @@ def test_verify_names_every_kind_of_damage(gallery: Gallery, captioned: Path) ->
 def test_verify_sees_rows_that_are_there_twice_and_features_that_nobody_uses(gallery: Gallery) -> None:
     items = gallery.store.tables["items"]
     items.dataset.insert(items.read().slice(0, 1))
-    gallery.store.write_parts(["0f" * 16], gallery.store.fetch([gallery.snapshot().items["digest"][0].as_py()]))
+    fine = gallery.store.fetch([gallery.snapshot().items["digest"][0].as_py()])
+    gallery.store.write_parts(["0f" * 16], pad_fine(fine))
     found = verify(gallery)
     assert {one.message.split(";")[0] for one in found.problems} == {"is twice in the table items"}
     assert found.orphans == 1
@@ -230,7 +231,7 @@ def test_stats_of_an_empty_gallery(tmp_path: Path, dense: FakeModel) -> None:
     assert (gallery_stats(empty.folder).rows, gallery_stats(empty.folder).alike, verify(empty).problems) == (0, 0, ())
     optimize(empty)
     assert list(export_lines(empty, format="paths")) == []
-    assert torch.equal(empty.snapshot().vectors.tensor(), torch.empty(0, 8))
+    assert empty.snapshot().vectors.whole().shape == (0, 8)
     assert isinstance(empty.snapshot().notes, pa.Table)
 
 

@@ -7,13 +7,13 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 from lance.dataset import Index
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.results import SearchResults
+from crossgraph.gallery.stages.unit_length import unit_rows
 from crossgraph.gallery.tables.disk_matrix import DiskMatrix
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.likeness import BYTES
@@ -29,8 +29,7 @@ ASKED = ("red car", "blue house by a lake", "thing")
 
 def write(gallery: Gallery, start: int, count: int, *, seed: int) -> None:
     """Pictures whose vectors and codes tie often: every seventh has the vector of the one before; codes of 16 bits."""
-    generator = torch.Generator().manual_seed(seed)
-    vectors = torch.nn.functional.normalize(torch.randn(count, WIDTH, generator=generator), dim=1)
+    vectors = unit_rows(np.random.default_rng(seed).standard_normal((count, WIDTH)))
     vectors[7::7] = vectors[6:-1:7][: len(vectors[7::7])]
     looks = np.random.default_rng(seed).integers(0, 256, (count, BYTES), np.uint8)
     looks[1::9] = looks[0:-1:9][: len(looks[1::9])]
@@ -42,7 +41,7 @@ def write(gallery: Gallery, start: int, count: int, *, seed: int) -> None:
     ]
     model = gallery.require_model()
     codes = None if model.coder is None else model.coder.codes_of_vectors(vectors)
-    gallery.store.write_captions([item.captions[0] for item in items], vectors.roll(1, 0), codes)
+    gallery.store.write_captions([item.captions[0] for item in items], np.roll(vectors, 1, axis=0), codes)
     gallery.store.write_items(items, vectors, codes)
 
 
