@@ -64,7 +64,7 @@ numbers: .venv/ready  ## make the numbers that README and docs print again, and 
 	  $(if $(FLICKR8K),--flickr8k '$(FLICKR8K)') $(if $(RSICD),--rsicd '$(RSICD)') $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 bench: .venv/ready  ## measure against slow versions and peers; BENCH="pairs steps" takes some, OUT=FOLDER keeps JSON
-	$(BIN)/crossgraph bench $(or $(BENCH),pairs two-stage steps codes map) $(if $(OUT),--out '$(OUT)')
+	$(BIN)/crossgraph bench $(or $(BENCH),pairs two-stage steps codes map sentences) $(if $(OUT),--out '$(OUT)')
 
 format: .venv/ready
 	$(BIN)/ruff format $(CODE)

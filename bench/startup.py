@@ -29,7 +29,10 @@ def commands(gallery: Path, query: str, data: str) -> Mapping[str, Sequence[str]
         "crossgraph methods list": (*COMMAND, "methods", "list"),
         "crossgraph gallery stats": (*COMMAND, "gallery", "stats", str(gallery)),
         "crossgraph data check": (*COMMAND, "data", "check", data),
-        "crossgraph search": (*COMMAND, "search", query, "--gallery", str(gallery)),
+        **{
+            f"crossgraph search --mode {mode}": (*COMMAND, "search", query, "--gallery", str(gallery), "--mode", mode)
+            for mode in ("fast", "balanced", "best")
+        },
     }
 
 
