@@ -47,7 +47,8 @@ def test_states_and_what_is_read_are_those_of_the_encoder(
     (expected,) = slow.encode([sentence])
     found = quick.states(sentence)
     assert expected.states is not None
-    assert (found.dtype, found.shape) == (np.float16, expected.states.shape)
+    assert found.dtype == np.float16
+    assert found.shape == expected.states.shape
     assert np.abs(found.astype(np.float32) - expected.states.astype(np.float32)).max() <= 2e-3
     assert quick.understanding(sentence) == slow.understanding(sentence)
 

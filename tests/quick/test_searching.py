@@ -20,7 +20,17 @@ from crossgraph.gallery.stages.model import encode_texts_for_stages
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.quick.model import QuickModel
 
-SENTENCES = ["a red circle above a blue square", "two dogs", "", "!!", "xyzzy the 🔴 plugh"]
+SENTENCES = [
+    "a red circle above a blue square",
+    "two dogs",
+    "",
+    "!!",
+    "xyzzy the 🔴 plugh",
+    "ein Hund läuft durch den tiefen Schnee",
+    "Straßenbahnhaltestelle",
+    "两只狗在雪地里奔跑",
+    "собака",
+]
 
 WITHOUT_TORCH = """
 import sys
@@ -40,24 +50,32 @@ def quick_of(gallery: Path) -> QuickModel:
     return model
 
 
-@pytest.mark.parametrize("mode", ["fast", "balanced"])
-@pytest.mark.parametrize("more", [(), ("--where", "width >= 1"), ("--like", "0"), ("--captions",)])
+@pytest.mark.parametrize(
+    ("query", "mode", "more"),
+    [
+        ("a red circle", "fast", ()),
+        ("a red circle", "balanced", ()),
+        ("a red circle", "balanced", ("--where", "width >= 1", "--like", "0")),
+        ("a red circle", "fast", ("--captions",)),
+        ("ein roter Kreis", "balanced", ()),
+        ("2:a red circle + item:0 - a square", "fast", ()),
+    ],
+)
 def test_the_command_imports_no_torch_and_answers_as_the_whole_model(
-    gallery: Path, mode: str, more: tuple[str, ...]
+    gallery: Path, query: str, mode: str, more: tuple[str, ...]
 ) -> None:
     whole = verbs.open_gallery(gallery)
     liked = whole.snapshot().items["id"][0].as_py()
     words = [liked if word == "0" else word for word in more]
-    command = [sys.executable, "-c", WITHOUT_TORCH, "search", "a red circle", "--gallery", str(gallery), "--mode", mode]
+    query = query.replace("item:0", f"item:{liked}")
+    command = [sys.executable, "-c", WITHOUT_TORCH, "search", query, "--gallery", str(gallery), "--mode", mode]
     done = subprocess.run([*command, "--json", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["results"]
-    slow = CliRunner().invoke(
-        app,
-        ["search", "a red circle", "--gallery", str(gallery), "--mode", mode, "--json", "--model", "default", *words],
-    )
+    asked = ["search", query, "--gallery", str(gallery), "--mode", mode, "--json", *words]
+    slow = CliRunner().invoke(app, [*asked, "--model", "default"])
     expected = json.loads(slow.stdout)["results"]
-    assert len(found) == 10
+    assert len(found) >= 10
     assert [row["id"] for row in found] == [row["id"] for row in expected]
     assert np.allclose([row["score"] for row in found], [row["score"] for row in expected], atol=2e-3)
 
@@ -86,11 +104,11 @@ def test_every_mode_answers_as_the_whole_model_does(gallery: Path) -> None:
             assert (found.stage, found.verdict, found.notes) == (expected.stage, expected.verdict, expected.notes)
 
 
-def test_other_languages_need_the_whole_model(gallery: Path) -> None:
-    command = [sys.executable, "-c", WITHOUT_TORCH, "search", "ein roter Kreis", "--gallery", str(gallery)]
-    done = subprocess.run([*command, "--mode", "fast"], capture_output=True, text=True, check=False)
+def test_what_refuses_torch_can_refuse(gallery: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "search", "a red circle", "--gallery", str(gallery)]
+    done = subprocess.run([*command, "--mode", "best"], capture_output=True, text=True, check=False)
     assert done.stdout, "it answers all the same"
-    assert "a quick search imports {'torch.nn'" in done.stderr
+    assert "a quick search imports" in done.stderr
 
 
 def test_a_model_that_was_never_checked_is_loaded_whole_once(

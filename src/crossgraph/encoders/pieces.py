@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from crossgraph.encoders.understanding import script_of
+from crossgraph.encoders.understanding import Understanding, read_text, script_of
 from crossgraph.errors import ModelError
 from crossgraph.words import EMPTY, WORD, normalise
 
@@ -121,6 +121,14 @@ class PieceCutter:
             return [(word, tuple(encoded.ids) or (self._unknown,))]
         spans = zip(encoded.ids, encoded.offsets, strict=True)
         return [(word[start:end] or word, (number,)) for number, (start, end) in spans] or [(word, (self._unknown,))]
+
+
+def read_pieces(text: str, cutter: PieceCutter, *, max_words: int) -> Understanding:
+    """What of a text is read in pieces; a word is unknown that has a character which no piece has."""
+    read = read_text(text, max_words=max_words)
+    pieces, left_out = cutter.cut(text, max_words=max_words)
+    words = pieces.words if read.words else ()
+    return replace(read, words=words, left_out=left_out, unknown=(*pieces.unknown, *read.unknown))
 
 
 def words_in(sentence: str) -> list[str]:

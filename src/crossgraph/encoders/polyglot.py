@@ -24,10 +24,10 @@ from torch import Tensor
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint
 from crossgraph.encoders.language_guess import ENGLISH, LanguageGuess
-from crossgraph.encoders.pieces import PieceCutter
+from crossgraph.encoders.pieces import PieceCutter, read_pieces
 from crossgraph.encoders.student import PieceBatch, Student, StudentConfig
 from crossgraph.encoders.text import MAX_WORDS, TextEncoder, TextFeatures
-from crossgraph.encoders.understanding import Understanding, read_text
+from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ModelError
 from crossgraph.files import write_atomically
 from crossgraph.layers.pooling import masked_mean
@@ -132,10 +132,7 @@ class PolyglotTextEncoder(TextEncoder):
         if language == ENGLISH:
             read = self.english.understanding(text)
         else:
-            read = read_text(text, max_words=self.max_words)
-            pieces, left_out = self.cutter.cut(text, max_words=self.max_words)
-            words = pieces.words if read.words else ()
-            read = replace(read, words=words, left_out=left_out, unknown=(*pieces.unknown, *read.unknown))
+            read = read_pieces(text, self.cutter, max_words=self.max_words)
         taught = tuple(dict.fromkeys(script for one in self.languages for script in self.config.scripts[one]))
         return replace(read, language=language, languages=self.languages, taught=taught)
 

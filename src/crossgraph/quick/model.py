@@ -75,19 +75,12 @@ class QuickModel:
         return self.whole.label_names
 
     def text_vectors(self, sentences: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """One shortlist vector per sentence; only those in another language than English load the whole model."""
-        return np.stack([self._vector(sentence) for sentence in sentences])
-
-    def _vector(self, sentence: str) -> Float[np.ndarray, " d"]:
-        if self._reader.reads(sentence):
-            return self._reader.vector(sentence)
-        dense = self.whole if self.whole.shortlist is None else self.whole.shortlist
-        found: Float[np.ndarray, " d"] = dense.encode_raw_texts([sentence]).embedding.float().cpu().numpy()[0]
-        return found
+        """One shortlist vector per sentence."""
+        return np.stack([self._reader.vector(sentence) for sentence in sentences])
 
     def understanding(self, text: str) -> Understanding:
         """What of a text is read and known."""
-        return self._reader.understanding(text) if self._reader.reads(text) else self.whole.understanding(text)
+        return self._reader.understanding(text)
 
     def encode_image_files(
         self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN

@@ -14,27 +14,30 @@ from safetensors import SafetensorError, safe_open
 
 from crossgraph.encoders.language_guess import ENGLISH, LanguageGuess
 from crossgraph.encoders.names import resolve
+from crossgraph.encoders.pieces import read_pieces
 from crossgraph.encoders.text import MAX_WORDS, MINILM
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import CrossgraphError
 from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Part
 from crossgraph.quick.dual_encoder import QuickDualEncoder
 from crossgraph.quick.english import NETWORK, QuickEnglish
+from crossgraph.quick.student import QuickStudent
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
-LANGUAGES = ("config.json", "student.safetensors")
+LANGUAGES = ("config.json", "student.safetensors", "tokenizer.json")
 GUESS = "guess.weights"
 
 
 @dataclass(frozen=True)
 class Languages:
-    """What tells English from the languages that were taught beside it, and their scripts."""
+    """What tells English from the languages that were taught beside it, what reads those, and their scripts."""
 
     guess: LanguageGuess
+    student: QuickStudent
     taught: tuple[str, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> Languages:
+    def read(cls, folder: Path, *, max_words: int) -> Languages:
         """Those in a folder of `encoders.polyglot`."""
         config = json.loads((folder / LANGUAGES[0]).read_text(encoding="utf-8"))
         with safe_open(folder / LANGUAGES[1], framework="numpy") as tensors:
@@ -42,12 +45,14 @@ class Languages:
         names = tuple(config["languages"])
         scripts = {name: tuple(config["scripts"][name]) for name in names}
         taught = tuple(dict.fromkeys(script for name in names for script in scripts[name]))
-        return cls(LanguageGuess(names, tuple(scripts[name] for name in names), weights), taught)
+        guess = LanguageGuess(names, tuple(scripts[name] for name in names), weights)
+        student = QuickStudent.open(folder / LANGUAGES[2], folder / LANGUAGES[1], max_words=max_words)
+        return cls(guess, student, taught)
 
 
 @dataclass(frozen=True)
 class QuickReader:
-    """Reads English sentences for the dense stage of a cascade.
+    """Reads sentences for the dense stage of a cascade, in the languages that it knows.
 
     `shares` are, of each run that reads the query, the shares of its training captions with letters of each script;
     `files` are those that what is read here hangs on.
@@ -83,35 +88,42 @@ class QuickReader:
         dense = QuickDualEncoder.open(told["dense"]["config"]["method"], folder / "dense" / WEIGHTS)
         place = resolve(MINILM, kind="text encoder", download=False).folder
         assert place is not None, "it lies in a package"
-        english = QuickEnglish.open(place, max_words=texts.get("max_words", MAX_WORDS))
+        max_words = texts.get("max_words", MAX_WORDS)
+        english = QuickEnglish.open(place, max_words=max_words)
         if dense is None or english is None:
             return None
         files = [place / NETWORK, *(folder / role / name for role in roles for name in (MANIFEST, WEIGHTS))]
         languages = None
         if texts["kind"] == "polyglot":
             own = (folder / "dense" / texts["folder"]).resolve()
-            languages = Languages.read(own)
+            languages = Languages.read(own, max_words=max_words)
             files += [own / name for name in LANGUAGES]
         elif texts["kind"] != "transformer":
             return None
         shares = tuple(told[role]["data"].get("scripts", {}) for role in roles)
         return cls(english, dense, languages, shares, tuple(files))
 
-    def reads(self, sentence: str) -> bool:
-        """Whether it is in the language that is read here."""
-        return self.languages is None or self.languages.guess(sentence) == ENGLISH
-
     def vector(self, sentence: str) -> Float[np.ndarray, " d"]:
-        """The shortlist vector of an English sentence."""
-        return self.dense.vector(self.english.states(sentence))
+        """The shortlist vector of a sentence."""
+        if self.languages is None or self.languages.guess(sentence) == ENGLISH:
+            return self.dense.vector(self.english.states(sentence))
+        return self.dense.vector(self.languages.student.states(sentence))
 
     def understanding(self, sentence: str) -> Understanding:
-        """What of an English sentence is read and known, by every run that reads the query."""
-        read = self.english.understanding(sentence)
-        if self.languages is not None:
-            guess = self.languages.guess
-            read = replace(read, language=ENGLISH, languages=guess.languages, taught=self.languages.taught)
+        """What of a sentence is read and known, by every run that reads the query."""
+        read = self._read(sentence)
         found, *others = (read.judged_by(shares) for shares in self.shares)
         for other in others:
             found = found.together_with(other)
         return found
+
+    def _read(self, sentence: str) -> Understanding:
+        if self.languages is None:
+            return self.english.understanding(sentence)
+        guess, student = self.languages.guess, self.languages.student
+        language = guess(sentence)
+        if language == ENGLISH:
+            read = self.english.understanding(sentence)
+        else:
+            read = read_pieces(sentence, student.cutter, max_words=student.max_words)
+        return replace(read, language=language, languages=guess.languages, taught=self.languages.taught)

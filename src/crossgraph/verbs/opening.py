@@ -33,7 +33,7 @@ def open_to_search(
 ) -> Gallery:
     """A gallery as `open_gallery` opens it, whose model is loaded when a search needs more of it than its text half.
 
-    English sentences are read without torch if the gallery was made by a cascade whose dense stage is a dual encoder
+    Sentences are read without torch if the gallery was made by a cascade whose dense stage is a dual encoder
     over MiniLM, as the one that comes with crossgraph, and whose files were checked once (`quick.verified`).
     """
     place = storage_of(home_gallery() if gallery is None else gallery)
