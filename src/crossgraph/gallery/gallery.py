@@ -136,7 +136,7 @@ class Gallery(GalleryFolder):
         with the same model. Raises `GalleryError` if there is nothing to index, or if another
         process is indexing into this gallery.
         """
-        from crossgraph.gallery.changes.following import index_source  # a search does without what reads folders
+        from crossgraph.gallery.following import index_source  # a search does without what reads folders
 
         return index_source(self, source, exclude=exclude, batch=batch, encoder=encoder, progress=progress)
 
@@ -163,7 +163,7 @@ class Gallery(GalleryFolder):
         remembered folder which is gone takes its place: they moved, and those that are not there stay as they were.
         `encoder` encodes elsewhere with the same model.
         """
-        from crossgraph.gallery.changes.following import sync_sources  # as in `index`
+        from crossgraph.gallery.following import sync_sources  # as in `index`
 
         return sync_sources(
             self,

@@ -4,6 +4,7 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -80,6 +81,17 @@ def test_verify_names_every_kind_of_damage(gallery: Gallery, captioned: Path) ->
         ("003.png", "its file is gone"),
         ("004.png", "its file changed, or only its time"),
     ]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_verify_sees_a_vector_that_is_not_finite(gallery: Gallery, captioned: Path, value: float) -> None:
+    items = gallery.store.tables["items"]
+    rows = items.read(where=f"digest = '{gallery.item(captioned / '002.png').digest}'")
+    damaged = pa.array([[value] + [0.5] * 7] * len(rows), rows.schema.field("vector").type)
+    items.replace(rows.set_column(rows.schema.get_field_index("vector"), "vector", damaged), "id")
+    found = Gallery.open(gallery.folder)
+    assert problems(found) == [("002.png", "its vector is not finite or all zero")]
+    assert verify(found).found == 5
 
 
 def test_verify_sees_rows_that_are_there_twice_and_features_that_nobody_uses(gallery: Gallery) -> None:

@@ -132,7 +132,7 @@ def _searchable(snapshot: Snapshot, progress: Progress) -> tuple[int, list[Probl
         Problem(paths[row].as_py(), "its vector is not finite or all zero; sync with --rehash")
         for row in (~sound).nonzero()[0].tolist()
     ]
-    unit = unit_rows(np.nan_to_num(vectors))
+    unit = unit_rows(np.where(sound[:, None], vectors, np.float32(0)))
     found = 0
     with progress.task("searching for every picture", len(vectors)) as task:
         for start in range(0, len(vectors), BLOCK):
