@@ -279,9 +279,36 @@ def test_without_fine_grained_parts_regions_are_not_looked_at() -> None:
     assert torch.equal(
         method.encode_images(images).code, method.encode_images(replace(images, parts=images.parts + 1)).code
     )
-    with torch.no_grad():
-        alignment = method.explain(image_batch(pictures[:1]), text_batch(draw_captions(1)))
-    assert alignment.weights.shape == (len(pictures[0].parts), int(text_batch(draw_captions(1)).mask.sum()))
+    assert method.reads_wholes
+    assert not small_method("scahn").reads_wholes
+
+
+def test_relaxed_codes_have_the_signs_of_the_codes() -> None:
+    method, images, texts = small_method("scahn"), image_batch(draw_images(3)), text_batch(draw_captions(4))
+    for soft, hard in (
+        (method.soft_images(images), method.encode_images(images)),
+        (method.soft_texts(texts), method.encode_texts(texts)),
+    ):
+        assert soft.code is None
+        assert torch.equal(soft.embedding >= 0, hard.embedding > 0)
+        assert torch.allclose(soft.embedding.norm(dim=1), torch.ones(len(soft)))
+
+
+@torch.no_grad()
+def test_without_fine_grained_parts_a_word_says_what_the_relaxed_score_loses_without_it() -> None:
+    method = small_method("scahn", fine_grained=False)
+    images, texts = image_batch(draw_images(1)), text_batch(draw_captions(1))
+    alignment = method.explain(images, texts)
+    assert not alignment.weights.any(), "no region of features is looked at"
+    assert alignment.score == pytest.approx(
+        float(method.score(method.encode_images(images), method.encode_texts(texts))[0, 0])
+    )
+    picture, whole = method.soft_images(images).embedding[0], method.soft_texts(texts).embedding[0]
+    for word in range(len(alignment.words)):
+        mask = texts.mask.clone()
+        mask[0, word] = False
+        left = method.soft_texts(replace(texts, mask=mask)).embedding[0]
+        assert alignment.word_scores[word].item() == pytest.approx(float(picture @ whole - picture @ left), abs=1e-5)
 
 
 def test_captions_of_one_picture_have_its_labels() -> None:

@@ -15,6 +15,7 @@ from crossgraph.config import RunConfig, read_config
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.images import read_image
 from crossgraph.encoders.catalogue import build_image_encoder, build_text_encoder
 from crossgraph.errors import ConfigError, CrossgraphError, ModelError
 from crossgraph.methods.pretrained import Pretrained
@@ -54,7 +55,8 @@ def test_a_run_is_made_of_a_models_folder_and_scores_by_its_space(
     paths = scenes.image_paths[:3]
     images = loaded.encode_image_files(paths).encoded
     texts = loaded.encode_raw_texts(SENTENCES)
-    seen = build_image_encoder(str(clip)).encode([Image.open(path) for path in paths])
+    encoder = build_image_encoder(str(clip))
+    seen = encoder.encode([read_image(path, shorter_side=encoder.shorter_side) for path in paths])
     read = build_text_encoder({"kind": "transformer", "name": str(clip)}).encode(SENTENCES)
     left, right = (
         F.normalize(torch.stack([torch.from_numpy(one.whole).float() for one in side]), dim=1) for side in (seen, read)

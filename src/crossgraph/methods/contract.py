@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -146,6 +146,20 @@ class Method(nn.Module, ABC):
         """Whether training wants what the image network knew before (`Batch.classes`, `Batch.class_texts`)."""
         return False
 
+    def soft_images(self, images: ImageBatch) -> Encoded:
+        """The encodings that leaving something out is judged by: of codes those before they are cut to bits."""
+        return self.encode_images(images)
+
+    def soft_texts(self, texts: TextBatch) -> Encoded:
+        """As `soft_images`, of captions."""
+        return self.encode_texts(texts)
+
+    @property
+    def reads_wholes(self) -> bool:
+        """Whether pictures are read as one vector each, so that regions must be taken out of the picture itself to see
+        what they say (`training.occluded_inputs`)."""
+        return self.one_model
+
     @property
     def rows_stand_apart(self) -> bool:
         """Whether no row that is made in training (`layers.shared_rows.by_row`) depends on the others of its batch, so
@@ -259,9 +273,10 @@ class CosineMethod(Method):
 
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """What the score loses without each word, and without a word and a region together."""
-        return explain_by_occlusion(
-            images, texts, encode_images=self.encode_images, encode_texts=self.encode_texts, score=self.score
+        found = explain_by_occlusion(
+            images, texts, encode_images=self.soft_images, encode_texts=self.soft_texts, score=self.score
         )
+        return replace(found, score=float(self.score(self.encode_images(images), self.encode_texts(texts))[0, 0]))
 
 
 class ClosedForm(CosineMethod):

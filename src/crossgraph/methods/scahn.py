@@ -248,6 +248,11 @@ class Scahn(CosineMethod):
         """Not as released: features are then normalised over their batch."""
         return self.config.mode != "released"
 
+    @property
+    def reads_wholes(self) -> bool:
+        """Without fine-grained parts."""
+        return not self.config.fine_grained
+
     def learn(self, training_set: TrainingSet) -> None:
         """Take in which labels come together, and the vectors of their names."""
         self.adjacency.copy_(label_association(training_set.labels))
@@ -260,6 +265,14 @@ class Scahn(CosineMethod):
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """The packed code of each caption, and its bits as a unit vector."""
         return encoded_code(self.text.hash(self._text_features(texts)))
+
+    def soft_images(self, images: ImageBatch) -> Encoded:
+        """Relaxed codes of unit length: a bit that is about to turn counts for little."""
+        return Encoded(F.normalize(self.image.hash(self._image_features(images)), dim=1))
+
+    def soft_texts(self, texts: TextBatch) -> Encoded:
+        """As `soft_images`, of captions."""
+        return Encoded(F.normalize(self.text.hash(self._text_features(texts)), dim=1))
 
     def phases(self) -> dict[str, list[nn.Parameter]]:
         """Everything but the discriminators, then the discriminators."""
@@ -316,11 +329,14 @@ class Scahn(CosineMethod):
 
         Attention is followed back to the parts it gathered from. `word_scores` are each word's share in how surely the
         caption's bits (weighed by their distance from 0) are those of the picture; a column of `weights` is which
-        regions say of the bits what the word says. Without fine-grained parts all parts of a side speak alike.
+        regions say of the bits what the word says. Without fine-grained parts there is one vote a side, so that words
+        are left out instead, and regions of features say nothing.
         """
+        if not self.config.fine_grained:
+            return super().explain(images, texts)
         image, text = self.encode_images(images), self.encode_texts(texts)
-        from_regions = self._votes("image", *self._regions(images), parts=images.mask.shape[1])
-        from_words = self._votes("text", *self._words(texts), parts=texts.mask.shape[1])
+        from_regions = self.media["image"].votes(*self._regions(images))
+        from_words = self.media["text"].votes(*self._words(texts))
         agreement = ((from_regions @ from_words.T) * images.mask[0][:, None] * texts.mask[0]).clamp(min=0)
         sureness = self.text.hash.map(self._text_features(texts)).abs().sum().clamp(min=1e-12)
         found = from_words @ image.embedding[0].sign() / sureness
@@ -472,12 +488,6 @@ class Scahn(CosineMethod):
         if self.config.fine_grained:
             return words, texts.mask
         return masked_mean(words, texts.mask)[:, None], texts.mask.new_ones(len(texts), 1)
-
-    def _votes(
-        self, medium: str, states: Float[Tensor, "1 p d"], mask: Bool[Tensor, "1 p"], *, parts: int
-    ) -> Float[Tensor, "r bits"]:
-        votes: Tensor = self.media[medium].votes(states, mask)
-        return votes if self.config.fine_grained else votes.expand(parts, -1) / parts
 
 
 def _transformer(config: ScahnConfig, width: int, layers: int) -> PartTransformer:

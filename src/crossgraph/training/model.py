@@ -259,7 +259,7 @@ class TrainedModel:
             raise ImageError(path, skipped[0].reason)
         images, texts = table.rows([0]).to(self.device), self.text_features([sentence]).rows([0]).to(self.device)
         with torch.inference_mode():
-            if not self.method.one_model:
+            if not self.method.reads_wholes:
                 return self.method.explain(images, texts)
             return explain_by_inputs(
                 self.method,

@@ -36,13 +36,14 @@ def explain_by_inputs(
     read = text_encoder.encode([sentence, *_without_each_word(sentence, texts.words[0])])
     wholes = torch.stack([torch.from_numpy(one.whole) for one in seen]).float().to(device)
     told = torch.stack([torch.from_numpy(one.whole) for one in read if one.whole is not None]).float().to(device)
-    return explain_by_occlusion(
+    found = explain_by_occlusion(
         images,
         texts,
-        encode_images=lambda rows: method.encode_images(replace(rows, whole=wholes)),
-        encode_texts=lambda rows: method.encode_texts(replace(rows, whole=told)),
+        encode_images=lambda rows: method.soft_images(replace(rows, whole=wholes)),
+        encode_texts=lambda rows: method.soft_texts(replace(rows, whole=told)),
         score=method.score,
     )
+    return replace(found, score=float(method.score(method.encode_images(images), method.encode_texts(texts))[0, 0]))
 
 
 def _without_each_region(picture: Image.Image, boxes: Boxes) -> list[Image.Image]:

@@ -44,6 +44,15 @@ def test_a_panel_is_bright_where_its_word_looked(alignment: Alignment) -> None:
     assert tree[:, 134:204].mean() > 1.5 * tree[:, 20:90].mean()
 
 
+def test_a_word_that_looked_nowhere_has_no_frame(alignment: Alignment) -> None:
+    image = Image.new("RGB", (200, 200), "white")
+    nowhere = replace(alignment, weights=torch.zeros(2, 2))
+    panel = np.asarray(draw_alignment(image, nowhere), dtype=int)[38 : 38 + 224, 412 : 412 + 224]
+    assert np.ptp(panel.reshape(-1, 3), axis=0).max() == 0, "grey all over"
+    somewhere = np.asarray(draw_alignment(image, alignment), dtype=int)[38 : 38 + 224, 412 : 412 + 224]
+    assert np.ptp(somewhere.reshape(-1, 3), axis=0).max() > 0
+
+
 def test_an_article_has_no_panel_while_a_noun_is_left(alignment: Alignment) -> None:
     image = Image.new("RGB", (200, 200), "white")
     with_article = replace(alignment, words=("The", "tree"))

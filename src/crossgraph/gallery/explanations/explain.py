@@ -92,7 +92,7 @@ def _draw_words(image: Image.Image, alignment: Alignment, *, panels: int) -> Ima
 
 
 def _spotlight(image: Image.Image, boxes: NDArray[np.float32], weights: NDArray[np.float32]) -> Image.Image:
-    """The picture bright where `weights` are high, dim elsewhere, the heaviest box framed."""
+    """The picture bright where `weights` are high, dim elsewhere, the heaviest box framed, if any has a weight."""
     size = np.array([image.width, image.height] * 2)
     corners = np.rint(boxes * size).astype(int)
     heat = np.zeros((image.height, image.width), dtype=np.float32)
@@ -106,6 +106,8 @@ def _spotlight(image: Image.Image, boxes: NDArray[np.float32], weights: NDArray[
     grey = pixels.mean(axis=2, keepdims=True)
     lit = pixels * (1 - 0.3 * light) + GLOW * 0.3 * light
     drawn = Image.fromarray((lit * light + 0.4 * grey * (1 - light)).clip(0, 255).astype(np.uint8))
+    if not weights.any():
+        return drawn
     x1, y1, x2, y2 = corners[int(weights.argmax())].tolist()
     ImageDraw.Draw(drawn).rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=BAR, width=2)
     return drawn
