@@ -55,13 +55,13 @@ def test_the_gallery_is_opened_once_for_all_queries(trained: Trained, monkeypatc
     from crossgraph import verbs
 
     opened: list[object] = []
-    open_gallery = verbs.open_gallery
+    open_to_search = verbs.open_to_search
 
     def counted(*paths: Any, **settings: Any) -> object:
         opened.append(paths)
-        return open_gallery(*paths, **settings)
+        return open_to_search(*paths, **settings)
 
-    monkeypatch.setattr(verbs, "open_gallery", counted)
+    monkeypatch.setattr(verbs, "open_to_search", counted)
     assert piped("a ball\na tree\n", "search", "--queries", "-", "--gallery", trained.gallery).exit_code == 0
     assert len(opened) == 1
 
