@@ -223,11 +223,11 @@ def test_a_png_is_the_drawing_of_the_command_line(words: TestClient, worded: Gal
 def test_two_answers_are_compared_as_the_gallery_compares_them(
     app_client: TestClient, opened: crossgraph.Gallery
 ) -> None:
-    asked: dict[str, Any] = {"q": "a red ball", "exact": False, "k": 12, "mode": "balanced"}
+    asked: dict[str, Any] = {"q": "a red ball", "exact": False, "k": 12, "mode": "best"}
     results = app_client.get("/v1/search", params=asked).json()["results"]
     one, other = results[0]["item"], results[5]["item"]
     told = app_client.get("/v1/compare", params={**asked, "a": one["id"], "b": other["id"]}).json()
-    options = SearchOptions(k=12, exact=False, mode="balanced", fold=True)
+    options = SearchOptions(k=12, exact=False, mode="best", fold=True)
     wanted = opened.compare("a red ball", one["id"], other["id"], options, names=(one["name"], other["name"]))
     plain = json.loads(json.dumps(wanted.to_json()))
     for name in ("above", "decided", "unit", "sentences", "notes"):
