@@ -34,8 +34,8 @@ DEATHS = 2
 BARREN = 12
 """Workers that end one after the other, with no result between, before the run is given up."""
 
-PLACING = 150.0
-"""Seconds for the first worker to start where there is room: programs start slowly on machines that are busy."""
+STARTING = 15.0
+"""Seconds that a worker has to start at least once there was room, however long that was waited for."""
 
 LOST = "it ended the process that read it"
 
@@ -89,7 +89,7 @@ class Pool:
         self._slots: deque[_Slot] = deque()
         self._barren = 0
         self._began = time.monotonic()
-        self._alone_since = self._began
+        self._alone_until = self._began
         self._count = connection.workers
 
     def __enter__(self) -> Pool:
@@ -139,8 +139,9 @@ class Pool:
     def _step(self, seconds: float) -> None:
         """Give out what is to be done and take in what is done, waiting at most so long for the first of it."""
         if not self._seats:
+            self._alone_until = time.monotonic() + self._settings.start_seconds
             self._connection.await_room()
-            self._alone_since = time.monotonic()
+            self._alone_until = max(self._alone_until, time.monotonic() + STARTING)
             self._seats = [self._seat() for _ in range(self._count)]
         self._give_out()
         references = {seat.placed: seat for seat in self._seats if seat.node is None}
@@ -229,7 +230,7 @@ class Pool:
             piece.alone = True
         self._seats[self._seats.index(seat)] = self._seat()
         if not any(one.node for one in self._seats):
-            self._alone_since = time.monotonic()
+            self._alone_until = time.monotonic() + self._settings.start_seconds
         self._todo.extendleft(reversed(held[1:]))
         if there:
             self._count_barren(reason)
@@ -272,13 +273,12 @@ class Pool:
                 self._replace(seat, f"a batch took longer than {settings.batch_seconds:g} s")
         if any(seat.node is not None for seat in self._seats):
             return
-        waited = now - self._alone_since
-        too_small = waited > settings.start_seconds and self._connection.total() < settings.threads
-        if too_small or waited > PLACING:
+        if now > self._alone_until:
             raise ClusterError(
-                f"no worker could be started within {waited:.0f} s: the cluster has {self._connection.total():g} "
+                f"no worker is left, and none could be started: the cluster has {self._connection.total():g} "
                 f"processors, of which {self._connection.free():g} are free, and a worker needs {settings.threads}. "
-                "What was stored stays; run again to go on."
+                "What was stored stays; run again to go on. Where starting takes longer, give start_seconds (now "
+                f"{settings.start_seconds:g}) of --cluster."
             )
 
 
