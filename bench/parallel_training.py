@@ -3,14 +3,15 @@
     python bench/parallel_training.py --out /tmp/parallel --json parallel.json [--methods kidrr,racg] [--steps 50]
     python bench/parallel_training.py --out /tmp/parallel --double        # the same loop in double precision
     python bench/parallel_training.py --out /tmp/parallel --nudged        # one process, and one a rounding beside it
+    python bench/parallel_training.py --out /tmp/parallel --methods sgfns --set model.negatives=edits --double
 
 Drawn scenes, no dropout, small widths, everything else as a run has it: features from the cache, schedule, clipping,
 validation. What differs is the order in which sums are made; a method that picks (the hardest negative, the nearest
 nodes, signs of codes) can pick otherwise for it, after which the steps are no longer the same ones. In double precision
 that is 1e-16 of a number, in single 6e-8. `--nudged` shows what that alone does: no second process, but every weight
-that training starts from replaced by the next number that single precision has, up or down. Prints for every method the
-largest relative difference of the losses of a step, of the first ten and of all, and after how many steps it passed 1e-5;
-the largest difference of a weight and of a tensor of weights by its norm; the rSum or mAP of both; seconds a step of both
+that training starts from replaced by the next number of its precision, up or down. Prints for every method the largest
+relative difference of the losses of a step, of the first ten and of all, and after how many steps it passed 1e-5; the
+largest difference of a weight, and of a tensor of weights by its norm; the rSum or mAP of both; seconds a step of both
 (median; the machine's other work counts).
 """
 
@@ -71,6 +72,21 @@ def in_single(method: nn.Module) -> Any:
             tensor.copy_(known[name])
 
 
+class InDouble:
+    """The structure of texts that TSSCL is guided by, in double precision."""
+
+    def __init__(self, structure: Any) -> None:
+        self._structure = structure
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._structure, name)
+
+    def similarity(self, rows: Tensor) -> Tensor:
+        """How alike texts are."""
+        found: Tensor = self._structure.similarity(rows).double()
+        return found
+
+
 def tensors_of(method: nn.Module) -> list[tuple[str, Tensor]]:
     """Parameters and buffers, also those that are not saved."""
     return [*method.named_parameters(), *method.named_buffers()]
@@ -81,13 +97,17 @@ def train_as_told() -> None:
     init, train, batch = Trainer.__init__, Trainer.train, Dataset.batch
 
     def told_init(self: Trainer, method: Any, *given: Any, **named: Any) -> None:
-        if os.environ[HOW] == "nudged":
+        double = "double" in os.environ[HOW]
+        method = method.double() if double else method
+        if "nudged" in os.environ[HOW]:
             chance = torch.Generator().manual_seed(0)
             with torch.no_grad():
                 for one in method.parameters():
                     up = torch.rand(one.shape, generator=chance) < 0.5
                     one.copy_(torch.nextafter(one, torch.where(up, torch.inf, -torch.inf)))
-        init(self, method.double() if os.environ[HOW] == "double" else method, *given, **named)
+        if double and isinstance(method, TSSCL):
+            method.structure = InDouble(method.structure)
+        init(self, method, *given, **named)
 
     def told_train(self: Trainer) -> Any:
         found = train(self)
@@ -97,11 +117,11 @@ def train_as_told() -> None:
 
     def told_batch(*given: Any, **named: Any) -> Any:
         found = batch(*given, **named)
-        return in_double(found) if os.environ[HOW] == "double" else found
+        return in_double(found) if "double" in os.environ[HOW] else found
 
     def single(work: Any) -> Any:
         def told(self: Trainer) -> Any:
-            with in_single(self.method) if os.environ[HOW] == "double" else nullcontext():
+            with in_single(self.method) if "double" in os.environ[HOW] else nullcontext():
                 return work(self)
 
         return told
@@ -168,12 +188,13 @@ def settings_of(method: str, steps: int) -> list[str]:
     return changes + SMALL.get(method, [])
 
 
-def compared(method: str, data: str, out: Path, *, steps: int, how: str) -> dict[str, Any]:
+def compared(method: str, data: str, out: Path, *, steps: int, how: str, changes: list[str]) -> dict[str, Any]:
     """One method trained both ways."""
-    config = crossgraph.read_config(None, changes=settings_of(method, steps))
+    config = crossgraph.read_config(None, changes=[*settings_of(method, steps), *changes])
     corpus, clocks, models = crossgraph.open_corpus(data), [Clock(), Clock()], []
     runs = [out / f"{method}-{place}" for place in ("one", "other")]
-    ways = [("single", 1), ("nudged", 1)] if how == "nudged" else [(how, 1), (how, 2)]
+    precision = "double" if "double" in how else "single"
+    ways = [(precision, 1), (f"nudged {precision}", 1)] if "nudged" in how else [(how, 1), (how, 2)]
     for run, clock, (told, workers) in zip(runs, clocks, ways, strict=True):
         os.environ[HOW] = told
         models.append(crossgraph.train(corpus, config, run, workers=workers, progress=clock))
@@ -184,6 +205,7 @@ def compared(method: str, data: str, out: Path, *, steps: int, how: str) -> dict
     return {
         "method": method,
         "how": how,
+        "set": changes,
         "steps": len(one),
         "apart_first_10": max(apart[:10]),
         "apart_all": max(apart),
@@ -203,13 +225,14 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(TRAINED))
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--json", type=Path)
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--double", dest="how", action="store_const", const="double", default="single")
-    how.add_argument("--nudged", dest="how", action="store_const", const="nudged")
+    parser.add_argument("--double", action="store_true")
+    parser.add_argument("--nudged", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args()
+    how = f"{'nudged ' * asked.nudged}{'double' if asked.double else 'single'}"
     found = []
     for method in asked.methods.split(","):
-        found.append(compared(method, asked.data, asked.out, steps=asked.steps, how=asked.how))
+        found.append(compared(method, asked.data, asked.out, steps=asked.steps, how=how, changes=asked.set))
         print(json.dumps(found[-1]), flush=True)
         if asked.json is not None:
             asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -17,9 +17,9 @@ class ClusterSettings:
     """Where to compute: at the `address` of a cluster, or in private processes here (an empty address).
 
     So many `workers` of so many `threads` each; None: as many as the cluster has processors for. A batch may take
-    `batch_seconds` before its worker is replaced, the whole run `seconds`, and there may be no worker for `start_seconds`,
-    at the beginning or after all were lost. (Ray takes up to 17 seconds to tell that a node was lost: together less than
-    a minute.)
+    `batch_seconds` before its worker is replaced, the whole run `seconds`, and for `start_seconds` there may be no
+    worker, at the beginning or after all were lost. Ray takes up to 17 seconds to tell that a node is gone: together
+    less than a minute.
     """
 
     address: str = ""

@@ -82,21 +82,25 @@ class Worker:
 
     def run(self, job: Job) -> Any:
         """The result of a job."""
-        if self._cache is None:
-            self._cache = self._first()
+        cache = self._cache or self._load()
         try:
-            return job.run(self._model(job.place, self._cache))
+            return job.run(self._model(job.place, cache))
         finally:
-            self._cache.clear()
+            cache.clear()
 
-    def _first(self) -> ScratchCache:
-        """Load what jobs need; gives the cache for their features."""
+    def _load(self) -> ScratchCache:
+        """Load what all jobs need, which takes seconds; gives the cache for their features."""
         import torch
 
         from crossgraph.distributed.scratch import ScratchCache
 
         torch.set_num_threads(self._threads)
-        return ScratchCache(self._scratch / "features")
+        self._cache = ScratchCache(self._scratch / "features")
+        return self._cache
+
+    def get_ready(self) -> None:
+        """Load what all jobs need."""
+        self._load()
 
     def _model(self, place: Place, cache: FeatureCache) -> Any:
         if place.fingerprint not in self._models:
