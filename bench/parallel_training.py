@@ -36,6 +36,7 @@ import crossgraph
 from crossgraph.layers.shared_rows import mapped
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.methods.contract import ClosedForm
+from crossgraph.methods.tsscl import Tsscl
 from crossgraph.progress import Silent
 from crossgraph.training.dataset import Dataset
 from crossgraph.training.loop import Trainer
@@ -105,7 +106,7 @@ def train_as_told() -> None:
                 for one in method.parameters():
                     up = torch.rand(one.shape, generator=chance) < 0.5
                     one.copy_(torch.nextafter(one, torch.where(up, torch.inf, -torch.inf)))
-        if double and isinstance(method, TSSCL):
+        if double and isinstance(method, Tsscl):
             method.structure = InDouble(method.structure)
         init(self, method, *given, **named)
 
