@@ -41,7 +41,7 @@ def apart(one: list[dict[str, float]], other: list[dict[str, float]]) -> float:
 @contextmanager
 def nudged() -> Iterator[None]:
     """Methods begin a rounding beside where they do otherwise."""
-    make, chance = steps_of_methods.small_method, torch.Generator().manual_seed(1)
+    make, chance = vars(steps_of_methods)["small_method"], torch.Generator().manual_seed(1)
 
     def beside(*given: Any, **named: Any) -> Any:
         method = make(*given, **named)
@@ -51,11 +51,11 @@ def nudged() -> Iterator[None]:
                 one.copy_(torch.nextafter(one, torch.where(up, torch.inf, -torch.inf)))
         return method
 
-    steps_of_methods.small_method = beside
+    vars(steps_of_methods)["small_method"] = beside
     try:
         yield
     finally:
-        steps_of_methods.small_method = make
+        vars(steps_of_methods)["small_method"] = make
 
 
 @contextmanager

@@ -26,7 +26,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -107,7 +107,7 @@ def train_as_told() -> None:
                     up = torch.rand(one.shape, generator=chance) < 0.5
                     one.copy_(torch.nextafter(one, torch.where(up, torch.inf, -torch.inf)))
         if double and isinstance(method, Tsscl):
-            method.structure = InDouble(method.structure)
+            method.structure = cast(Any, InDouble(method.structure))
         init(self, method, *given, **named)
 
     def told_train(self: Trainer) -> Any:

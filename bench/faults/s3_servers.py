@@ -203,7 +203,9 @@ def main() -> None:
         for place, server in enumerate(servers):
             if place not in gone:
                 sums += server.end()
-    told = {name: sums[name] for name in ("writes", "seen", "killed", "answers", "stale", "back", "errors")}
+    told: dict[str, Any] = {
+        name: sums[name] for name in ("writes", "seen", "killed", "answers", "stale", "back", "errors")
+    }
     told |= {"seconds": {"median": round(statistics.median(seconds), 3), "most": round(max(seconds), 3)}}
     print(json.dumps(told))
     if asked.json is not None:
