@@ -4,7 +4,8 @@
 
 Trains a small re-ranker (64 pixels, 32 channels), indexes each way into a new gallery with features that nobody has
 cached, and compares the galleries row for row: every column exactly, vectors and parts by their largest difference.
-Seconds are medians of the repeats, of the run alone and with what starts before it. Ends with status 1 if rows differ.
+Seconds are medians of the repeats, of the run alone and with what starts before it. What is done is noted in the work
+folder: the same command, killed, goes on with the next way. Ends with status 1 if rows differ.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ from typing import Any
 import numpy as np
 
 CROSSGRAPH = (sys.executable, "-c", "from crossgraph.cli import main; main()")
-SETTINGS = ("images.size=64", "images.cells=[3]", "training.epochs=1", "training.batch_size=16", "model.width=32")
+SETTINGS = (
+    *("images.size=64", "images.cells=[3]", "training.epochs=1", "training.batch_size=16"),
+    *("model.width=32", "model.word_width=64", "model.gru_width=32"),
+)
 CLOSE = 1e-4
+WAYS = {"one process": "one", "local[2]": "local", "two nodes": "nodes"}
+"""How it is indexed, and the folder of the gallery."""
 
 
 def small_model(work: Path, *, fine: bool = True) -> Path:
@@ -125,6 +131,18 @@ def index(gallery: Path, model: Path, count: int, cluster: str | None, cache: Pa
     return {"seconds": report["seconds"], "wall": time.perf_counter() - started}
 
 
+def index_by_two_nodes(gallery: Path, model: Path, count: int, cache: Path) -> dict[str, float]:
+    """Index by two Ray nodes, which start before the time that is taken."""
+    with two_nodes() as address:
+        return index(gallery, model, count, address, cache)
+
+
+def noted(file: Path, count: int) -> dict[str, list[dict[str, float]]]:
+    """The times that an earlier run for as many scenes noted, by way."""
+    found = json.loads(file.read_text()) if file.exists() else {}
+    return {way: found.get(f"{count} {way}", []) for way in WAYS}
+
+
 def main() -> None:
     """Index each way, compare, print."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -142,12 +160,19 @@ def main() -> None:
     model = small_model(work)
     open_corpus(f"scenes:{asked.count}")
     found: dict[str, Any] = {"count": asked.count, "processors": os.cpu_count()}
-    times: dict[str, list[dict[str, float]]] = {"one process": [], "local[2]": [], "two nodes": []}
-    for _ in range(asked.repeats):
-        times["one process"].append(index(work / "one", model, asked.count, None, cache))
-        times["local[2]"].append(index(work / "local", model, asked.count, "local[2]", cache))
-        with two_nodes() as address:
-            times["two nodes"].append(index(work / "nodes", model, asked.count, address, cache))
+    notes = work / "times.json"
+    times = noted(notes, asked.count)
+    for repeat in range(asked.repeats):
+        for way, name in WAYS.items():
+            if len(times[way]) > repeat:
+                continue
+            given = (work / name, model, asked.count)
+            if way == "two nodes":
+                times[way].append(index_by_two_nodes(*given, cache))
+            else:
+                times[way].append(index(*given, None if way == "one process" else way, cache))
+            print(f"{way:12} {times[way][-1]}", flush=True)
+            notes.write_text(json.dumps({f"{asked.count} {one}": rows for one, rows in times.items()}))
     for name, rows in times.items():
         found[name] = {kind: round(statistics.median(row[kind] for row in rows), 2) for kind in rows[0]}
         print(

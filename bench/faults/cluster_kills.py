@@ -83,22 +83,23 @@ class Nodes:
     def kill_second(self) -> None:
         """Kill every process of the second node."""
         raylet = self.second.all_processes["raylet"][0].process.pid
-        doomed = [raylet, *_descendants(raylet)]
+        doomed = [raylet, *descendants(raylet)]
         for process in doomed:
-            _kill(process)
+            send(process, signal.SIGKILL)
         self.cluster.remove_node(self.second, allow_graceful=False)
         self.second = None
 
     def kill_worker(self, chance: random.Random) -> bool:
         """Kill one worker; whether there was any."""
         raylets = [node.all_processes["raylet"][0].process.pid for node in self.cluster.list_all_nodes()]
-        workers = [pid for raylet in raylets for pid in _descendants(raylet) if _name(pid).startswith("ray::Worker")]
+        workers = [pid for raylet in raylets for pid in descendants(raylet) if name_of(pid).startswith("ray::Worker")]
         if workers:
-            _kill(chance.choice(workers))
+            send(chance.choice(workers), signal.SIGKILL)
         return bool(workers)
 
 
-def _descendants(parent: int) -> list[int]:
+def descendants(parent: int) -> list[int]:
+    """The processes that a process started, and theirs."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -106,20 +107,22 @@ def _descendants(parent: int) -> list[int]:
         except OSError:
             continue
         if int(fields[1]) == parent and fields[0] != "Z":
-            found += [int(folder.name), *_descendants(int(folder.name))]
+            found += [int(folder.name), *descendants(int(folder.name))]
     return found
 
 
-def _name(pid: int) -> str:
+def name_of(pid: int) -> str:
+    """The command line of a process; nothing if it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""
 
 
-def _kill(pid: int) -> None:
+def send(pid: int, what: signal.Signals) -> None:
+    """Send a signal to a process that may be gone."""
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, what)
 
 
 def start(gallery: Path, model: Path, count: int, address: str, log: Path) -> subprocess.Popen[str]:

@@ -3,23 +3,28 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lance.dataset import Index
 
-from crossgraph.distributed.cluster import BatchEncoder
+from crossgraph.distributed.cluster import BatchEncoder, Cluster
 from crossgraph.distributed.connection import Connection
 from crossgraph.distributed.pool import LOST, Pool
+from crossgraph.errors import ClusterError
 from crossgraph.gallery.changes.encoded import EncodedEntries
 from crossgraph.gallery.changes.indexing import Batch, Note, encode_batch
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.upkeep.health import verify
 from crossgraph.gallery.upkeep.migrate import migrate
+from crossgraph.gallery.upkeep.shards import shard, shard_recall
 from tests.distributed.countable_jobs import FixedPlace
 from tests.distributed.fragile_model import FragileModel
 from tests.gallery.changes.test_indexing import everything
 from tests.gallery.fake_model import FakeModel, draw_images
+from tests.gallery.upkeep.test_shards import with_codes, write
 
 
 class RunsAhead:
@@ -115,3 +120,37 @@ def test_a_picture_that_kills_its_worker_costs_that_picture(
 def _told(report: object) -> dict[str, object]:
     """A report without what the clock decides: its seconds, and commits that note files as settled."""
     return {name: value for name, value in vars(report).items() if name not in ("seconds", "version")}
+
+
+def test_shards_are_built_by_workers_as_by_one_process(connection: Connection, tmp_path: Path) -> None:
+    model = with_codes()
+    galleries = [Gallery.create(tmp_path / name, model) for name in ("here", "there")]
+    for gallery in galleries:
+        for start in range(0, 900, 300):
+            write(gallery, start, 300, seed=start)
+    with Pool(connection) as pool:
+        cluster = Cluster(connection, pool)
+        told = [
+            shard(gallery, rows=300, lists=6, each=each)
+            for gallery, each in zip(galleries, (map, cluster.each), strict=True)
+        ]
+    assert [(one.column, one.shards, one.lists, one.inside) for one in told[0] if one.table == "items"] == [
+        ("vector", 3, 6, 900),
+        ("code", 3, 6, 900),
+    ]
+    assert [replace(one, seconds=0.0) for one in told[0]] == [replace(one, seconds=0.0) for one in told[1]]
+    found = [shard_recall(Gallery.open(gallery.folder, model, memory="disk"), probes=[6]) for gallery in galleries]
+    assert [(one.stage, one.recall_100) for one in found[1]] == [(one.stage, one.recall_100) for one in found[0]]
+    assert len(found[0]) == 2
+
+
+def test_a_shard_that_cannot_be_built_changes_nothing(connection: Connection, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", with_codes())
+    write(gallery, 0, 300, seed=0)
+    with Pool(connection) as pool, pytest.raises(ClusterError, match=r"a shard could not be built.*Nothing is changed"):
+        shard(gallery, each=lambda _, tasks: Cluster(connection, pool).each(_fails, tasks))
+    assert {one.shards for one in shard(gallery)} == {1}
+
+
+def _fails(_: object) -> Index:
+    raise ZeroDivisionError

@@ -1,5 +1,7 @@
 """Deadlines, and clusters in which no worker fits."""
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -9,6 +11,7 @@ from crossgraph.distributed import pool as pool_module
 from crossgraph.distributed.connection import Connection
 from crossgraph.distributed.pool import LOST, Pool
 from crossgraph.errors import ClusterError
+from crossgraph.progress import Silent
 from tests.distributed.countable_jobs import FixedPlace, Squares
 from tests.distributed.test_pool import results
 
@@ -53,3 +56,42 @@ def test_a_cluster_that_others_use_is_an_error_and_no_wait_for_ever(connection: 
             results(pool, Squares((1,)))
     finally:
         connection.ray.kill(other)
+
+
+def test_workers_that_are_all_lost_in_the_middle_are_an_error_within_a_minute(connection: Connection) -> None:
+    assert connection.settings.start_seconds <= 40  # Ray takes up to 17 to tell that a node is gone
+    settings = replace(connection.settings, start_seconds=2.0)
+    ray, noted = connection.ray, Noted()
+    with Pool(replace(connection, settings=settings), progress=noted) as pool:
+        stream = pool.stream((number, Squares((number,), seconds=0.1)) for number in range(40))
+        assert next(stream) == (0, [[0]])
+        others = [ray.remote(FixedPlace).options(num_cpus=1).remote() for _ in range(2)]
+        try:
+            for seat in pool._seats:
+                ray.kill(seat.actor)
+            ray.get([other.load.remote(None, None) for other in others])  # they have the processors now
+            since = time.monotonic()
+            with pytest.raises(ClusterError, match=r"no worker is left, and none could be started.*of which 0 are"):
+                list(stream)
+            assert time.monotonic() - since < 60
+        finally:
+            for other in others:
+                ray.kill(other)
+    assert noted.events.count("worker lost") >= 2
+
+
+class Noted(Silent):
+    """Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.events = list[str]()
+
+    def note(self, event: str, **facts: object) -> None:
+        """Remember the event."""
+        self.events.append(event)
+
+
+def test_a_worker_says_that_it_is_there_before_it_loads_pytorch() -> None:
+    code = "import sys, crossgraph.distributed.worker; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

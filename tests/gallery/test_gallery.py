@@ -144,7 +144,10 @@ def test_a_folder_that_is_no_gallery_is_refused(tmp_path: Path, images: Path, mo
     with pytest.raises(GalleryError, match="holds other files"):
         Gallery.create(images, model)
     (images / "gallery.json").write_text('{"format": 1}')
-    with pytest.raises(GalleryError, match="gallery format 1, this version reads 3"):
+    with pytest.raises(GalleryError, match=r"gallery format 1, this version reads 3 and 4.*into a new one"):
+        Gallery.open(images, model)
+    (images / "gallery.json").write_text('{"format": 9}')
+    with pytest.raises(GalleryError, match=r"gallery format 9.*a newer crossgraph"):
         Gallery.open(images, model)
     (images / "gallery.json").write_text('{"model": 3}')
     with pytest.raises(GalleryError, match="cannot be read"):

@@ -96,8 +96,8 @@ ClusterAddress: TypeAlias = Annotated[
     typer.Option(
         "--cluster",
         metavar="ADDRESS|local[N]",
-        help="Encode on workers: of the Ray cluster at HOST:PORT, of the one this machine is in (auto), or N processes "
-        "here. More: ADDRESS?workers=8&threads=2&batch_seconds=600&seconds=7200. Needs crossgraph[ray].",
+        help="Have workers do it: of the Ray cluster at HOST:PORT, of the one this machine is in (auto), or N "
+        "processes here. More: ADDRESS?workers=8&threads=2&batch_seconds=600&seconds=7200. Needs crossgraph[ray].",
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, GalleryArgument
+from crossgraph.cli.options import AsJson, ClusterAddress, GalleryArgument
 
 
 def shard(
@@ -18,18 +18,24 @@ def shard(
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=256, help="Rows of one shard at most.")] = 1_000_000,
     anew: Annotated[bool, typer.Option("--anew", help="All rows, not only those that are in no shard yet.")] = False,
+    cluster: ClusterAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Put vectors and codes into shards on disk, so that a gallery larger than the memory can be searched.
 
-    What is added later is compared one by one, beside the shards, until this is run again, or `gallery optimize`.
+    What is added later is compared one by one, beside the shards, until this is run again, or `gallery optimize`. With
+    `--cluster` each worker builds whole shards of up to `--rows`.
     """
     from crossgraph.cli.output import print_json
+    from crossgraph.distributed.given import on_cluster
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep import shards
     from crossgraph.progress import choose_progress
 
-    done = shards.shard(Gallery.open(gallery), lists=lists, rows=rows, anew=anew, progress=choose_progress())
+    opened, progress = Gallery.open(gallery), choose_progress()
+    with on_cluster(cluster, progress=progress) as workers:
+        each = map if workers is None else workers.each
+        done = shards.shard(opened, lists=lists, rows=rows, anew=anew, each=each, progress=progress)
     if as_json:
         print_json({"gallery": str(gallery), "columns": [asdict(one) for one in done]})
         return

@@ -136,7 +136,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
 
 def image_bytes_digest(path: Path | str) -> str:
     """The first 32 hex digits of the SHA-256 of the file's bytes: equal files, equal digest. Raises `ImageError`."""
-    with _opened(placed(path)) as file:
+    with _opened(placed(path), again=True) as file:
         return _digest(placed(path), file)
 
 
@@ -160,11 +160,11 @@ def require_file(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedReader]:
+def _opened(path: Path, *, again: bool = False) -> Iterator[io.BufferedReader]:
     require_file(path)  # opening a pipe would wait for ever
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(opened(path))
+            file = stack.enter_context(opened(path, again=again))
             empty = not file.peek(1)
         except OSError as error:
             raise ImageError(path, file_reason(error)) from error

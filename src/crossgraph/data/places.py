@@ -3,6 +3,7 @@
 /photos/a.jpg              a file
 /shards/00000.tar/7.jpg    a file inside a tar file, which is read where it lies
 s3://bucket/photos/a.jpg   an object
+s3://bucket/00000.tar/7.jpg   a file inside a tar file that is an object
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from crossgraph.data import objects, tars
+from crossgraph.data import object_tars, tars
+from crossgraph.data.kept import Kept
 from crossgraph.data.objects import ObjectPath
 from crossgraph.storage.address import SCHEME
+
+_kept = Kept()
 
 
 def is_far(place: Path | str) -> bool:
@@ -28,7 +32,9 @@ def is_far(place: Path | str) -> bool:
 
 
 def placed(text: Path | str) -> Path:
-    """The place that `text` says."""
+    """The place that `text` says; one that is a place of an object stays, with what is known of it."""
+    if isinstance(text, ObjectPath):
+        return text
     return ObjectPath(text) if is_far(text) else Path(text)
 
 
@@ -46,7 +52,7 @@ def is_gone(place: str) -> bool:
     """Whether nothing is at a place any more; one that cannot be looked into says nothing."""
     try:
         if is_far(place):
-            objects.state(ObjectPath(place))
+            object_tars.state(ObjectPath(place))
         elif tars.split(place) is not None:
             tars.state(Path(place))
         else:
@@ -61,7 +67,7 @@ def is_gone(place: str) -> bool:
 def state_of(place: Path) -> tuple[int, datetime]:
     """Bytes of the file at a place, and when it was last written. Raises `OSError`, `ValueError`."""
     if isinstance(place, ObjectPath):
-        size, written = objects.state(place)
+        size, written = object_tars.state(place)
         return size, written.astimezone(UTC)
     try:
         status = place.stat()
@@ -83,13 +89,14 @@ def kind_of(place: Path) -> int:
 
 
 @contextmanager
-def opened(place: Path) -> Iterator[io.BufferedReader]:
+def opened(place: Path, *, again: bool = False) -> Iterator[io.BufferedReader]:
     """The file at a place, to be read from its beginning; what lies inside another is in memory.
 
-    Raises `OSError`, or `MissingExtraError` for an object where nothing reads object stores.
+    An object that will be read `again` soon is kept. Raises `OSError`, or `MissingExtraError` for an object where
+    nothing reads object stores.
     """
     if isinstance(place, ObjectPath):
-        content = objects.read(place)
+        content = _fetched(place, again=again)
     else:
         try:
             file = place.open("rb")
@@ -100,6 +107,17 @@ def opened(place: Path) -> Iterator[io.BufferedReader]:
                 yield file
             return
     yield io.BufferedReader(io.BytesIO(content))
+
+
+def _fetched(place: ObjectPath, *, again: bool) -> bytes:
+    """The content of an object, from where it was kept if it was."""
+    if place.tag is None:
+        return object_tars.read(place)
+    content = _kept.take(str(place), place.tag)
+    content = object_tars.read(place) if content is None else content
+    if again:
+        _kept.keep(str(place), place.tag, content)
+    return content
 
 
 def is_inside(place: Path) -> bool:

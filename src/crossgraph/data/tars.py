@@ -8,19 +8,25 @@ it is.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import IO, cast
 
 ENDING = ".tar"
 _SERIES = re.compile(r"\{(?P<first>[0-9]+)\.\.(?P<last>[0-9]+)\}")
 
 KEPT = 256
 """So many tables are kept, of 150 bytes or so a member."""
+
+
+def _nothing(_name: str, _member: tarfile.TarInfo) -> None:
+    """Note nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,20 +101,27 @@ def _place(path: Path) -> tuple[Path, tuple[int, int]]:
 
 @lru_cache(maxsize=KEPT)
 def _members(tar: str, size: int, _: int) -> Members:
+    with open(tar, "rb") as raw:
+        return looked_through(raw, size)
+
+
+def looked_through(raw: io.IOBase, size: int, *, note: Callable[[str, tarfile.TarInfo], object] = _nothing) -> Members:
+    """What is in a tar file of so many bytes; `note` is told of each file in turn, by its name. Raises `OSError`."""
     places: dict[str, tuple[int, int]] = {}
     fault = ""
-    with open(tar, "rb") as raw:
-        try:
-            with tarfile.open(fileobj=raw, mode="r:") as archive:
-                for member in archive:
-                    if not member.isreg() or member.issparse():
-                        continue
-                    if member.offset_data + member.size > size:
-                        fault = "unexpected end of data"
-                        break
-                    places[_tidy(member.name)] = member.offset_data, member.size
-        except (tarfile.TarError, EOFError, ValueError) as error:
-            fault = str(error)
+    try:
+        with tarfile.open(fileobj=cast(IO[bytes], raw), mode="r:") as archive:
+            for member in archive:
+                if not member.isreg() or member.issparse():
+                    continue
+                if member.offset_data + member.size > size:
+                    fault = "unexpected end of data"
+                    break
+                name = _tidy(member.name)
+                places[name] = member.offset_data, member.size
+                note(name, member)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        fault = str(error)
     return Members(places, fault)
 
 

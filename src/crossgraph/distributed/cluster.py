@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from crossgraph.distributed.jobs import BatchJob, ImagesJob, TextsJob
 from crossgraph.distributed.models import place_of
 from crossgraph.distributed.pool import Pool
 from crossgraph.distributed.settings import ClusterSettings
+from crossgraph.distributed.shard_jobs import ShardJob
 from crossgraph.distributed.worker import Place
 from crossgraph.errors import ModelError, UnreadableError
 from crossgraph.gallery.calibration.pairs import EncodedCorpus
@@ -72,6 +73,11 @@ class Cluster:
         with progress.task("encoding captions", len(corpus.captions)) as task:
             texts = _all(self._pool, sentences, advance=task.advance)
         return EncodedCorpus(_joined(images), _joined(texts), np.array(corpus.caption_image), tuple(corpus.captions))
+
+    def each(self, make: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+        """What `make` gives for each of the tasks, in order, on workers, as `gallery.upkeep.shards.shard` wants it."""
+        for _, pieces in self._pool.stream((None, ShardJob(make, task)) for task in tasks):
+            yield from pieces
 
     def _place(self, model: TrainedModel | CascadeModel) -> Place:
         if model.fingerprint not in self._places:

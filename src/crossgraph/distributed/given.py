@@ -21,6 +21,9 @@ class Workers(Protocol):
     def encoder(self, model: Any) -> Any:
         """What encodes batches for a gallery of `model`."""
 
+    def each(self, make: Any, tasks: Any) -> Any:
+        """What `make` gives for each of the tasks, in order."""
+
     def encode_corpus(self, model: Any, corpus: Any, *, progress: Progress = Silent()) -> Any:
         """A corpus as calibration compares it."""
 

@@ -12,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from crossgraph.distributed.connection import Connection
+from crossgraph.distributed.head import HeadWatch
+from crossgraph.distributed.in_hand import Piece, Seat, Slot
 from crossgraph.distributed.worker import Job, Worker
 from crossgraph.errors import ClusterError, CrossgraphError
 from crossgraph.progress import Progress, Silent
@@ -34,47 +35,10 @@ DEATHS = 2
 BARREN = 12
 """Workers that end one after the other, with no result between, before the run is given up."""
 
-PLACING = 150.0
-"""Seconds for the first worker to start where there is room: programs start slowly on machines that are busy."""
+STARTING = 15.0
+"""Seconds that a worker has to start at least once there was room, however long that was waited for."""
 
 LOST = "it ended the process that read it"
-
-
-@dataclass(eq=False)
-class _Piece:
-    """A job, how many workers ended over it, whether it is done `alone`, since one did, and its result.
-
-    Of several jobs in hand it is not certain which one ended a worker: the answer to an earlier one may be lost too.
-    """
-
-    job: Job
-    deaths: int = 0
-    alone: bool = False
-    done: bool = False
-    result: Any = None
-
-
-@dataclass(eq=False)
-class _Slot:
-    """A job that was asked for, in the pieces it was divided into, in order."""
-
-    note: Any
-    pieces: list[_Piece]
-
-    @property
-    def done(self) -> bool:
-        return all(piece.done for piece in self.pieces)
-
-
-@dataclass(eq=False)
-class _Seat:
-    """An actor: where it is, once it is placed, and what it has in hand, by reference, the oldest first."""
-
-    actor: Any
-    placed: Any
-    node: str | None = None
-    held: dict[Any, _Piece] = field(default_factory=dict)
-    since: float = 0.0
 
 
 class Pool:
@@ -84,12 +48,13 @@ class Pool:
         self._connection, self._ray, self._progress = connection, connection.ray, progress
         self._settings = connection.settings
         self._device = device
-        self._seats: list[_Seat] = []
-        self._todo: deque[_Piece] = deque()
-        self._slots: deque[_Slot] = deque()
+        self._seats: list[Seat] = []
+        self._todo: deque[Piece] = deque()
+        self._slots: deque[Slot] = deque()
         self._barren = 0
         self._began = time.monotonic()
-        self._alone_since = self._began
+        self._alone_until = self._began
+        self._head = HeadWatch(connection)
         self._count = connection.workers
 
     def __enter__(self) -> Pool:
@@ -101,7 +66,7 @@ class Pool:
     def close(self) -> None:
         """End the workers, those that are idle after they cleared up."""
         with suppress(self._ray.exceptions.RayError):
-            idle = [seat.actor.end.remote() for seat in self._seats if seat.node is not None and not seat.held]
+            idle = [seat.actor.end.remote() for seat in self._seats if seat.starting is None and not seat.held]
             if idle:
                 self._ray.wait(idle, num_returns=len(idle), timeout=2)
         for seat in self._seats:
@@ -131,7 +96,7 @@ class Pool:
                 more = found is not None
                 if found is not None:
                     note, job = found
-                    self._slots.append(_Slot(note, [] if job is None else [_Piece(job)]))
+                    self._slots.append(Slot(note, [] if job is None else [Piece(job)]))
                     self._todo += self._slots[-1].pieces
             if self._todo:
                 self._step(0.0)
@@ -139,11 +104,12 @@ class Pool:
     def _step(self, seconds: float) -> None:
         """Give out what is to be done and take in what is done, waiting at most so long for the first of it."""
         if not self._seats:
+            self._alone_until = time.monotonic() + self._settings.start_seconds
             self._connection.await_room()
-            self._alone_since = time.monotonic()
+            self._alone_until = max(self._alone_until, time.monotonic() + STARTING)
             self._seats = [self._seat() for _ in range(self._count)]
         self._give_out()
-        references = {seat.placed: seat for seat in self._seats if seat.node is None}
+        references = {seat.starting: seat for seat in self._seats if seat.starting is not None}
         references |= {reference: seat for seat in self._seats for reference in seat.held}
         ready, _ = self._ray.wait(list(references), num_returns=1, timeout=seconds, fetch_local=True)
         if ready:  # all that is done by now, without waiting for more
@@ -153,20 +119,20 @@ class Pool:
         self._give_out()
         self._watch_time()
 
-    def _seat(self) -> _Seat:
+    def _seat(self) -> Seat:
         """A new worker, which may have to wait for room."""
         options: dict[str, Any] = {"num_cpus": self._settings.threads, "scheduling_strategy": "SPREAD"}
         options |= {"max_restarts": 0, "max_task_retries": 0}
         if self._device.startswith("cuda"):
             options["num_gpus"] = 1
         actor = self._ray.remote(Worker).options(**options).remote(self._settings.threads)
-        return _Seat(actor, actor.where.remote())
+        return Seat(actor, actor.where.remote())
 
     def _give_out(self) -> None:
         """Fill the hands of workers, each first once. What a worker ended over goes to one that has nothing else."""
-        placed = [seat for seat in self._seats if seat.node is not None]
+        ready = [seat for seat in self._seats if seat.starting is None]
         for hold in range(HELD):
-            for seat in placed:
+            for seat in ready:
                 if not self._todo or len(seat.held) > hold or any(piece.alone for piece in seat.held.values()):
                     continue
                 if self._todo[0].alone and seat.held:
@@ -176,7 +142,7 @@ class Pool:
                     seat.since = time.monotonic()
                 seat.held[seat.actor.run.remote(piece.job)] = piece
 
-    def _take(self, seat: _Seat, reference: Any) -> None:
+    def _take(self, seat: Seat, reference: Any) -> None:
         """Take in one result, unless its worker was replaced meanwhile."""
         errors = self._ray.exceptions
         if seat not in self._seats:
@@ -190,27 +156,32 @@ class Pool:
         except errors.RayError as error:
             self._replace(seat, _reason(error))
         else:
-            self._barren = 0
-            if reference is seat.placed:
-                self._seated(seat, value)
+            if reference is seat.starting:
+                self._started(seat, value)
                 return
+            self._barren = 0
             piece = seat.held.pop(reference)
             seat.since = time.monotonic()
             piece.result, piece.done = piece.job.received(value), True
 
-    def _seated(self, seat: _Seat, found: tuple[str, str, int]) -> None:
+    def _started(self, seat: Seat, found: tuple[str, str, int] | None) -> None:
+        """A worker said where it is, or is ready."""
+        if found is None:
+            seat.starting = None
+            return
         import importlib.metadata
 
         seat.node, version, _ = found
         here = importlib.metadata.version("crossgraph")
         if version != here:
             raise ClusterError(f"a node has crossgraph {version}, this process {here}. Install the same on all nodes.")
+        seat.starting, seat.since = seat.actor.get_ready.remote(), time.monotonic()
 
-    def _failed(self, seat: _Seat, reference: Any, cause: BaseException | None) -> None:
+    def _failed(self, seat: Seat, reference: Any, cause: BaseException | None) -> None:
         """A job raised: what the user can mend ends the run, anything else costs the pictures that cause it."""
         if isinstance(cause, CrossgraphError):
             raise cause
-        if reference is seat.placed:
+        if reference is seat.starting:
             self._replace(seat, str(cause))
             return
         piece = seat.held.pop(reference)
@@ -219,8 +190,9 @@ class Pool:
         self._count_barren(str(cause))
         self._again(piece, f"it could not be encoded ({type(cause).__name__}: {cause})")
 
-    def _replace(self, seat: _Seat, reason: str) -> None:
+    def _replace(self, seat: Seat, reason: str) -> None:
         """A worker is gone: another in its place, and what it had in hand to do again."""
+        self._head.require()
         there = seat.node is None or seat.node in self._connection.living_nodes()
         self._progress.note("worker lost", node=(seat.node or "")[:8], reason=reason if there else "its node is gone")
         self._ray.kill(seat.actor)
@@ -228,8 +200,8 @@ class Pool:
         for piece in held:
             piece.alone = True
         self._seats[self._seats.index(seat)] = self._seat()
-        if not any(one.node for one in self._seats):
-            self._alone_since = time.monotonic()
+        if seat.starting is None and not any(one.node for one in self._seats):
+            self._alone_until = time.monotonic() + self._settings.start_seconds
         self._todo.extendleft(reversed(held[1:]))
         if there:
             self._count_barren(reason)
@@ -237,12 +209,12 @@ class Pool:
             held[0].deaths += there
             self._again(held[0], LOST)
 
-    def _again(self, piece: _Piece, reason: str) -> None:
+    def _again(self, piece: Piece, reason: str) -> None:
         """Have a piece done again: whole, in smaller ones, or not at all."""
         if piece.deaths < DEATHS:
             self._todo.appendleft(piece)
             return
-        parts = [_Piece(job, deaths=DEATHS - 1, alone=True) for job in piece.job.split()]
+        parts = [Piece(job, deaths=DEATHS - 1, alone=True) for job in piece.job.split()]
         if not parts:
             if reason == LOST and piece.deaths == DEATHS:  # it alone, and once only: perhaps it was not its fault
                 self._todo.appendleft(piece)
@@ -267,18 +239,19 @@ class Pool:
         now, settings = time.monotonic(), self._settings
         if settings.seconds is not None and now - self._began > settings.seconds:
             raise ClusterError(f"the {settings.seconds:g} seconds are over. What was stored stays; run again to go on.")
+        self._head.look()
         for seat in list(self._seats):
-            if seat.held and now - seat.since > settings.batch_seconds:
+            loads = seat.node is not None and seat.starting is not None
+            if (seat.held or loads) and now - seat.since > settings.batch_seconds:
                 self._replace(seat, f"a batch took longer than {settings.batch_seconds:g} s")
         if any(seat.node is not None for seat in self._seats):
             return
-        waited = now - self._alone_since
-        too_small = waited > settings.start_seconds and self._connection.total() < settings.threads
-        if too_small or waited > PLACING:
+        if now > self._alone_until:
             raise ClusterError(
-                f"no worker could be started within {waited:.0f} s: the cluster has {self._connection.total():g} "
+                f"no worker is left, and none could be started: the cluster has {self._connection.total():g} "
                 f"processors, of which {self._connection.free():g} are free, and a worker needs {settings.threads}. "
-                "What was stored stays; run again to go on."
+                "What was stored stays; run again to go on. Where starting takes longer, give start_seconds (now "
+                f"{settings.start_seconds:g}) of --cluster."
             )
 
 

@@ -17,8 +17,9 @@ class ClusterSettings:
     """Where to compute: at the `address` of a cluster, or in private processes here (an empty address).
 
     So many `workers` of so many `threads` each; None: as many as the cluster has processors for. A batch may take
-    `batch_seconds` before its worker is replaced, the whole run `seconds`, and a cluster without a free processor gets
-    `start_seconds` to have one.
+    `batch_seconds` before its worker is replaced, the whole run `seconds`, and for `start_seconds` there may be no
+    worker, at the beginning or after all were lost. Ray takes up to 17 seconds to tell that a node is gone: together
+    less than a minute.
     """
 
     address: str = ""
@@ -26,7 +27,7 @@ class ClusterSettings:
     threads: int = 1
     batch_seconds: float = 600.0
     seconds: float | None = None
-    start_seconds: float = 45.0
+    start_seconds: float = 35.0
 
     def __post_init__(self) -> None:
         for one in fields(self):

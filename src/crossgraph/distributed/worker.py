@@ -1,4 +1,7 @@
-"""What runs on a worker: models, loaded once, and jobs, of which nothing stays behind."""
+"""What runs on a worker: models, loaded once, and jobs, of which nothing stays behind.
+
+A worker says that it is there before it loads PyTorch: this module must import nothing that does.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ClusterError, CrossgraphError
+
+if TYPE_CHECKING:
+    from crossgraph.data.feature_cache import FeatureCache
+    from crossgraph.distributed.scratch import ScratchCache
 
 SCRATCH = "crossgraph-worker-"
 """How the folders of workers begin; the number of the process follows."""
@@ -50,27 +56,16 @@ class Job(Protocol):
         """What stands for the result of a job that cannot be done. Raises `ClusterError` if nothing can."""
 
 
-class ScratchCache(FeatureCache):
-    """Features on disk for as long as a job takes: a worker's disk and memory do not grow with what it did."""
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._stores.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 class Worker:
     """One process of a cluster, which does one job after the other."""
 
     def __init__(self, threads: int) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
-        import torch
-
-        torch.set_num_threads(threads)
+        self._threads = threads
         _remove_leftovers()
         self._scratch = Path(tempfile.gettempdir()) / f"{SCRATCH}{os.getpid()}"
         self._scratch.mkdir(mode=0o700, exist_ok=True)
-        self._cache = ScratchCache(self._scratch / "features")
+        self._cache: ScratchCache | None = None
         self._models: dict[str, Any] = {}
 
     def where(self) -> tuple[str, str, int]:
@@ -87,17 +82,32 @@ class Worker:
 
     def run(self, job: Job) -> Any:
         """The result of a job."""
+        cache = self._cache or self._load()
         try:
-            return job.run(self._model(job.place))
+            return job.run(self._model(job.place, cache))
         finally:
-            self._cache.clear()
+            cache.clear()
 
-    def _model(self, place: Place) -> Any:
+    def _load(self) -> ScratchCache:
+        """Load what all jobs need, which takes seconds; gives the cache for their features."""
+        import torch
+
+        from crossgraph.distributed.scratch import ScratchCache
+
+        torch.set_num_threads(self._threads)
+        self._cache = ScratchCache(self._scratch / "features")
+        return self._cache
+
+    def get_ready(self) -> None:
+        """Load what all jobs need."""
+        self._load()
+
+    def _model(self, place: Place, cache: FeatureCache) -> Any:
         if place.fingerprint not in self._models:
             if len(self._models) >= MODELS:
                 del self._models[next(iter(self._models))]
             try:
-                self._models[place.fingerprint] = place.load(self._cache, self._scratch)
+                self._models[place.fingerprint] = place.load(cache, self._scratch)
             except CrossgraphError as error:
                 raise ClusterError(f"the model could not be loaded on a worker: {error}") from None
         return self._models[place.fingerprint]

@@ -1,10 +1,13 @@
 """Sync of pictures that are no files of their own: inside tar files, and in an object store."""
 
+import gzip
 import io
 import os
 import tarfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,6 +142,78 @@ def test_a_gallery_of_objects_follows_them(
     with pytest.raises(DataError, match="no pictures under this address"):
         gallery.sync()
     assert len(gallery) == 4
+
+
+def gets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, int] | None]]:
+    """The key and the part of every object that is read from now on."""
+    import obstore
+
+    get, seen = obstore.get, list[tuple[str, tuple[int, int] | None]]()
+
+    def told(store: Any, key: str, *, options: Any = None) -> Any:
+        seen.append((key, (options or {}).get("range")))
+        return get(store, key, options=options)
+
+    monkeypatch.setattr(obstore, "get", told)
+    return seen
+
+
+def test_a_gallery_of_tar_files_in_an_object_store_follows_them(
+    tmp_path: Path, model: FakeModel, images: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach(monkeypatch, store_url)
+    pictures, local = sorted(images.iterdir()), tmp_path / "shards"
+
+    def put_shard(number: int, chosen: Sequence[Path]) -> None:
+        put_tar(local / f"0000{number}.tar", chosen, at=1e9)
+        put(f"t/0000{number}.tar", (local / f"0000{number}.tar").read_bytes())
+
+    put_shard(0, pictures[:6])
+    put_shard(1, pictures[6:])
+    seen = gets(monkeypatch)
+    source = f"s3://{BUCKET}/t"
+    gallery, files = (Gallery.create(tmp_path / name, model) for name in ("gallery", "of files"))
+    assert counts(gallery.sync([source])) == (12, 0, 0, 0, 0)
+    assert all(part is not None for _, part in seen)  # never the whole
+    files.sync([images])
+    assert vectors(gallery) == vectors(files)
+    item = gallery.item(f"{source}/00001.tar/007.png")
+    assert (str(item.path), item.captions) == (f"{source}/00001.tar/007.png", ("007",))
+    assert thumbnail(item.path, 8)
+    assert pictures[7].read_bytes() in b"".join(zip_pieces([item]))
+    assert verify(gallery).problems == ()
+
+    model.encoded_paths.clear()
+    assert counts(gallery.sync()) == (0, 0, 0, 0, 12)
+    assert model.encoded_paths == []
+    time.sleep(1.1)  # the store tells whole seconds
+    put_shard(0, [draw_images(tmp_path / "new", 1, seed=9) / "000.png", *pictures[1:4]])  # one changed, one gone
+    put_shard(2, [pictures[5]])  # one of them moved
+    assert counts(gallery.sync()) == (0, 1, 1, 1, 9)
+    assert gallery.item(f"{source}/00002.tar/005.png").captions == ("005",)
+    assert [str(path) for path in model.encoded_paths] == [f"{source}/00000.tar/000.png"]
+    series = Gallery.create(tmp_path / "series", model)
+    assert counts(series.sync([f"s3://{BUCKET}/t/{{00001..00002}}.tar"])) == (7, 0, 0, 0, 0)
+    put("t/00002.tar", None)
+    assert counts(series.sync()) == (0, 0, 0, 1, 6)
+    put("t/00003.tar", gzip.compress(b"packed"))
+    report = gallery.sync()
+    assert (report.removed, [(one.path.name, "unpack it" in one.reason) for one in report.skipped]) == (
+        1,
+        [("00003.tar", True)],
+    )
+
+
+def test_a_picture_in_an_object_store_is_fetched_once_for_its_digest_and_the_network(
+    tmp_path: Path, images: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach(monkeypatch, store_url)
+    for path in sorted(images.iterdir()):
+        put(f"once/{path.name}", path.read_bytes())
+    seen = gets(monkeypatch)
+    gallery = Gallery.create(tmp_path / "gallery", FakeModel("dense", fine=False))
+    assert counts(gallery.sync([f"s3://{BUCKET}/once"])) == (12, 0, 0, 0, 0)
+    assert sorted(key for key, _ in seen) == [f"once/{number:03}.png" for number in range(12)]
 
 
 def test_an_address_that_cannot_be_read_says_why(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,9 @@ def test_exports_hold_every_picture_and_column(gallery: Gallery, captioned: Path
 
 def test_migrating_keeps_all_but_the_features(gallery: Gallery, captioned: Path, tmp_path: Path) -> None:
     gallery.annotate({captioned / "001.png": {"year": 3}})
+    gallery.sync([captioned], exclude=["*.gif"])
+    before_4 = gallery.manifest.model_copy(update={"format": 3})
+    gallery.replace_manifest(before_4)
     other = FakeModel("newer", fine=True, shortlist=FakeModel("newer dense", fine=False))
     before = gallery.snapshot().items.drop_columns(["modified"]).to_pylist()
     done = migrate(Gallery.open(gallery.folder), other, run="runs/newer")
@@ -134,6 +137,8 @@ def test_migrating_keeps_all_but_the_features(gallery: Gallery, captioned: Path,
     reopened = Gallery.open(gallery.folder, other)
     assert reopened.snapshot().items.drop_columns(["modified"]).to_pylist() == before
     assert reopened.manifest.sources == (str(captioned),)
+    assert reopened.manifest.excludes == before_4.excludes != {}
+    assert reopened.manifest.format == 4  # the new tables are as those of new galleries
     anew = Gallery.create(tmp_path / "anew", other)
     anew.index(captioned)
     assert (

@@ -17,6 +17,7 @@ from crossgraph.gallery.stages.unit_length import unit_rows
 from crossgraph.gallery.tables.disk_matrix import DiskMatrix
 from crossgraph.gallery.tables.items import Item
 from crossgraph.gallery.tables.likeness import BYTES
+from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.shards import Build, ShardTask
 from crossgraph.gallery.upkeep.shards import shard, shard_recall
@@ -211,8 +212,10 @@ def test_codes_of_galleries_made_before_stay_in_memory(tmp_path: Path) -> None:
         schema = lance.dataset(place).schema
         before = schema.set(schema.get_field_index("code"), pa.field("code", pa.binary(2)))
         lance.write_dataset(before.empty_table(), place, mode="overwrite")
+    Manifest.read(folder).model_copy(update={"format": 3}).write(folder)
     gallery = Gallery.open(folder, model)
     write(gallery, 0, ROWS, seed=0)
+    assert Manifest.read(folder).format == 3  # who knows 3 only can read it still
     assert {one.column for one in shard(gallery)} == {"vector"}
     disk = Gallery.open(folder, model, memory="disk").snapshot()
     assert isinstance(disk.codes, Matrix)

@@ -13,6 +13,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.inventory import accounted, take_inventory
 from crossgraph.data.places import exists, is_far, placed
 from crossgraph.data.sources import open_corpus, place_of
+from crossgraph.data.tars import shards
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.changes.moves import absolute, near_paths
 from crossgraph.gallery.tables.manifest import Manifest
@@ -146,7 +147,8 @@ def open_source(place: str, exclude: Sequence[str] = (), *, allow_empty: bool = 
         corpus = Corpus(path.name, (), (), (), (), np.empty(0, np.int64), skipped=found.listed, files=found.counts)
     if path.is_dir():
         corpus = accounted(corpus, path, exclude=patterns)
-    roots = {path if path.is_dir() or is_far(path) else path.parent}
+    is_folder = path.is_dir() or (is_far(path) and shards(path) == [path])
+    roots = {path if is_folder else path.parent}
     if len(corpus):
         roots.add(placed(os.path.commonpath([image.absolute().parent for image in corpus.image_paths])))
     return Source(place, corpus, tuple(sorted(roots)), patterns)

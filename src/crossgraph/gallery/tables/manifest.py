@@ -14,7 +14,9 @@ from crossgraph.gallery.home import no_gallery
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
-FORMAT = 3
+FORMAT, READ = 4, (3, 4)
+"""The format of new galleries, and those that are read: until 4 codes were bytes, and are lists of numbers since, which
+a version that reads 3 only would take for something else. A gallery keeps its format until it is migrated."""
 FILE = "gallery.json"
 TABLES = ("items", "captions", "parts")
 """The tables of a model, in the folder that the manifest names."""
@@ -90,8 +92,10 @@ class Manifest(BaseModel):
 def _require_format(folder: Storage, text: bytes) -> None:
     """Raise `GalleryError` for a manifest of another format, which may have other fields."""
     found = from_json(text)
-    if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
-        raise GalleryError(
-            f"{folder} has gallery format {found['format']}, this version reads {FORMAT}. Its pictures are untouched: "
-            "index their folders into a new gallery."
-        )
+    if not isinstance(found, dict) or (asked := found.get("format", FORMAT)) in READ:
+        return
+    newer = isinstance(asked, int) and asked > FORMAT
+    raise GalleryError(
+        f"{folder} has gallery format {asked}, this version reads {' and '.join(map(str, READ))}. Its pictures are "
+        + ("untouched: open it with a newer crossgraph." if newer else "untouched: index their folders into a new one.")
+    )

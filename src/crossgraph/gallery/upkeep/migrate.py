@@ -78,7 +78,7 @@ def migrate(
                 "--leave-out; the old model serves on, and what was encoded is kept."
             )
         store.drop_orphans()
-        kept = {"roots": manifest.roots, "sources": manifest.sources, "tables": name}
+        kept = {"roots": manifest.roots, "sources": manifest.sources, "excludes": manifest.excludes, "tables": name}
         gallery.replace_manifest(new.model_copy(update=kept), model=model)
         remove_leftovers(gallery.storage, gallery.manifest)
     return Migration(encoded, found, tuple(left_out), time.perf_counter() - started)
