@@ -27,6 +27,7 @@ from crossgraph.bits import pack_bits
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.gallery.stages import compiled
 from crossgraph.gallery.stages.quantisation import Quantisation
 from crossgraph.gallery.stages.shortlist import Candidates
 from crossgraph.gallery.tables.matrix import Matrix
@@ -158,11 +159,24 @@ def nearest_codes(
 ) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
     """The `k` rows closest to `query` (all of fewer), equal distances in order, and their distances.
 
-    The first rows set a bound; of the others only those below it are looked at again, since a later row as far as the
-    k-th comes after it. So all but the count of differing bits is a comparison.
+    Very many codes are left to FAISS where it is installed (`crossgraph[faiss]`), which finds the same.
     """
     if k < 1:
         return torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.int16)
+    if compiled.pays(codes.numpy(), k=k):
+        found, apart = compiled.nearest(codes.numpy(), query.numpy(), k=k)
+        return torch.from_numpy(found), torch.from_numpy(apart)
+    return nearest_by_a_bound(codes, query, k=k)
+
+
+def nearest_by_a_bound(
+    codes: UInt8[Tensor, "n bytes"], query: UInt8[Tensor, " bytes"], *, k: int
+) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+    """`nearest_codes` by numpy, of at least one row.
+
+    The first rows set a bound; of the others only those below it are looked at again, since a later row as far as the
+    k-th comes after it. So all but the count of differing bits is a comparison.
+    """
     bound, count, below = FAR, 0, np.empty(BLOCKS[-1], np.bool_)
     rows: list[NDArray[np.int64]] = []
     distances: list[NDArray[np.int16]] = []
