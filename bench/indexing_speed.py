@@ -5,7 +5,9 @@
 The photos are those of FOLDER (by default drawn scenes), enlarged to 4,000 x 3,000 pixels with noise on them, as JPEG;
 they are made in a temporary folder first. Then, in turns, with an empty feature cache and an empty gallery each time:
 
-    network   the image encoders of the default model over pictures that are decoded and squared already
+    network   the image networks that indexing runs, over pictures that are decoded and squared already: a frozen one
+              that two stages have runs once, beside the trained one
+    apart     the network of each stage for itself
     decode    every photo read as indexing reads it, in a pool, without any network
     before    indexed with every photo decoded whole twice, once of it in the thread that waits for the network
     after     indexed as it is done now
@@ -106,8 +108,10 @@ def encode_as_before(
 
 
 def encoders_of(model: CascadeModel) -> list[ImageEncoder]:
-    """The image encoders that indexing runs, each once."""
+    """The image encoders of the stages, each once."""
     found = {run.image_encoder.fingerprint: run.image_encoder for run in model.runs}
+    if model.shortlist is not None:
+        model.last.image_encoder.look_within(model.shortlist.image_encoder)
     return list(found.values())
 
 
@@ -139,7 +143,7 @@ def measure(photos: Sequence[Path], place: Path, rounds: int) -> Measured:
         for _ in range(AFTER // BATCH + 1):
             encoder.encode((squares * BATCH)[:BATCH])  # what is made once, with OpenVINO after so many pictures
 
-    def network() -> None:
+    def network(encoders: Sequence[ImageEncoder]) -> None:
         for encoder in encoders:
             for start in range(0, len(squares), BATCH):
                 encoder.encode(squares[start : start + BATCH])
@@ -166,7 +170,8 @@ def measure(photos: Sequence[Path], place: Path, rounds: int) -> Measured:
     now = indexing.encode_entries
     found = Measured(len(photos))
     for _ in range(rounds):
-        found.run("network", network)
+        found.run("network", lambda: network([encoder for encoder in encoders if encoder.within is None]))
+        found.run("apart", lambda: network(encoders))
         found.run("decode", decode)
         index("after", now)
         index("before", encode_as_before)

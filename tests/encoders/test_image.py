@@ -1,6 +1,7 @@
 """Image encoders: grids of parts, EfficientNet-Lite with its real weights, tiny Hugging Face models."""
 
 import builtins
+import copy
 import importlib
 import json
 import math
@@ -25,7 +26,7 @@ from transformers import (
 )
 
 from crossgraph.encoders.catalogue import build_image_encoder
-from crossgraph.encoders.efficientnet import fuse_batch_norms, load_efficientnet
+from crossgraph.encoders.efficientnet import fuse_batch_norms, load_efficientnet, without_copies
 from crossgraph.encoders.grid import grid_boxes, pool_grid, pool_regions
 from crossgraph.encoders.image import ImageEncoder, squash
 from crossgraph.encoders.transformer_image import split_tokens
@@ -141,6 +142,20 @@ def test_a_fused_network_equals_the_unfused_one(name: str, size: int) -> None:
         expected = load_efficientnet(name, size=size).extract_features(pixels)
         fused = fuse_batch_norms(load_efficientnet(name, size=size)).extract_features(pixels)
     torch.testing.assert_close(fused, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_a_network_without_copies_equals_the_one_with_them_to_the_bit() -> None:
+    plain = fuse_batch_norms(load_efficientnet("efficientnet-lite0", size=96))
+    pixels = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found, gradients = [], []
+    for network in (plain, without_copies(copy.deepcopy(plain))):
+        grid = network.extract_features(pixels)
+        (grid * torch.arange(grid.numel()).reshape(grid.shape).sin()).sum().backward()
+        found.append(grid)
+        gradients.append([parameter.grad for parameter in network.parameters() if parameter.grad is not None])
+    assert torch.equal(*found)
+    assert all(map(torch.equal, *gradients))
+    assert gradients[0]
 
 
 def test_loading_efficientnet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,8 +24,8 @@ from crossgraph.types import Encoded
 SIZES = {"width": 1024, "word_width": 384, "gru_width": 0, "dropout": 0.0}
 AS_SGR = {"levels": ("global", "local"), "reasoning": "sgr", "anchor": False, "rounds": 0}
 SIMILARITY_WIDTH = 256
-LATE = 8
-"""Pictures that late interaction scores."""
+LATE = 32
+"""Pictures that late interaction scores, with captions laid out once."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +98,22 @@ def _loops(method: Kidrr, images: Encoded, texts: Encoded, *, few: int) -> list[
     def loop(head: sgraf.Reasoning | sgraf.Filter) -> Tensor:
         return torch.tanh(sgraf.scores(regions, images.embedding, captions, texts.embedding[:few], maps, head))
 
-    lengths = texts.lengths()
+    lengths, few_images = texts.lengths(), min(LATE, len(images))
 
     def late() -> Tensor:
-        found = regions.new_empty(LATE, len(texts))
+        found = regions.new_empty(few_images, len(texts))
         for length in torch.unique(lengths).tolist():
             rows = (lengths == length).nonzero()[:, 0]
             words = texts[rows].without_padding().parts
             assert words is not None
-            for image in range(LATE):
+            for image in range(few_images):
                 found[image, rows] = attend_to_one(words, regions[image], sharpness=9.0).cosines.mean(dim=1)
         return found
 
     pairs = len(images) * few
     return [
         Way("SCAN's loop", lambda: scan.scores(regions, captions), pairs),
-        Way("late interaction", late, LATE * len(texts), "SCAN's loop"),
+        Way("late interaction", late, few_images * len(texts), "SCAN's loop"),
         Way("SAF's loop", lambda: loop(sgraf.Filter(weigh)), pairs),
         Way("SGR's loop", lambda: loop(steps), pairs),
     ]

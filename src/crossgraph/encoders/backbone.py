@@ -71,8 +71,7 @@ class Backbone(nn.Module, ABC):
         if not 0 < block < self.blocks:
             has = f"its blocks are 0 to {self.blocks - 1}" if self.blocks else "it has none to begin at"
             raise ConfigError(f"{self.name} cannot be trained from block {block} on: {has}; set images.from_block=0.")
-        settings = {**self.identity(), "pixels": self.preparation.describe()}
-        self.started_from, self.frozen_below = encoder_fingerprint("image", settings, weights_of(self)), block
+        self.started_from, self.frozen_below = self.network_fingerprint(), block
         self.fuse()
         self.beside = beside
         frozen = self.frozen_names()
@@ -80,6 +79,11 @@ class Backbone(nn.Module, ABC):
             parameter.requires_grad_(not name.startswith(frozen))
         self.register_state_dict_post_hook(_without_frozen)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_post_hook(_missing_nothing_frozen)  # type: ignore[no-untyped-call]
+
+    def network_fingerprint(self) -> str:
+        """What the network is, whatever is made of its outputs; to be asked before it is fused."""
+        settings = {**self.identity(), "pixels": self.preparation.describe()}
+        return encoder_fingerprint("image", settings, weights_of(self))
 
     def frozen_names(self) -> tuple[str, ...]:
         """How the names of frozen weights begin."""

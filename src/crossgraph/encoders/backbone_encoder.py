@@ -24,11 +24,21 @@ class BackboneEncoder(ImageEncoder):
         self.part_width, self.whole_width = backbone.part_width, backbone.whole_width
         self.fingerprint = backbone_fingerprint(backbone, cells=cells)
         self.joint = backbone.joint
+        self._network = backbone.started_from or (backbone.network_fingerprint() if backbone.blocks else "")
         self.prepares, self.shorter_side = backbone.preparation, backbone.preparation.shorter_side
         self.backbone = backbone.eval().requires_grad_(False)
         self.backbone.fuse()
         self.backbone.to(self.device)
         self._fast_tokens = FastTokens(self.backbone)
+
+    def look_within(self, other: ImageEncoder) -> bool:
+        """Take features out of those of `other` from now on, if that runs this network beside its own."""
+        if not isinstance(other, BackboneEncoder) or not other.backbone.beside or self.backbone.frozen_below:
+            return False
+        if (other._network, other.cells) != (self._network, self.cells):
+            return False
+        self.within = other
+        return True
 
     def prepare(self, image: Image.Image) -> Image.Image:
         """The network's square of the picture."""

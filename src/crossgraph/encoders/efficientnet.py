@@ -121,8 +121,8 @@ class EfficientNetBackbone(Backbone):
         return {"family": "efficientnet-lite", "name": self.name}
 
     def fuse(self) -> None:
-        """Fold batch normalisation into the convolutions."""
-        fuse_batch_norms(self.network).to(memory_format=torch.channels_last)
+        """Fold batch normalisation into the convolutions, and leave out copies: the same numbers, to the bit."""
+        without_copies(fuse_batch_norms(self.network)).to(memory_format=torch.channels_last)
 
 
 def load_efficientnet(name: str, *, size: int) -> EfficientNet:
@@ -162,4 +162,20 @@ def fuse_batch_norms(network: EfficientNet) -> EfficientNet:
         fused = fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, normalisation))
         setattr(owner, convolution, fused)
         setattr(owner, normalisation, nn.Identity())
+    return network
+
+
+def without_copies(network: EfficientNet) -> EfficientNet:
+    """The same network, in place: what is cut off at 0 and 6 is so where it lies, and convolutions pad for themselves.
+
+    Where a convolution wants more on one side than on the other it is padded before, as ever.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.ReLU6):
+            module.inplace = True
+        padding = getattr(module, "static_padding", None)
+        if isinstance(module, nn.Conv2d) and isinstance(padding, nn.ZeroPad2d):
+            left, right, above, below = padding.padding
+            if (left, above) == (right, below):
+                module.padding, module.static_padding = (above, left), nn.Identity()
     return network

@@ -56,6 +56,8 @@ class ImageEncoder(ABC):
     """The shorter side in pixels at which a picture may be read where that is faster; None: all of its pixels."""
     prepares: Hashable | None = None
     """What `prepare` does: encoders for which this is equal, and not None, prepare alike."""
+    within: ImageEncoder | None = None
+    """An encoder that runs this network beside its own, and is wanted too: its vectors end with those of this one."""
     joint: bool = False
     """True where the whole vector lies in a space that the same model has for texts (`TextEncoder.logits`)."""
 
@@ -66,6 +68,10 @@ class ImageEncoder(ABC):
     def encode_regions(self, images: Sequence[Image.Image], boxes: Sequence[Boxes]) -> list[ImageFeatures]:
         """Features of each picture, with these boxes as its parts. Raises `ConfigError` where an encoder cannot."""
         raise ConfigError(f"{self.name} cannot encode supplied regions; leave out images.regions.")
+
+    def look_within(self, other: ImageEncoder) -> bool:
+        """Take features out of those of `other` from now on, if that runs this network too; whether it does."""
+        return False
 
     def prepare(self, image: Image.Image) -> Image.Image:
         """The picture at the size the network reads, so that large originals need not be kept in memory.

@@ -71,14 +71,15 @@ class Seen:
 def attend_to_one(words: Float[Tensor, "n w d"], regions: Float[Tensor, "r d"], *, sharpness: float) -> Seen:
     """`attend` of all words of several captions on the regions of one picture, nothing padded; no gradients.
 
-    All words are multiplied with all regions at once, and nothing seen is built, as in `attended_cosines`.
+    All words are multiplied with all regions at once, and nothing seen is built, as in `attended_cosines`. Regions come
+    first while there is anything to be done with every cosine, so that each sum over them runs along memory.
     """
-    n, w, d = words.shape
-    products = (words.reshape(n * w, d) @ regions.T).view(n, w, len(regions))
-    cosine = products.clamp(min=0)
-    contrast = cosine.div_(cosine.norm(dim=1, keepdim=True).clamp_(min=1e-12))
-    weights = contrast.mul_(sharpness).softmax(dim=-1)
-    flat = weights.view(n * w, len(regions))
-    squared = ((flat @ (regions @ regions.T)) * flat).sum(dim=-1, keepdim=True)
-    weights = (flat / squared.clamp_(min=1e-24).sqrt_()).view_as(weights)
-    return Seen(weights, (weights * products).sum(dim=-1))
+    (n, w, d), r = words.shape, len(regions)
+    products = regions @ words.reshape(n * w, d).T
+    cosine = products.clamp(min=0).view(r, n, w)
+    squares = cosine.square().sum(dim=2, keepdim=True)
+    contrast = cosine.mul_(squares.clamp_(min=1e-24).rsqrt_().mul_(sharpness))
+    weights = contrast.view(r, n * w).softmax(dim=0)
+    squared = ((regions @ regions.T) @ weights).mul_(weights).sum(dim=0)
+    weights.mul_(squared.clamp_(min=1e-24).rsqrt_())
+    return Seen(weights.T.view(n, w, r), products.mul_(weights).sum(dim=0).view(n, w))

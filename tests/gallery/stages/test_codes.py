@@ -6,6 +6,7 @@ import torch
 
 from crossgraph.bits import pack_array, unpack_array
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.gallery.stages import compiled
 from crossgraph.gallery.stages.code_index import CodeIndex, hamming, nearest_codes
 from crossgraph.gallery.stages.codes import PLANES, LearnedPlanes, Quantisation, RandomPlanes
 from crossgraph.gallery.stages.quantisation import fit_quantisation
@@ -56,6 +57,27 @@ def test_a_search_over_many_blocks_keeps_the_order_of_equal_distances(k: int, bi
     full = hamming(codes, codes[4000])
     assert np.array_equal(rows, full.argsort(kind="stable")[:k])
     assert np.array_equal(distances, full[rows])
+
+
+@pytest.mark.parametrize(("k", "bits"), [(1, 8), (7, 16), (33, 40), (90, 64), (140, 8), (150, 16)])
+def test_very_many_codes_give_what_a_sort_gives_with_faiss(k: int, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faiss", reason="needs crossgraph[faiss]")
+    monkeypatch.setattr(compiled, "MANY", 1000)
+    codes = drawn_codes(9000, bits)
+    query = codes[4000]
+    assert compiled.pays(codes, k=k) == (k < 150), "a large heap is slow"
+    rows, distances = nearest_codes(codes, query, k=k)
+    full = hamming(codes, query)
+    assert np.array_equal(rows, full.argsort(kind="stable")[:k])
+    assert np.array_equal(distances, full[rows])
+    assert distances.dtype == full.dtype
+
+
+def test_without_faiss_or_with_few_codes_nothing_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not compiled.pays(np.empty((1000, 8), np.uint8), k=1)
+    monkeypatch.setattr(compiled, "MANY", 1000)
+    monkeypatch.setattr(compiled, "_installed", lambda: False)
+    assert not compiled.pays(np.empty((1000, 8), np.uint8), k=1)
 
 
 def test_rows_left_out_or_not_allowed_are_never_found() -> None:

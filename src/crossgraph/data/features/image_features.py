@@ -95,9 +95,15 @@ def extract_image_features(
             ]
         known = {key: path for path, key in zip(paths, digests, strict=True) if isinstance(key, str)}
         missing = {key: path for key, path in known.items() if key not in store}
-        reasons = _encode_images(
-            missing, encoder, store, reader, regions=regions, view=view, batch=batch, pool=pool, progress=progress
-        )
+        if encoder.within is not None and not regions:
+            wider = extract_image_features(
+                tuple(missing.values()), encoder.within, cache, view=view, batch=batch, progress=progress, reader=reader
+            )
+            reasons = _taken_out(missing, encoder, store, *wider)
+        else:
+            reasons = _encode_images(
+                missing, encoder, store, reader, regions=regions, view=view, batch=batch, pool=pool, progress=progress
+            )
     rows: list[tuple[int, str]] = []
     skipped: list[Skipped] = []
     for position, (path, key) in enumerate(zip(paths, digests, strict=True)):
@@ -172,6 +178,19 @@ def _encode_images(
     finally:
         store.flush()
     return reasons
+
+
+def _taken_out(
+    missing: Mapping[str, Path], encoder: ImageEncoder, store: RecordStore, wider: ImageTable, skipped: list[Skipped]
+) -> dict[str, str]:
+    """Store what of the records of the encoder that `encoder` is within is its own; why others are missing, by key."""
+    for key in wider.keys:
+        record = wider.store.read(key)
+        own = {"parts": record["parts"][:, -encoder.part_width :], "whole": record["whole"][:, -encoder.whole_width :]}
+        store.write(key, {**record, **own})
+    store.flush()
+    reasons = {entry.path: entry.reason for entry in skipped}
+    return {key: reasons[path] for key, path in missing.items() if path in reasons}
 
 
 def _with_regions(key: str | Skipped, boxes: Boxes | None, regions: dict[str, Boxes]) -> str | Skipped:

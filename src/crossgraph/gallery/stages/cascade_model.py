@@ -186,7 +186,9 @@ class CascadeModel:
     def encode_image_files(
         self, paths: Sequence[Path], *, progress: Progress | None = None, reader: ImageReader = PLAIN
     ) -> ImageEncodings:
-        """One row per readable picture, by the model of the last stage."""
+        """One row per readable picture, by the model of the last stage; a network that two stages have runs once."""
+        if self.shortlist is not None:
+            self.last.image_encoder.look_within(self.shortlist.image_encoder)
         return self.last.encode_image_files(paths, progress=progress, reader=reader)
 
     def encode_raw_texts(self, sentences: Sequence[str]) -> Encoded:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
 
+from crossgraph.gallery.stages import compiled
 from crossgraph.gallery.stages.shortlist import Candidates
 from crossgraph.gallery.tables.matrix import Matrix
 
@@ -42,11 +43,23 @@ def nearest_codes(
 ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
     """The `k` rows closest to `query` (all of fewer), equal distances in order, and their distances.
 
-    The first rows set a bound; of the others only those below it are looked at again, since a later row as far as the
-    k-th comes after it. So all but the count of differing bits is a comparison.
+    Very many codes are left to FAISS where it is installed (`crossgraph[faiss]`), which finds the same.
     """
     if k < 1:
         return np.empty(0, np.int64), np.empty(0, np.int16)
+    if compiled.pays(codes, k=k):
+        return compiled.nearest(codes, query, k=k)
+    return nearest_by_a_bound(codes, query, k=k)
+
+
+def nearest_by_a_bound(
+    codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], *, k: int
+) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """`nearest_codes` by numpy.
+
+    The first rows set a bound; of the others only those below it are looked at again, since a later row as far as the
+    k-th comes after it. So all but the count of differing bits is a comparison.
+    """
     bound, count, below = FAR, 0, np.empty(BLOCKS[-1], np.bool_)
     rows: list[NDArray[np.int64]] = []
     distances: list[NDArray[np.int16]] = []
