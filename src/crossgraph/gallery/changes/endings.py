@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import os
 
 
 class Endings:
@@ -29,5 +28,10 @@ class Endings:
         end = path[::-1]
         place = bisect.bisect_left(self._added, end)
         near = [row for row in (place, place - 1) if 0 <= row < len(self._added)]
-        best = max(near, key=lambda row: len(os.path.commonprefix([self._added[row], end])))
-        return self._added.pop(best)[::-1]
+        return self._added.pop(max(near, key=lambda row: _alike(self._added[row], end)))[::-1]
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters the two begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

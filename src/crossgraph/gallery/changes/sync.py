@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped, SkippedRow
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.data.places import absolute, is_far, is_gone, placed
@@ -389,7 +391,7 @@ class Sync:
 
 def _labels(corpus: Corpus, row: int) -> tuple[str, ...]:
     assert corpus.labels is not None
-    return tuple(name for name, holds in zip(corpus.label_names, corpus.labels[row].tolist(), strict=True) if holds)
+    return tuple(corpus.label_names[column] for column in np.flatnonzero(corpus.labels[row]))
 
 
 def _trusted(known: Known, state: FileState) -> bool:
