@@ -34,7 +34,7 @@ Told = TypeVar("Told")
 def run(*, sizes: Sequence[int] = SIZES, changed: int = 1000, repeats: int = 3, work: Path | None = None) -> Outcome:
     """Microseconds of the processor for a picture at each size, medians, and how many times the first is the last.
 
-    Calls name `changed` pictures, or a tenth of them; the galleries lie in `work` meanwhile.
+    Calls name `changed` pictures, or a hundredth of all; the galleries lie in `work` meanwhile.
     """
     measured: dict[str, list[Cost]] = {}
     for size in sizes:
@@ -86,12 +86,12 @@ class _Bench:
             f"sync, {changed:,} changed",
             self._cost(self._size, lambda: self._change_files(changed), lambda gallery, _: gallery.sync()),
         )
-        for pictures in (changed, changed // 10):
-            yield from self._named(pictures)
+        for pictures, called in ((changed, f"{changed:,}"), (self._size // 100, "a hundredth")):
+            yield from self._named(pictures, called)
         yield "an upsert for each, folded", self._cost(COMMITS, lambda: self._drawn(COMMITS), _one_by_one)
         yield "stats", self._cost(self._size, lambda: None, lambda gallery, _: gallery_stats(gallery.storage))
 
-    def _named(self, pictures: int) -> Iterator[tuple[str, Cost]]:
+    def _named(self, pictures: int, called: str) -> Iterator[tuple[str, Cost]]:
         """Calls that name so many pictures."""
 
         def some() -> list[str]:
@@ -103,7 +103,7 @@ class _Bench:
         def replaced() -> list[NewImage]:
             return [replace(one, id=key) for one, key in zip(self._drawn(pictures), some(), strict=True)]
 
-        of = f" of {pictures:,}"
+        of = f" of {called}"
         yield f"upsert{of} new", self._cost(pictures, lambda: self._drawn(pictures), Gallery.upsert)
         yield f"upsert{of} replaced", self._cost(pictures, replaced, Gallery.upsert)
         yield f"annotate{of}", self._cost(pictures, some, _annotate)

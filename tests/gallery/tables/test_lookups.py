@@ -76,7 +76,7 @@ def test_captions_that_are_stored_are_told_from_others(store: Store) -> None:
 
 def test_what_only_a_picture_that_went_had_goes_with_it_and_what_others_have_stays(store: Store) -> None:
     add(store, item(40, digest="digest-3", captions=("caption 3",)))
-    gone = [one for one in known_by(store, "id", ["id-3", "id-4"])]
+    gone = known_by(store, "id", ["id-3", "id-4"])
     store.remove_items(["id-3", "id-4"])
     drop_unused(store, (one.digest for one in gone), [caption_id(text) for one in gone for text in one.captions])
     left = store.known_captions()

@@ -46,7 +46,9 @@ def drop_unused(store: Store, digests: Iterable[str], captions: Iterable[str]) -
 
     What else no picture refers to stays, until `Store.drop_orphans`.
     """
-    contents, sentences = set(digests), set(captions)
+    with lance.plain_errors(store.storage):
+        has_parts = store.tables["parts"].count_rows() > 0
+    contents, sentences = set(digests) if has_parts else set[str](), set(captions)
     contents -= set(_rows(store, "items", "digest", contents, ("digest",))["digest"].to_pylist())
     if sentences:
         with lance.plain_errors(store.storage):
@@ -55,7 +57,7 @@ def drop_unused(store: Store, digests: Iterable[str], captions: Iterable[str]) -
         sentences -= set(pc.unique(used).to_pylist())
     with lance.plain_errors(store.storage):
         store.tables["captions"].delete_keys("id", sentences)
-        if store.tables["parts"].count_rows():
+        if has_parts:
             store.tables["parts"].delete_keys("key", contents | sentences)
 
 
