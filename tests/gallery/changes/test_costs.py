@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from lance.dataset import MergeInsertBuilder
 
+from crossgraph.data.places import state_of
 from crossgraph.gallery.changes import indexing
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
@@ -96,7 +97,7 @@ def test_what_was_changed_by_key_is_what_a_sync_finds(gallery: Gallery, model: F
 
 
 def test_a_sync_asks_every_file_once(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, state_of = Counter[str](), indexing.state_of
+    asked = Counter[str]()
 
     def counted(path: Path) -> Any:
         asked[str(path)] += 1

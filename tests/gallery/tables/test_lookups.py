@@ -58,7 +58,7 @@ def test_more_keys_than_one_filter_takes_are_found(store: Store, monkeypatch: py
 
 def test_a_picture_is_called_by_its_id_or_whole_path_and_an_id_comes_first(store: Store) -> None:
     add(store, item(30, path="/photos/id-3"))
-    names = ["id-3", "/photos/4.jpg", Path("/photos/../photos/5.jpg"), ODD, "4.jpg", "nobody"]
+    names: list[str | Path] = ["id-3", "/photos/4.jpg", Path("/photos/../photos/5.jpg"), ODD, "4.jpg", "nobody"]
     found = items_by_name(store, names)
     assert {name: one.id for name, one in found.items()} == {
         "id-3": "id-3",
