@@ -70,10 +70,10 @@ def child(kind: str, gallery: Path, run: Path, folder: Path, *, seed: int) -> No
 
     write, remove = Store.write_items, Store.remove_items
 
-    def write_items(self: Store, items: Sequence[Any], vectors: Any, codes: Any = None) -> None:
+    def write_items(self: Store, items: Sequence[Any], vectors: Any, codes: Any = None, *, new: bool = False) -> None:
         if kind != "migrate":
             say(storing=[item.id for item in items])
-        write(self, items, vectors, codes)
+        write(self, items, vectors, codes, new=new)
         if kind != "migrate":  # a commit beside the gallery that serves promises nothing yet
             say(stored={item.id: item.digest for item in items})
 

@@ -69,9 +69,9 @@ def child(kind: str, folder: Path, *, seed: int) -> None:
     lease.SECONDS = LEASE
     write, remove = Store.write_items, Store.remove_items
 
-    def write_items(self: Store, items: Sequence[Any], vectors: Any, codes: Any = None) -> None:
+    def write_items(self: Store, items: Sequence[Any], vectors: Any, codes: Any = None, *, new: bool = False) -> None:
         say(storing=[item.id for item in items])
-        write(self, items, vectors, codes)
+        write(self, items, vectors, codes, new=new)
         say(stored={item.id: item.digest for item in items})
 
     def remove_items(self: Store, ids: Sequence[str]) -> None:

@@ -190,7 +190,7 @@ def test_an_end_before_any_write_leaves_only_whole_pictures(
     (captioned / "000.txt").write_text("quite another thing\n", encoding="utf-8")
     before = gallery.search("thing", SearchOptions(k=6)).to_json()["results"]
 
-    def end(*_: object) -> None:
+    def end(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

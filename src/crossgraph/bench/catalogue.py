@@ -15,6 +15,8 @@ BENCHES = {
     "steps": ("crossgraph.bench.steps:run", "a training step of each method, by part"),
     "codes": ("crossgraph.bench.codes:nearest", "the nearest of a million codes, beside a sort and FAISS"),
     "sentences": ("crossgraph.bench.sentences:run", "one sentence to its vector, without torch and by torch"),
+    "upkeep": ("crossgraph.bench.upkeep:run", "changing few of 10 thousand pictures, and of a million"),
+    "growth": ("crossgraph.bench.growth:run", "the powers with which verbs grow, in time and memory"),
     "map": ("crossgraph.bench.codes:mean_average_precision", "mAP@all of 5,000 x 117,218 codes of 128 bits"),
 }
 

@@ -227,6 +227,7 @@ def remove(
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import rows_where
     from crossgraph.gallery.tables.item_names import NamedRow, find_items
+    from crossgraph.gallery.tables.lookups import items_by_name
 
     opened = Gallery.open(gallery)
     names = list(items or ())
@@ -235,7 +236,9 @@ def remove(
         names += [snapshot.item(row).id for row in rows_where(snapshot, where).tolist()]
     elif not names:
         raise GalleryError("name the pictures to remove, by id or path, or by --where.")
-    for found in find_items(opened.snapshot(), names):
+    called = items_by_name(opened.store, names)
+    others = [name for name in names if name not in called]  # the whole gallery is read for these alone
+    for found in find_items(opened.snapshot(), others) if others else ():
         if isinstance(found, NamedRow) and found.guess:
             typer.echo(f"note: {found.guess}", err=True)
     removed = opened.remove(names)

@@ -22,8 +22,9 @@ from crossgraph.gallery.search.query import Feedback, Query, as_query
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stages, encode_texts_for_stages
 from crossgraph.gallery.tables.item_names import find_row, find_rows
-from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
+from crossgraph.gallery.tables.lookups import drop_unused, items_by_name
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import note_removed
@@ -208,13 +209,13 @@ class Gallery(GalleryFolder):
         no such picture.
         """
         with self.changing():
-            snapshot = self.snapshot()
-            items = tuple(snapshot.item(row) for row in dict.fromkeys(find_rows(snapshot, names)))
+            items = tuple({item.id: item for item in self._named(names)}.values())
             ids = [item.id for item in items]
             note_removed(self.storage, [str(item.path) for item in items])
             self.store.remove_items(ids)
             self.store.notes.remove(ids)
-            self.store.drop_orphans()
+            captions = (caption_id(text) for item in items for text in item.captions)
+            drop_unused(self.store, (item.digest for item in items), captions)
         return items
 
     def annotate(self, values: Mapping[str | Path, Mapping[str, Value | None]]) -> int:
@@ -223,16 +224,24 @@ class Gallery(GalleryFolder):
         All in one commit, or, if any picture is not there or a column has the name of a built-in one, none.
         """
         with self.changing():
-            snapshot = self.snapshot()
-            ids, rows = snapshot.items["id"], dict[str, dict[str, Value | None]]()
-            for row, columns in zip(find_rows(snapshot, list(values)), values.values(), strict=True):
+            rows = dict[str, dict[str, Value | None]]()
+            for item, columns in zip(self._named(list(values)), values.values(), strict=True):
                 named = {checked_name(column): value for column, value in columns.items()}
                 taken = sorted(set(named) & set(BUILT_IN))
                 if taken:
                     raise GalleryError(f"the column {taken[0]!r} is built in. Choose another name for yours.")
-                rows.setdefault(ids[row].as_py(), {}).update(named)
+                rows.setdefault(item.id, {}).update(named)
             self.store.notes.write(rows)
         return len(rows)
+
+    def _named(self, names: Sequence[str | Path]) -> list[Item]:
+        """The picture of each name; all are read only for names that are neither an id nor a whole path."""
+        found = items_by_name(self.store, names)
+        others = [name for name in dict.fromkeys(names) if name not in found]
+        if others:
+            snapshot = self.snapshot()
+            found |= zip(others, map(snapshot.item, find_rows(snapshot, others)), strict=True)
+        return [found[name] for name in names]
 
     def warm(self) -> None:
         """Load all that searches need, so that the first is as fast as the others: tables and encoders."""

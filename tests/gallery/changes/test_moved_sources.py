@@ -167,11 +167,13 @@ def test_a_run_that_was_cut_off_goes_on(
     new = captioned.rename(tmp_path / "elsewhere")
     write, calls = Store.write_items, list[Sequence[Item]]()
 
-    def end_at_third(self: Store, items: Sequence[Item], vectors: np.ndarray, codes: np.ndarray | None) -> None:
+    def end_at_third(
+        self: Store, items: Sequence[Item], vectors: np.ndarray, codes: np.ndarray | None, *, new: bool
+    ) -> None:
         calls.append(items)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        write(self, items, vectors, codes)
+        write(self, items, vectors, codes, new=new)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_items", end_at_third)

@@ -280,11 +280,11 @@ def test_a_sync_that_was_cut_off_goes_on(
         shutil.copy(path, images / f"new_{path.name}")
     method, calls = getattr(Store, step), []
 
-    def end_at_second(self: Store, *words: object) -> None:
+    def end_at_second(self: Store, *words: object, **options: object) -> None:
         calls.append(words)
         if len(calls) == 2 or step == "drop_orphans":
             raise KeyboardInterrupt
-        method(self, *words)
+        method(self, *words, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, step, end_at_second)

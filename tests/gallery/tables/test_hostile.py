@@ -2,9 +2,12 @@
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from lance import LanceDataset
 from lance.dataset import MergeInsertBuilder
 
 from crossgraph.errors import GalleryError
@@ -64,16 +67,20 @@ def test_a_disk_that_fills_up_keeps_what_was_stored_and_the_next_sync_goes_on(
     tmp_path: Path, model: FakeModel, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery = Gallery.create(tmp_path / "gallery", model)
-    execute, left = MergeInsertBuilder.execute, [5]
+    left = [5]
 
-    def until_full(self: MergeInsertBuilder, table: object) -> object:
-        left[0] -= 1
-        if left[0] < 0:
-            raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
-        return execute(self, table)
+    def until_full(write: Callable[[Any, object], object]) -> Callable[[Any, object], object]:
+        def one_less(self: Any, table: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
+            return write(self, table)
+
+        return one_less
 
     with monkeypatch.context() as patch:
-        patch.setattr(MergeInsertBuilder, "execute", until_full)
+        patch.setattr(MergeInsertBuilder, "execute", until_full(MergeInsertBuilder.execute))
+        patch.setattr(LanceDataset, "insert", until_full(LanceDataset.insert))
         with pytest.raises(GalleryError, match=r"the disk is full.*same command again.*stored before is safe"):
             Gallery.open(gallery.folder, model).sync([images], batch=4)
     assert len(gallery) == 8

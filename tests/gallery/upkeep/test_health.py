@@ -162,8 +162,8 @@ def test_the_old_model_serves_until_the_switch_and_a_migration_that_was_cut_off_
     other = FakeModel("newer", fine=True)
     write, seen = Store.write_items, []
 
-    def look_meanwhile(self: Store, *words: object) -> None:
-        write(self, *words)  # type: ignore[arg-type]
+    def look_meanwhile(self: Store, *words: object, new: bool) -> None:
+        write(self, *words, new=new)  # type: ignore[arg-type]
         seen.append(Gallery.open(gallery.folder, model).search("thing", SearchOptions(k=6)).results)
         if len(seen) == 2:
             raise KeyboardInterrupt

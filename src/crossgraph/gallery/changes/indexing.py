@@ -109,14 +109,15 @@ class ThisProcess:
 
 
 def commit(
-    store: Store, model: SearchModel, entries: Sequence[Entry], sentences: set[str]
+    store: Store, model: SearchModel, entries: Sequence[Entry], sentences: set[str], *, new: Container[str] = ()
 ) -> tuple[list[Item], list[Skipped]]:
     """Encode and store one batch: what became of it, and what could not be read.
 
-    `sentences` are the ids of the captions already stored, and grow by those of this batch.
+    `sentences` are the ids of the captions already stored, at least of those among the entries', and grow by those of
+    this batch; `new` are ids of pictures that are not stored.
     """
     batch = batch_of(store, entries, sentences)
-    return store_batch(store, batch, [encode_batch(model, batch)], sentences)
+    return store_batch(store, batch, [encode_batch(model, batch)], sentences, new=new)
 
 
 def batch_of(store: Store, entries: Sequence[Entry], sentences: Container[str]) -> Batch:
@@ -136,12 +137,21 @@ def encode_batch(model: SearchModel, batch: Batch) -> EncodedEntries:
 
 
 def store_batch(
-    store: Store, batch: Batch, pieces: Sequence[EncodedEntries], sentences: set[str]
+    store: Store,
+    batch: Batch,
+    pieces: Sequence[EncodedEntries],
+    sentences: set[str],
+    *,
+    new: Container[str] = (),
 ) -> tuple[list[Item], list[Skipped]]:
-    """Store a batch that was encoded in `pieces`, of which the first has the captions of the copies."""
+    """Store a batch that was encoded in `pieces`, of which the first has the captions of the copies.
+
+    What is `new`, and captions that are not among the `sentences`, are not looked for in the tables.
+    """
     items: list[Item] = []
     for place, encoded in enumerate(pieces or [EncodedEntries.none()]):
-        items += commit_entries(store, encoded, copies=() if place else batch.copies)
+        unheard = sentences.isdisjoint(encoded.captions.keys)
+        items += commit_entries(store, encoded, copies=() if place else batch.copies, new=new, new_captions=unheard)
         sentences.update(encoded.captions.keys)
     return items, [skipped for encoded in pieces for skipped in encoded.skipped]
 
@@ -227,23 +237,35 @@ def _features(model: SearchModel, encoded: Stages, rows: list[int] | None, keys:
     return Features(keys, vectors, codes, fine if model.method.reranks else None)
 
 
-def commit_entries(store: Store, encoded: EncodedEntries, *, copies: Sequence[Stored] = ()) -> list[Item]:
+def commit_entries(
+    store: Store,
+    encoded: EncodedEntries,
+    *,
+    copies: Sequence[Stored] = (),
+    new: Container[str] = (),
+    new_captions: bool = False,
+) -> list[Item]:
     """Store one batch, and pictures whose content is stored already, with its features: all pictures stored.
 
     A picture is stored after all that belongs to it, in one commit with the others of the batch. Storing a batch again
-    changes nothing.
+    changes nothing, unless it was said that its pictures, or all its captions, are new.
     """
     for features in (encoded.images, encoded.captions):
         if features.parts is not None:
             store.write_parts(features.keys, features.parts)
     if encoded.texts:
-        store.write_captions(encoded.texts, encoded.captions.vectors, encoded.captions.codes)
+        store.write_captions(encoded.texts, encoded.captions.vectors, encoded.captions.codes, new=new_captions)
     items = [*(copy.item for copy in copies), *encoded.items]
     if items:
         vectors = [*(copy.vector for copy in copies), *encoded.images.vectors]
         codes = [copy.code for copy in copies if copy.code is not None]
         codes += [] if encoded.images.codes is None else [*encoded.images.codes]
-        store.write_items(items, np.stack(vectors), np.stack(codes) if codes else None)
+        store.write_items(
+            items,
+            np.stack(vectors),
+            np.stack(codes) if codes else None,
+            new=all(item.id in new for item in items),
+        )
     return items
 
 

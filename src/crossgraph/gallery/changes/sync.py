@@ -18,14 +18,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped, SkippedRow
 from crossgraph.data.images import image_bytes_digest
 from crossgraph.data.places import absolute, is_far, is_gone, placed
 from crossgraph.errors import ImageError
 from crossgraph.gallery.changes.empty_folders import in_empty_folders, told_of_empty
+from crossgraph.gallery.changes.endings import Endings
 from crossgraph.gallery.changes.indexing import Batch, Encoder, Entry, FileState, batch_of, describe, store_batch
 from crossgraph.gallery.changes.moved_sources import Digests, MovedSource
-from crossgraph.gallery.tables.items import BY_HAND, Known, fresh_id
+from crossgraph.gallery.tables.items import BY_HAND, Item, Known, fresh_id
+from crossgraph.gallery.tables.lance import FRAGMENTS
 from crossgraph.gallery.tables.skipped import BY_HAND as REMOVED
 from crossgraph.gallery.tables.skipped import removed_by_hand
 from crossgraph.gallery.tables.store import Store
@@ -111,6 +115,20 @@ def images_of(corpora: Sequence[Corpus]) -> list[SourceImage]:
     return list(found.values())
 
 
+@dataclass(frozen=True)
+class _Look:
+    """A picture beside what is stored of it: its file is asked for its state once, which all that follows goes by."""
+
+    image: SourceImage
+    known: Known | None = None
+    state: FileState | None = None
+    same: bool = False
+    """Whether captions and labels are as they were."""
+    unchanged: bool = False
+    to_read: bool = False
+    excluded: bool = False
+
+
 @dataclass
 class _Plan:
     """What was found out of some pictures: what to store of them and, by id, what to call it, and what is left out."""
@@ -161,14 +179,14 @@ class Sync:
         lost = {path: known for one in moved for path, known in one.images.items()}
         self._lost = {path: known for path, known in lost.items() if path not in self._gone}
         self._lost |= {path: self._known[path] for path in self._away}
-        self._gone_by_digest: dict[str, list[str]] = {}
+        self._gone_by_digest: dict[str, Endings] = {}
         for path, known in (self._gone | self._lost).items():
             if path not in self._excluded:
-                self._gone_by_digest.setdefault(known.digest, []).append(path)
+                self._gone_by_digest.setdefault(known.digest, Endings()).add(path)
         self._changes: list[Change] = []
         self._counted: Counter[Kind] = Counter()
         self._skipped: list[Skipped] = []
-        self._unchanged = 0
+        self._unchanged, self._commits = 0, 0
 
     @property
     def gone(self) -> tuple[Known, ...]:
@@ -215,28 +233,38 @@ class Sync:
         with ThreadPoolExecutor() as readers:
             for start in range(0, len(self._images), size):
                 chunk = self._images[start : start + size]
-                for _ in readers.map(self._digests.note, [image.path for image in chunk if self._is_unread(image)]):
+                looks = [self._look(image) for image in chunk]
+                unread = [one.image.path for one in looks if one.to_read and str(one.image.path) not in self._digests]
+                for _ in readers.map(self._digests.note, unread):
                     pass
-                yield self._planned(chunk)
+                yield self._planned(looks)
 
-    def _is_unread(self, image: SourceImage) -> bool:
-        """Whether the file of a picture will have to be read."""
+    def _look(self, image: SourceImage) -> _Look:
+        """What is known of a picture, how its file is now, and whether that proves that nothing changed."""
         path = str(image.path)
+        if path in self._excluded:
+            return _Look(image, excluded=True)
         known, state = self._known.get(path), FileState.of(image.path)
-        return (
-            path not in self._excluded
-            and path not in self._digests
-            and (known is None or self._rehash or (state is not None and not _trusted(known, state)))
-        )
+        if known is None or state is None:
+            return _Look(image, known, state, to_read=known is None)
+        if known.source == BY_HAND:
+            image = SourceImage(image.path, known.captions, known.labels, BY_HAND)
+        same = (known.captions, known.labels) == (image.captions, image.labels)
+        trusted = not self._rehash and _trusted(known, state)
+        return _Look(image, known, state, same=same, unchanged=same and trusted, to_read=not trusted)
 
-    def _planned(self, chunk: Sequence[SourceImage]) -> _Plan:
-        plan = _Plan(len(chunk))
-        for image in chunk:
-            if str(image.path) in self._excluded:
+    def _planned(self, looks: Sequence[_Look]) -> _Plan:
+        plan = _Plan(len(looks))
+        for look in looks:
+            image = look.image
+            if look.excluded:
                 plan.skipped.append(Skipped(image.path, REMOVED))
                 continue
+            if look.unchanged:
+                plan.unchanged += 1
+                continue
             try:
-                planned = self._plan(image)
+                planned = self._plan(look)
             except UnicodeEncodeError:
                 plan.skipped.append(Skipped(image.path, NOT_UNICODE))
             except ImageError as error:
@@ -257,7 +285,13 @@ class Sync:
                 yield plan, batch_of(self._store, list(plan.entries.values()), self._sentences)
 
         for plan, batch, pieces in encoder.stream(batches()):
-            items, skipped = store_batch(self._store, batch, pieces, self._sentences) if plan.entries else ([], [])
+            items, skipped = list[Item](), list[Skipped]()
+            if plan.entries:
+                new = {key for key, change in plan.changes.items() if change is not None and change.kind == "add"}
+                items, skipped = store_batch(self._store, batch, pieces, self._sentences, new=new)
+                self._commits += 1
+                if self._commits % FRAGMENTS == 0:
+                    self._store.merge_small_files()
             self._end(plan, {item.id for item in items}, skipped)
             yield plan
 
@@ -288,16 +322,11 @@ class Sync:
             else:
                 self._note(change)
 
-    def _plan(self, image: SourceImage) -> tuple[Entry, Change | None] | None:
+    def _plan(self, look: _Look) -> tuple[Entry, Change | None] | None:
         """What to store of a picture and what to call it; no change: only its time moved; None: all is as it was."""
+        image, known, state, same = look.image, look.known, look.state, look.same
         path = str(image.path)
         path.encode()
-        known, state = self._known.get(path), FileState.of(image.path)
-        if known is not None and known.source == BY_HAND:
-            image = SourceImage(image.path, known.captions, known.labels, BY_HAND)
-        same = known is not None and (known.captions, known.labels) == (image.captions, image.labels)
-        if known is not None and state is not None and not self._rehash and same and _trusted(known, state):
-            return None
         digest = self._digests.of(image.path) or image_bytes_digest(image.path)
         if state is None:
             raise ImageError(image.path, "no such file")
@@ -329,8 +358,7 @@ class Sync:
         paths = self._gone_by_digest.get(digest)
         if not paths:
             return None
-        before = max(paths, key=lambda old: _length_of_same_end(old, path))
-        paths.remove(before)
+        before = paths.take(path)
         return self._gone.pop(before, None) or self._lost.pop(before)
 
     @staticmethod
@@ -363,7 +391,7 @@ class Sync:
 
 def _labels(corpus: Corpus, row: int) -> tuple[str, ...]:
     assert corpus.labels is not None
-    return tuple(name for name, holds in zip(corpus.label_names, corpus.labels[row].tolist(), strict=True) if holds)
+    return tuple(corpus.label_names[column] for column in np.flatnonzero(corpus.labels[row]))
 
 
 def _trusted(known: Known, state: FileState) -> bool:
@@ -373,7 +401,3 @@ def _trusted(known: Known, state: FileState) -> bool:
 
 def _settled(at: datetime, state: FileState) -> bool:
     return at - state.modified > SETTLED
-
-
-def _length_of_same_end(a: str, b: str) -> int:
-    return next((length for length, (x, y) in enumerate(zip(a[::-1], b[::-1], strict=False)) if x != y), len(b))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,12 @@ from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
 INDEX_CACHE = 64 << 20  # bytes of indices that are kept in memory; the system keeps what it can of their files
-FETCH_LIMIT = 512  # keys in one filter expression
+FETCH_LIMIT = 4096  # keys in one filter expression: an index is read through for many as fast as for hundreds
+INDEXED_FROM = 5000  # rows from which an index of their keys pays; merging adds later rows to it
+FRAGMENTS = 32  # more small files than that are merged after a write
+MOSTLY_THERE = 0.9  # a file of whose rows fewer are left is written anew
+FEW_VERSIONS, CLEANED = 128, 1024
+"""Looking for old versions reads all there are: few of them at every merge, more only once in so many commits."""
 
 _REASONS = {
     "No space left on device": "the disk is full. Make room and run the same command again",
@@ -98,6 +103,13 @@ class Table:
         """Some columns of every row, or of those that fit `where`."""
         return self.dataset.to_table(columns=None if columns is None else list(columns), filter=where)
 
+    def append(self, rows: pa.Table, key: str) -> None:
+        """Add rows of whose keys the one writer knows that they are not there yet, in one commit; nothing is read."""
+        if self.place.fenced:  # an append would be put onto whatever another writer committed meanwhile
+            self.insert(rows, key)
+        else:
+            self.to_write().insert(rows)
+
     def insert(self, rows: pa.Table, key: str) -> None:
         """Add the first row of each key that is not there yet, in one commit."""
         self._merge(key).when_not_matched_insert_all().execute(first_of_each(rows, key))
@@ -137,6 +149,32 @@ class Table:
         self.to_write().optimize.compact_files()
         self.to_write().optimize.optimize_indices()
         self.to_write().cleanup_old_versions(keep, delete_unverified=delete_unverified and not self.place.fenced)
+
+    def index(self, *columns: str) -> None:
+        """Make the indexes by which rows are found by these keys, if there are enough and they are not there."""
+        dataset = self.dataset
+        there = {one.name for one in dataset.describe_indices()}
+        lacking = [column for column in columns if f"{column}_idx" not in there]
+        if lacking and dataset.count_rows() >= INDEXED_FROM:
+            for column in lacking:
+                self.to_write().create_scalar_index(column, "BTREE", name=f"{column}_idx")
+
+    def merge_small_files(self) -> None:
+        """Merge the newest files if there are many, bring indexes up to date, and remove versions of a week ago.
+
+        A file is merged only with newer ones that hold as many rows, so that a row is written anew as often as the
+        table doubles, however many commits that takes.
+        """
+        files = [fragment.metadata for fragment in self.dataset.get_fragments()]
+        newest = small_files([one.num_rows for one in files])
+        if newest <= FRAGMENTS:
+            return
+        kept = [one.id for one in files[:-newest] if one.num_rows > MOSTLY_THERE * one.physical_rows]
+        self.to_write().optimize.compact_files(excluded_fragment_ids=kept)
+        self.to_write().optimize.optimize_indices()
+        versions = self.place.under("_versions").names()
+        if len(versions) <= FEW_VERSIONS or self.version // CLEANED != (self.version - newest) // CLEANED:
+            self.to_write().cleanup_old_versions(timedelta(days=7))
 
 
 def fence(table: Table) -> None:
@@ -200,9 +238,20 @@ def _is_overtaken(error: Exception) -> bool:
     return any(sign in str(error).lower() for sign in _OVERTAKEN)
 
 
-def one_of(column: str, keys: Sequence[str]) -> str:
-    """A filter for the rows whose key is one of `keys`, which hold no quotes: content keys, or checked ids."""
-    return f"{column} IN ({', '.join(repr(key) for key in keys)})"
+def small_files(rows: Sequence[int]) -> int:
+    """How many of the last files are to be merged: each has at most as many rows as all after it together."""
+    total = 0
+    for count, size in enumerate(reversed(rows)):
+        if count and size > total:
+            return count
+        total += size
+    return len(rows)
+
+
+def one_of(column: str, keys: Iterable[str]) -> str:
+    """A filter for the rows whose key is one of `keys`."""
+    quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in keys)
+    return f"{column} IN ({quoted})"
 
 
 def first_of_each(table: pa.Table, column: str) -> pa.Table:

@@ -45,8 +45,9 @@ from crossgraph.storage.opening import storage_of
 if TYPE_CHECKING:
     from crossgraph.types import Encoded
 
-INDEXED_FROM = 5000  # rows of features from which an index of their keys pays; `optimize` adds later rows to it
-FRAGMENTS = 32  # more small files than that are merged after a write
+KEYS = {"items": ("id", "path", "digest"), "captions": ("id",), "parts": ("key",)}
+"""The columns of each table by which rows are looked up."""
+KNOWN = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -139,19 +140,13 @@ class Store:
 
     def known(self) -> dict[str, Known]:
         """Every stored picture, by its path."""
-        columns = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
         with lance.plain_errors(self.storage):
-            table = self._items.read(columns)
-        values = {name: table[name].to_pylist() for name in columns if name not in ("modified", "indexed_at")}
-        values |= {name: _moments(table[name]) for name in ("modified", "indexed_at")}
-        for name in ("captions", "labels"):
-            values[name] = [tuple(texts) for texts in values[name]]
-        rows = zip(*(values[name] for name in columns), strict=True)
-        return {row[1]: Known(*row) for row in rows}
+            return {one.path: one for one in known_rows(self._items.read(KNOWN))}
 
     def known_captions(self) -> set[str]:
         """Ids of the stored sentences."""
-        return set(self._captions.read(["id"])["id"].to_pylist())
+        with lance.plain_errors(self.storage):
+            return set(self._captions.read(["id"])["id"].to_pylist())
 
     def images(self, ids: Sequence[str]) -> dict[str, Stored]:
         """The stored pictures with these ids, by id."""
@@ -215,21 +210,31 @@ class Store:
             self._parts.insert(table, "key")
 
     def write_captions(
-        self, texts: Sequence[str], vectors: Float[np.ndarray, "m d"], codes: UInt8[np.ndarray, "m bytes"] | None = None
+        self,
+        texts: Sequence[str],
+        vectors: Float[np.ndarray, "m d"],
+        codes: UInt8[np.ndarray, "m bytes"] | None = None,
+        *,
+        new: bool = False,
     ) -> None:
-        """Store sentences and their features; those already there are left alone."""
+        """Store sentences and their features; those already there are left alone. `new`: it is known that none is."""
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts)}
         table = pa.table(columns | _features(self._captions.schema, vectors, codes), schema=self._captions.schema)
         with lance.plain_errors(self.storage):
-            self._captions.insert(table, "id")
+            (self._captions.append if new else self._captions.insert)(table, "id")
 
     def write_items(
         self,
         items: Sequence[Item],
         vectors: Float[np.ndarray, "n d"],
         codes: UInt8[np.ndarray, "n bytes"] | None = None,
+        *,
+        new: bool = False,
     ) -> None:
-        """Make pictures visible, replacing those of the same id. Their parts and captions must be written before."""
+        """Make pictures visible, replacing those of the same id; `new`: it is known that there are none.
+
+        Their parts and captions must be written before.
+        """
         written = {"indexed_at": datetime.now(UTC)}
         rows = [
             asdict(item)
@@ -243,7 +248,7 @@ class Store:
         columns = {name: [row[name] for row in rows] for name in schema.names if name not in features}
         table = pa.table(columns | features, schema=schema)
         with lance.plain_errors(self.storage):
-            self._items.replace(table, "id")
+            self._items.append(table, "id") if new else self._items.replace(table, "id")
 
     def relocate_items(self, paths: Mapping[str, str]) -> None:
         """Give pictures, by id, other paths; all else of them stays, also when they were stored. One commit."""
@@ -269,26 +274,26 @@ class Store:
                 stored = table.read([column])[column]
                 table.delete_keys(column, stored.filter(pc.invert(pc.is_in(stored, kept))).to_pylist())
 
-    def index_parts(self) -> None:
-        """Make the index by which features are fetched, if there are enough of them and it is not there."""
-        parts = self._parts.to_write()
-        if not parts.describe_indices() and parts.count_rows() >= INDEXED_FROM:
-            parts.create_scalar_index("key", "BTREE")
+    def index_keys(self) -> None:
+        """Make the indexes by which rows are looked up, of the tables that have enough, if they are not there."""
+        for name, columns in KEYS.items():
+            self.tables[name].index(*columns)
+        for table in self.notes.tables.values():
+            table.index("id")
 
     def optimize(self) -> None:
         """Merge all files of each table."""
         with lance.plain_errors(self.storage):
-            self.index_parts()
+            self.index_keys()
             for table in self.tables.values():
                 table.optimize()
 
     def merge_small_files(self) -> None:
-        """Merge the files of many commits, if there are many, and keep the index by which features are fetched."""
+        """Merge the files of many commits, if there are many, and keep the indexes by which rows are looked up."""
         with lance.plain_errors(self.storage):
-            self.index_parts()
+            self.index_keys()
             for table in (*self.tables.values(), *self.notes.tables.values()):
-                if table.fragments > FRAGMENTS:
-                    table.optimize()
+                table.merge_small_files()
 
 
 @contextmanager
@@ -314,6 +319,15 @@ def _features(
     elif codes is not None:
         found["code"] = pa.FixedSizeListArray.from_arrays(pa.array(codes.ravel()), codes.shape[1])
     return found
+
+
+def known_rows(table: pa.Table) -> list[Known]:
+    """What the rows of these pictures, of their columns `KNOWN`, say of them."""
+    values = {name: table[name].to_pylist() for name in KNOWN if name not in ("modified", "indexed_at")}
+    values |= {name: _moments(table[name]) for name in ("modified", "indexed_at")}
+    for name in ("captions", "labels"):
+        values[name] = [tuple(texts) for texts in values[name]]
+    return [Known(*row) for row in zip(*(values[name] for name in KNOWN), strict=True)]
 
 
 def _moments(column: pa.ChunkedArray) -> list[datetime | None]:

@@ -60,7 +60,7 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
         before = gallery.storage.size()
         gallery.store.drop_orphans()
         gallery.store.notes.drop_taken_away()
-        gallery.store.index_parts()
+        gallery.store.index_keys()
         with lance.plain_errors(gallery.storage), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a search which began before `keep` may fail is why it is not 0
             for table in (*gallery.store.tables.values(), *gallery.store.notes.tables.values()):

@@ -92,7 +92,7 @@ def _encode_all(
     done = {known.id: known for known in store.known().values()}
     store.remove_items(sorted(set(done) - {known.id for known in wanted}))
     missing = [known for known in wanted if not (known.id in done and _same(done[known.id], known))]
-    sentences = store.known_captions()
+    sentences, new = store.known_captions(), {known.id for known in missing} - set(done)
     left_out: list[Skipped] = []
     encoded = 0
 
@@ -107,7 +107,8 @@ def _encode_all(
     with progress.task("migrating", len(wanted)) as task:
         task.advance(len(wanted) - len(missing))
         for (size, unread), planned, pieces in encoder.stream(batches()):
-            items, skipped = store_batch(store, planned, pieces, sentences)
+            items, skipped = store_batch(store, planned, pieces, sentences, new=new)
+            store.merge_small_files()
             left_out += (*unread, *skipped)
             encoded += len(items)
             task.advance(size, encoded=encoded, skipped=len(left_out))

@@ -1,0 +1,103 @@
+"""Files of many commits are merged so that a row is not written anew with every merge, and nothing is lost by it."""
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossgraph.gallery.tables import lance
+
+SCHEMA = pa.schema([("id", pa.string()), ("number", pa.int64())])
+
+
+def rows(numbers: dict[str, int]) -> pa.Table:
+    return pa.table({"id": list(numbers), "number": list(numbers.values())}, schema=SCHEMA)
+
+
+@given(st.lists(st.integers(1, 40), max_size=400))
+def test_rows_are_merged_as_often_as_the_table_doubles(commits: list[int]) -> None:
+    files, written = list[int](), 0
+    for commit in commits:
+        files.append(commit)
+        newest = lance.small_files(files)
+        if newest > 4:
+            merged = sum(files[-newest:])
+            written += merged
+            files[-newest:] = [merged]
+    total = sum(commits)
+    assert sum(files) == total
+    assert written <= total * (1 + total.bit_length())
+    assert len(files) <= 5 * (1 + total.bit_length())
+
+
+def test_each_file_merged_is_no_larger_than_all_after_it() -> None:
+    assert lance.small_files([]) == 0
+    assert lance.small_files([7]) == 1
+    assert lance.small_files([100, 2, 1, 1]) == 3
+    assert lance.small_files([100, 5, 2, 1, 1]) == 3
+    assert lance.small_files([8, 4, 2, 1, 1]) == 5
+
+
+def test_merging_small_files_leaves_the_large_one_as_it_is(tmp_path: Path) -> None:
+    table = lance.open_table(tmp_path, "things", SCHEMA)
+    table.append(rows({f"{number:05}": number for number in range(1000)}), "id")
+    large = table.dataset.get_fragments()[0].metadata.files
+    for number in range(lance.FRAGMENTS + 1):
+        table.append(rows({f"new {number}": number}), "id")
+    table.merge_small_files()
+    fragments = table.dataset.get_fragments()
+    assert [one.count_rows() for one in fragments] == [1000, lance.FRAGMENTS + 1]
+    assert fragments[0].metadata.files == large
+    before = table.version
+    table.merge_small_files()
+    assert table.version == before
+
+
+def test_a_file_most_of_whose_rows_went_is_written_anew(tmp_path: Path) -> None:
+    table = lance.open_table(tmp_path, "things", SCHEMA)
+    table.append(rows({f"{number:05}": number for number in range(1000)}), "id")
+    table.delete("number >= 500")
+    for number in range(lance.FRAGMENTS + 1):
+        table.append(rows({f"new {number}": number}), "id")
+    table.merge_small_files()
+    assert sum(one.physical_rows for one in table.dataset.get_fragments()) == 500 + lance.FRAGMENTS + 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_table_with_an_index_holds_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(lance, "INDEXED_FROM", 1)
+    monkeypatch.setattr(lance, "FRAGMENTS", 4)
+    chance, expected = random.Random(seed), dict[str, int]()
+    table = lance.open_table(tmp_path, "things", SCHEMA)
+    for step in range(60):
+        some = {f"key {chance.randrange(60)}": step for _ in range(chance.randint(1, 5))}
+        match chance.choice(["replace", "replace", "insert", "append", "update", "delete", "merge"]):
+            case "replace":
+                table.replace(rows(some), "id")
+                expected |= some
+            case "insert":
+                table.insert(rows(some), "id")
+                expected = some | expected
+            case "append":
+                new = {f"{key} at {step}": number for key, number in some.items()}
+                table.append(rows(new), "id")
+                expected |= new
+            case "update":
+                table.update(rows(some), "id")
+                expected |= {key: number for key, number in some.items() if key in expected}
+            case "delete":
+                table.delete_keys("id", list(some))
+                expected = {key: number for key, number in expected.items() if key not in some}
+            case "merge":
+                table.index("id")
+                table.merge_small_files()
+        assert dict(zip(*table.read().to_pydict().values(), strict=True)) == expected
+        assert table.count_rows() == len(expected)
+        asked = chance.sample(sorted(expected), min(3, len(expected)))
+        found = table.read(where=lance.one_of("id", asked))["id"].to_pylist() if asked else []
+        assert sorted(found) == sorted(asked)
