@@ -317,8 +317,8 @@ address, folder = sys.argv[1], Path(sys.argv[2])
 model = FakeModel("fine", fine=True, shortlist=FakeModel("dense", fine=False))
 gallery = Gallery.open(address, model) if Gallery.exists(address) else Gallery.create(address, model)
 commit = gallery.store.write_items
-def told(items, *features):
-    commit(items, *features)
+def told(items, *features, new):
+    commit(items, *features, new=new)
     print("stored", *(item.path.name for item in items), flush=True)
 gallery.store.write_items = told
 gallery.index(folder, batch=1)
