@@ -131,8 +131,8 @@ def test_shards_are_built_by_workers_as_by_one_process(connection: Connection, t
     with Pool(connection) as pool:
         cluster = Cluster(connection, pool)
         told = [
-            shard(gallery, rows=300, lists=6, each=each)
-            for gallery, each in zip(galleries, (map, cluster.each), strict=True)
+            shard(galleries[0], rows=300, lists=6),
+            shard(galleries[1], rows=300, lists=6, each=cluster.each),
         ]
     assert [(one.column, one.shards, one.lists, one.inside) for one in told[0] if one.table == "items"] == [
         ("vector", 3, 6, 900),
