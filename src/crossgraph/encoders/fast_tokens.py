@@ -1,4 +1,4 @@
-"""A frozen image network by OpenVINO, which on a processor reads pictures three times as fast as torch.
+"""A frozen image network by OpenVINO, which on a processor reads pictures nearly twice as fast as torch.
 
 What it gives differs from torch's by 4 millionths of the largest number (`bench/backbone_rates.py`), a hundredth of
 what is lost when features are kept in half precision. Nothing is sent anywhere: the part of OpenVINO that converts

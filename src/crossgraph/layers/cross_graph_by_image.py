@@ -37,6 +37,24 @@ class Crossing:
     gram: Float[Tensor, "g h c c"] | None
     """Products of these with one another, of every slice of the channels."""
 
+    def among(self, places: Int[Tensor, " m"]) -> Iterator[Crossing]:
+        """Those of the captions that were chosen: `places` says where in this group each of these is, below 0 nowhere.
+
+        The rows are then those of the choice.
+        """
+        chosen, (_, c, d) = (places >= 0).nonzero()[:, 0], self.vectors.shape
+        for rows in torch.split(chosen, max(1, MOST // c)):
+            if not len(rows):
+                return
+            at = places[rows]  # index_select copies whole rows, which indexing does not
+            subjects, others = (
+                ends.view(-1, c, d).index_select(0, at).flatten(0, 1) if self.related else ends
+                for ends in (self.subjects, self.others)
+            )
+            mapped, gram = (None if one is None else one.index_select(0, at) for one in (self.mapped, self.gram))
+            vectors, weights = self.vectors.index_select(0, at), self.weights.index_select(0, at)
+            yield Crossing(rows, self.related, vectors, weights, subjects, others, mapped, gram)
+
 
 def crossings(
     texts: Encoded,
@@ -44,11 +62,12 @@ def crossings(
     mapped: Float[Tensor, "m w d"] | None,
     *,
     heads: int,
+    most: int = MOST,
 ) -> Iterator[Crossing]:
-    """The nodes of captions in such groups; `weights` say how much each counts."""
+    """The nodes of captions in such groups of at most so many nodes; `weights` say how much each counts."""
     vectors, nodes = nodes_of(texts)
     for related in (False, True):
-        for rows, places in by_count(related_or_not(nodes, related), most=MOST):
+        for rows, places in by_count(related_or_not(nodes, related), most=most):
             at = rows[:, None]
             ends = nodes.ends[at, places]
             sources = None if mapped is None else mapped[at, places]

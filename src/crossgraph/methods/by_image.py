@@ -53,6 +53,10 @@ class ByImage(Method):
     def for_captions(self, ready: ReadyTexts) -> OneImage:
         """What scores one picture with these captions."""
 
+    def among_captions(self, ready: ReadyTexts) -> Callable[[Int[Tensor, " m"]], OneImage]:
+        """What gives `for_captions` of the rows that are chosen of these, whatever can be made of all made once."""
+        return lambda rows: self.for_captions(ready[rows])
+
     @property
     def by_image(self) -> bool:
         """Whether these settings have the fast way."""
@@ -91,12 +95,12 @@ class ByImage(Method):
         fast = self.by_image and not torch.is_grad_enabled() and len(rows) >= FEWEST * len(torch.unique(rows))
         if not fast or not bool(_plain(images).all() & _plain(texts).all()):
             return super().score_listed(images, texts, rows, columns, pairs_per_block=pairs_per_block, done=done)
-        ready, scores = self.ready_texts(texts), images.embedding.new_empty(len(rows))
+        among, scores = self.among_captions(self.ready_texts(texts)), images.embedding.new_empty(len(rows))
         order = rows.argsort(stable=True)
         for pairs in torch.split(order, rows.bincount(minlength=len(images)).tolist()):
             for some in torch.split(pairs, TEXTS):
                 if len(some):
-                    scores[some] = self.for_captions(ready[columns[some]])(images[rows[some[:1]]])
+                    scores[some] = among(columns[some])(images[rows[some[:1]]])
                     done(len(some))
         return scores
 

@@ -18,17 +18,18 @@ gathers its counterparts on the other side; a relation looks for one that joins 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.cross_graph import CrossGraphEncoder, MultiHeadAlignment, Reconstruction
-from crossgraph.layers.cross_graph_by_image import CrossedImage, cross, crossings
+from crossgraph.layers.cross_graph_by_image import MOST, CrossedImage, Crossing, cross, crossings
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, nodes_of
 from crossgraph.layers.shared_rows import by_row
@@ -170,22 +171,44 @@ class Racg(ByImage):
 
     def for_captions(self, ready: ReadyTexts) -> OneImage:
         """What scores one picture with these captions, `cross_pairs` kind by kind."""
+        return self._scoring(ready.encoded.embedding, ready.more[0].sum(dim=1), list(self._crossings(ready)))
+
+    def among_captions(self, ready: ReadyTexts) -> Callable[[Int[Tensor, " m"]], OneImage]:
+        """The same of chosen captions; all are laid out by kind and number once."""
+        wholes, total = ready.encoded.embedding, ready.more[0].sum(dim=1)
+        groups = list(self._crossings(ready, most=ready.more[0].numel()))
+        places = total.new_full((len(groups), len(ready)), -1, dtype=torch.long)
+        for group, place in zip(groups, places, strict=True):
+            place[group.rows] = torch.arange(len(group.rows), device=place.device)
+
+        def among(rows: Int[Tensor, " m"]) -> OneImage:
+            chosen = [one for group, place in zip(groups, places[:, rows], strict=True) for one in group.among(place)]
+            return self._scoring(wholes[rows], total[rows], chosen)
+
+        return among
+
+    def _crossings(self, ready: ReadyTexts, *, most: int = MOST) -> Iterator[Crossing]:
+        assert self.align is not None
+        weights, mapped = ready.more[0], ready.more[1] if len(ready.more) > 1 else None
+        return crossings(ready.encoded, weights, mapped, heads=self.align.heads, most=most)
+
+    def _scoring(
+        self, wholes: Float[Tensor, "m d"], total: Float[Tensor, " m"], groups: Sequence[Crossing]
+    ) -> OneImage:
+        """What scores one picture with captions that are laid out in `groups`; `total` is what their nodes count."""
         encoder, align, late = self.cross, self.align, self.late
         assert encoder is not None
         assert align is not None
-        weights, mapped = ready.more[0], ready.more[1] if len(ready.more) > 1 else None
-        groups = list(crossings(ready.encoded, weights, mapped, heads=align.heads))
-        total = weights.sum(dim=1)
 
         def score(image: Encoded) -> Float[Tensor, " m"]:
             crossed = CrossedImage.of(image, encoder, align)
-            found, back, covered = (total.new_zeros(len(ready)) for _ in range(3))
+            found, back, covered = (torch.zeros_like(total) for _ in range(3))
             for group in groups:
                 for so_far, more in zip((found, back, covered), cross(crossed, group, encoder, align), strict=True):
                     so_far[group.rows] += more
-            if mapped is not None:
+            if self.config.both_directions:
                 found = (found + total * back / covered.clamp(min=1e-6)) / 2
-            return late.share[0] * (ready.encoded.embedding @ image.embedding[0]) + late.share[1] * found
+            return late.share[0] * (wholes @ image.embedding[0]) + late.share[1] * found
 
         return score
 

@@ -26,7 +26,7 @@ def trained(*, beside: bool = True, cells: tuple[int, ...] = CELLS) -> BackboneE
     with torch.no_grad():
         for parameter in backbone.parameters():
             if parameter.requires_grad:
-                parameter += 0.01 * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.01)
     return BackboneEncoder(backbone, cells=cells)
 
 
