@@ -10,7 +10,7 @@ scenes by it. As soon as something was stored, the workers go:
     processes  the workers are killed, and each that comes after them
     taken      the workers are killed, and another job has their processors from then on
     head       the process of the head that knows of all nodes is killed
-    here       of `local[2]`, all that Ray runs on this machine is killed
+    here       of `local[2]`, all that Ray runs on this machine is killed (Ray may then end the command without a word)
 
 Prints the seconds from then to the end of the command, its exit code and what it said last. Ends with status 1 unless
 each ended within a minute, with exit code 2, or, as may be without a head, with the work done. `silent` takes as long
