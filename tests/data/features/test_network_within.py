@@ -55,7 +55,7 @@ def test_features_are_those_of_the_network_alone_which_is_not_run(
     found, expected = table.rows([0, 1, 2, 3]), alone.rows([0, 1, 2, 3])
     for name in ("parts", "mask", "boxes", "whole"):
         assert torch.equal(getattr(found, name), getattr(expected, name)), name
-    monkeypatch.setattr(other, "encode", None)
+    monkeypatch.setattr(other, "encode", lambda images: pytest.fail("read again") if images else [])
     wide, _ = extract_image_features(pictures, other, cache)
     assert not torch.equal(wide.rows([0]).parts[..., : one.part_width], table.rows([0]).parts), "the other was trained"
 
