@@ -78,7 +78,7 @@ class SgfnsConfig(GraphMethodConfig):
         1.0, gt=0, le=1, description="share of captions that are edited: edits must be parsed and encoded"
     )
     neg_others: int = Field(2, ge=1, description="other pictures, or captions, of its contrast; half the most alike")
-    neg_even: float = Field(0.1, ge=0, description="weight of no preference with other pictures, beside the contrast")
+    neg_even: float = Field(1.0, ge=0, description="weight of no preference with other pictures, beside the contrast")
     visual: Literal["lacking", "replaced"] = Field(
         "lacking", description="visual negatives lack regions, or have the look-alike's nearest in their place"
     )
