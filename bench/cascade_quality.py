@@ -28,7 +28,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.gallery.stages.modes import MODES
-from crossgraph.progress import choose_progress
+from crossgraph.progress_bars import choose_progress
 
 RANKS = (1, 5, 10)
 

@@ -77,7 +77,7 @@ def main() -> None:
     )
 
     import crossgraph
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     started = time.monotonic()
     corpus = crossgraph.open_corpus(f"precomp:{data}")

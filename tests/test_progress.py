@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from crossgraph.progress import JsonLines, Progress, Silent, choose_progress
-from crossgraph.progress_bars import RichProgress
+from crossgraph.progress import JsonLines, Progress, Silent
+from crossgraph.progress_bars import RichProgress, choose_progress
 
 
 class Clock:

@@ -37,7 +37,7 @@ from crossgraph.gallery.stages.quantisation import (
     learn_planes,
     principal_directions,
 )
-from crossgraph.progress import choose_progress
+from crossgraph.progress_bars import choose_progress
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import load_model
 

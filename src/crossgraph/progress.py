@@ -129,18 +129,6 @@ class _JsonTask:
         )
 
 
-def choose_progress(stream: Stream | None = None, force_json: bool = False) -> Progress:
-    """Bars if `stream` (stderr unless given) is a terminal, JSON lines if it is not or if `force_json`."""
-    stream = stream or sys.stderr
-    if stream.isatty() and not force_json:
-        from rich.console import Console
-
-        from crossgraph.progress_bars import RichProgress
-
-        return RichProgress(Console(file=stream))
-    return JsonLines(stream)
-
-
 def _plain(value: object) -> object:
     """JSON has no nan or infinity: they are written as words."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

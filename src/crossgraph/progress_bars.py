@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from rich.progress import Progress as RichBars
 from rich.progress import Task as RichBarState
 from rich.text import Text
 
-from crossgraph.progress import Task
+from crossgraph.progress import JsonLines, Progress, Stream, Task
 
 
 class RichProgress:
@@ -76,6 +77,14 @@ class _RateColumn(ProgressColumn):
     def render(self, task: RichBarState) -> Text:
         rate = task.finished_speed or task.speed
         return Text("" if rate is None else f"{rate:,.1f}/s")
+
+
+def choose_progress(stream: Stream | None = None, force_json: bool = False) -> Progress:
+    """Bars if `stream` (stderr unless given) is a terminal, JSON lines if it is not or if `force_json`."""
+    stream = stream or sys.stderr
+    if stream.isatty() and not force_json:
+        return RichProgress(Console(file=stream))
+    return JsonLines(stream)
 
 
 def _in_words(facts: dict[str, object]) -> str:

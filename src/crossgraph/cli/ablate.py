@@ -43,7 +43,7 @@ def ablate(
     from crossgraph.cli.train import settings_of_run
     from crossgraph.data.sources import open_corpus
     from crossgraph.evaluation.protocols import protocol_named
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     if protocol is None and variations:
         raise ConfigError("--vary changes a protocol; give --protocol NAME too.")

@@ -35,7 +35,7 @@ def calibrate(
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.gallery.search.score_calibration import Calibration
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     if data is None:
         stored = verbs.load_search_model(model, device=device).calibration

@@ -37,7 +37,7 @@ def build(
 ) -> None:
     """Copy trained runs into one folder that serves wherever a run does. Each stage may be left out."""
     from crossgraph import verbs
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     verbs.build_cascade(
         out,

@@ -40,7 +40,7 @@ def check(
     """
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.data.check import check_corpus
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     limit_pixels(max_pixels)
     progress = choose_progress()

@@ -22,7 +22,7 @@ def demo(
     """Draw scenes, train a small cascade, measure it, index and search; writes report.html."""
     from crossgraph.cli.output import print_rich
     from crossgraph.demo import run_demo
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     result = run_demo(out, scenes=scenes, seed=seed, progress=choose_progress(), device=device)
     print_rich(result.table())

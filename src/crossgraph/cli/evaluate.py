@@ -85,7 +85,7 @@ def evaluate(
     from crossgraph.distributed.given import on_cluster
     from crossgraph.evaluation.compositional_probe import probe_markdown, probe_table
     from crossgraph.evaluation.worst import KEPT
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     if as_json and markdown:
         raise ConfigError("give one of --json and --markdown.")

@@ -72,7 +72,7 @@ def verify(
     from crossgraph.cli.output import print_json, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep import health
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     found = health.verify(Gallery.open(gallery, memory="whole"), rehash=rehash, progress=choose_progress())
     if as_json:
@@ -133,7 +133,7 @@ def migrate(
     """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_skipped
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     done = verbs.migrate(
         gallery, model, leave_out=leave_out, cluster=cluster, progress=choose_progress(), device=device

@@ -147,7 +147,7 @@ def _image_file(target: str, data: str | None) -> Path | None:
     """The picture that `target` means; None for a sentence."""
     if data is not None:
         from crossgraph.data.sources import open_corpus
-        from crossgraph.progress import choose_progress
+        from crossgraph.progress_bars import choose_progress
 
         corpus = open_corpus(data, progress=choose_progress())
         if target in corpus.image_ids:

@@ -50,7 +50,7 @@ def index(
     from crossgraph.cli.output import files_in_sum, left_out_to_json, print_json, print_left_out, print_rich
     from crossgraph.data.places import placed
     from crossgraph.data.sources import open_corpus
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     limit_pixels(max_pixels)
     progress = choose_progress()

@@ -40,7 +40,7 @@ def move(
     """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     if len(places) % 2:
         raise ConfigError(f"give pairs of places, OLD NEW; got {len(places)}: {' '.join(places)}.")

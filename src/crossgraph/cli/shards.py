@@ -30,7 +30,7 @@ def shard(
     from crossgraph.distributed.given import on_cluster
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep import shards
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
 
     opened, progress = Gallery.open(gallery), choose_progress()
     with on_cluster(cluster, progress=progress) as workers:

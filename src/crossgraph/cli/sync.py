@@ -61,7 +61,8 @@ def sync(
     from crossgraph import verbs
     from crossgraph.cli.output import shown_lines
     from crossgraph.gallery.gallery import Gallery
-    from crossgraph.progress import Silent, choose_progress
+    from crossgraph.progress import Silent
+    from crossgraph.progress_bars import choose_progress
 
     if cluster is not None and (dry_run or watch is not None):
         raise ConfigError("--cluster goes without --dry-run and --watch.")

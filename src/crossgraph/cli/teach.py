@@ -34,7 +34,7 @@ def teach(
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_rich
     from crossgraph.config import merged, parse_change, validated
-    from crossgraph.progress import choose_progress
+    from crossgraph.progress_bars import choose_progress
     from crossgraph.training.teaching import TeachingConfig
 
     asked: dict[str, object] = {}

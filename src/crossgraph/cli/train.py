@@ -56,7 +56,8 @@ def train(
     from crossgraph.data.joined import join_corpora
     from crossgraph.data.sources import open_corpus
     from crossgraph.evaluation.protocols import protocol_named
-    from crossgraph.progress import Silent, choose_progress
+    from crossgraph.progress import Silent
+    from crossgraph.progress_bars import choose_progress
     from crossgraph.training.loop import Interrupted
     from crossgraph.training.workers import follows_another
 

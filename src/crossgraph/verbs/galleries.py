@@ -24,11 +24,11 @@ from crossgraph.gallery.upkeep.migrate import migrate as migrate_gallery
 from crossgraph.gallery.upkeep.relocation import Relocation, relocate
 from crossgraph.gallery.upkeep.run_place import find_run, remember_run
 from crossgraph.progress import Progress, Silent
+from crossgraph.quick.of_gallery import note_model
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 from crossgraph.training.model import TrainedModel
 from crossgraph.verbs.models import given_search_model
-from crossgraph.verbs.opening import note_model
 
 
 def index(

@@ -6,16 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossgraph.encoders.names import packaged_model
 from crossgraph.gallery.folder import Memory
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.home import home_gallery
-from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, is_cascade
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.quick.model import QuickModel
-from crossgraph.quick.reading import QuickReader
-from crossgraph.quick.verified import is_verified, note_verified
+from crossgraph.quick.of_gallery import note_model, reader_of
+from crossgraph.quick.verified import is_verified
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
@@ -51,7 +49,7 @@ def open_to_search(
 
 def _quick_model(gallery: Manifest) -> QuickModel | None:
     """The model of a gallery, if it is a cascade that is read quickly and was checked."""
-    found = _reader(gallery)
+    found = reader_of(gallery)
     if found is None:
         return None
     folder, manifest, reader = found
@@ -60,31 +58,7 @@ def _quick_model(gallery: Manifest) -> QuickModel | None:
     return QuickModel(folder, manifest, reader, partial(_whole, folder))
 
 
-def _reader(gallery: Manifest) -> tuple[Path, CascadeManifest, QuickReader] | None:
-    if gallery.run is None:
-        return None
-    folder = packaged_model(gallery.run) or Path(gallery.run)
-    if not is_cascade(folder):
-        return None
-    manifest = CascadeManifest.read(folder)
-    reader = QuickReader.open(folder, manifest) if manifest.fingerprint == gallery.model else None
-    return None if reader is None else (folder, manifest, reader)
-
-
 def _whole(folder: Path) -> SearchModel:
     from crossgraph.verbs.models import load_search_model
 
     return load_search_model(folder)
-
-
-def note_model(gallery: Gallery) -> None:
-    """Note that the model of a gallery was loaded and its sentence encoder checked, for searches to come."""
-    found = _reader(gallery.manifest)
-    model = gallery.model
-    if found is None or model is None or model.fingerprint != found[1].fingerprint:
-        return
-    if is_verified(found[1].fingerprint, found[2].files):
-        return
-    dense = model.shortlist or model
-    dense.encode_raw_texts(["a picture"])  # loads the sentence encoder, whose weights are checked
-    note_verified(found[1].fingerprint, found[2].files)
