@@ -126,6 +126,15 @@ def test_companions_are_the_most_alike_and_some_at_random(count: int) -> None:
         assert columns == alike + rest
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-8, -1e-8])
+def test_equal_captions_are_chosen_by_place_whatever_the_last_bit(noise: float) -> None:
+    alike = torch.tensor([[0.9, 0.2, 0.7, 0.7, 0.7, 0.1]], dtype=torch.float64)
+    alike[0, 4] += noise
+    alike[0, 3] -= noise
+    found = companions(alike, torch.ones(1, 6, dtype=torch.bool), count=3)
+    assert found[0, :2].tolist() == [0, 2]
+
+
 def test_companions_are_as_few_as_the_row_that_allows_fewest() -> None:
     foreign = ~torch.eye(3, dtype=torch.bool)
     assert sorted(companions(torch.zeros(3, 3), foreign, count=5)[0].tolist()) == [1, 2]

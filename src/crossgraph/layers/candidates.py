@@ -18,6 +18,9 @@ UNSCORED = -1e4
 TRAINING_BLOCK = 512
 """Pairs scored at once in training: captions of like length together, in pieces that fit a processor's cache."""
 
+TIE = 1e-6
+"""Likenesses as near as this for every place between them are a tie."""
+
 
 def candidate_scores(
     score_pairs: Callable[[Encoded, Encoded], Float[Tensor, " k"]],
@@ -67,10 +70,13 @@ def score_in_blocks(
 def companions(likeness: Float[Tensor, "k n"], allowed: Bool[Tensor, "k n"], *, count: int) -> Int[Tensor, "k j"]:
     """Of every row `count` columns that are `allowed`: half the most alike, the rest drawn; none twice.
 
-    Where a row allows fewer than `count`, every row gets as many as that one has.
+    Where a row allows fewer than `count`, every row gets as many as that one has. What is alike to `TIE` comes in the
+    order of places, so that rounding chooses nothing: equal captions are alike to the last bit or nearly.
     """
     count = min(count, int(allowed.sum(dim=1).min())) if len(allowed) else 0
-    near = likeness.masked_fill(~allowed, float("-inf")).topk((count + 1) // 2, dim=1).indices
+    places = torch.arange(likeness.shape[1], device=likeness.device)
+    settled = (likeness - TIE * places).masked_fill(~allowed, float("-inf"))
+    near = settled.topk((count + 1) // 2, dim=1).indices
     left = allowed.scatter(1, near, False)
     drawn = torch.rand_like(likeness).masked_fill(~left, float("-inf")).topk(count // 2, dim=1).indices
     return torch.cat([near, drawn], dim=1)
