@@ -32,7 +32,7 @@ import torch
 from PIL import Image
 
 from crossgraph.data.corpus import Skipped
-from crossgraph.data.drawn.scenes import open_scenes
+from crossgraph.data.drawn.scenes import open_named_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.images import image_bytes_digest, image_size, read_image, read_picture
 from crossgraph.default_model import DEFAULT_MODEL
@@ -192,7 +192,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="crossgraph-") as folder:
         place = Path(folder)
         sources = (
-            sorted(asked.pictures.iterdir()) if asked.pictures else open_scenes(min(asked.photos, 100)).image_paths
+            sorted(asked.pictures.iterdir())
+            if asked.pictures
+            else open_named_scenes(f"scenes:{min(asked.photos, 100)}").image_paths
         )
         photos = make_photos(sources, place / "photos", asked.photos)
         found = measure(photos, place, asked.rounds)
