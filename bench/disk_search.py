@@ -31,49 +31,21 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from crossgraph.bench.drawn_gallery import NoMethod
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.gallery.folder import Memory
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.stages.codes import PlaneCodes
 from crossgraph.gallery.upkeep.shards import shard, shard_recall
-from crossgraph.methods.contract import InputSizes, Method, MethodConfig
-from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, TextBatch
+from crossgraph.methods.contract import InputSizes, MethodConfig
+from crossgraph.types import Encoded
 
 sys.path.insert(0, str(Path(__file__).parent / "disk"))
 from drawn_vectors import BLOCK, Drawn
 from held_memory import dropped, most_mib
 
 PROBES = (16, 64)
-
-
-class NoMethod(Method):
-    """What cannot re-rank: embeddings alone."""
-
-    name = "drawn"
-    config_type = MethodConfig
-    provenance = ()
-    reranks = False
-
-    def encode_images(self, images: ImageBatch) -> Encoded:
-        """Nothing."""
-        raise NotImplementedError
-
-    def encode_texts(self, texts: TextBatch) -> Encoded:
-        """Nothing."""
-        raise NotImplementedError
-
-    def score_pairs(self, images: Encoded, texts: Encoded) -> torch.Tensor:
-        """Nothing."""
-        raise NotImplementedError
-
-    def losses(self, batch: Batch, phase: str = "joint") -> dict[str, torch.Tensor]:
-        """Nothing."""
-        raise NotImplementedError
-
-    def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
-        """Nothing."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

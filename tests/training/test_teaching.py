@@ -15,7 +15,8 @@ from crossgraph.config import RunConfig
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.encoders.polyglot import CONFIG, FILES, WEIGHTS, PolyglotTextEncoder
+from crossgraph.encoders.language_guess import CONFIG, FILES, WEIGHTS
+from crossgraph.encoders.polyglot import PolyglotTextEncoder
 from crossgraph.errors import ConfigError, DataError, ModelError
 from crossgraph.gallery.stages.cascade_manifest import CascadeManifest
 from crossgraph.gallery.stages.cascade_model import CascadeModel, build_cascade

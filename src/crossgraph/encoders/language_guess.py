@@ -20,6 +20,12 @@ from crossgraph.encoders.understanding import RARE, script_of, script_shares
 from crossgraph.words import WORD, normalise
 
 ENGLISH = "en"
+
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "student.safetensors"
+FILES = (CONFIG, TOKENIZER, WEIGHTS)
+"""Of a folder of taught languages (`polyglot`)."""
+GUESS = "guess.weights"
+"""What the weights of the guess are called among those of the student."""
 MARGIN = 2.0
 BUCKETS = 2**17
 WHOLE = 4

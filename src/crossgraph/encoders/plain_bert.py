@@ -21,10 +21,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossgraph.encoders.word_pieces import VOCABULARY, WordPieces, is_plain, is_word_piece, read_json
+from crossgraph.encoders.word_pieces import NETWORK, VOCABULARY, WordPieces, is_plain, is_word_piece, read_json
 from crossgraph.errors import ModelError
 
-NETWORK = "model.safetensors"
 PARTS = (
     *("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
     *("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"),

@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from crossgraph.encoders.fingerprint import encoder_fingerprint
-from crossgraph.encoders.language_guess import ENGLISH, LanguageGuess
+from crossgraph.encoders.language_guess import CONFIG, ENGLISH, GUESS, TOKENIZER, WEIGHTS, LanguageGuess
 from crossgraph.encoders.pieces import PieceCutter, read_pieces
 from crossgraph.encoders.student import PieceBatch, Student, StudentConfig
 from crossgraph.encoders.text import MAX_WORDS, TextEncoder, TextFeatures
@@ -32,9 +32,6 @@ from crossgraph.errors import ModelError
 from crossgraph.files import write_atomically
 from crossgraph.layers.pooling import masked_mean
 
-CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "student.safetensors"
-FILES = (CONFIG, TOKENIZER, WEIGHTS)
-GUESS = "guess.weights"
 BATCH = 64
 
 

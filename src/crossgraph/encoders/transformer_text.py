@@ -30,15 +30,12 @@ from crossgraph.encoders.pretrained import (
 from crossgraph.encoders.text import MAX_WORDS, MINILM, TextEncoder, TextFeatures
 from crossgraph.encoders.tokenizer_identity import tokenizer_identity
 from crossgraph.encoders.understanding import Understanding
-from crossgraph.encoders.word_pieces import read_words, tokens_of_words, with_unknown
+from crossgraph.encoders.word_pieces import MAX_TOKENS, read_words, tokens_of_words, with_unknown
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.layers.pooling import masked_mean
 from crossgraph.words import EMPTY, normalise
 
 BATCH = 64
-
-MAX_TOKENS = 512
-"""No caption needs more, and models that claim a few more positions (RoBERTa) keep those for themselves."""
 
 
 class TransformerTextEncoder(TextEncoder):

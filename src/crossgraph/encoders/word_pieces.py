@@ -16,7 +16,10 @@ from tokenizers import Tokenizer
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.words import WORD
 
-VOCABULARY = "tokenizer.json"
+NETWORK, VOCABULARY = "model.safetensors", "tokenizer.json"
+
+MAX_TOKENS = 512
+"""No caption needs more, and models that claim a few more positions (RoBERTa) keep those for themselves."""
 
 SETTINGS = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
 """What must be said in config.json, or left out there: what makes the network plain."""

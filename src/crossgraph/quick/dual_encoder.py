@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float16
 from safetensors import safe_open
 
+from crossgraph.gallery.stages.unit_length import unit
 from crossgraph.quick.bert import layer_norm
 
 METHODS = ("dual_encoder", "encoder_ensemble")
@@ -21,7 +22,7 @@ GRU = "word_encoder.gru."
 
 @dataclass(frozen=True)
 class TextBranch:
-    """The weights of one branch, by their names in it, and over how many heads it pools."""
+    """The weights of one branch, by their names in it."""
 
     weights: Mapping[str, Float[np.ndarray, ...]]
 
@@ -34,7 +35,7 @@ class TextBranch:
         raised = np.exp(logits - logits.max(axis=0))
         shares = (raised / raised.sum(axis=0))[:, :, None]
         pooled = (shares * words.reshape(len(words), shares.shape[1], -1)).reshape(words.shape).sum(axis=0)
-        return _unit(pooled + words.mean(axis=0))
+        return unit(pooled + words.mean(axis=0))
 
 
 class QuickDualEncoder:
@@ -63,15 +64,10 @@ class QuickDualEncoder:
     def vector(self, states: Float16[np.ndarray, "w e"]) -> Float[np.ndarray, " d"]:
         """The shortlist vector of a sentence of these states."""
         wide = states.astype(np.float32)
-        return _unit(np.concatenate([branch(wide) for branch in self._branches]))
+        return unit(np.concatenate([branch(wide) for branch in self._branches]))
 
 
 def _prefix(name: str) -> str:
     """What stands before the name that a weight has in its branch."""
     parts = name.split(".")
     return f"{parts[0]}.{parts[1]}." if parts[0] == "branches" else ""
-
-
-def _unit(vector: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
-    found: Float[np.ndarray, " d"] = vector / max(np.float32(np.linalg.norm(vector)), np.float32(1e-12))
-    return found

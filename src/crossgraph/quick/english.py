@@ -9,6 +9,8 @@ from jaxtyping import Float16
 
 from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.encoders.word_pieces import (
+    MAX_TOKENS,
+    NETWORK,
     VOCABULARY,
     WordPieces,
     is_plain,
@@ -20,9 +22,6 @@ from crossgraph.encoders.word_pieces import (
 )
 from crossgraph.quick.bert import QuickBert
 from crossgraph.words import normalise
-
-NETWORK = "model.safetensors"
-MOST_TOKENS = 512
 
 
 class QuickEnglish:
@@ -42,7 +41,7 @@ class QuickEnglish:
             return None
         if not is_plain(config) or not is_word_piece(written, told):
             return None
-        longest = min(MOST_TOKENS, told.get("model_max_length", MOST_TOKENS), config["max_position_embeddings"])
+        longest = min(MAX_TOKENS, told.get("model_max_length", MAX_TOKENS), config["max_position_embeddings"])
         tokenizer = WordPieces(folder / VOCABULARY, told, longest=longest)
         return cls(QuickBert(folder / NETWORK, config), tokenizer, max_words=max_words)
 

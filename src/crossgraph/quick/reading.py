@@ -12,20 +12,20 @@ import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 
-from crossgraph.encoders.language_guess import ENGLISH, LanguageGuess
+from crossgraph.encoders.language_guess import CONFIG, ENGLISH, FILES, GUESS, TOKENIZER, LanguageGuess
+from crossgraph.encoders.language_guess import WEIGHTS as STUDENT
 from crossgraph.encoders.names import resolve
 from crossgraph.encoders.pieces import read_pieces
 from crossgraph.encoders.text import MAX_WORDS, MINILM
 from crossgraph.encoders.understanding import Understanding
+from crossgraph.encoders.word_pieces import NETWORK
 from crossgraph.errors import CrossgraphError
 from crossgraph.gallery.stages.cascade_manifest import CascadeManifest, Part
 from crossgraph.quick.dual_encoder import QuickDualEncoder
-from crossgraph.quick.english import NETWORK, QuickEnglish
+from crossgraph.quick.english import QuickEnglish
 from crossgraph.quick.student import QuickStudent
 
-MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
-LANGUAGES = ("config.json", "student.safetensors", "tokenizer.json")
-GUESS = "guess.weights"
+MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"  # as in training.checkpoint, which needs torch
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Languages:
     @classmethod
     def read(cls, folder: Path, *, max_words: int) -> Languages:
         """Those in a folder of `encoders.polyglot`."""
-        config = json.loads((folder / LANGUAGES[0]).read_text(encoding="utf-8"))
-        with safe_open(folder / LANGUAGES[1], framework="numpy") as tensors:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        with safe_open(folder / STUDENT, framework="numpy") as tensors:
             weights = tensors.get_tensor(GUESS)
         names = tuple(config["languages"])
         scripts = {name: tuple(config["scripts"][name]) for name in names}
         taught = tuple(dict.fromkeys(script for name in names for script in scripts[name]))
         guess = LanguageGuess(names, tuple(scripts[name] for name in names), weights)
-        student = QuickStudent.open(folder / LANGUAGES[2], folder / LANGUAGES[1], max_words=max_words)
+        student = QuickStudent(folder / TOKENIZER, folder / STUDENT, max_words=max_words)
         return cls(guess, student, taught)
 
 
@@ -97,7 +97,7 @@ class QuickReader:
         if texts["kind"] == "polyglot":
             own = (folder / "dense" / texts["folder"]).resolve()
             languages = Languages.read(own, max_words=max_words)
-            files += [own / name for name in LANGUAGES]
+            files += [own / name for name in FILES]
         elif texts["kind"] != "transformer":
             return None
         shares = tuple(told[role]["data"].get("scripts", {}) for role in roles)

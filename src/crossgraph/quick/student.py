@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float16
 from safetensors import safe_open
 
+from crossgraph.encoders.language_guess import GUESS
 from crossgraph.encoders.pieces import PieceCutter
 
 GRU = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 class QuickStudent:
-    """A sentence in a language that was taught, as states in half precision; `cutter` cuts it into pieces."""
+    """A sentence in a language that was taught, as states in half precision; read when the first comes."""
 
-    def __init__(self, cutter: PieceCutter, weights: Mapping[str, np.ndarray], *, max_words: int) -> None:
-        self.cutter, self.max_words, self._weights = cutter, max_words, weights
+    def __init__(self, tokenizer: Path, weights: Path, *, max_words: int) -> None:
+        self._tokenizer, self._file, self.max_words = tokenizer, weights, max_words
 
-    @classmethod
-    def open(cls, tokenizer: Path, weights: Path, *, max_words: int) -> QuickStudent:
-        """The student of a folder of languages."""
-        with safe_open(weights, framework="numpy") as tensors:
-            names = [name for name in tensors.keys() if not name.startswith("guess.")]  # noqa: SIM118
-            floats = {name: tensors.get_tensor(name).astype(np.float32) for name in names}
-        return cls(PieceCutter.read(tokenizer), floats, max_words=max_words)
+    @cached_property
+    def cutter(self) -> PieceCutter:
+        """What cuts a sentence into pieces."""
+        return PieceCutter.read(self._tokenizer)
+
+    @cached_property
+    def _weights(self) -> dict[str, np.ndarray]:
+        with safe_open(self._file, framework="numpy") as tensors:
+            names = [name for name in tensors.keys() if name != GUESS]  # noqa: SIM118
+            return {name: tensors.get_tensor(name).astype(np.float32) for name in names}
 
     def states(self, sentence: str) -> Float16[np.ndarray, "w d"]:
         """A state for each word: the mean of those of its pieces."""

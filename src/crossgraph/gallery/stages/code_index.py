@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from crossgraph.gallery.stages import compiled
 from crossgraph.gallery.stages.shortlist import Candidates
+from crossgraph.gallery.tables.disk_matrix import Rows
 from crossgraph.gallery.tables.matrix import Matrix
 
 FAR = 2**15 - 1
@@ -125,14 +126,25 @@ def _row_sums(ones: UInt8[np.ndarray, "n words"]) -> NDArray[np.unsignedinteger[
     return sums
 
 
-class CodeIndex:
-    """Codes in memory, searched in full: `bits` is how many of a code count, for scores; its padding is zeros."""
+Stored = TypeVar("Stored", bound=Rows)
 
-    def __init__(self, codes: Matrix, *, bits: int) -> None:
+
+class Codes(Generic[Stored]):
+    """Codes wherever they lie: `bits` is how many of a code count, for scores; its padding is zeros."""
+
+    def __init__(self, codes: Stored, *, bits: int) -> None:
         self.codes, self.bits = codes, bits
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def scores(self, rows: Int[np.ndarray, " k"], query: UInt8[np.ndarray, " bytes"]) -> Float[np.ndarray, " k"]:
+        """The agreement of `query` with some rows."""
+        return agreement(hamming(self.codes[rows], query), self.bits)
+
+
+class CodeIndex(Codes[Matrix]):
+    """Codes in memory, searched in full."""
 
     def nearest(
         self,
@@ -162,10 +174,6 @@ class CodeIndex:
             distances[np.isin(compared, without)] = FAR
         near = _first(distances, k)
         return Candidates(near if rows is None else rows[near], agreement(distances[near], self.bits))
-
-    def scores(self, rows: Int[np.ndarray, " k"], query: UInt8[np.ndarray, " bytes"]) -> Float[np.ndarray, " k"]:
-        """The agreement of `query` with some rows."""
-        return agreement(hamming(self.codes[rows], query), self.bits)
 
 
 def _first(distances: Int[np.ndarray, " n"], k: int) -> Int[np.ndarray, " k"]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
 
-from crossgraph.gallery.stages.code_index import agreement, hamming
+from crossgraph.gallery.stages.code_index import Codes, agreement, hamming
 from crossgraph.gallery.stages.shortlist import Candidates, nearest
 from crossgraph.gallery.tables.disk_matrix import DiskMatrix
 
@@ -59,14 +59,8 @@ def nearest_in_shards(
     return nearest(vectors, query, k=k, without=without, among=few)
 
 
-class ShardedCodes:
-    """Codes on disk, searched by their shards; `bits` is how many of a code count, for scores."""
-
-    def __init__(self, codes: DiskMatrix, *, bits: int) -> None:
-        self.codes, self.bits = codes, bits
-
-    def __len__(self) -> int:
-        return len(self.codes)
+class ShardedCodes(Codes[DiskMatrix]):
+    """Codes on disk, searched by their shards."""
 
     def nearest(
         self,
@@ -87,10 +81,6 @@ class ShardedCodes:
         best = np.lexsort((rows, distances))[: max(k, 0)]
         scores = agreement(distances[best].astype(np.int64), self.bits)
         return Candidates(rows[best], scores)
-
-    def scores(self, rows: Int[np.ndarray, " k"], query: UInt8[np.ndarray, " bytes"]) -> Float[np.ndarray, " k"]:
-        """The agreement of `query` with some rows."""
-        return agreement(hamming(self.codes[rows], query), self.bits)
 
 
 def _few(allowed: Bool[np.ndarray, " n"] | None) -> Int[np.ndarray, " f"] | None:
