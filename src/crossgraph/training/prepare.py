@@ -230,6 +230,8 @@ def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
     """Raise what the settings and the corpus say already, before any work is put in."""
     kind = method_type(config.method)
     settings = validated(kind.config_type, config.model, section="model")
+    if config.model.get("bank_images"):
+        raise ConfigError("a query bank is of a finished run (crossgraph query-bank); leave out model.bank_images.")
     require_sources(config.training.shares, corpus.source_names or (corpus.name,))
     require_sources(config.images.turned, corpus.source_names or (corpus.name,), setting="images.turned")
     if config.labels.leave_out is not None and config.labels.source == "concepts":
