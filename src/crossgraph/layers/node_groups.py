@@ -17,18 +17,23 @@ from crossgraph.types import ATTRIBUTE, RELATION, Encoded, NodeBatch
 
 @dataclass(frozen=True)
 class OneGraph:
-    """The real nodes of one picture: objects, and relations with the positions of the objects that they join."""
+    """The real nodes of one picture: objects, and relations with the objects that they join."""
 
     objects: Float[Tensor, "o d"]
     relations: Float[Tensor, "r d"]
-    ends: Int[Tensor, "r 2"]
+    ends: Float[Tensor, "o+o r"]
+    """A half where a relation's subject is, and below all subjects where its other end is."""
 
     @classmethod
     def of(cls, image: Encoded) -> OneGraph:
         """That of the only row."""
         vectors, nodes = nodes_of(image)
         related = nodes.of_kind(RELATION)[0]
-        return cls(vectors[0, nodes.mask[0] & ~related], vectors[0, related], nodes.ends[0, related])
+        objects, relations = vectors[0, nodes.mask[0] & ~related], vectors[0, related]
+        halves = objects.new_zeros(2, len(objects), len(relations))
+        for half, end in zip(halves, nodes.ends[0, related].unbind(1), strict=True):
+            half[end, torch.arange(len(end), device=end.device)] = 0.5
+        return cls(objects, relations, halves.flatten(0, 1))
 
     def of_kind(self, related: bool) -> Float[Tensor, "v d"]:
         """Relations, or all others."""
@@ -39,11 +44,7 @@ class OneGraph:
 
         `cosines` are those of text nodes with the objects, and `ends` the rows of these that each text relation joins.
         """
-        left, right = (
-            cosines.index_select(0, text).index_select(1, own)
-            for text, own in zip(ends.unbind(1), self.ends.unbind(1), strict=True)
-        )
-        return left.add_(right).mul_(0.5)
+        return cosines.index_select(0, ends.flatten()).view(len(ends), len(self.ends)) @ self.ends
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class NodeTable:
     places: tuple[Int[Tensor, " t"], Int[Tensor, " t"]]
     """Caption and position of each."""
 
-    def of(self, values: Float[Tensor, "m w"] | Float[Tensor, "m w d"]) -> Float[Tensor, "t ..."]:
+    def of(self, values: Float[Tensor, "m w"]) -> Float[Tensor, " t"]:
         """What is known of every position of every caption, of these nodes."""
         return values[self.places]
 
@@ -94,9 +95,10 @@ def node_tables(texts: Encoded) -> tuple[NodeTable, NodeTable]:
         chosen = _related_or_not(nodes, related=related)
         owner, place = chosen.nonzero(as_tuple=True)
         counts, ends = chosen.sum(dim=1), number[owner[:, None], nodes.ends[owner, place]]
+        own = vectors.flatten(0, 1).index_select(0, owner * vectors.shape[1] + place)
         adorns = nodes.kinds[owner, place] == ATTRIBUTE
         starts = counts.cumsum(0) - counts
-        return NodeTable(related, counts, starts, vectors[owner, place], ends, adorns, (owner, place))
+        return NodeTable(related, counts, starts, own, ends, adorns, (owner, place))
 
     return of_kind(False), of_kind(True)
 
