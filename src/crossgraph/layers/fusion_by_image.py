@@ -63,10 +63,10 @@ class FusedImage:
     asked: tuple[Float[Tensor, "p d"], Float[Tensor, "q d"]]
 
     @classmethod
-    def of(cls, image: Encoded, fusion: FusionGraph) -> FusedImage:
-        """The only row."""
+    def of(cls, image: Encoded, question: Float[Tensor, "d d"]) -> FusedImage:
+        """The only row; `question` is what makes a query of a text node (`FusionGraph.question`)."""
         graph = OneGraph.of(image)
-        objects, relations = (torch.cat([own, fusion.asked(own)]) for own in (graph.objects, graph.relations))
+        objects, relations = (torch.cat([own, own @ question.T]) for own in (graph.objects, graph.relations))
         return cls(graph, (objects, relations))
 
 

@@ -41,13 +41,12 @@ class FusionGraph(nn.Module):
 
     def asking(self, words: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
         """Text nodes as queries whose products with picture nodes are logits: query and key as one map."""
-        asking: Tensor = words @ (self.query.weight.T @ self.key.weight / words.shape[-1] ** 0.5)
-        return asking
-
-    def asked(self, regions: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-        """Picture nodes as keys whose products with text nodes are the same logits."""
-        asked: Tensor = regions @ (self.key.weight.T @ self.query.weight / regions.shape[-1] ** 0.5)
+        asked: Tensor = words @ self.question()
         return asked
+
+    def question(self) -> Float[Tensor, "d d"]:
+        """Query and key as one map of text nodes; its transpose maps picture nodes to what gives the same logits."""
+        return self.query.weight.T @ self.key.weight / self.query.weight.shape[1] ** 0.5
 
     def forward(self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, " n"]:
         """What the fused graph adds to each pair's score, in (-1, 1)."""

@@ -211,12 +211,13 @@ class Sgfns(ByImage):
         fusion, base, embedding = self.fuse, self.base, ready.encoded.embedding
         assert fusion is not None
         texts, beta = FusedTexts.of(ready.encoded, ready.more[0], fusion), base.consistency_weight
+        question = fusion.question()
 
         def among(captions: Int[Tensor, " m"]) -> OneImage:
             wholes, blocks = embedding.index_select(0, captions), texts.among(captions)
 
             def score(image: Encoded) -> Float[Tensor, " m"]:
-                fused = FusedImage.of(image, fusion)
+                fused = FusedImage.of(image, question)
                 parts = [fuse(fused, rows, fusion, beta=beta) for rows in blocks]
                 found, added = (torch.cat(some) for some in zip(*parts, strict=True))
                 return base.share[0] * (wholes @ image.embedding[0]) + base.share[1] * found + added
