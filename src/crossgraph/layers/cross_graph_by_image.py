@@ -135,18 +135,13 @@ class CrossedImage:
 
     graph: OneGraph
     mapped: tuple[Float[Tensor, "o d"], Float[Tensor, "r d"]]
-    own: tuple[Float[Tensor, "h o"], Float[Tensor, "h r"]]
 
     @classmethod
-    def of(cls, image: Encoded, cross: CrossGraphEncoder, align: MultiHeadAlignment) -> CrossedImage:
+    def of(cls, image: Encoded, cross: CrossGraphEncoder) -> CrossedImage:
         """The only row."""
         graph = OneGraph.of(image)
-        objects, relations = graph.objects, graph.relations
-        return cls(
-            graph,
-            (cross.image_to_text(objects), cross.image_to_text(relations)),
-            (align.by_head(objects * objects).T, align.by_head(relations * relations).T),
-        )
+        mapped = cross.image_to_text(torch.cat([graph.objects, graph.relations]))
+        return cls(graph, (mapped[: len(graph.objects)], mapped[len(graph.objects) :]))
 
 
 def cross(
@@ -175,11 +170,12 @@ def cross(
         if extra is not None:
             agreed = agreed + beta * torch.linalg.vecdot(looks, extra)
         found.index_add_(0, row.owner, agreed * some.weights)
-        for block in some.blocks:
-            for so_far, more in zip(
-                (back, covered), _looked_back(block, some, logits, looks, regions, image.own[kind], align), strict=True
-            ):
-                so_far[block.captions] += more
+        if some.blocks:
+            looking = LookingBack.of(regions, align)
+            for block in some.blocks:
+                told, looked_at = _looked_back(block, some, logits, looks, looking, align)
+                back[block.captions] += told
+                covered[block.captions] += looked_at
     return found, back, covered
 
 
@@ -198,25 +194,44 @@ def _agreed(
     return align.agreed(both, texts.own, other, opens)
 
 
+@dataclass(frozen=True)
+class LookingBack:
+    """A picture's nodes of one kind as they look back: by slices, their squared lengths, and as the gate takes them."""
+
+    slices: Float[Tensor, "h v c"]
+    own: Float[Tensor, "h 1 v"]
+    gated: Float[Tensor, "v d"]
+
+    @classmethod
+    def of(cls, regions: Float[Tensor, "v d"], align: MultiHeadAlignment) -> LookingBack:
+        """Made once for all captions."""
+        slices = regions.view(len(regions), align.heads, -1).transpose(0, 1)
+        own = align.by_head(regions.square()).T[:, None]
+        return cls(slices.contiguous(), own, regions * align.gate.weight[0, :-1])
+
+
 def _looked_back(
     block: Block,
     texts: CrossedRow,
     logits: Float[Tensor, "n v"],
     looks: Float[Tensor, "n v"],
-    regions: Float[Tensor, "v d"],
-    own: Float[Tensor, "h v"],
+    image: LookingBack,
     align: MultiHeadAlignment,
 ) -> tuple[Float[Tensor, " g"], Float[Tensor, " g"]]:
     """How well the picture's nodes agree with what they see of each caption, by how much any node looks at them."""
     assert texts.mapped is not None
-    g, c, (v, d), heads = len(block.captions), block.count, regions.shape, align.heads
+    g, c, (heads, v, width) = len(block.captions), block.count, image.slices.shape
     nodes = slice(block.start, block.start + g * c)
     mapped = texts.mapped[nodes]
-    looks_back, coverage = logits[nodes].view(g, c, v).softmax(dim=1), looks[nodes].view(g, c, v).amax(dim=1)
-    slices = regions.view(v, heads, d // heads).transpose(0, 1)
-    products = mapped.view(g * c, heads, d // heads).transpose(0, 1) @ slices.mT
-    both = products.view(heads, g, c, v).mul_(looks_back).sum(dim=2)
-    other = (block.gram @ looks_back[:, None]).mul_(looks_back[:, None]).sum(dim=2).transpose(0, 1)
-    opens = (mapped @ (regions * align.gate.weight[0, :-1]).T).view(g, c, v).mul_(looks_back).sum(dim=1)
-    aligned = align.agreed(both, own[:, None], other.clamp(min=0), opens)
-    return (aligned * coverage).sum(dim=1), coverage.sum(dim=1)
+    both = (mapped.view(g * c, heads, width).transpose(0, 1) @ image.slices.mT).view(heads, g, c, v)
+    opens = (mapped @ image.gated.T).view(g, c, v)
+    if c == 1:  # all that there is to look at
+        coverage, other = looks[nodes], block.gram[..., 0, 0].T[..., None]
+        aligned = align.agreed(both[:, :, 0], image.own, other, opens[:, 0])
+    else:
+        looks_back = logits[nodes].view(g, c, v).softmax(dim=1)
+        coverage = looks[nodes].view(g, c, v).amax(dim=1)
+        other = (block.gram @ looks_back[:, None]).mul_(looks_back[:, None]).sum(dim=2).transpose(0, 1)
+        both, opens = both.mul_(looks_back).sum(dim=2), opens.mul_(looks_back).sum(dim=1)
+        aligned = align.agreed(both, image.own, other.clamp_(min=0), opens)
+    return torch.linalg.vecdot(aligned, coverage), coverage.sum(dim=1)

@@ -28,11 +28,10 @@ class OneGraph:
     def of(cls, image: Encoded) -> OneGraph:
         """That of the only row."""
         vectors, nodes = nodes_of(image)
-        related = nodes.of_kind(RELATION)[0]
-        objects, relations = vectors[0, nodes.mask[0] & ~related], vectors[0, related]
+        plain, related = (_related_or_not(nodes, related=kind)[0].nonzero()[:, 0] for kind in (False, True))
+        objects, relations = (vectors[0].index_select(0, rows) for rows in (plain, related))
         halves = objects.new_zeros(2, len(objects), len(relations))
-        for half, end in zip(halves, nodes.ends[0, related].unbind(1), strict=True):
-            half[end, torch.arange(len(end), device=end.device)] = 0.5
+        halves.scatter_(1, nodes.ends[0].index_select(0, related).T[:, None], 0.5)
         return cls(objects, relations, halves.flatten(0, 1))
 
     def of_kind(self, related: bool) -> Float[Tensor, "v d"]:

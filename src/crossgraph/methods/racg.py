@@ -181,7 +181,7 @@ class Racg(ByImage):
             wholes, counted, rows = embedding.index_select(0, captions), total[captions], texts.among(captions)
 
             def score(image: Encoded) -> Float[Tensor, " m"]:
-                crossed = CrossedImage.of(image, encoder, align)
+                crossed = CrossedImage.of(image, encoder)
                 found, back, covered = cross(crossed, rows, len(captions), encoder, align)
                 if both:
                     found = (found + counted * back / covered.clamp(min=1e-6)) / 2
