@@ -121,9 +121,9 @@ class CrossedRow:
 
 def _blocks(row: NodeRow, captions: Int[Tensor, " m"], seen: SeenTexts) -> Iterator[Block]:
     start, order = 0, row.counts.argsort(stable=True)
-    for count, number in zip(*(x.tolist() for x in row.counts.unique(return_counts=True)), strict=True):
+    for count, number in enumerate(row.counts.bincount().tolist()):
         some, order = order[:number], order[number:]
-        for chosen in torch.split(some, max(1, MOST // count)) if count else ():
+        for chosen in torch.split(some, max(1, MOST // count)) if count and number else ():
             gram = seen.grams[count].index_select(0, seen.place[captions[chosen]])
             yield Block(start, chosen, count, gram)
             start += len(chosen) * count

@@ -83,7 +83,7 @@ def fuse(
         regions = graph.of_kind(row.related)
         if not len(regions) or not len(row.owner):
             continue
-        likeness, logits = (row.vectors @ asked.T).split(len(regions), dim=1)
+        likeness, logits = torch.split(row.vectors @ asked.T, len(regions), dim=1)
         if beta is not None and not row.related:
             joined = graph.joined(likeness, texts.rows[1].ends)
             owners = row.ends[row.adorning, 0]

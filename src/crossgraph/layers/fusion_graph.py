@@ -46,7 +46,8 @@ class FusionGraph(nn.Module):
 
     def question(self) -> Float[Tensor, "d d"]:
         """Query and key as one map of text nodes; its transpose maps picture nodes to what gives the same logits."""
-        return self.query.weight.T @ self.key.weight / self.query.weight.shape[1] ** 0.5
+        question: Tensor = self.query.weight.T @ self.key.weight / self.query.weight.shape[1] ** 0.5
+        return question
 
     def forward(self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, " n"]:
         """What the fused graph adds to each pair's score, in (-1, 1)."""

@@ -126,7 +126,7 @@ def _compare(
     owner = torch.arange(len(captions), device=captions.device).repeat_interleave(lengths)
     at = torch.arange(len(owner), device=captions.device) + (table.starts[captions] - starts)[owner]
     words, weights = table.words.index_select(0, at), table.weights.index_select(0, at)
-    spans = [(count, length) for length, count in zip(*_runs(lengths), strict=True)]
+    spans = [(count, length) for length, count in enumerate(lengths.bincount().tolist()) if count]
     seen, cosines = attend_in_row(words, picture.regions, spans, sharpness=sharpness)
     found = []
     if "local" in similarities.levels:
@@ -134,8 +134,3 @@ def _compare(
     if "global_local" in similarities.levels:
         found.append(similarities.mapped("global_local", words.sub_(picture.whole).square_()))
     return found, weights.new_zeros(len(captions)).index_add_(0, owner, cosines * weights)
-
-
-def _runs(lengths: Int[Tensor, " m"]) -> tuple[list[int], list[int]]:
-    values, counts = lengths.unique_consecutive(return_counts=True)
-    return values.tolist(), counts.tolist()

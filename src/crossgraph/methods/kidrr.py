@@ -319,7 +319,7 @@ class Kidrr(ByImage):
                 found[pairs] = torch.tanh(self.scorer(pooled).squeeze(-1))
             if anchor is not None:
                 found = found + anchor.share[0] * listed.wholes + anchor.share[1] * listed.words
-            each = found.split([len(order) for order in orders])
+            each = torch.split(found, [len(order) for order in orders])
             return [torch.empty_like(one).scatter_(0, order, one) for one, order in zip(each, orders, strict=True)]
 
         return score
