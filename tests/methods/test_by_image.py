@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from crossgraph.layers import cross_graph_by_image, fusion_by_image
+from crossgraph.methods import by_image, kidrr
 from crossgraph.methods.by_image import ByImage
 from crossgraph.methods.contract import Method
 from crossgraph.types import Encoded
@@ -15,6 +17,9 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("kidrr", {}),
     ("kidrr", {"levels": ("global", "local"), "reasoning": "sgr", "anchor": False}),
     ("kidrr", {"reasoning": "mean", "top": 20}),
+    ("kidrr", {"levels": ("local", "region")}),
+    ("kidrr", {"levels": ("global_local",), "reasoning": "sgr"}),
+    ("kidrr", {"levels": ("global",)}),
     ("kidrr", {"similarity": "scalar"}),
     ("racg", {}),
     ("racg", {"both_directions": False}),
@@ -24,6 +29,14 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("sgfns", {"top": 5, "threshold": -1.0}),
     ("sgfns", {"relations": False}),
     ("sgfns", {"attributes": False, "consistency": False, "top": 1}),
+]
+
+SIZES = [
+    (by_image, "TEXTS"),
+    (by_image, "TOGETHER"),
+    (kidrr, "BLOCK_NUMBERS"),
+    (cross_graph_by_image, "MOST"),
+    (fusion_by_image, "MOST"),
 ]
 
 
@@ -53,6 +66,18 @@ def test_a_list_of_pairs_equals_those_of_the_table_in_its_order(sides: tuple[ByI
     found = method.score_listed(images, texts, rows, columns, done=told.append)
     torch.testing.assert_close(found, method.score(images, texts)[rows, columns], atol=2e-6, rtol=1e-5)
     assert sum(told) == 100
+
+
+@torch.no_grad()
+def test_blocks_of_any_size_give_the_same_list(
+    sides: tuple[ByImage, Encoded, Encoded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, images, texts = sides
+    rows, columns = torch.arange(len(images)).repeat_interleave(30), torch.arange(30 * len(images)) % len(texts)
+    at_once = method.score_listed(images, texts, rows, columns)
+    for module, size in SIZES:
+        monkeypatch.setattr(module, size, 13)
+    torch.testing.assert_close(method.score_listed(images, texts, rows, columns), at_once, atol=2e-6, rtol=1e-5)
 
 
 def test_gradients_are_those_of_pairs(sides: tuple[ByImage, Encoded, Encoded]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,17 +70,29 @@ class Seen:
 
 
 def attend_to_one(words: Float[Tensor, "n w d"], regions: Float[Tensor, "r d"], *, sharpness: float) -> Seen:
-    """`attend` of all words of several captions on the regions of one picture, nothing padded; no gradients.
+    """`attend` of all words of several captions of one length on the regions of one picture; no gradients."""
+    n, w, d = words.shape
+    weights, cosines = attend_in_row(words.reshape(n * w, d), regions, [(n, w)], sharpness=sharpness)
+    return Seen(weights.view(n, w, len(regions)), cosines.view(n, w))
 
-    All words are multiplied with all regions at once, and nothing seen is built, as in `attended_cosines`. Regions come
-    first while there is anything to be done with every cosine, so that each sum over them runs along memory.
+
+def attend_in_row(
+    words: Float[Tensor, "t d"], regions: Float[Tensor, "r d"], spans: Sequence[tuple[int, int]], *, sharpness: float
+) -> tuple[Float[Tensor, "t r"], Float[Tensor, " t"]]:
+    """The weights and cosines of `Seen` for the words of captions in one row, nothing padded; no gradients.
+
+    `spans` say of how many captions of which length they are, one span after the other. All words are multiplied with
+    all regions at once, and nothing seen is built, as in `attended_cosines`. Regions come first while there is anything
+    to be done with every cosine, so that each sum over them runs along memory.
     """
-    (n, w, d), r = words.shape, len(regions)
-    products = regions @ words.reshape(n * w, d).T
-    cosine = products.clamp(min=0).view(r, n, w)
-    squares = cosine.square().sum(dim=2, keepdim=True)
-    contrast = cosine.mul_(squares.clamp_(min=1e-24).rsqrt_().mul_(sharpness))
-    weights = contrast.view(r, n * w).softmax(dim=0)
+    products = regions @ words.T
+    contrast, start = products.clamp(min=0), 0
+    for count, length in spans:
+        cosine = contrast[:, start : start + count * length].view(len(regions), count, length)
+        squares = cosine.square().sum(dim=2, keepdim=True)
+        cosine.mul_(squares.clamp_(min=1e-24).rsqrt_().mul_(sharpness))
+        start += count * length
+    weights = contrast.softmax(dim=0)
     squared = ((regions @ regions.T) @ weights).mul_(weights).sum(dim=0)
     weights.mul_(squared.clamp_(min=1e-24).rsqrt_())
-    return Seen(weights.T.view(n, w, r), products.mul_(weights).sum(dim=0).view(n, w))
+    return weights.T, products.mul_(weights).sum(dim=0)

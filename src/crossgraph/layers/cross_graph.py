@@ -97,8 +97,13 @@ class MultiHeadAlignment(nn.Module):
         lengths = (own.sum(dim=0) * other.sum(dim=0)).clamp(min=TINY).sqrt()
         cosine = both.sum(dim=0) / lengths
         gate = torch.sigmoid(opens + cosine * self.gate.weight[0, -1] + self.gate.bias)
-        taken = (own + 2 * gate * both + gate * gate * other).clamp(min=0)
-        slices = (both + gate * other) / (taken * other).clamp(min=TINY).sqrt()
+        if torch.is_grad_enabled():
+            taken = (own + 2 * gate * both + gate * gate * other).clamp(min=0)
+            slices = (both + gate * other) / (taken * other).clamp(min=TINY).sqrt()
+        else:  # the same without copies
+            pulled = gate * other
+            taken = torch.add(pulled, both, alpha=2).mul_(gate).add_(own).clamp_(min=0)
+            slices = pulled.add_(both).div_(taken.mul_(other).clamp_(min=TINY).sqrt_())
         found: Tensor = torch.tensordot(self.share.softmax(dim=0), slices, dims=1)
         return found
 

@@ -1,12 +1,13 @@
 """The cross-graph encoder and its alignment for one picture with many captions: nothing is padded or mapped twice.
 
-A relation is compared with relations only, anything else with anything else, and captions with the same number of
-nodes of a kind together. No gradients.
+A relation is compared with relations only, anything else with anything else. Text nodes stand in one row, captions with
+the same number of nodes together, so that what a node looks at needs no regard to captions, and what looks back at them
+has a block for every number. No gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.layers.cross_graph import CrossGraphEncoder, MultiHeadAlignment
-from crossgraph.layers.node_groups import OneGraph, by_count, related_or_not
-from crossgraph.layers.node_matching import nodes_of
+from crossgraph.layers.node_groups import NodeRow, NodeTable, OneGraph, node_rows, node_tables
 from crossgraph.types import Encoded
 
 MOST = 256
@@ -23,68 +23,110 @@ MOST = 256
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """The nodes of one kind of `g` captions that have `c` of it each, and what of them serves every picture."""
+class SeenTexts:
+    """Of text nodes of one kind what picture nodes see: vectors in their channels, and their products."""
 
-    rows: Int[Tensor, " g"]
-    related: bool
-    vectors: Float[Tensor, "g c d"]
-    weights: Float[Tensor, "g c"]
-    subjects: Float[Tensor, "e d"]
-    others: Float[Tensor, "e d"]
-    mapped: Float[Tensor, "g c d"] | None
-    """What picture nodes see, in their channels; None where nobody asks."""
-    gram: Float[Tensor, "g h c c"] | None
-    """Products of these with one another, of every slice of the channels."""
+    mapped: Float[Tensor, "t d"]
+    grams: Mapping[int, Float[Tensor, "g h c c"]]
+    """Products with one another, of every slice of the channels, of captions with c nodes."""
+    place: Int[Tensor, " m"]
+    """Where each caption is among those with as many."""
 
-    def among(self, places: Int[Tensor, " m"]) -> Iterator[Crossing]:
-        """Those of the captions that were chosen: `places` says where in this group each of these is, below 0 nowhere.
+    @classmethod
+    def of(cls, table: NodeTable, mapped: Float[Tensor, "t d"], *, heads: int) -> SeenTexts:
+        """Made once for all pictures."""
+        grams, place, width = {}, torch.zeros_like(table.counts), mapped.shape[1] // heads
+        for count in torch.unique(table.counts).tolist():
+            captions = (table.counts == count).nonzero()[:, 0]
+            place[captions] = torch.arange(len(captions), device=place.device)
+            nodes = table.starts[captions, None] + torch.arange(count, device=place.device)
+            slices = mapped[nodes].view(len(captions), count, heads, width).transpose(1, 2)
+            grams[count] = slices @ slices.mT
+        return cls(mapped, grams, place)
 
-        The rows are then those of the choice.
-        """
-        chosen, (_, c, d) = (places >= 0).nonzero()[:, 0], self.vectors.shape
-        for rows in torch.split(chosen, max(1, MOST // c)):
-            if not len(rows):
-                return
-            at = places[rows]  # index_select copies whole rows, which indexing does not
-            subjects, others = (
-                ends.view(-1, c, d).index_select(0, at).flatten(0, 1) if self.related else ends
-                for ends in (self.subjects, self.others)
+
+@dataclass(frozen=True)
+class CrossedTexts:
+    """All nodes of captions by kind: how much each counts, its slices' squared lengths, and what looks back sees."""
+
+    tables: tuple[NodeTable, NodeTable]
+    weights: tuple[Float[Tensor, " o"], Float[Tensor, " r"]]
+    own: tuple[Float[Tensor, "o h"], Float[Tensor, "r h"]]
+    seen: tuple[SeenTexts, SeenTexts] | None
+
+    @classmethod
+    def of(
+        cls,
+        texts: Encoded,
+        weights: Float[Tensor, "m w"],
+        encoder: CrossGraphEncoder,
+        align: MultiHeadAlignment,
+        *,
+        back: bool,
+    ) -> CrossedTexts:
+        """Made once for all pictures; `back` says whether picture nodes look back."""
+        plain, related = tables = node_tables(texts)
+        counted = plain.of(weights), related.of(weights)
+        own = align.by_head(plain.vectors.square()), align.by_head(related.vectors.square())
+        if not back or encoder.text_to_image is None:
+            return cls(tables, counted, own, None)
+        seen = [SeenTexts.of(table, encoder.text_to_image(table.vectors), heads=align.heads) for table in tables]
+        return cls(tables, counted, own, (seen[0], seen[1]))
+
+    def among(self, captions: Int[Tensor, " m"]) -> tuple[CrossedRow, CrossedRow]:
+        """The nodes of the chosen captions."""
+        plain, related = (
+            CrossedRow.of(
+                row, captions, self.weights[kind], self.own[kind], None if self.seen is None else self.seen[kind]
             )
-            mapped, gram = (None if one is None else one.index_select(0, at) for one in (self.mapped, self.gram))
-            vectors, weights = self.vectors.index_select(0, at), self.weights.index_select(0, at)
-            yield Crossing(rows, self.related, vectors, weights, subjects, others, mapped, gram)
+            for kind, row in enumerate(node_rows(self.tables, captions, by_count=True))
+        )
+        return plain, related
 
 
-def crossings(
-    texts: Encoded,
-    weights: Float[Tensor, "m w"],
-    mapped: Float[Tensor, "m w d"] | None,
-    *,
-    heads: int,
-    most: int = MOST,
-) -> Iterator[Crossing]:
-    """The nodes of captions in such groups of at most so many nodes; `weights` say how much each counts."""
-    vectors, nodes = nodes_of(texts)
-    for related in (False, True):
-        for rows, places in by_count(related_or_not(nodes, related), most=most):
-            at = rows[:, None]
-            ends = nodes.ends[at, places]
-            sources = None if mapped is None else mapped[at, places]
-            gram = None
-            if sources is not None:
-                slices = sources.view(*sources.shape[:2], heads, sources.shape[2] // heads).transpose(1, 2)
-                gram = slices @ slices.mT
-            yield Crossing(
-                rows,
-                related,
-                vectors[at, places],
-                weights[at, places],
-                vectors[at, ends[..., 0]].flatten(0, 1) if related else vectors[:0, 0],
-                vectors[at, ends[..., 1]].flatten(0, 1) if related else vectors[:0, 0],
-                sources,
-                gram,
-            )
+@dataclass(frozen=True)
+class Block:
+    """The nodes from `start` on of `captions` that have `count` each, and the products of what is seen of them."""
+
+    start: int
+    captions: Int[Tensor, " g"]
+    count: int
+    gram: Float[Tensor, "g h c c"]
+
+
+@dataclass(frozen=True)
+class CrossedRow:
+    """The nodes of one kind of chosen captions, those of captions with few first, and what of them serves a picture."""
+
+    row: NodeRow
+    weights: Float[Tensor, " n"]
+    own: Float[Tensor, "h n"]
+    mapped: Float[Tensor, "n d"] | None
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(
+        cls,
+        row: NodeRow,
+        captions: Int[Tensor, " m"],
+        weights: Float[Tensor, " t"],
+        own: Float[Tensor, "t h"],
+        seen: SeenTexts | None,
+    ) -> CrossedRow:
+        """What is known of the nodes of all, of these."""
+        mapped = None if seen is None else seen.mapped.index_select(0, row.rows)
+        blocks = () if seen is None else tuple(_blocks(row, captions, seen))
+        return cls(row, weights.index_select(0, row.rows), own.index_select(0, row.rows).T.contiguous(), mapped, blocks)
+
+
+def _blocks(row: NodeRow, captions: Int[Tensor, " m"], seen: SeenTexts) -> Iterator[Block]:
+    start, order = 0, row.counts.argsort(stable=True)
+    for count, number in enumerate(row.counts.bincount().tolist()):
+        some, order = order[:number], order[number:]
+        for chosen in torch.split(some, max(1, MOST // count)) if count and number else ():
+            gram = seen.grams[count].index_select(0, seen.place[captions[chosen]])
+            yield Block(start, chosen, count, gram)
+            start += len(chosen) * count
 
 
 @dataclass(frozen=True)
@@ -93,51 +135,103 @@ class CrossedImage:
 
     graph: OneGraph
     mapped: tuple[Float[Tensor, "o d"], Float[Tensor, "r d"]]
-    own: tuple[Float[Tensor, "h o"], Float[Tensor, "h r"]]
 
     @classmethod
-    def of(cls, image: Encoded, cross: CrossGraphEncoder, align: MultiHeadAlignment) -> CrossedImage:
+    def of(cls, image: Encoded, cross: CrossGraphEncoder) -> CrossedImage:
         """The only row."""
         graph = OneGraph.of(image)
-        objects, relations = graph.objects, graph.relations
-        return cls(
-            graph,
-            (cross.image_to_text(objects), cross.image_to_text(relations)),
-            (align.by_head(objects * objects).T, align.by_head(relations * relations).T),
-        )
+        mapped = cross.image_to_text(torch.cat([graph.objects, graph.relations]))
+        return cls(graph, (mapped[: len(graph.objects)], mapped[len(graph.objects) :]))
 
 
 def cross(
-    image: CrossedImage, texts: Crossing, encoder: CrossGraphEncoder, align: MultiHeadAlignment
-) -> tuple[Float[Tensor, " g"], Float[Tensor, " g"], Float[Tensor, " g"]]:
-    """Of every caption: how well its nodes of this kind were found, each times its weight; and of the picture's nodes
-    how well they find their counterparts, each by how much any node looks at it, with the sum of that."""
-    found, back, covered = (texts.weights.new_zeros(len(texts.rows)) for _ in range(3))
-    regions = image.graph.of_kind(texts.related)
-    if not len(regions):
-        return found, back, covered
-    (g, c, d), v = texts.vectors.shape, len(regions)
-    logits = texts.vectors.view(g * c, d) @ regions.T
-    joined, beta = None, encoder.consistency_weight
-    if texts.related and beta is not None:
-        joined = image.graph.joined(texts.subjects, texts.others)
-        logits = torch.addcmul(logits, joined, beta)
-    logits = logits.mul_(encoder.sharpness).view(g, c, v)
-    looks = logits.softmax(dim=2)
-    seen = (looks.view(g * c, v) @ image.mapped[texts.related]).view(g, c, d)
-    agreed = align(texts.vectors, seen)
-    if joined is not None and beta is not None:
-        agreed = agreed + beta * (looks.view(g * c, v) * joined).sum(dim=1).view(g, c)
-    found = (agreed * texts.weights).sum(dim=1)
-    if texts.mapped is None or texts.gram is None:
-        return found, back, covered
-    looks_back, coverage = logits.softmax(dim=1), looks.amax(dim=1)
-    heads = align.heads
-    slices = regions.view(v, heads, d // heads).transpose(0, 1)
-    products = texts.mapped.view(g * c, heads, d // heads).transpose(0, 1) @ slices.mT
-    both = (products.view(heads, g, c, v) * looks_back).sum(dim=2)
-    other = ((texts.gram @ looks_back[:, None]) * looks_back[:, None]).sum(dim=2).transpose(0, 1)
-    gate = align.gate.weight[0, :-1]
-    opens = ((texts.mapped.view(g * c, d) @ (regions * gate).T).view(g, c, v) * looks_back).sum(dim=1)
-    aligned = align.agreed(both, image.own[texts.related][:, None], other.clamp(min=0), opens)
-    return found, (aligned * coverage).sum(dim=1), coverage.sum(dim=1)
+    image: CrossedImage,
+    texts: tuple[CrossedRow, CrossedRow],
+    captions: int,
+    encoder: CrossGraphEncoder,
+    align: MultiHeadAlignment,
+) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"], Float[Tensor, " m"]]:
+    """Of every caption: how well its nodes were found, each times its weight; and of the picture's nodes how well they
+    find their counterparts, each by how much any node looks at it, with the sum of that."""
+    found, back, covered = (texts[0].weights.new_zeros(captions) for _ in range(3))
+    graph, beta, joined = image.graph, encoder.consistency_weight, None
+    for kind, some in enumerate(texts):
+        row, regions = some.row, graph.of_kind(some.row.related)
+        if not len(regions) or not len(row.rows):
+            continue
+        logits = row.vectors @ regions.T
+        extra: Tensor | None = None
+        if beta is not None and not row.related:
+            joined = graph.joined(logits, texts[1].row.ends)
+        elif beta is not None and joined is not None:
+            logits, extra = torch.addcmul(logits, joined, beta), joined
+        looks = logits.mul_(encoder.sharpness).softmax(dim=1)
+        agreed = _agreed(some, looks, image.mapped[kind], align)
+        if extra is not None:
+            agreed = agreed + beta * torch.linalg.vecdot(looks, extra)
+        found.index_add_(0, row.owner, agreed * some.weights)
+        if some.blocks:
+            looking = LookingBack.of(regions, align)
+            for block in some.blocks:
+                told, looked_at = _looked_back(block, some, logits, looks, looking, align)
+                back[block.captions] += told
+                covered[block.captions] += looked_at
+    return found, back, covered
+
+
+def _agreed(
+    texts: CrossedRow, looks: Float[Tensor, "n v"], mapped: Float[Tensor, "v d"], align: MultiHeadAlignment
+) -> Float[Tensor, " n"]:
+    """How well text nodes agree with what they see."""
+    gate, vectors = align.gate.weight[0, :-1], texts.row.vectors
+    both, other, opens = torch.empty_like(texts.own), torch.empty_like(texts.own), torch.empty_like(texts.weights)
+    for start in range(0, len(vectors), MOST):
+        nodes = slice(start, start + MOST)
+        seen = looks[nodes] @ mapped
+        products = vectors[nodes] * seen
+        both[:, nodes], other[:, nodes] = align.by_head(products).T, align.by_head(seen.square_()).T
+        opens[nodes] = products @ gate
+    return align.agreed(both, texts.own, other, opens)
+
+
+@dataclass(frozen=True)
+class LookingBack:
+    """A picture's nodes of one kind as they look back: by slices, their squared lengths, and as the gate takes them."""
+
+    slices: Float[Tensor, "h v c"]
+    own: Float[Tensor, "h 1 v"]
+    gated: Float[Tensor, "v d"]
+
+    @classmethod
+    def of(cls, regions: Float[Tensor, "v d"], align: MultiHeadAlignment) -> LookingBack:
+        """Made once for all captions."""
+        slices = regions.view(len(regions), align.heads, -1).transpose(0, 1)
+        own = align.by_head(regions.square()).T[:, None]
+        return cls(slices.contiguous(), own, regions * align.gate.weight[0, :-1])
+
+
+def _looked_back(
+    block: Block,
+    texts: CrossedRow,
+    logits: Float[Tensor, "n v"],
+    looks: Float[Tensor, "n v"],
+    image: LookingBack,
+    align: MultiHeadAlignment,
+) -> tuple[Float[Tensor, " g"], Float[Tensor, " g"]]:
+    """How well the picture's nodes agree with what they see of each caption, by how much any node looks at them."""
+    assert texts.mapped is not None
+    g, c, (heads, v, width) = len(block.captions), block.count, image.slices.shape
+    nodes = slice(block.start, block.start + g * c)
+    mapped = texts.mapped[nodes]
+    both = (mapped.view(g * c, heads, width).transpose(0, 1) @ image.slices.mT).view(heads, g, c, v)
+    opens = (mapped @ image.gated.T).view(g, c, v)
+    if c == 1:  # all that there is to look at
+        coverage, other = looks[nodes], block.gram[..., 0, 0].T[..., None]
+        aligned = align.agreed(both[:, :, 0], image.own, other, opens[:, 0])
+    else:
+        looks_back = logits[nodes].view(g, c, v).softmax(dim=1)
+        coverage = looks[nodes].view(g, c, v).amax(dim=1)
+        other = (block.gram @ looks_back[:, None]).mul_(looks_back[:, None]).sum(dim=2).transpose(0, 1)
+        both, opens = both.mul_(looks_back).sum(dim=2), opens.mul_(looks_back).sum(dim=1)
+        aligned = align.agreed(both, image.own, other.clamp_(min=0), opens)
+    return torch.linalg.vecdot(aligned, coverage), coverage.sum(dim=1)

@@ -13,97 +13,93 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crossgraph.layers.fusion_graph import FusionGraph
-from crossgraph.layers.node_groups import OneGraph, related_or_not
-from crossgraph.layers.node_matching import nodes_of
-from crossgraph.types import ATTRIBUTE, Encoded
+from crossgraph.layers.node_groups import NodeRow, NodeTable, OneGraph, node_rows, node_tables
+from crossgraph.types import Encoded
 
 MOST = 256
 """Captions compared with a picture at once."""
 
 
 @dataclass(frozen=True)
-class NodeRow:
-    """All nodes of one kind of `m` captions, caption after caption, and what of them serves every picture.
+class FusedTexts:
+    """All nodes of captions by kind, and of each how much it counts and what picture nodes take in of it."""
 
-    `sought` are their vectors and, of attributes, what their owners add by consistency.
-    """
+    tables: tuple[NodeTable, NodeTable]
+    weights: tuple[Float[Tensor, " o"], Float[Tensor, " r"]]
+    told: tuple[Float[Tensor, "o d"], Float[Tensor, "r d"]]
 
-    related: bool
-    owner: Int[Tensor, " n"]
-    """Which caption each is of."""
-    starts: Int[Tensor, " m"]
-    """Where each caption's nodes begin."""
-    vectors: Float[Tensor, "n d"]
-    sought: Float[Tensor, "n d"]
-    asked: Float[Tensor, "n d"]
-    weights: Float[Tensor, " n"]
-    subjects: Float[Tensor, "e d"]
-    others: Float[Tensor, "e d"]
+    @classmethod
+    def of(cls, texts: Encoded, weights: Float[Tensor, "m w"], fusion: FusionGraph) -> FusedTexts:
+        """Made once for all pictures."""
+        plain, related = node_tables(texts)
+        told = fusion.text_to_image(plain.vectors), fusion.text_to_image(related.vectors)
+        return cls((plain, related), (plain.of(weights), related.of(weights)), told)
 
-    def summed(self, weights: Float[Tensor, " n"]) -> Float[Tensor, "m d"]:
-        """The weighed sum of each caption's nodes."""
-        rows = torch.arange(len(weights), device=weights.device)
-        return _sums(self.vectors, rows, weights, self.starts)
+    def among(self, captions: Int[Tensor, " m"]) -> list[FusedRows]:
+        """The nodes of the chosen captions, `MOST` captions at once."""
+        return [self._rows(some) for some in torch.split(captions, MOST)]
+
+    def _rows(self, captions: Int[Tensor, " m"]) -> FusedRows:
+        rows = node_rows(self.tables, captions)
+        plain, related = (of_all.index_select(0, row.rows) for of_all, row in zip(self.weights, rows, strict=True))
+        return FusedRows(rows, (plain, related), self.told, len(captions))
 
 
-def node_rows(
-    texts: Encoded, asked: Float[Tensor, "m w d"], weights: Float[Tensor, "m w"], *, beta: Tensor | None
-) -> list[NodeRow]:
-    """The nodes of captions: those that are no relations, and relations. `weights` say how much each counts."""
-    vectors, nodes = nodes_of(texts)
-    rows = []
-    for related in (False, True):
-        chosen = related_or_not(nodes, related)
-        owner, place = chosen.nonzero(as_tuple=True)
-        ends = nodes.ends[owner, place]
-        own, count = vectors[owner, place], chosen.sum(dim=1)
-        sought = own
-        if beta is not None and not related:
-            adorns = (nodes.kinds[owner, place] == ATTRIBUTE)[:, None]
-            sought = own + beta * adorns * vectors[owner, ends[:, 0]]
-        joins = related and beta is not None
-        rows.append(
-            NodeRow(
-                related,
-                owner,
-                count.cumsum(0) - count,
-                own,
-                sought,
-                asked[owner, place],
-                weights[owner, place],
-                vectors[owner, ends[:, 0]] if joins else own[:0],
-                vectors[owner, ends[:, 1]] if joins else own[:0],
-            )
-        )
-    return rows
+@dataclass(frozen=True)
+class FusedRows:
+    """Some captions' nodes by kind and how much each counts; `told` is of the nodes of all."""
+
+    rows: tuple[NodeRow, NodeRow]
+    weights: tuple[Float[Tensor, " n"], Float[Tensor, " e"]]
+    told: tuple[Float[Tensor, "o d"], Float[Tensor, "r d"]]
+    captions: int
+
+
+@dataclass(frozen=True)
+class FusedImage:
+    """One picture: its nodes, and under those of each kind the same as what text nodes ask them for."""
+
+    graph: OneGraph
+    asked: tuple[Float[Tensor, "p d"], Float[Tensor, "q d"]]
+
+    @classmethod
+    def of(cls, image: Encoded, question: Float[Tensor, "d d"]) -> FusedImage:
+        """The only row; `question` is what makes a query of a text node (`FusionGraph.question`)."""
+        graph = OneGraph.of(image)
+        objects, relations = (torch.cat([own, own @ question.T]) for own in (graph.objects, graph.relations))
+        return cls(graph, (objects, relations))
 
 
 def fuse(
-    graph: OneGraph, rows: list[NodeRow], captions: int, fusion: FusionGraph, *, beta: Tensor | None
+    image: FusedImage, texts: FusedRows, fusion: FusionGraph, *, beta: Tensor | None
 ) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
     """Of every caption: how well its nodes are found, each times its weight, and what the fused graph adds."""
-    width = graph.objects.shape[1]
-    found = graph.objects.new_zeros(captions)
-    own, taken, given = (graph.objects.new_zeros(captions, width) for _ in range(3))
-    count = torch.zeros(captions, dtype=torch.long, device=found.device)
-    for row in rows:
+    graph, width = image.graph, image.graph.objects.shape[1]
+    found = graph.objects.new_zeros(texts.captions)
+    own, taken, given = (graph.objects.new_zeros(texts.captions, width) for _ in range(3))
+    count = torch.zeros(texts.captions, dtype=torch.long, device=found.device)
+    joined: Tensor | None = None
+    for row, weights, told, asked in zip(texts.rows, texts.weights, texts.told, image.asked, strict=True):
         regions = graph.of_kind(row.related)
         if not len(regions) or not len(row.owner):
             continue
-        likeness = row.sought @ regions.T
-        if row.related and beta is not None:
-            likeness = torch.addcmul(likeness, graph.joined(row.subjects, row.others), beta)
+        likeness, logits = torch.split(row.vectors @ asked.T, len(regions), dim=1)
+        if beta is not None and not row.related:
+            joined = graph.joined(likeness, texts.rows[1].ends)
+            owners = row.ends[row.adorning, 0]
+            likeness.index_add_(0, row.adorning, beta * likeness.index_select(0, owners))
+        elif beta is not None and joined is not None:
+            likeness = torch.addcmul(likeness, joined, beta)
         values, places = _best(likeness, fusion.top)
-        found.index_add_(0, row.owner, values[:, 0] * row.weights)
+        found.index_add_(0, row.owner, values[:, 0] * weights)
         kept = values > fusion.threshold
-        logits = (row.asked @ regions.T).gather(1, places)
-        shares = logits.masked_fill_(~kept, torch.finfo(logits.dtype).min).softmax(dim=1).mul_(kept)
+        shares = logits.gather(1, places).masked_fill_(~kept, torch.finfo(logits.dtype).min).softmax(dim=1).mul_(kept)
         touched = kept.any(dim=1)
         count.index_add_(0, row.owner, touched.long())
-        own += row.summed(touched.to(shares.dtype))
-        given += row.summed(shares.square().sum(dim=1))
+        own += _sums(row.vectors, torch.arange(len(touched), device=found.device), touched.to(found.dtype), row.starts)
+        given += _sums(told, row.rows, shares.square().sum(dim=1), row.starts)
         taken += _sums(regions, places.flatten(), shares.flatten(), row.starts * shares.shape[1])
-    return found, fusion.compared(own, taken, given, count)
+    return found, fusion.read(own, taken, fusion.image_to_text(taken), given, count)
 
 
 def _sums(

@@ -41,8 +41,13 @@ class FusionGraph(nn.Module):
 
     def asking(self, words: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
         """Text nodes as queries whose products with picture nodes are logits: query and key as one map."""
-        asked: Tensor = words @ (self.query.weight.T @ self.key.weight / words.shape[-1] ** 0.5)
+        asked: Tensor = words @ self.question()
         return asked
+
+    def question(self) -> Float[Tensor, "d d"]:
+        """Query and key as one map of text nodes; its transpose maps picture nodes to what gives the same logits."""
+        question: Tensor = self.query.weight.T @ self.key.weight / self.query.weight.shape[1] ** 0.5
+        return question
 
     def forward(self, images: Encoded, texts: Encoded, likeness: Float[Tensor, "n v w"]) -> Float[Tensor, " n"]:
         """What the fused graph adds to each pair's score, in (-1, 1)."""
@@ -86,9 +91,20 @@ class FusionGraph(nn.Module):
         `own` is the sum of the `count` text nodes that an edge touches, `taken` that of picture nodes by attention, and
         `given` that of text nodes by squared attention: once as shares of what reaches a node, once in the read-out.
         """
+        return self.read(own, taken, self.image_to_text(taken), self.text_to_image(given), count)
+
+    def read(
+        self,
+        own: Float[Tensor, "n d"],
+        taken: Float[Tensor, "n d"],
+        found: Float[Tensor, "n d"],
+        told: Float[Tensor, "n d"],
+        count: Int[Tensor, " n"],
+    ) -> Float[Tensor, " n"]:
+        """`compared` with `taken` and `given` as they were mapped for the other side: `found` and `told`."""
         several = count.clamp(min=1)[:, None]
-        text = (own + self.gate * self.image_to_text(taken)) / several
-        image = (taken + self.gate * self.text_to_image(given)) / several
+        text = (own + self.gate * found) / several
+        image = (taken + self.gate * told) / several
         compared = torch.cat([(image - text).square(), image * text], dim=-1)
         scores: Tensor = torch.tanh(self.scorer(compared).squeeze(-1)) * (count > 0)
         return scores

@@ -71,12 +71,12 @@ class SimilarityVectors(nn.Module):
         """
         n, w, d = words.shape
         flat = words.reshape(n * w, d)
-        found = [self._mapped("global", (wholes - whole).square_())[:, None]]
+        found = [self.mapped("global", (wholes - whole).square_())[:, None]]
         if "local" in self.levels:
             unlike = torch.addmm(flat, seen.weights.flatten(0, 1), regions, alpha=-1).square_()
-            found.append(self._mapped("local", unlike).view(n, w, -1))
+            found.append(self.mapped("local", unlike).view(n, w, -1))
         if "global_local" in self.levels:
-            found.append(self._mapped("global_local", (flat - whole).square_()).view(n, w, -1))
+            found.append(self.mapped("global_local", (flat - whole).square_()).view(n, w, -1))
         if "region" in self.levels:
             all_regions = regions.expand(n, -1, -1)
             real = torch.ones((), dtype=torch.bool, device=words.device)
@@ -84,11 +84,12 @@ class SimilarityVectors(nn.Module):
                 all_regions, words, real.expand(n, len(regions)), real.expand(n, w), sharpness=sharpness
             )
             unlike = (all_regions - context).square_().view(n * len(regions), d)
-            found.append(self._mapped("region", unlike).view(n, len(regions), -1))
+            found.append(self.mapped("region", unlike).view(n, len(regions), -1))
         nodes = torch.cat(found, dim=1)
         return nodes.div_(nodes.norm(dim=-1, keepdim=True).clamp_(min=1e-12))
 
-    def _mapped(self, level: Level, squares: Float[Tensor, "n d"]) -> Float[Tensor, "n s"]:
+    def mapped(self, level: Level, squares: Float[Tensor, "n d"]) -> Float[Tensor, "n s"]:
+        """W (x - y)^2 of a level, not yet of unit length."""
         mapped: Tensor = self.maps[level](squares)
         return mapped
 

@@ -7,7 +7,7 @@ stays what the score is: this computes the same numbers, without gradients.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,8 +23,14 @@ TEXTS = 1024
 FEWEST = 8
 """Pairs a picture must have, on the average of a list, for its own preparation to pay."""
 
+TOGETHER = 4096
+"""Pairs of several pictures' lists that are scored together."""
+
 OneImage = Callable[[Encoded], Float[Tensor, " m"]]
 """The scores of one picture, given as a single row, with the captions that were held ready."""
+
+SeveralImages = Callable[[Sequence[tuple[Encoded, Int[Tensor, " _"]]]], list[Float[Tensor, " _"]]]
+"""The scores of each of several pictures, given as single rows, with those of the captions that stand beside it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class ByImage(Method):
     def among_captions(self, ready: ReadyTexts) -> Callable[[Int[Tensor, " m"]], OneImage]:
         """What gives `for_captions` of the rows that are chosen of these, whatever can be made of all made once."""
         return lambda rows: self.for_captions(ready[rows])
+
+    def several_among(self, ready: ReadyTexts) -> SeveralImages:
+        """What scores some pictures, each with captions of its own that are chosen of these; by default one by one."""
+        among = self.among_captions(ready)
+        return lambda lists: [among(rows)(image) for image, rows in lists]
 
     @property
     def by_image(self) -> bool:
@@ -95,14 +106,26 @@ class ByImage(Method):
         fast = self.by_image and not torch.is_grad_enabled() and len(rows) >= FEWEST * len(torch.unique(rows))
         if not fast or not bool(_plain(images).all() & _plain(texts).all()):
             return super().score_listed(images, texts, rows, columns, pairs_per_block=pairs_per_block, done=done)
-        among, scores = self.among_captions(self.ready_texts(texts)), images.embedding.new_empty(len(rows))
+        several, scores = self.several_among(self.ready_texts(texts)), images.embedding.new_empty(len(rows))
         order = rows.argsort(stable=True)
-        for pairs in torch.split(order, rows.bincount(minlength=len(images)).tolist()):
-            for some in torch.split(pairs, TEXTS):
-                if len(some):
-                    scores[some] = among(columns[some])(images[rows[some[:1]]])
-                    done(len(some))
+        lists = torch.split(order, rows.bincount(minlength=len(images)).tolist())
+        for group in _together([some for pairs in lists for some in torch.split(pairs, TEXTS) if len(some)]):
+            found = several([(images[rows[pairs[:1]]], columns[pairs]) for pairs in group])
+            scores[torch.cat(group)] = torch.cat(found)
+            done(sum(len(some) for some in found))
         return scores
+
+
+def _together(lists: list[Int[Tensor, " _"]]) -> Iterator[list[Int[Tensor, " _"]]]:
+    """The lists in runs of about `TOGETHER` pairs."""
+    group: list[Tensor] = []
+    for one in lists:
+        group.append(one)
+        if sum(len(some) for some in group) >= TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def of_one_length(ready: ReadyTexts, *, numbers: int) -> Iterator[tuple[Int[Tensor, " b"], ReadyTexts]]:

@@ -18,12 +18,12 @@ at several levels, which become the nodes of a graph that is reasoned over and r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -31,13 +31,14 @@ from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
 from crossgraph.layers.attention import attend, attend_to_one, attended_cosines
 from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.listed_similarities import ListedPicture, ListedSimilarities, WordTable
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.relation_reconstruction import RelationReconstruction
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.layers.similarity_vectors import Level, SimilarityVectors, sides_of
 from crossgraph.losses.ranking import RankingLoss
-from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts, of_one_length
+from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts, SeveralImages, of_one_length
 from crossgraph.methods.contract import InputSizes, MethodConfig
 from crossgraph.methods.settings import RerankerConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
@@ -293,6 +294,33 @@ class Kidrr(ByImage):
                     found = found + self.anchor.share[0] * (wholes @ whole) + self.anchor.share[1] * by_word
                 scores[rows] = found
             return scores
+
+        return score
+
+    def several_among(self, ready: ReadyTexts) -> SeveralImages:
+        """The same of several pictures with captions of their own: reasoning is over all pairs of one length."""
+        if "region" in self.similarities.levels:
+            return super().several_among(ready)
+        config, anchor, reasoning = self.config, self.anchor, self.graph_reasoning
+        fused = None if reasoning is None else reasoning.fused()
+        table = WordTable.of(ready.encoded, ready.more[0] if anchor is not None else None)
+        most = max(1, BLOCK_NUMBERS // table.words.shape[1])
+
+        def score(lists: Sequence[tuple[Encoded, Int[Tensor, " _"]]]) -> list[Float[Tensor, " _"]]:
+            orders = [table.lengths[rows].argsort(stable=True) for _, rows in lists]
+            pictures = []
+            for (image, rows), order in zip(lists, orders, strict=True):
+                regions, mask, _, _ = sides_of(image, image)
+                pictures.append(ListedPicture(regions[0, mask[0]], image.embedding[0], rows[order]))
+            listed = ListedSimilarities.of(self.similarities, table, pictures, sharpness=config.sharpness, most=most)
+            found = torch.empty_like(listed.wholes)
+            for pairs, nodes in listed.by_length():
+                pooled = nodes.mean(dim=1) if reasoning is None or fused is None else reasoning.reason(nodes, fused)
+                found[pairs] = torch.tanh(self.scorer(pooled).squeeze(-1))
+            if anchor is not None:
+                found = found + anchor.share[0] * listed.wholes + anchor.share[1] * listed.words
+            each = torch.split(found, [len(order) for order in orders])
+            return [torch.empty_like(one).scatter_(0, order, one) for one, order in zip(each, orders, strict=True)]
 
         return score
 

@@ -18,7 +18,7 @@ gathers its counterparts on the other side; a relation looks for one that joins 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -29,7 +29,7 @@ from torch import Tensor
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.layers.candidates import candidate_scores
 from crossgraph.layers.cross_graph import CrossGraphEncoder, MultiHeadAlignment, Reconstruction
-from crossgraph.layers.cross_graph_by_image import MOST, CrossedImage, Crossing, cross, crossings
+from crossgraph.layers.cross_graph_by_image import CrossedImage, CrossedTexts, cross
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, nodes_of
 from crossgraph.layers.shared_rows import by_row
@@ -162,55 +162,34 @@ class Racg(ByImage):
         return self.crosses
 
     def ready_texts(self, texts: Encoded) -> ReadyTexts:
-        """Captions with how much each node counts and, where picture nodes look back, nodes in a picture's channels."""
-        assert self.cross is not None
-        weights = self.late.weights(texts)
-        if not self.config.both_directions or self.cross.text_to_image is None:
-            return ReadyTexts(texts, (weights,))
-        return ReadyTexts(texts, (weights, self.cross.text_to_image(nodes_of(texts)[0])))
+        """Captions with how much each node counts."""
+        return ReadyTexts(texts, (self.late.weights(texts),))
 
     def for_captions(self, ready: ReadyTexts) -> OneImage:
         """What scores one picture with these captions, `cross_pairs` kind by kind."""
-        return self._scoring(ready.encoded.embedding, ready.more[0].sum(dim=1), list(self._crossings(ready)))
+        return self.among_captions(ready)(torch.arange(len(ready), device=ready.encoded.embedding.device))
 
     def among_captions(self, ready: ReadyTexts) -> Callable[[Int[Tensor, " m"]], OneImage]:
-        """The same of chosen captions; all are laid out by kind and number once."""
-        wholes, total = ready.encoded.embedding, ready.more[0].sum(dim=1)
-        groups = list(self._crossings(ready, most=ready.more[0].numel()))
-        places = total.new_full((len(groups), len(ready)), -1, dtype=torch.long)
-        for group, place in zip(groups, places, strict=True):
-            place[group.rows] = torch.arange(len(group.rows), device=place.device)
-
-        def among(rows: Int[Tensor, " m"]) -> OneImage:
-            chosen = [one for group, place in zip(groups, places[:, rows], strict=True) for one in group.among(place)]
-            return self._scoring(wholes[rows], total[rows], chosen)
-
-        return among
-
-    def _crossings(self, ready: ReadyTexts, *, most: int = MOST) -> Iterator[Crossing]:
-        assert self.align is not None
-        weights, mapped = ready.more[0], ready.more[1] if len(ready.more) > 1 else None
-        return crossings(ready.encoded, weights, mapped, heads=self.align.heads, most=most)
-
-    def _scoring(
-        self, wholes: Float[Tensor, "m d"], total: Float[Tensor, " m"], groups: Sequence[Crossing]
-    ) -> OneImage:
-        """What scores one picture with captions that are laid out in `groups`; `total` is what their nodes count."""
-        encoder, align, late = self.cross, self.align, self.late
+        """The same of chosen captions; the nodes of all are laid out once."""
+        encoder, align, late, both = self.cross, self.align, self.late, self.config.both_directions
         assert encoder is not None
         assert align is not None
+        weights, embedding = ready.more[0], ready.encoded.embedding
+        texts, total = CrossedTexts.of(ready.encoded, weights, encoder, align, back=both), weights.sum(dim=1)
 
-        def score(image: Encoded) -> Float[Tensor, " m"]:
-            crossed = CrossedImage.of(image, encoder, align)
-            found, back, covered = (torch.zeros_like(total) for _ in range(3))
-            for group in groups:
-                for so_far, more in zip((found, back, covered), cross(crossed, group, encoder, align), strict=True):
-                    so_far[group.rows] += more
-            if self.config.both_directions:
-                found = (found + total * back / covered.clamp(min=1e-6)) / 2
-            return late.share[0] * (wholes @ image.embedding[0]) + late.share[1] * found
+        def among(captions: Int[Tensor, " m"]) -> OneImage:
+            wholes, counted, rows = embedding.index_select(0, captions), total[captions], texts.among(captions)
 
-        return score
+            def score(image: Encoded) -> Float[Tensor, " m"]:
+                crossed = CrossedImage.of(image, encoder)
+                found, back, covered = cross(crossed, rows, len(captions), encoder, align)
+                if both:
+                    found = (found + counted * back / covered.clamp(min=1e-6)) / 2
+                return late.share[0] * (wholes @ image.embedding[0]) + late.share[1] * found
+
+            return score
+
+        return among
 
     def cross_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """The score with the cross-graph encoder, row by row."""

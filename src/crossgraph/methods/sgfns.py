@@ -18,7 +18,7 @@ preferred with its picture and with others: edited sentences read unlike written
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -29,11 +29,10 @@ from torch import Tensor
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.graphs.negatives import Kind
 from crossgraph.layers.candidates import candidate_scores, companions, score_in_blocks
-from crossgraph.layers.fusion_by_image import MOST, fuse, node_rows
+from crossgraph.layers.fusion_by_image import FusedImage, FusedTexts, fuse
 from crossgraph.layers.fusion_graph import FusionGraph
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
-from crossgraph.layers.node_groups import OneGraph
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.generated import even_choice, false_caption_choice, false_caption_hinge, preference_contrast
@@ -200,27 +199,32 @@ class Sgfns(ByImage):
         return self.fuse is not None
 
     def ready_texts(self, texts: Encoded) -> ReadyTexts:
-        """Captions with how much each node counts, and nodes as they ask."""
-        assert self.fuse is not None
-        return ReadyTexts(texts, (self.base.weights(texts), self.fuse.asking(nodes_of(texts)[0])))
+        """Captions with how much each node counts."""
+        return ReadyTexts(texts, (self.base.weights(texts),))
 
     def for_captions(self, ready: ReadyTexts) -> OneImage:
         """What scores one picture with these captions, kind by kind."""
+        return self.among_captions(ready)(torch.arange(len(ready), device=ready.encoded.embedding.device))
+
+    def among_captions(self, ready: ReadyTexts) -> Callable[[Int[Tensor, " m"]], OneImage]:
+        """The same of chosen captions; the nodes of all are laid out once."""
         fusion, base, embedding = self.fuse, self.base, ready.encoded.embedding
         assert fusion is not None
-        beta = base.consistency_weight
-        blocks = []
-        for rows in torch.split(torch.arange(len(ready), device=embedding.device), MOST):
-            some = ready[rows]
-            blocks.append((len(rows), node_rows(some.encoded, some.more[1], some.more[0], beta=beta)))
+        texts, beta = FusedTexts.of(ready.encoded, ready.more[0], fusion), base.consistency_weight
+        question = fusion.question()
 
-        def score(image: Encoded) -> Float[Tensor, " m"]:
-            graph = OneGraph.of(image)
-            parts = [fuse(graph, rows, count, fusion, beta=beta) for count, rows in blocks]
-            found, added = (torch.cat(some) for some in zip(*parts, strict=True))
-            return base.share[0] * (embedding @ image.embedding[0]) + base.share[1] * found + added
+        def among(captions: Int[Tensor, " m"]) -> OneImage:
+            wholes, blocks = embedding.index_select(0, captions), texts.among(captions)
 
-        return score
+            def score(image: Encoded) -> Float[Tensor, " m"]:
+                fused = FusedImage.of(image, question)
+                parts = [fuse(fused, rows, fusion, beta=beta) for rows in blocks]
+                found, added = (torch.cat(some) for some in zip(*parts, strict=True))
+                return base.share[0] * (wholes @ image.embedding[0]) + base.share[1] * found + added
+
+            return score
+
+        return among
 
     def says_enough(self, texts: Encoded) -> Bool[Tensor, " m"]:
         """Captions of two nodes or more: one thing alone is found better by wholes (`docs/log.md`), and a sentence in
