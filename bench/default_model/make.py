@@ -49,9 +49,17 @@ def main() -> None:
     train_rerank = ["train", *sources, f"--config={CONFIGS / 'rerank.toml'}", seed, words]
     train_rerank += [f"--shortlist={dense}", f"--out={rerank}"]
     captions = arguments.flickr8k / "captions_de_zh.jsonl"
-    build = ["cascade", "build", f"--codes={arguments.codes}", "--at-most=6000", *sources, f"--dense={dense}", f"--rerank={rerank}"]
-    # Flickr8k alone is as good with less; aerial pictures, which the re-ranker knows less of, lose less with this much.
-    build += ["--blend=4.5", "--explain=dense"]
+    build = [
+        "cascade",
+        "build",
+        f"--codes={arguments.codes}",
+        "--at-most=6000",
+        *sources,
+        f"--dense={dense}",
+        f"--rerank={rerank}",
+    ]
+    # Flickr8k is best with this; aerial pictures, which the re-ranker knows less of, lose less with more.
+    build += ["--blend=6", "--explain=dense"]
     # A share of .75 ranks Flickr8k better by 2 points, and single words worse by 1.
     bank = ["query-bank", str(pair), *sources, "--share=.5", "--sharpness=20", f"--out={dense}"]
     steps: list[tuple[str, Callable[[], bool], list[str]]] = [
