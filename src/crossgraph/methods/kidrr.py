@@ -23,14 +23,14 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
 from crossgraph.layers.attention import attend, attend_to_one, attended_cosines
-from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.candidates import candidate_scores, score_in_blocks
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.relation_reconstruction import RelationReconstruction
@@ -296,12 +296,18 @@ class Kidrr(ByImage):
 
         return score
 
+    def score_chosen(
+        self, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+    ) -> Float[Tensor, " k"]:
+        """`score_pairs` of picture rows[i] with caption columns[i]."""
+        return score_in_blocks(self.score_pairs, images, texts, rows, columns)
+
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss of the pair scores; one of the anchor and one of the global nodes, over the whole batch."""
         images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
         coarse = images.embedding @ texts.embedding.T
         count = self.config.candidates
-        fine = candidate_scores(self.score_pairs, images, texts, coarse.detach(), batch.caption_image, count=count)
+        fine = candidate_scores(self.score_chosen, images, texts, coarse.detach(), batch.caption_image, count=count)
         links, hardness = batch.caption_image, batch.hardness
         losses = {
             "fine": self.rank(fine, links, hardness=hardness),
