@@ -11,8 +11,9 @@ from crossgraph.bench.peers import scan, sgraf
 from crossgraph.bench.steps import caption_by_caption
 from crossgraph.bench.timing import Machine, Outcome, by_turns
 from crossgraph.errors import ConfigError
-from crossgraph.layers.attention import attend_to_one, attended_cosines
+from crossgraph.layers.attention import attend_to_one
 from crossgraph.layers.candidates import score_in_blocks
+from crossgraph.layers.late_attention import attended_cosines
 from crossgraph.types import Encoded
 from tests.methods.synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from crossgraph.layers.dropout import Dropout
+
 
 class ResidualProjection(nn.Module):
     """A linear map plus a two-layer perceptron beside it (Chen 2021), after layer normalisation and dropout."""
@@ -12,10 +14,10 @@ class ResidualProjection(nn.Module):
     def __init__(self, inputs: int, width: int, *, hidden: int | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         self.normalise = nn.LayerNorm(inputs)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.straight = nn.Linear(inputs, width)
         hidden = hidden or max(width // 2, 1)
-        self.bent = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+        self.bent = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, width))
 
     def forward(self, features: Float[Tensor, "*rows i"]) -> Float[Tensor, "*rows d"]:
         """One vector of the new width per input vector."""

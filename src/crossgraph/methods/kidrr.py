@@ -29,8 +29,9 @@ from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
-from crossgraph.layers.attention import attend, attend_to_one, attended_cosines
+from crossgraph.layers.attention import attend, attend_to_one
 from crossgraph.layers.candidates import candidate_scores, score_in_blocks
+from crossgraph.layers.late_attention import attended_cosines
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.relation_reconstruction import RelationReconstruction
