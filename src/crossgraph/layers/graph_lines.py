@@ -15,6 +15,7 @@ from torch import Tensor
 
 from crossgraph.layers.node_groups import related_or_not
 from crossgraph.layers.node_matching import nodes_of
+from crossgraph.layers.node_stretches import Stretch, stretches
 from crossgraph.layers.pair_lines import Laid, Lines, gathered
 from crossgraph.types import ATTRIBUTE, Encoded
 
@@ -74,32 +75,42 @@ def joined(picture: PictureSide, text: TextSide) -> Float[Tensor, "b n v"] | Non
 
 def kinds(lines: Lines, images: Encoded, texts: Encoded, *, consistent: bool) -> Iterator[Kind]:
     """The nodes that are no relations, and relations, of those that both sides have."""
-    image_nodes, text_nodes = nodes_of(images)[1], nodes_of(texts)[1]
-    for related in (False, True):
-        shown, named = related_or_not(image_nodes, related), related_or_not(text_nodes, related)
-        if bool(shown.any()) and bool(named.any()):
+    text_nodes = nodes_of(texts)[1]
+    others, relations = stretches(*nodes_of(images))
+    objects = _blocks(lines, others.vectors)
+    for related, shown in ((False, others), (True, relations)):
+        named = related_or_not(text_nodes, related)
+        if bool(shown.real.any()) and bool(named.any()):
             joins = related and consistent
-            yield Kind(related, _pictures(lines, images, shown, joins=joins), _texts(lines, texts, named, joins=joins))
+            yield Kind(
+                related,
+                _pictures(lines, shown, _blocks(lines, shown.vectors) if related else objects, objects, joins=joins),
+                _texts(lines, texts, named, joins=joins),
+            )
 
 
-def _pictures(lines: Lines, images: Encoded, shown: Bool[Tensor, "n v"], *, joins: bool) -> list[PictureSide]:
-    regions, nodes = nodes_of(images)
-    places = shown.any(dim=0).nonzero()
-    span = slice(int(places.min()), int(places.max()) + 1)  # the others of other pictures in between are masked
-    counts = [count for _, count in lines.blocks]
-    blocks = torch.split(regions[:, span].index_select(0, lines.pictures), counts)
-    unreal = None if bool(shown[:, span].all()) else ~shown[:, None, span]
-    objects: tuple[Tensor | None, ...] = (None,) * len(blocks)
-    halves = None
+def _blocks(lines: Lines, regions: Float[Tensor, "n v d"]) -> tuple[Tensor, ...]:
+    """The pictures of every block, copied in one go."""
+    return torch.split(regions.index_select(0, lines.pictures), [count for _, count in lines.blocks])
+
+
+def _pictures(
+    lines: Lines, shown: Stretch, regions: tuple[Tensor, ...], objects: tuple[Tensor, ...], *, joins: bool
+) -> list[PictureSide]:
+    unreal, halves = shown.unreal, None
     if joins:
-        ends = nodes.ends[:, span] * shown[:, span, None]
-        reach = int(ends.max()) + 1
-        objects = torch.split(regions[:, :reach].index_select(0, lines.pictures), counts)
-        halves = torch.cat([F.one_hot(ends[..., end], reach).mT for end in (0, 1)], dim=1).to(regions.dtype) / 2
-    rows = torch.split(lines.pictures, counts)
+        reach = objects[0].shape[1]
+        one_hot = [F.one_hot(shown.ends[..., end], reach).mT for end in (0, 1)]
+        halves = torch.cat(one_hot, dim=1).to(regions[0].dtype) / 2
+    rows = torch.split(lines.pictures, [count for _, count in lines.blocks])
     return [
-        PictureSide(one, None if unreal is None else unreal[row], some, None if halves is None else halves[row])
-        for one, row, some in zip(blocks, rows, objects, strict=True)
+        PictureSide(
+            mine,
+            None if unreal is None else unreal[row][:, None],
+            things if joins else None,
+            None if halves is None else halves[row],
+        )
+        for mine, row, things in zip(regions, rows, objects, strict=True)
     ]
 
 

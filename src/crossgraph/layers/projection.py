@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,5 +24,16 @@ class ResidualProjection(nn.Module):
     def forward(self, features: Float[Tensor, "*rows i"]) -> Float[Tensor, "*rows d"]:
         """One vector of the new width per input vector."""
         features = self.drop(self.normalise(features))
-        projected: Tensor = self.straight(features) + self.bent(features)
+        first, activate, drop, second = self.bent
+        assert isinstance(first, nn.Linear)
+        assert isinstance(self.straight.bias, Tensor)
+        assert isinstance(first.bias, Tensor)
+        # both maps of the wide features as one: backwards, what comes to these is one product
+        weights, biases = (
+            torch.cat(both) for both in ((self.straight.weight, first.weight), (self.straight.bias, first.bias))
+        )
+        straight, hidden = torch.split(
+            F.linear(features, weights, biases), [self.straight.out_features, first.out_features], dim=-1
+        )
+        projected: Tensor = straight + second(drop(activate(hidden)))
         return projected

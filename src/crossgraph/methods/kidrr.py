@@ -37,6 +37,7 @@ from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.relation_reconstruction import RelationReconstruction
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.layers.similarity_vectors import Level, SimilarityVectors, sides_of
+from crossgraph.layers.unit_rows import unit_rows
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts, of_one_length
 from crossgraph.methods.contract import InputSizes, MethodConfig
@@ -243,7 +244,7 @@ class Kidrr(ByImage):
             parts = parts + self.box_proj(images.boxes)
         start = self.pool_image(parts, images.mask) + self.whole_proj(images.whole)
         parts, whole = self.image_dissemination(parts * images.mask[..., None], images.mask, start)
-        return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), images.mask)
+        return Encoded(F.normalize(whole, dim=-1), unit_rows(parts, images.mask), images.mask)
 
     @by_row
     def encode_texts(self, texts: TextBatch) -> Encoded:
@@ -251,7 +252,7 @@ class Kidrr(ByImage):
         words = self.word_encoder(texts)
         start = self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)
         parts, whole = self.text_dissemination(words, texts.mask, start)
-        return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), texts.mask)
+        return Encoded(F.normalize(whole, dim=-1), unit_rows(parts, texts.mask), texts.mask)
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """How well each pair matches: in (-1, 1), plus the anchor's cosines if they are on."""
