@@ -12,16 +12,21 @@ SHORT = 1e-12
 """Shorter vectors are divided by this."""
 
 
-def unit_rows(parts: Float[Tensor, "n v d"], mask: Bool[Tensor, "n v"]) -> Float[Tensor, "n v d"]:
-    """`F.normalize(parts, dim=-1) * mask[..., None]`, in three passes backwards; gradients have no gradients."""
+def unit_rows(parts: Float[Tensor, "*rows d"], mask: Bool[Tensor, "*rows"] | None = None) -> Float[Tensor, "*rows d"]:
+    """`F.normalize(parts, dim=-1)`, with zeros where a `mask` is not.
+
+    Backwards it takes three passes; gradients have no gradients.
+    """
     return cast(Tensor, _Unit.apply(parts, mask))  # type: ignore[no-untyped-call]
 
 
 class _Unit(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, parts: Tensor, mask: Tensor) -> Tensor:
+    def forward(ctx: Any, parts: Tensor, mask: Tensor | None) -> Tensor:
         lengths = torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
-        inverse = mask[..., None] / lengths.clamp(min=SHORT)
+        inverse = lengths.clamp(min=SHORT).reciprocal_()
+        if mask is not None:
+            inverse.mul_(mask[..., None])
         unit: Tensor = parts * inverse
         ctx.save_for_backward(unit, inverse, lengths)
         return unit
