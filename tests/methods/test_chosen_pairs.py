@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from crossgraph.layers import pair_lines
+from crossgraph.layers.shared_rows import mapped
 from crossgraph.types import Encoded, NodeBatch
 from tests.methods.graph_pairs import shaken
 from tests.methods.synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch
@@ -55,12 +56,7 @@ def sides(request: pytest.FixtureRequest, method: Any) -> tuple[Encoded, Encoded
 
 
 def as_double(record: Any) -> Any:
-    changed = {
-        name: value.double()
-        for name, value in vars(record).items()
-        if isinstance(value, Tensor) and value.is_floating_point()
-    }
-    return type(record)(**{**vars(record), **changed})
+    return mapped(record, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
 
 
 def pairs_of(texts: Encoded, *, seed: int, count: int = 90) -> tuple[Tensor, Tensor]:
