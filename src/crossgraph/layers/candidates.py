@@ -74,12 +74,10 @@ def score_in_blocks(
 def score_by_line(
     score: ChosenScores, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
 ) -> Float[Tensor, " k"]:
-    """The same of a method that scores a picture with several captions at once (`pair_lines`)."""
-    return each_pair(lambda pairs: score(images, texts, *pairs), rows, columns) if len(rows) else _none(images)
-
-
-def _none(images: Encoded) -> Float[Tensor, " k"]:
-    return images.embedding.new_zeros(0)
+    """The same from what scores a picture with several captions at once (`pair_lines`), and wants a pair at least."""
+    if not len(rows):
+        return images.embedding.new_zeros(0)
+    return each_pair(lambda pairs: score(images, texts, *pairs), rows, columns)
 
 
 def companions(likeness: Float[Tensor, "k n"], allowed: Bool[Tensor, "k n"], *, count: int) -> Int[Tensor, "k j"]:
