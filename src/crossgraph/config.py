@@ -53,6 +53,9 @@ class ImagesConfig(_Section):
     )
     uncropped: float = Field(0.15, ge=0, le=1, description="share of the epochs, the last ones, without crops")
     mirror: bool = Field(False, description="also train on mirrored pictures (never where captions say left or right)")
+    turned: tuple[str, ...] = Field(
+        (), description="names of sources of pictures that have no up (aerial ones): train on them turned by quarters"
+    )
 
 
 class TextsConfig(_Section):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossgraph.data.batches import Step, cropped, plan_epoch
+from crossgraph.data.batches import Step, cropped, plan_epoch, turned
 
 Captions = list[list[int]]
 
@@ -185,3 +185,17 @@ def test_crops_are_a_function_of_seed_and_epoch_and_change_nothing_else() -> Non
     assert len(crops) == len(steps)
     assert {crop.side for crop in crops} == {5, 7}
     assert all(0 <= share < 1 for crop in crops for share in (crop.top, crop.left))
+
+
+def test_pictures_that_may_turn_are_turned_by_seed_and_epoch() -> None:
+    steps = plan_epoch([[0, 1]] * 40, batch_size=4, captions_per_image=1, seed=4, epoch=2)
+    may_turn = np.arange(40) < 30
+    once, again = (turned(steps, may_turn, seed=4, epoch=2) for _ in range(2))
+    assert once == again
+    assert once != turned(steps, may_turn, seed=4, epoch=3)
+    assert [replace(step, turns=()) for step in once] == steps
+    shown = [(image, turn) for step in once for image, turn in zip(step.images, step.turns, strict=True)]
+    assert {turn for image, turn in shown if image >= 30} == {0}
+    counts = np.bincount([turn for image, turn in shown if image < 30])
+    assert len(counts) == 4
+    assert counts.min() >= 5

@@ -73,6 +73,14 @@ def test_the_pictures_of_one_source_are_found_by_its_name() -> None:
         corpus("a").of_source("a")
 
 
+def test_pictures_of_several_sources_are_marked() -> None:
+    joined = join_corpora([corpus("a"), corpus("b")])
+    assert joined.of_sources(["b", "c"]).tolist() == [path.parent.name == "b" for path in joined.image_paths]
+    assert joined.of_sources(["a", "b"]).all()
+    assert corpus("a").of_sources(["a"]).all()
+    assert not corpus("a").of_sources(["b"]).any()
+
+
 def test_equal_ids_get_the_name_of_their_corpus_and_equal_names_a_number() -> None:
     joined = join_corpora([corpus("a"), corpus("a"), corpus("a-2")])
     assert joined.source_names == ("a", "a-2", "a-2-2")

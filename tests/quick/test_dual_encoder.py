@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from crossgraph.layers import query_bank
+from crossgraph.layers.query_bank import QueryBank
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
+from crossgraph.quick import dual_encoder
 from crossgraph.quick.dual_encoder import QuickDualEncoder
 from crossgraph.types import TextBatch
 
@@ -32,13 +36,24 @@ def saved(method: Method, folder: Path) -> Path:
     return file
 
 
+BANK = {"bank_images": 12, "bank_texts": 10, "bank_share": 0.75, "bank_sharpness": 20.0}
+
+
 @pytest.mark.parametrize(
-    ("name", "settings"), [("dual_encoder", {}), ("encoder_ensemble", {"branches": 3, "blocks": 1})]
+    ("name", "settings"),
+    [
+        ("dual_encoder", {}),
+        ("encoder_ensemble", {"branches": 3, "blocks": 1}),
+        ("dual_encoder", BANK),
+        ("encoder_ensemble", {"branches": 2, "blocks": 1, **BANK}),
+    ],
 )
 @torch.inference_mode()
 def test_vectors_are_those_of_the_method(name: str, settings: dict[str, object], tmp_path: Path) -> None:
     method = made(name, **settings)
-    quick = QuickDualEncoder.open(name, saved(method, tmp_path))
+    if isinstance(bank := getattr(method, "bank", None), QueryBank):
+        bank.fill(*(F.normalize(torch.randn(len(side), side.shape[1]), dim=1) for side in (bank.images, bank.texts)))
+    quick = QuickDualEncoder.open(name, settings, saved(method, tmp_path))
     assert quick is not None
     for words in (1, 2, 7):
         states = torch.randn(words, 12).half()
@@ -50,8 +65,16 @@ def test_vectors_are_those_of_the_method(name: str, settings: dict[str, object],
 
 
 def test_what_reads_by_a_gru_is_left_to_torch(tmp_path: Path) -> None:
-    assert QuickDualEncoder.open("dual_encoder", saved(made("dual_encoder", gru_width=8), tmp_path)) is None
+    assert QuickDualEncoder.open("dual_encoder", {}, saved(made("dual_encoder", gru_width=8), tmp_path)) is None
 
 
 def test_other_methods_are_left_to_torch(tmp_path: Path) -> None:
-    assert QuickDualEncoder.open("racg", saved(made("dual_encoder"), tmp_path)) is None
+    assert QuickDualEncoder.open("racg", {}, saved(made("dual_encoder"), tmp_path)) is None
+
+
+def test_the_channels_of_a_charge_are_those_of_the_layer() -> None:
+    assert (dual_encoder.REACH, dual_encoder.STEP, dual_encoder.LENGTH) == (
+        query_bank.REACH,
+        query_bank.STEP,
+        query_bank.LENGTH,
+    )

@@ -253,6 +253,21 @@ def test_a_run_may_read_its_network_as_it_came_beside_the_trained_one(
     assert build_backbone(str(run.run)).part_width == 2560
 
 
+def test_a_run_on_turned_pictures_is_another_and_goes_on_where_it_was_stopped(
+    scenes: Corpus, tmp_path: Path, from_inside: TrainedModel
+) -> None:
+    chosen = from_a_block()
+    chosen = chosen.model_copy(update={"images": chosen.images.model_copy(update={"turned": ("scenes",)})})
+    whole = train(scenes, chosen, tmp_path / "whole", cache=from_inside.cache)
+    assert whole.fingerprint != from_inside.fingerprint
+    stop = Watcher(lambda done: os.kill(os.getpid(), signal.SIGINT) if done == 2 else None)
+    with pytest.raises(Interrupted):
+        train(scenes, chosen, tmp_path / "run", cache=from_inside.cache, progress=stop)
+    assert (
+        train(scenes, chosen, tmp_path / "run", cache=from_inside.cache, resume=True).fingerprint == whole.fingerprint
+    )
+
+
 def test_a_run_that_trained_no_network_is_no_encoder(scenes: Corpus, tmp_path: Path) -> None:
     plain = settings(Path(), encoder="efficientnet-lite0", size=64, trainable=False)
     run = train(scenes, plain, tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
@@ -283,6 +298,8 @@ def test_lower_layers_have_smaller_rates() -> None:
         ({"crops": [4]}, {}, r"images\.from_block"),
         ({"beside": True}, {}, r"images\.from_block"),
         ({"from_block": 2}, {}, "none to begin at"),
+        ({"turned": ["scenes"], "trainable": False}, {}, r"images\.trainable=true"),
+        ({"turned": ["rsicd"]}, {}, "'rsicd', which is no source; there are scenes"),
         ({}, {"class_weight": 1.0}, r"images\.trainable and images\.from_block"),
         ({}, {"label_weight": 1.0}, r"model\.label_weight=0"),
     ],

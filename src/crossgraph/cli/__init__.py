@@ -31,6 +31,7 @@ from crossgraph.cli.index import index
 from crossgraph.cli.methods import list_methods, show_method
 from crossgraph.cli.model import show as show_model
 from crossgraph.cli.pretrained import pretrained
+from crossgraph.cli.query_bank import query_bank
 from crossgraph.cli.report import report
 from crossgraph.cli.search import search
 from crossgraph.cli.serve import serve
@@ -99,6 +100,7 @@ app.add_typer(data_commands, name="data")
 app.command()(train)
 app.command()(pretrained)
 app.command()(ensemble)
+app.command()(query_bank)
 app.command()(teach)
 app.command()(evaluate)
 app.command()(ablate)

@@ -32,6 +32,9 @@ def build(
         typer.Option("--data", callback=all_named, help="What itq codes are learned of; repeatable, as in training."),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="The split of it that they are learned of.")] = "train",
+    most: Annotated[
+        int | None, typer.Option("--at-most", min=100, help="Learn them of so many pictures and captions at most.")
+    ] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -48,6 +51,7 @@ def build(
         explains=explains,
         data=data or (),
         split=split,
+        most=most,
         device=device,
         progress=choose_progress(),
     )

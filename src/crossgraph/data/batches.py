@@ -6,16 +6,19 @@ steps of an endless walk. Where pictures are from several sources, a step is of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from crossgraph.errors import ConfigError
+
+QUARTERS = 4
+"""Quarter turns until a picture is upright again."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Step:
     caption_image: tuple[int, ...]
     mirrored: tuple[bool, ...]
     crop: Crop | None = None
+    turns: tuple[int, ...] = ()
+    """Quarter turns of each picture, counter-clockwise, before it is mirrored; none: all are upright."""
 
 
 def plan_epoch(
@@ -82,6 +87,16 @@ def cropped(steps: Sequence[Step], sides: Sequence[int], *, seed: int, epoch: in
     """The steps of an epoch, each with a random crop of one of `sides`; a pure function of seed and epoch too."""
     rng = np.random.default_rng((seed, epoch, len(sides)))
     return [replace(step, crop=Crop(int(rng.choice(sides)), *rng.random(2).tolist())) for step in steps]
+
+
+def turned(steps: Sequence[Step], may_turn: Bool[np.ndarray, " n"], *, seed: int, epoch: int) -> list[Step]:
+    """The steps of an epoch with the pictures that may turn by a random number of quarters; pure like `cropped`."""
+    rng = np.random.default_rng((seed, epoch, QUARTERS, 1))
+    found = []
+    for step in steps:
+        turns = rng.integers(QUARTERS, size=len(step.images)) * may_turn[list(step.images)]
+        found.append(replace(step, turns=tuple(turns.tolist())))
+    return found
 
 
 def plan_joint_epoch(
@@ -144,10 +159,10 @@ def plan_joint_epoch(
     return [next(following[one]) for one in turns]
 
 
-def require_sources(shares: Mapping[str, float], names: Sequence[str]) -> None:
-    """Raise `ConfigError` for shares of what is none of the sources `names`."""
-    if unknown := sorted(set(shares) - set(names)):
-        raise ConfigError(f"training.shares names {unknown[0]!r}, which is no source; there are {', '.join(names)}.")
+def require_sources(named: Iterable[str], names: Sequence[str], *, setting: str = "training.shares") -> None:
+    """Raise `ConfigError` for a `setting` that names what is none of the sources `names`."""
+    if unknown := sorted(set(named) - set(names)):
+        raise ConfigError(f"{setting} names {unknown[0]!r}, which is no source; there are {', '.join(names)}.")
 
 
 def _weights(

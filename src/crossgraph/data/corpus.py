@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -228,6 +228,12 @@ class Corpus:
                 f"{', '.join(there) or 'not told apart'}."
             )
         return self.take(rows)
+
+    def of_sources(self, names: Collection[str]) -> NDArray[np.bool_]:
+        """Which pictures are from the sources of these names; of a corpus of one source, its own name is that."""
+        if self.sources is None:
+            return np.full(len(self), self.name in names)
+        return np.isin(self.sources, [place for place, name in enumerate(self.source_names) if name in names])
 
     def known_labels(self) -> NDArray[np.bool_] | None:
         """Which labels something is known of, images x labels: those that occur anywhere in a picture's source.

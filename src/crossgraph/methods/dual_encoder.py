@@ -20,6 +20,7 @@ learned weights, and a whole-item vector is added before normalisation. Every la
 | names of regions             | RegionNames            | ours       |
 | soft targets                 | losses.soft_target_loss | documented |
 | teachers                     | losses.soft_target_loss | documented |
+| query bank                   | QueryBank              | documented |
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from crossgraph.errors import ModelError
 from crossgraph.layers.momentum_queue import MomentumQueue
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.layers.query_bank import LENGTH, QueryBank
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.matching import equal_captions
@@ -78,6 +80,14 @@ class DualEncoderConfig(RankedConfig):
     class_weight: float = Field(
         0.0, ge=0, description="weight of what the image network knew of its own classes, by their names as texts"
     )
+    bank_images: int = Field(
+        0,
+        ge=0,
+        description="known pictures that sentences are charged by; only `crossgraph query-bank` sets these four",
+    )
+    bank_texts: int = Field(0, ge=0, description="known sentences that pictures are charged by")
+    bank_share: float = Field(0.0, ge=0, le=1, description="how much of being near to the bank is charged")
+    bank_sharpness: float = Field(20.0, gt=0, description="how much the nearest of the bank count more")
 
     @model_validator(mode="after")
     def _shares_leave_something(self) -> DualEncoderConfig:
@@ -87,7 +97,16 @@ class DualEncoderConfig(RankedConfig):
             )
         if self.queue and self.loss != "info_nce":
             raise ValueError(f"a queue gives negatives to info_nce, and loss is {self.loss}; leave out queue")
+        if bool(self.bank_images) != bool(self.bank_texts):
+            raise ValueError("bank_images and bank_texts go together; `crossgraph query-bank` sets both")
         return self
+
+    def bank(self, width: int) -> QueryBank | None:
+        """The bank of these settings for vectors of `width`, empty; None where they have none."""
+        if not self.bank_images:
+            return None
+        images, texts = self.bank_images, self.bank_texts
+        return QueryBank(images, texts, width=width, share=self.bank_share, sharpness=self.bank_sharpness)
 
 
 class DualEncoder(CosineMethod):
@@ -143,6 +162,9 @@ class DualEncoder(CosineMethod):
             "documented",
             "knowledge distillation (Hinton 2015) of the mean score of finished runs",
         ),
+        Provenance(
+            "query bank", "QueryBank", "documented", "QB-Norm (Bogolin 2022), inverted softmax (Smith 2017), both ways"
+        ),
     )
 
     def __init__(self, config: DualEncoderConfig, sizes: InputSizes) -> None:
@@ -154,6 +176,7 @@ class DualEncoder(CosineMethod):
         self.word_encoder = WordEncoder.of(config, sizes)
         self.pool_image, self.pool_text = (HeadPooling(width, heads=config.heads) for _ in range(2))
         self.rank = RankingLoss(config.loss, margin=config.margin, scale=1.0 / config.temperature)
+        self.bank = config.bank(width)
         self.earlier: MomentumQueue | None = None
         if config.queue:
             self.earlier = MomentumQueue(self._own(), size=config.queue, width=width, momentum=config.queue_momentum)
@@ -181,14 +204,20 @@ class DualEncoder(CosineMethod):
     @by_row
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture."""
-        pooled = self.pool_image(self.image_proj(images.parts), images.mask)
-        return Encoded(F.normalize(pooled + self.whole_proj(images.whole), dim=-1))
+        vectors = self._image_vectors(images)
+        return Encoded(vectors if self.bank is None else self.bank.of_images(vectors))
 
     @by_row
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption."""
         words = self.word_encoder(texts)
-        return Encoded(F.normalize(self.pool_text(words, texts.mask) + masked_mean(words, texts.mask), dim=-1))
+        vectors = F.normalize(self.pool_text(words, texts.mask) + masked_mean(words, texts.mask), dim=-1)
+        return Encoded(vectors if self.bank is None else self.bank.of_texts(vectors))
+
+    def _image_vectors(self, images: ImageBatch) -> Float[Tensor, "n d"]:
+        """One unit vector per picture, not charged."""
+        pooled = self.pool_image(self.image_proj(images.parts), images.mask)
+        return F.normalize(pooled + self.whole_proj(images.whole), dim=-1)
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss chosen in the config and, weighted, those of names."""
@@ -283,7 +312,8 @@ class DualEncoder(CosineMethod):
     def explain(self, images: ImageBatch, texts: TextBatch) -> Alignment:
         """How much of the cosine each word carries, and where in the picture the word is.
 
-        Pooling is linear, so the score splits over words: `word_scores` are their shares. A column of `weights` is the
+        Pooling is linear, so the score splits over words: `word_scores` are their shares (what a query bank charges is
+        no word's). A column of `weights` is the
         softmax over regions, at the learned temperature, of the cosines of the word's part of the caption with each
         region taken for a whole picture, since a picture's mean is read as its cells are (class activation maps,
         Zhou 2016).
@@ -297,7 +327,9 @@ class DualEncoder(CosineMethod):
             (cosines * self.rank.inverse_temperature).masked_fill(~images.mask[0][:, None], -torch.inf).softmax(dim=0)
         )
         length = (self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)).norm()
-        shares = from_words @ image.embedding[0] / length
+        shares = from_words @ self._image_vectors(images)[0] / length
+        if self.bank is not None:
+            shares = shares / LENGTH**2
         return Alignment(
             words=texts.words[0],
             boxes=images.boxes[0],

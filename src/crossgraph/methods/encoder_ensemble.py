@@ -28,9 +28,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.errors import ConfigError
+from crossgraph.layers.query_bank import LENGTH
 from crossgraph.methods.contract import CosineMethod, InputSizes, MethodConfig
 from crossgraph.methods.dual_encoder import DualEncoder, DualEncoderConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch
+
+BANK = ("bank_images", "bank_texts", "bank_share", "bank_sharpness")
+"""Settings of the whole, not of a branch."""
 
 
 class EncoderEnsembleConfig(DualEncoderConfig):
@@ -78,7 +82,8 @@ class EncoderEnsemble(CosineMethod):
                 f"model.reads must name a block from 0 to {config.blocks - 1} for each of {config.branches} branches, "
                 f"got {list(config.reads)}."
             )
-        settings = DualEncoderConfig.model_validate(config.model_dump(exclude={"branches", "blocks", "reads", "named"}))
+        own_settings = {"branches", "blocks", "reads", "named", *BANK}
+        settings = DualEncoderConfig.model_validate(config.model_dump(exclude=own_settings))
         named = set(config.named or range(config.branches)) if config.region_names else set()
         self.branches = nn.ModuleList(
             [
@@ -86,6 +91,7 @@ class EncoderEnsemble(CosineMethod):
                 for branch in range(config.branches)
             ]
         )
+        self.bank = config.bank(config.branches * config.width)
 
     @property
     def rows_stand_apart(self) -> bool:
@@ -109,11 +115,13 @@ class EncoderEnsemble(CosineMethod):
 
     def encode_images(self, images: ImageBatch) -> Encoded:
         """One unit vector per picture: those of the branches, side by side."""
-        return _side_by_side([branch.encode_images(own) for branch, own in self._apart(images)])
+        vectors = _side_by_side([branch.encode_images(own) for branch, own in self._apart(images)])
+        return Encoded(vectors if self.bank is None else self.bank.of_images(vectors))
 
     def encode_texts(self, texts: TextBatch) -> Encoded:
         """One unit vector per caption: those of the branches, side by side."""
-        return _side_by_side([branch.encode_texts(texts) for branch in self._members()])
+        vectors = _side_by_side([branch.encode_texts(texts) for branch in self._members()])
+        return Encoded(vectors if self.bank is None else self.bank.of_texts(vectors))
 
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Each loss of a dual encoder, summed over the branches: none hears of another."""
@@ -128,12 +136,16 @@ class EncoderEnsemble(CosineMethod):
         told = [branch.explain(own, texts) for branch, own in self._apart(images)]
         count = len(told)
         shares = torch.stack([one.word_scores for one in told]).sum(dim=0) / count
+        score = sum(one.score for one in told) / count
+        if self.bank is not None:
+            shares = shares / LENGTH**2
+            score = float(self.score(self.encode_images(images), self.encode_texts(texts))[0, 0])
         return Alignment(
             words=told[0].words,
             boxes=told[0].boxes,
             weights=torch.stack([one.weights for one in told]).sum(dim=0) / count,
             word_scores=shares,
-            score=sum(one.score for one in told) / count,
+            score=score,
             contributions=shares,
         )
 
@@ -148,6 +160,7 @@ class EncoderEnsemble(CosineMethod):
         return [(branch, own[block]) for branch, block in zip(self._members(), self.reads, strict=True)]
 
 
-def _side_by_side(encoded: list[Encoded]) -> Encoded:
+def _side_by_side(encoded: list[Encoded]) -> Float[Tensor, "n d"]:
     """Unit vectors of several branches as one of unit length."""
-    return Encoded(torch.cat([one.embedding for one in encoded], dim=1) / len(encoded) ** 0.5)
+    found: Tensor = torch.cat([one.embedding for one in encoded], dim=1) / len(encoded) ** 0.5
+    return found

@@ -85,7 +85,8 @@ class QuickReader:
             return None
         if told["dense"]["config"]["texts"].get("trainable"):
             return None
-        dense = QuickDualEncoder.open(told["dense"]["config"]["method"], folder / "dense" / WEIGHTS)
+        trained = told["dense"]["config"]
+        dense = QuickDualEncoder.open(trained["method"], trained["model"], folder / "dense" / WEIGHTS)
         place = resolve(MINILM, kind="text encoder", download=False).folder
         assert place is not None, "it lies in a package"
         max_words = texts.get("max_words", MAX_WORDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from crossgraph.data.batches import Step
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.feature_cache import FeatureCache
+from crossgraph.data.feature_cache import FeatureCache, Records
 from crossgraph.data.features.given_tables import given_image_table, given_text_table
-from crossgraph.data.features.image_features import ImageTable, extract_image_features
+from crossgraph.data.features.image_features import TURNS, ImageTable, extract_image_features
 from crossgraph.data.features.inner_table import InnerTable
 from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.data.features.text_features import TextTable, extract_text_features
@@ -103,7 +103,8 @@ class Dataset:
     def _own_images(self, step: Step, own: slice) -> ImageBatch:
         """The pictures of a step, of which only the `own` are read."""
         count = len(step.images)
-        read = self._images(replace(step, images=step.images[own], mirrored=step.mirrored[own]))
+        rows = replace(step, images=step.images[own], mirrored=step.mirrored[own], turns=step.turns[own])
+        read = self._images(rows)
         before, after = own.start, count - own.stop
         if not before and not after:
             return read
@@ -121,11 +122,11 @@ class Dataset:
         )
 
     def _images(self, step: Step) -> ImageBatch:
-        """The pictures of a step, mirrored where it says so."""
+        """The pictures of a step, turned and mirrored where it says so."""
         if isinstance(self.images, PixelTable):
-            return self.images.rows(step.images, mirrored=step.mirrored)
+            return self.images.rows(step.images, mirrored=step.mirrored, turns=step.turns)
         if isinstance(self.images, InnerTable):
-            return self.images.rows(step.images, mirrored=step.mirrored, crop=step.crop)
+            return self.images.rows(step.images, mirrored=step.mirrored, turns=step.turns, crop=step.crop)
         images = self.images.rows(step.images)
         if self.mirrored is None or not any(step.mirrored):
             return images
@@ -181,6 +182,7 @@ def gather_dataset(
     parser: CaptionParser | None = None,
     backbone: Backbone | None = None,
     cells: tuple[int, ...] = (),
+    turned: Sequence[str] = (),
     device: str = "cpu",
     progress: Progress,
 ) -> Dataset:
@@ -189,7 +191,7 @@ def gather_dataset(
     A `parser` is given for methods that read scene graphs. Of a corpus with given features, these are the features.
     With a `backbone`, pictures are pixels, of which it makes features of `cells` at every reading; the frozen encoder
     then only finds out which can be read. Where it is frozen below a block, what comes into the block is cached and
-    read instead.
+    read instead; of the sources named in `turned` also what comes of the pictures turned by quarters.
     """
     if not corpus.captions:
         raise DataError(f"corpus {corpus.name!r} has no captions in this split; training and evaluation need them.")
@@ -203,12 +205,18 @@ def gather_dataset(
     reader = InnerMapEncoder(backbone, device=device) if backbone is not None and inner else image_encoder
     images, skipped = extract_image_features(corpus.image_paths, reader, cache, progress=progress)
     corpus = corpus.without(list(skipped))
+    turns: tuple[Records, ...] = ()
+    if inner and turned:
+        may_turn = [path for path, own in zip(corpus.image_paths, corpus.of_sources(turned), strict=True) if own]
+        turns = tuple(
+            extract_image_features(may_turn, reader, cache, view=view, progress=progress)[0].store for view in TURNS[1:]
+        )
     mirrored = None
     if mirror and backbone is None:
         mirrored, _ = extract_image_features(corpus.image_paths, image_encoder, cache, view="mirror", progress=progress)
     texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
     if backbone is not None and inner:
-        return Dataset(corpus, InnerTable(images, backbone, cells), None, texts)
+        return Dataset(corpus, InnerTable(images, backbone, cells, turns), None, texts)
     if backbone is not None:
         return Dataset(corpus, PixelTable(images.paths, backbone, cells), None, texts)
     return Dataset(corpus, images, mirrored, texts)

@@ -35,6 +35,11 @@ def trainable_backbone(config: RunConfig, *, download: bool) -> Backbone | None:
     Raises `ConfigError` for what cannot go with it.
     """
     if not config.images.trainable:
+        if config.images.turned:
+            raise ConfigError(
+                "images.turned is for an image network in training, and this one is frozen; set images.trainable=true, "
+                "or leave it out."
+            )
         return None
     if issubclass(method_type(config.method), ClosedForm):
         raise ConfigError(f"{config.method} is solved, not trained, so no network can be trained with it.")

@@ -93,6 +93,8 @@ def _require_like(one: Path, first: RunManifest, other: Path, second: RunManifes
     """Raise `ConfigError` unless the second run reads what the first does, and is a dual encoder as it is."""
     if second.config.method != DualEncoder.name:
         raise ConfigError(f"{other} is {second.config.method!r}; the runs of an ensemble are dual encoders.")
+    if second.config.model.get("bank_images"):
+        raise ConfigError(f"{other} has a query bank; join the runs it was made of, and give the ensemble a bank.")
     if second.given is not None or second.weights is None:
         raise ModelError(f"{other} is no finished run on pictures and sentences. Train it to its end.")
     if first.config.texts.trainable or second.config.texts.trainable:

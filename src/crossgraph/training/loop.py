@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from crossgraph.config import RunConfig, TrainingConfig
-from crossgraph.data.batches import Step, cropped, plan_epoch, plan_joint_epoch
+from crossgraph.data.batches import Step, cropped, plan_epoch, plan_joint_epoch, turned
 from crossgraph.errors import DataError, ModelError, ScoreError
 from crossgraph.layers.shared_rows import shared
 from crossgraph.methods.contract import ClosedForm, Method, ParameterGroup
@@ -161,6 +161,9 @@ class Trainer:
             mirror=self.images.mirror,
             drop_tail=self.training.drop_tail,
         )
+        if self.images.turned:
+            may_turn = self.dataset.corpus.of_sources(self.images.turned)
+            steps = turned(steps, may_turn, seed=self.training.seed, epoch=epoch)
         whole = epoch >= round((1 - self.images.uncropped) * self.training.epochs)
         if whole or not self.images.crops:
             return steps

@@ -69,7 +69,7 @@ class Readers:
     inner: InnerStateEncoder | None = None
     """What is cached of sentences where the run trains the upper layers of `texts`."""
 
-    def dataset(self, corpus: Corpus, *, mirror: bool) -> Dataset:
+    def dataset(self, corpus: Corpus, *, mirror: bool, turned: Sequence[str] = ()) -> Dataset:
         """One split as features."""
         return gather_dataset(
             corpus,
@@ -80,6 +80,7 @@ class Readers:
             parser=self.parser,
             backbone=self.backbone,
             cells=self.cells,
+            turned=turned,
             device=self.device,
             progress=self.progress,
         )
@@ -142,7 +143,7 @@ def prepare(
     readers = _readers(corpus, trained_on.captions, config, cache=cache, progress=progress, device=device)
     encoders = readers.shared(config)
     helper = None if shortlist is None else TrainedModel(shortlist, cache=cache, device=device, encoders=encoders)
-    dataset = readers.dataset(trained_on, mirror=config.images.mirror)
+    dataset = readers.dataset(trained_on, mirror=config.images.mirror, turned=config.images.turned)
     held_out = readers.dataset(selected_on, mirror=False)
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(dataset.corpus.captions))})
     random = RandomState(config.training.seed, device=device)
@@ -229,7 +230,10 @@ def _refuse_misfits(corpus: Corpus, config: RunConfig) -> None:
     """Raise what the settings and the corpus say already, before any work is put in."""
     kind = method_type(config.method)
     settings = validated(kind.config_type, config.model, section="model")
+    if config.model.get("bank_images"):
+        raise ConfigError("a query bank is of a finished run (crossgraph query-bank); leave out model.bank_images.")
     require_sources(config.training.shares, corpus.source_names or (corpus.name,))
+    require_sources(config.images.turned, corpus.source_names or (corpus.name,), setting="images.turned")
     if config.labels.leave_out is not None and config.labels.source == "concepts":
         raise ConfigError(
             "labels.leave_out leaves out given labels, and labels.source=concepts reads labels off captions, which say "

@@ -20,6 +20,7 @@ from crossgraph.verbs.models import load_search_model as load_search_model
 from crossgraph.verbs.models import pretrained as pretrained
 from crossgraph.verbs.opening import open_to_search as open_to_search
 from crossgraph.verbs.probing import probe as probe
+from crossgraph.verbs.query_banks import add_query_bank as add_query_bank
 from crossgraph.verbs.searching import search as search
 from crossgraph.verbs.teaching import teach as teach
 from crossgraph.verbs.training import train as train

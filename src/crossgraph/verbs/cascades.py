@@ -29,6 +29,7 @@ def build_cascade(
     explains: Explaining | None = None,
     data: Corpus | Path | str | Sequence[Corpus | Path | str] = (),
     split: str = TRAIN,
+    most: int | None = None,
     cache: FeatureCache | None = None,
     device: str = "cpu",
     progress: Progress = Silent(),
@@ -36,7 +37,8 @@ def build_cascade(
     """Copy trained runs into the new folder `out`, which serves wherever a run does.
 
     A cascade, also one by name, in the place of a run stands for its part in that role. `codes` is a run,
-    `random:BITS`, or `itq:BITS` for codes that are learned of one `split` of `data`, several of which are joined.
+    `random:BITS`, or `itq:BITS` for codes that are learned of one `split` of `data`, several of which are joined, or of
+    at most so many pictures and captions of it.
     Arguments as in `gallery.stages.cascade_model.build_cascade`.
     """
     several = [data] if isinstance(data, Corpus | Path | str) else data
@@ -51,6 +53,7 @@ def build_cascade(
         explains=explains,
         data=join_corpora(corpora, progress=progress) if corpora else None,
         split=split,
+        most=most,
         device=str(checked_device(device)),
         progress=progress,
     )

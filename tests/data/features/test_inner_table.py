@@ -9,7 +9,7 @@ import torch
 from crossgraph.data.batches import Crop
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
-from crossgraph.data.features.image_features import extract_image_features
+from crossgraph.data.features.image_features import TURNS, extract_image_features
 from crossgraph.data.features.inner_table import InnerTable
 from crossgraph.data.features.pixel_table import PixelTable
 from crossgraph.encoders.backbone import Backbone
@@ -62,6 +62,22 @@ def test_maps_are_cut_and_mirrored_as_they_say(table: InnerTable) -> None:
     assert torch.equal(corner, plain[:, :, :4, 2:])
     assert torch.equal(table.maps([1], crop=Crop(9, 0.5, 0.5)), plain[:1])
     assert table.rows([1, 2], crop=Crop(4, 0.0, 0.0)).parts.shape == (2, 4, 1280)
+
+
+def test_maps_of_turned_pictures_are_those_of_turned_pixels(
+    table: InnerTable, paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    cache, reader = FeatureCache(tmp_path), InnerMapEncoder(table.backbone)
+    stores = tuple(extract_image_features(paths[:4], reader, cache, view=view)[0].store for view in TURNS[1:])
+    turning = replace(table, turned=stores)
+    with torch.inference_mode():
+        found = turning.rows([0, 5, 3, 1], turns=[1, 0, 3, 2], mirrored=[False, False, False, True])
+        whole = build_backbone("efficientnet-lite0", size=96).eval()
+        expected = PixelTable(paths, whole, CELLS).rows([0, 5, 3], turns=[1, 0, 3])
+    torch.testing.assert_close(found.whole[:3], expected.whole, atol=2e-2, rtol=2e-2)
+    upright, half = turning.maps([1]), turning.maps([1], turns=[2])
+    assert not torch.allclose(upright, half, atol=0.1)
+    assert torch.equal(turning.maps([1], turns=[2], mirrored=[True]), half.flip(3))
 
 
 def test_gradients_reach_what_is_trained_and_nothing_else(table: InnerTable) -> None:

@@ -71,6 +71,17 @@ def test_only_the_pictures_that_are_marked_are_mirrored(table: PixelTable, tmp_p
     assert (pixels - table.backbone.preparation.pixels([image])).abs().max() <= 2 / 128  # resampled the other way round
 
 
+def test_pictures_are_turned_counter_clockwise_before_they_are_mirrored(table: PixelTable, tmp_path: Path) -> None:
+    with torch.inference_mode():
+        found = table.rows([1, 2], turns=[0, 3])
+    for row, view in enumerate(("plain", "turn3")):
+        one = ImageBatch(*(getattr(found, name)[[row]] for name in ("parts", "mask", "boxes", "whole")))
+        assert_near(one, cached(table, tmp_path, [row + 1], view=view))
+    square = table.pixels([2])
+    assert torch.equal(table.pixels([2], turns=[1]), square.rot90(1, (2, 3)))
+    assert torch.equal(table.pixels([2], turns=[1], mirrored=[True]), square.rot90(1, (2, 3)).flip(3))
+
+
 def test_gradients_reach_every_weight_of_the_network(table: PixelTable) -> None:
     batch = table.rows([0, 1])
     (batch.parts.square().mean() + batch.whole.mean()).backward()

@@ -10,20 +10,24 @@ from crossgraph.types import ImageBatch
 
 
 def read_in_blocks(
-    read: Callable[[Sequence[int], Sequence[bool]], ImageBatch],
+    read: Callable[[Sequence[int], Sequence[bool], Sequence[int]], ImageBatch],
     indices: Sequence[int],
     mirrored: Sequence[bool],
+    turns: Sequence[int],
     *,
     block: int,
 ) -> ImageBatch:
-    """What `read` gives for `indices` and whether each is `mirrored` (none: no picture is), `block` at once.
+    """What `read` gives for `indices`, whether each is `mirrored` and its quarter `turns` (none: all are plain).
+
+    So many as `block` says at once.
 
     Where gradients are asked for, all at once. Every reading must give equally many parts.
     """
     size = len(indices) if torch.is_grad_enabled() else block
     flips = list(mirrored) or [False] * len(indices)
+    quarters = list(turns) or [0] * len(indices)
     starts = range(0, max(1, len(indices)), max(1, size))
-    pieces = [read(indices[at : at + size], flips[at : at + size]) for at in starts]
+    pieces = [read(indices[at : at + size], flips[at : at + size], quarters[at : at + size]) for at in starts]
     return ImageBatch(
         torch.cat([piece.parts for piece in pieces]),
         torch.cat([piece.mask for piece in pieces]),

@@ -35,8 +35,14 @@ Result = TypeVar("Result")
 VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "plain": lambda image: image,
     "mirror": ImageOps.mirror,
+    "turn1": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "turn2": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "turn3": lambda image: image.transpose(Image.Transpose.ROTATE_270),
 }
-"""How a picture can be shown to the encoder; "mirror" swaps left and right, as augmentation."""
+"""How a picture can be shown to the encoder, as augmentation: "mirror" swaps left and right, "turn1" to "turn3" turn it
+counter-clockwise by quarters."""
+TURNS = ("plain", "turn1", "turn2", "turn3")
+"""The views by number of quarter turns."""
 
 
 @dataclass(frozen=True)

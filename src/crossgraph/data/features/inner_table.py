@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crossgraph.data.batches import Crop
+from crossgraph.data.feature_cache import Records
 from crossgraph.data.features.blocks import read_in_blocks
 from crossgraph.data.features.image_features import ImageTable
 from crossgraph.encoders.backbone import Backbone, batch_of_tokens
@@ -33,15 +34,29 @@ class InnerTable:
     inner: ImageTable
     backbone: Backbone
     cells: tuple[int, ...]
+    turned: tuple[Records, ...] = ()
+    """Maps of the pictures turned by one, two and three quarters, under the keys of `inner`, of those that may turn."""
 
     def __len__(self) -> int:
         return len(self.inner)
 
     def maps(
-        self, indices: Sequence[int], *, mirrored: Sequence[bool] = (), crop: Crop | None = None
+        self,
+        indices: Sequence[int],
+        *,
+        mirrored: Sequence[bool] = (),
+        turns: Sequence[int] = (),
+        crop: Crop | None = None,
     ) -> Float[Tensor, "n d r c"]:
-        """The maps at `indices`, cropped alike; those marked `mirrored` with left and right swapped."""
-        found = np.stack([self.inner.store.read(self.inner.keys[index])["parts"] for index in indices])
+        """The maps at `indices`, cropped alike.
+
+        They are of the pictures turned by `turns`; then those marked `mirrored` have left and right swapped.
+        """
+        stores = (self.inner.store, *self.turned)
+        quarters = turns or [0] * len(indices)
+        found = np.stack(
+            [stores[turn].read(self.inner.keys[index])["parts"] for index, turn in zip(indices, quarters, strict=True)]
+        )
         side = round(found.shape[1] ** 0.5)
         found = found.reshape(len(found), side, side, -1)
         for row, mirror in enumerate(mirrored):
@@ -52,14 +67,22 @@ class InnerTable:
             found = found[:, top : top + crop.side, left : left + crop.side]
         return torch.from_numpy(np.ascontiguousarray(found)).float().permute(0, 3, 1, 2)
 
-    def rows(self, indices: Sequence[int], *, mirrored: Sequence[bool] = (), crop: Crop | None = None) -> ImageBatch:
+    def rows(
+        self,
+        indices: Sequence[int],
+        *,
+        mirrored: Sequence[bool] = (),
+        turns: Sequence[int] = (),
+        crop: Crop | None = None,
+    ) -> ImageBatch:
         """The features of the pictures at `indices`, on the network's device."""
 
-        def read(some: Sequence[int], flips: Sequence[bool]) -> ImageBatch:
-            maps = self.maps(some, mirrored=flips, crop=crop).to(next(self.backbone.parameters()).device)
+        def read(some: Sequence[int], flips: Sequence[bool], quarters: Sequence[int]) -> ImageBatch:
+            maps = self.maps(some, mirrored=flips, turns=quarters, crop=crop)
+            maps = maps.to(next(self.backbone.parameters()).device)
             return batch_of_tokens(*self.backbone.tokens_from(maps), cells=self.cells)
 
-        return read_in_blocks(read, indices, mirrored, block=BLOCK)
+        return read_in_blocks(read, indices, mirrored, turns, block=BLOCK)
 
     def classes(self, indices: Sequence[int]) -> Float[Tensor, "n k"]:
         """What the network took the pictures at `indices` for before it was trained."""

@@ -47,6 +47,7 @@ from crossgraph.training.checkpoint import WEIGHTS
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.training.places import copy_manifest
+from crossgraph.training.query_banks import draw_bank
 from crossgraph.types import Alignment, Encoded
 
 
@@ -61,12 +62,14 @@ def build_cascade(
     explains: Explaining | None = None,
     data: Corpus | None = None,
     split: str = TRAIN,
+    most: int | None = None,
     device: str = "cpu",
     progress: Progress = Silent(),
 ) -> CascadeManifest:
     """Copy trained runs into the new folder `out` as one cascade; `codes` is a run, `random:BITS` or `itq:BITS`.
 
-    Codes by `itq` are learned of the dense vectors of the pictures and captions in one `split` of `data`. `blend` is
+    Codes by `itq` are learned of the dense vectors of the pictures and captions in one `split` of `data`, of at most
+    `most` of each, drawn evenly from its sources. `blend` is
     by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. `explains` is the stage
     that explains, by default the last. Raises `ConfigError`
     for parts that do not go together, `ModelError` for one that is no trained run or gives vectors that are all alike.
@@ -97,7 +100,7 @@ def build_cascade(
     if random is not None:
         parts["codes"] = _planes(random, models)
     if learned is not None and data is not None:
-        planes, parts["codes"] = _learned(learned, models, data, split, progress)
+        planes, parts["codes"] = _learned(learned, models, data, split, most, progress)
     if blend is None:
         blend = _chosen_blend(models)
     if explains is not None and explains not in models:
@@ -247,14 +250,15 @@ def _planes(bits: int, models: Mapping[Role, TrainedModel]) -> Planes:
 
 
 def _learned(
-    bits: int, models: Mapping[Role, TrainedModel], data: Corpus, split: str, progress: Progress
+    bits: int, models: Mapping[Role, TrainedModel], data: Corpus, split: str, most: int | None, progress: Progress
 ) -> tuple[LearnedPlanes, Learned]:
     """Planes learned of the vectors that the other parts give the pictures and captions of one split of `data`."""
     dense = _dense(models, "learned")
     corpus = dense.split_of(data, split)
-    sides = [dense.encode_corpus_images(corpus, progress=progress).encoded.embedding]
+    pictures, sentences = (corpus, corpus) if most is None else _at_most(corpus, most)
+    sides = [dense.encode_corpus_images(pictures, progress=progress).encoded.embedding]
     if corpus.captions:
-        sides.append(dense.encode_corpus_texts(corpus, progress=progress).embedding)
+        sides.append(dense.encode_corpus_texts(sentences, progress=progress).embedding)
     planes = LearnedPlanes(fit_quantisation(sides, bits=bits))
     return planes, Learned(
         bits=planes.bits,
@@ -262,9 +266,17 @@ def _learned(
         data=corpus.name,
         split=split,
         images=len(sides[0]),
-        captions=len(corpus.captions),
+        captions=len(sides[1]) if corpus.captions else 0,
         fingerprint=planes.fingerprint,
     )
+
+
+def _at_most(corpus: Corpus, most: int) -> tuple[Corpus, Corpus]:
+    """So many pictures, and the pictures whose captions are as many or barely more, drawn evenly from the sources."""
+    rows, _ = draw_bank(corpus, most, 0, seed=0)
+    each = max(1.0, len(corpus.captions) / max(1, len(corpus)))
+    of_captions, _ = draw_bank(corpus, max(1, round(most / each)), 0, seed=1)
+    return corpus.take(rows), corpus.take(of_captions)
 
 
 def _dense(models: Mapping[Role, TrainedModel], kind: str) -> TrainedModel:
