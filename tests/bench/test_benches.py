@@ -8,11 +8,13 @@ import torch.nn.functional as F
 
 from crossgraph.bench.catalogue import BENCHES, bench_named, story
 from crossgraph.bench.peers import scan, sgraf
-from crossgraph.bench.steps import caption_by_caption
+from crossgraph.bench.steps import _loops, _prepared, caption_by_caption
 from crossgraph.bench.timing import Machine, Outcome, by_turns
 from crossgraph.errors import ConfigError
-from crossgraph.layers.attention import attend_to_one, attended_cosines
+from crossgraph.layers.attention import attend_to_one
 from crossgraph.layers.candidates import score_in_blocks
+from crossgraph.layers.late_attention import attended_cosines
+from crossgraph.layers.shared_rows import mapped
 from crossgraph.types import Encoded
 from tests.methods.synthetic_items import draw_captions, draw_images, image_batch, small_method, text_batch
 
@@ -54,6 +56,22 @@ def test_a_loop_over_captions_scores_the_same_pairs() -> None:
 
     found = caption_by_caption(score, images, texts, rows, columns)
     assert torch.equal(found, score_in_blocks(score, images, texts, rows, columns))
+
+
+@pytest.mark.parametrize("name", ["kidrr", "racg", "sgfns"])
+def test_the_loops_over_captions_have_the_losses_and_gradients_of_the_step(name: str) -> None:
+    method, batch = _prepared(name, 6)
+    method.double().eval()
+    batch = mapped(batch, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+    found = []
+    for way in _loops(method, batch).values():
+        torch.manual_seed(0)
+        way()
+        found.append({key: weight.grad.clone() for key, weight in method.named_parameters() if weight.grad is not None})
+    for loop in found[1:]:
+        assert loop.keys() == found[0].keys()
+        for key, expected in found[0].items():
+            assert torch.allclose(loop[key], expected, atol=1e-9, rtol=1e-7), key
 
 
 def test_ways_take_turns_after_each_was_tried_once() -> None:

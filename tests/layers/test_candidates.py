@@ -1,5 +1,7 @@
 """Which pairs are scored in training, and that blocks and padding change none of the scores."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -21,6 +23,9 @@ def pair_scores(images: Encoded, texts: Encoded) -> Tensor:
     return (images.embedding * texts.embedding).sum(dim=1) + texts.parts.sum(dim=(1, 2))
 
 
+chosen_scores = partial(score_in_blocks, pair_scores)
+
+
 def all_scores(images: Encoded, texts: Encoded) -> Tensor:
     return torch.stack([pair_scores(images[[i] * len(texts)], texts) for i in range(len(images))])
 
@@ -30,19 +35,19 @@ OWNER = torch.tensor([0, 0, 1, 2, 3, 3])
 
 def test_without_a_count_every_pair_is_scored() -> None:
     images, texts = sides()
-    scores = candidate_scores(pair_scores, images, texts, torch.randn(4, 6), OWNER, count=0)
+    scores = candidate_scores(chosen_scores, images, texts, torch.randn(4, 6), OWNER, count=0)
     assert torch.allclose(scores, all_scores(images, texts), atol=1e-5)
 
 
 def test_one_candidate_is_the_hardest_negative_of_each_query_by_hand() -> None:
     images, texts = sides(2, 3)
     coarse = torch.tensor([[9.0, 2.0, 3.0], [1.0, 9.0, 9.0]])
-    scores = candidate_scores(pair_scores, images, texts, coarse, torch.tensor([0, 1, 1]), count=1)
+    scores = candidate_scores(chosen_scores, images, texts, coarse, torch.tensor([0, 1, 1]), count=1)
     # matches (0,0), (1,1), (1,2); of two pictures every caption's negative is the other one: (1,0), (0,1), (0,2)
     assert (scores == UNSCORED).sum() == 0
     images, texts = sides(3, 3)
     coarse = torch.tensor([[9.0, 2.0, 3.0], [1.0, 9.0, 4.0], [0.0, 5.0, 9.0]])
-    scores = candidate_scores(pair_scores, images, texts, coarse, torch.tensor([0, 1, 2]), count=1)
+    scores = candidate_scores(chosen_scores, images, texts, coarse, torch.tensor([0, 1, 2]), count=1)
     # captions: 0 -> picture 1, 1 -> 2, 2 -> 1; pictures: 0 -> caption 2, 1 -> 2, 2 -> 1
     assert (scores == UNSCORED).tolist() == [[False, True, False], [False, False, False], [True, False, False]]
 
@@ -52,7 +57,7 @@ def test_scored_pairs_are_the_matches_the_hardest_and_some_at_random(count: int)
     images, texts = sides()
     coarse = torch.randn(4, 6, generator=torch.Generator().manual_seed(3))
     torch.manual_seed(0)
-    scores = candidate_scores(pair_scores, images, texts, coarse, OWNER, count=count)
+    scores = candidate_scores(chosen_scores, images, texts, coarse, OWNER, count=count)
     torch.manual_seed(0)
     drawn, hard = torch.rand(4, 6), (count + 1) // 2
     wanted: set[tuple[int, int]] = set()
@@ -74,7 +79,7 @@ def test_scored_pairs_are_the_matches_the_hardest_and_some_at_random(count: int)
 
 def test_as_many_candidates_as_there_are_score_every_pair() -> None:
     images, texts = sides()
-    scores = candidate_scores(pair_scores, images, texts, torch.randn(4, 6), OWNER, count=20)
+    scores = candidate_scores(chosen_scores, images, texts, torch.randn(4, 6), OWNER, count=20)
     assert torch.allclose(scores, all_scores(images, texts), atol=1e-5)
 
 
@@ -98,7 +103,7 @@ def test_blocks_of_any_size_and_their_cut_padding_change_no_score(monkeypatch: p
 def test_gradients_of_unscored_pairs_are_zero_and_finite() -> None:
     images, texts = sides(3, 3)
     embedding = images.embedding.clone().requires_grad_()
-    scores = candidate_scores(pair_scores, Encoded(embedding), texts, torch.randn(3, 3), torch.arange(3), count=1)
+    scores = candidate_scores(chosen_scores, Encoded(embedding), texts, torch.randn(3, 3), torch.arange(3), count=1)
     scores.sum().backward()
     assert embedding.grad.isfinite().all()
     assert embedding.grad.abs().sum() > 0
@@ -107,7 +112,7 @@ def test_gradients_of_unscored_pairs_are_zero_and_finite() -> None:
 def test_coarse_scores_of_another_number_of_captions_are_refused() -> None:
     images, texts = sides()
     with pytest.raises(Exception, match="caption_image"):
-        candidate_scores(pair_scores, images, texts, torch.randn(4, 5), OWNER, count=1)
+        candidate_scores(chosen_scores, images, texts, torch.randn(4, 5), OWNER, count=1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.methods.sgfns import Sgfns
@@ -396,13 +397,13 @@ def test_a_bias_of_sentences_or_pictures_changes_the_choice_and_not_the_contrast
     batch = replace(training_batch(edits=3), negative_captions=None if negatives == "similar" else EDITED)
     settings: dict[str, Any] = {"negatives": negatives, "neg_even": 0.0, "neg_others": 9}
     plain = {loss: losses_of(batch, neg_loss=loss, **settings)["negatives"] for loss in ("ce", "contrast")}
-    scored = Sgfns.score_pairs
+    scored = Sgfns.score_chosen
 
-    def biased(self: Sgfns, images: Encoded, texts: Encoded) -> torch.Tensor:
+    def biased(self: Sgfns, images: Encoded, texts: Encoded, rows: Tensor, columns: Tensor) -> Tensor:
         of_text, of_image = texts.parts[..., 0].sum(dim=1), images.parts[..., 0].sum(dim=1)
-        return scored(self, images, texts) + of_text + of_image
+        return scored(self, images, texts, rows, columns) + of_text[columns] + of_image[rows]
 
-    monkeypatch.setattr(Sgfns, "score_pairs", biased)
+    monkeypatch.setattr(Sgfns, "score_chosen", biased)
     found = {loss: losses_of(batch, neg_loss=loss, **settings)["negatives"] for loss in ("ce", "contrast")}
     assert found["contrast"] == pytest.approx(plain["contrast"], rel=1e-3)
     assert abs(found["ce"] - plain["ce"]) > 0.01

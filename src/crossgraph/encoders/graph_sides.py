@@ -16,6 +16,7 @@ from crossgraph.layers.graph_attention import GatedGraphAttention
 from crossgraph.layers.graph_nodes import RegionNodes, WordNodes
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
+from crossgraph.layers.unit_rows import unit_rows
 from crossgraph.types import Encoded, ImageBatch, NodeBatch, TextBatch, TextGraphs
 
 
@@ -87,4 +88,4 @@ class GraphSides(nn.Module):
 
 def _encoded(vectors: Float[Tensor, "n v d"], nodes: NodeBatch, whole: Float[Tensor, "n d"]) -> Encoded:
     embedding = F.normalize(whole + masked_mean(vectors, nodes.mask), dim=-1)
-    return Encoded(embedding, F.normalize(vectors, dim=-1) * nodes.mask[..., None], nodes.mask, nodes)
+    return Encoded(embedding, unit_rows(vectors, nodes.mask), nodes.mask, nodes)

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from crossgraph.encoders.widths import TextWidths
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.layers.dropout import Dropout
 from crossgraph.types import TextBatch
 from crossgraph.words import PADDING
 
@@ -60,7 +61,7 @@ class WordEncoder(nn.Module):
         self.width = width
         self.embedding = nn.Embedding(vocabulary, word_width, padding_idx=PADDING) if vocabulary else None
         self.norm = nn.LayerNorm(state_width) if state_width else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         inner = width if gru_width is None else gru_width
         recurrent = inner > 0
         self.narrow = nn.Linear(state_width, word_width) if state_width and recurrent else nn.Identity()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from crossgraph.encoders.pieces import Pieces
+from crossgraph.layers.dropout import Dropout
 
 
 class StudentConfig(BaseModel):
@@ -66,7 +67,7 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.pieces, config.width)
-        self.dropout, self.inner_dropout = nn.Dropout(dropout), nn.Dropout(dropout)
+        self.dropout, self.inner_dropout = Dropout(dropout), Dropout(dropout)
         self.gru = nn.GRU(config.width, config.gru_width, batch_first=True, bidirectional=True)
         self.out = nn.Linear(2 * config.gru_width, config.state_width)
         self.shortcut = nn.Linear(config.width, config.state_width, bias=False)

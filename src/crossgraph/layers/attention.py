@@ -33,33 +33,6 @@ def attend(
     return seen, weights
 
 
-def attended_cosines(
-    queries: Float[Tensor, "m q d"],
-    keys: Float[Tensor, "n k d"],
-    query_mask: Bool[Tensor, "m q"],
-    key_mask: Bool[Tensor, "n k"],
-    *,
-    sharpness: float = 9.0,
-) -> Float[Tensor, "n m q"]:
-    """The cosine of every query part with what it saw, for all n x m pairs of items; zero for padded queries.
-
-    The same numbers as `attend` on every pair, without ever building what was seen: with weights a, the cosine is
-    sum_k a_k (q k) over the length of sum_k a_k k, and that length squared is a G a, G being the products of the
-    keys with one another. So a whole batch costs one product of all queries with all keys and a few sums over keys.
-    """
-    n, m, q = len(keys), len(queries), queries.shape[1]
-    products = (queries.flatten(0, 1) @ keys.mT).view(n, m, q, keys.shape[1])
-    cosine = products.clamp(min=0) * query_mask[None, :, :, None]
-    contrast = F.normalize(cosine, dim=2)
-    lowest = torch.finfo(cosine.dtype).min
-    logits = (sharpness * contrast).masked_fill(~key_mask[:, None, None, :], lowest)
-    weights = logits.softmax(dim=-1) * key_mask[:, None, None, :]
-    gram = keys @ keys.mT
-    squared = ((weights.flatten(1, 2) @ gram).view_as(weights) * weights).sum(dim=-1)
-    found: Tensor = (weights * products).sum(dim=-1) / squared.clamp(min=1e-12).sqrt() * query_mask
-    return found
-
-
 @dataclass(frozen=True)
 class Seen:
     """What the words of `n` captions saw of one picture: `weights @ regions` are unit vectors, whose products with
@@ -82,7 +55,7 @@ def attend_in_row(
     """The weights and cosines of `Seen` for the words of captions in one row, nothing padded; no gradients.
 
     `spans` say of how many captions of which length they are, one span after the other. All words are multiplied with
-    all regions at once, and nothing seen is built, as in `attended_cosines`. Regions come first while there is anything
+    all regions at once, and nothing seen is built, as in `late_attention`. Regions come first while there is anything
     to be done with every cosine, so that each sum over them runs along memory.
     """
     products = regions @ words.T

@@ -22,8 +22,12 @@ TIE = 1e-6
 """Likenesses as near as this for every place between them are a tie."""
 
 
+ChosenScores = Callable[[Encoded, Encoded, Int[Tensor, " k"], Int[Tensor, " k"]], Float[Tensor, " k"]]
+"""From pictures, captions and rows of both the scores of picture rows[i] with caption columns[i]."""
+
+
 def candidate_scores(
-    score_pairs: Callable[[Encoded, Encoded], Float[Tensor, " k"]],
+    score: ChosenScores,
     images: Encoded,
     texts: Encoded,
     coarse: Float[Tensor, "n m"],
@@ -46,7 +50,7 @@ def candidate_scores(
         wanted = wanted.scatter(0, of_captions, True).scatter(1, of_images, True)
     rows, columns = wanted.nonzero(as_tuple=True)
     by_length = texts.lengths()[columns].argsort(stable=True)
-    scores = score_in_blocks(score_pairs, images, texts, rows[by_length], columns[by_length])
+    scores = score(images, texts, rows[by_length], columns[by_length])
     lost = torch.full_like(coarse, UNSCORED)
     return lost.index_put((rows[by_length], columns[by_length]), scores)
 
@@ -65,6 +69,15 @@ def score_in_blocks(
         return torch.cat([score_pairs(images[left], texts[right].without_padding()) for left, right in blocks])
 
     return each_pair(scored, rows, columns)
+
+
+def score_by_line(
+    score: ChosenScores, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+) -> Float[Tensor, " k"]:
+    """The same from what scores a picture with several captions at once (`pair_lines`), and wants a pair at least."""
+    if not len(rows):
+        return images.embedding.new_zeros(0)
+    return each_pair(lambda pairs: score(images, texts, *pairs), rows, columns)
 
 
 def companions(likeness: Float[Tensor, "k n"], allowed: Bool[Tensor, "k n"], *, count: int) -> Int[Tensor, "k j"]:

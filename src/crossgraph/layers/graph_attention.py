@@ -36,31 +36,32 @@ class GatedGraphAttention(nn.Module):
     def forward(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch) -> Float[Tensor, "n v d"]:
         """The nodes after one round; padded ones stay zero."""
         count = _objects_of_all(nodes)
-        taken = self._mixed(vectors, nodes) if count is None else self._mixed_by_kind(vectors, nodes, count)
-        moved: Tensor = self.normalise(vectors + self.gate * taken) * nodes.mask[..., None]
-        return moved
+        taken = self._taken(vectors, nodes) if count is None else self._taken_by_kind(vectors, nodes, count)
+        moved: Tensor = self.normalise(taken)
+        return moved if bool(nodes.mask.all()) else moved * nodes.mask[..., None]
 
-    def _mixed(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch) -> Float[Tensor, "n v d"]:
-        """What each node takes in of its neighbours."""
+    def _taken(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch) -> Float[Tensor, "n v d"]:
+        """Each node and what it takes in of its neighbours."""
         near = adjacency(nodes)
         logits = self.query(vectors) @ self.key(vectors).mT / vectors.shape[-1] ** 0.5
         weights = _shares(logits, near)
         is_object = (nodes.kinds == OBJECT)[..., None]
         sent = torch.where(is_object, self.from_objects(vectors), self.to_objects(vectors))
-        mixed: Tensor = weights @ sent
-        return mixed
+        taken: Tensor = vectors + self.gate * (weights @ sent)
+        return taken
 
-    def _mixed_by_kind(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch, count: int) -> Float[Tensor, "n v d"]:
+    def _taken_by_kind(self, vectors: Float[Tensor, "n v d"], nodes: NodeBatch, count: int) -> Float[Tensor, "n v d"]:
         """The same where the first `count` nodes of every graph are its objects: these have others as neighbours only,
-        and the others only these. Query and key are one map."""
-        objects, others = vectors[:, :count], vectors[:, count:]
+        and the others only these. Query and key are one map, and only objects, of which there are few, are mapped."""
+        objects, others = torch.split(vectors, [count, vectors.shape[1] - count], dim=1)
         places = torch.arange(count, device=vectors.device)
         near = (nodes.ends[:, count:, :, None] == places).any(dim=2)
         near = near & nodes.mask[:, count:, None] & nodes.mask[:, None, :count]
-        asked = vectors @ (self.query.weight.T @ self.key.weight / vectors.shape[-1] ** 0.5)
-        of_objects = _shares(asked[:, :count] @ others.mT, near.mT) @ self.to_objects(others)
-        of_others = _shares(asked[:, count:] @ objects.mT, near) @ self.from_objects(objects)
-        return torch.cat([of_objects, of_others], dim=1)
+        both = self.query.weight.T @ self.key.weight / vectors.shape[-1] ** 0.5
+        of_objects = _shares(objects @ both @ others.mT, near.mT) @ others
+        of_others = _shares(others @ (objects @ both.T).mT, near)
+        told = torch.baddbmm(others, of_others, self.gate * self.from_objects(objects))
+        return torch.cat([objects + self.gate * self.to_objects(of_objects), told], dim=1)
 
 
 def _shares(logits: Float[Tensor, "n v w"], near: Bool[Tensor, ...]) -> Float[Tensor, "n v w"]:

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from crossgraph.layers.dropout import Dropout
+
 SLOPE = 0.2
 """Of LeakyReLU where it is negative, as in ML-GCN (Chen 2019)."""
 
@@ -31,7 +33,7 @@ class TransferableGraphConvolution(nn.Module):
     def __init__(self, inputs: int, width: int, *, hidden: int, dropout: float = 0.0, shortcut: bool = True) -> None:
         super().__init__()
         self.normalise = ItemNorm(inputs)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.first, self.second = nn.Linear(inputs, hidden), nn.Linear(hidden, width)
         self.straight = nn.Linear(inputs, width, bias=False) if shortcut else None
 

@@ -95,9 +95,12 @@ class RegionNodes(nn.Module):
             torch.tensor([p, pairs.shape[1]], device=mask.device)
         )
         described = NodeBatch(kinds.expand(n, -1), torch.cat([own, pairs], dim=1), torch.cat([mask, real], dim=1))
+        vectors = torch.cat([objects, related], dim=1)
+        if bool(described.mask.all()):
+            return vectors, described
         order = real_first(described)
         nodes = reordered(described, order)
-        return gather_nodes(torch.cat([objects, related], dim=1), order) * nodes.mask[..., None], nodes
+        return gather_nodes(vectors, order) * nodes.mask[..., None], nodes
 
 
 class WordNodes(nn.Module):

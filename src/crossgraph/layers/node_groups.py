@@ -28,7 +28,7 @@ class OneGraph:
     def of(cls, image: Encoded) -> OneGraph:
         """That of the only row."""
         vectors, nodes = nodes_of(image)
-        plain, related = (_related_or_not(nodes, related=kind)[0].nonzero()[:, 0] for kind in (False, True))
+        plain, related = (related_or_not(nodes, related=kind)[0].nonzero()[:, 0] for kind in (False, True))
         objects, relations = (vectors[0].index_select(0, rows) for rows in (plain, related))
         halves = objects.new_zeros(2, len(objects), len(relations))
         halves.scatter_(1, nodes.ends[0].index_select(0, related).T[:, None], 0.5)
@@ -88,10 +88,10 @@ class NodeRow:
 def node_tables(texts: Encoded) -> tuple[NodeTable, NodeTable]:
     """Nodes that are no relations, and relations."""
     vectors, nodes = nodes_of(texts)
-    number = _related_or_not(nodes, related=False).cumsum(dim=1).sub_(1).clamp_(min=0)
+    number = related_or_not(nodes, related=False).cumsum(dim=1).sub_(1).clamp_(min=0)
 
     def of_kind(related: bool) -> NodeTable:
-        chosen = _related_or_not(nodes, related=related)
+        chosen = related_or_not(nodes, related=related)
         owner, place = chosen.nonzero(as_tuple=True)
         counts, ends = chosen.sum(dim=1), number[owner[:, None], nodes.ends[owner, place]]
         own = vectors.flatten(0, 1).index_select(0, owner * vectors.shape[1] + place)
@@ -122,6 +122,6 @@ def node_rows(
     return rows[0], rows[1]
 
 
-def _related_or_not(nodes: NodeBatch, *, related: bool) -> Bool[Tensor, "m w"]:
+def related_or_not(nodes: NodeBatch, *, related: bool) -> Bool[Tensor, "m w"]:
     """Which nodes are real relations, or real and none."""
     return nodes.mask & ((nodes.kinds == RELATION) == related)

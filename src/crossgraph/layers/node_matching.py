@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
 from crossgraph.layers.graph_nodes import gather_nodes
+from crossgraph.layers.node_stretches import stretches
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
 
 
@@ -77,22 +78,25 @@ class LateInteraction(nn.Module):
         (regions, image_nodes), (words, text_nodes) = nodes_of(images), nodes_of(texts)
         n, (m, w) = len(images), text_nodes.mask.shape
         found = torch.zeros(n, m * w, dtype=regions.dtype, device=regions.device)
+        others, relations = stretches(regions, image_nodes)
         for kind in (OBJECT, ATTRIBUTE, RELATION):
             rows, places = text_nodes.of_kind(kind).nonzero(as_tuple=True)
-            of_kind = image_nodes.of_kind(RELATION) if kind == RELATION else _no_relations(image_nodes)
-            count = int(of_kind.sum(dim=1).max())
-            if not len(rows) or not count:
+            shown = relations if kind == RELATION else others
+            if not len(rows) or not bool(shown.real.any()):
                 continue
-            chosen = (~of_kind).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
-            real = of_kind.gather(1, chosen)
-            likeness = gather_nodes(regions, chosen) @ words[rows, places].T
+            likeness = shown.vectors @ words[rows, places].T
             if self.consistency_weight is not None and kind != OBJECT:
-                ends, text_ends = image_nodes.ends.gather(1, chosen[..., None].expand(-1, -1, 2)), text_nodes.ends
                 for end in (0, 1):
-                    cosines = regions[:, : int(ends.max()) + 1] @ words[rows, text_ends[rows, places, end]].T
-                    likeness = likeness + self.consistency_weight / 2 * gather_nodes(cosines, ends[..., end])
-            best = likeness.masked_fill(~real[..., None], torch.finfo(likeness.dtype).min).amax(dim=1)
-            found = found.index_copy(1, rows * w + places, best * real.any(dim=1)[:, None])
+                    cosines = others.vectors @ words[rows, text_nodes.ends[rows, places, end]].T
+                    joined = cosines if kind == ATTRIBUTE else gather_nodes(cosines, shown.ends[..., end])
+                    likeness = likeness + self.consistency_weight / 2 * joined
+            unreal = shown.unreal
+            if unreal is None:
+                best = likeness.amax(dim=1)
+            else:
+                best = likeness.masked_fill(unreal[..., None], torch.finfo(likeness.dtype).min).amax(dim=1)
+                best = best * shown.real.any(dim=1)[:, None]
+            found = found.index_copy(1, rows * w + places, best)
         return self.combined(images.embedding @ texts.embedding.T, found.view(n, m, w), self.weights(texts))
 
     def pairs(
@@ -114,7 +118,3 @@ class LateInteraction(nn.Module):
             if self.consistency_weight is None
             else cosines + self.consistency_weight * consistency(cosines, image_nodes, text_nodes)
         )
-
-
-def _no_relations(nodes: NodeBatch) -> Bool[Tensor, "n v"]:
-    return nodes.mask & (nodes.kinds != RELATION)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 def masked_mean(parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"]) -> Float[Tensor, "n d"]:
     """The mean over real parts; zero where a row has none."""
-    return (parts * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+    return torch.bmm(mask[:, None].to(parts.dtype), parts)[:, 0] / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 class HeadPooling(nn.Module):

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from crossgraph.layers.unit_rows import unit_rows
+
 
 @dataclass(frozen=True)
 class FusedLogits:
@@ -41,20 +43,42 @@ class RelationReconstruction(nn.Module):
     def graph(
         self, step: int, rows: Float[Tensor, "n r s"], nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]
     ) -> Float[Tensor, "n r k"]:
-        """The adjacency of one step: its rows sum to 1 over real nodes."""
-        logits = self.query[step](rows) @ self.key[step](nodes).mT
-        learned: Tensor = logits.masked_fill(~mask[:, None, :], torch.finfo(nodes.dtype).min).softmax(dim=-1)
-        if not self.rebuild:
+        """The adjacency of one step: its rows, the first of the nodes, sum to 1 over real nodes."""
+        queries, keys, states = self._mapped(step, rows, nodes)
+        padding = None if bool(mask.all()) else ~mask[:, None, :]
+        logits = queries @ keys.mT
+        if padding is not None:
+            logits = logits.masked_fill(padding, torch.finfo(nodes.dtype).min)
+        learned: Tensor = logits.softmax(dim=-1)
+        if states is None:
             return learned
-        left, right = (F.normalize(self.state[step](x), dim=-1) for x in (rows, nodes))
+        unit = unit_rows(states)
         # The small floor keeps a row whose cosines are all negative from dividing by zero.
-        alike = ((left @ right.mT).clamp(min=0) + 1e-6) * mask[:, None, :]
+        alike = (unit[:, : rows.shape[1]] @ unit.mT).clamp(min=0) + 1e-6
+        if padding is not None:
+            alike = alike.masked_fill(padding, 0.0)
         if self.top < nodes.shape[1]:
             alike = alike * (alike >= kth_largest(alike, self.top))
         rebuilt: Tensor = alike / alike.sum(dim=-1, keepdim=True)
         share = torch.sigmoid(self.learned_share[step])
         blended: Tensor = share * learned + (1 - share) * rebuilt
         return blended
+
+    def _mapped(
+        self, step: int, rows: Float[Tensor, "n r s"], nodes: Float[Tensor, "n k s"]
+    ) -> tuple[Float[Tensor, "n r s"], Float[Tensor, "n k s"], Float[Tensor, "n k s"] | None]:
+        """Queries of rows, keys and states of nodes: of all nodes as one map."""
+        query, key = cast(nn.Linear, self.query[step]), cast(nn.Linear, self.key[step])
+        maps = [query, key] if rows is nodes else [key]
+        weights: list[Tensor] = [one.weight for one in maps]
+        biases: list[Tensor] = [one.bias for one in maps]
+        if self.rebuild:
+            state = cast(nn.Linear, self.state[step]).weight
+            weights, biases = [*weights, state], [*biases, torch.zeros_like(state[:, 0])]
+        together = F.linear(nodes, torch.cat(weights), torch.cat(biases))
+        found = torch.split(together, [len(one) for one in weights], dim=-1)
+        queries = found[0] if rows is nodes else query(rows)
+        return queries, found[len(maps) - 1], found[-1] if self.rebuild else None
 
     def forward(self, nodes: Float[Tensor, "n k s"], mask: Bool[Tensor, "n k"]) -> Float[Tensor, "n s"]:
         """The global node's state after all steps."""

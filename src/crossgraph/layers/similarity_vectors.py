@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
 from crossgraph.layers.attention import Seen, attend
+from crossgraph.layers.unit_rows import unit_rows
 from crossgraph.types import Encoded
 
 Level = Literal["global", "local", "global_local", "region"]
@@ -28,7 +28,11 @@ class SimilarityVectors(nn.Module):
     def compare(self, level: Level, left: Float[Tensor, "n k d"], right: Float[Tensor, "n k d"]) -> Tensor:
         """Similarity vectors of unit vectors: norm(W (x - y)^2), or a mapped cosine in scalar mode (n x k x s)."""
         raw = (left - right).square() if self.vector else (left * right).sum(dim=-1, keepdim=True)
-        return F.normalize(self.maps[level](raw), dim=-1) if self.vector else self.maps[level](raw)
+        return self.unit_mapped(level, raw) if self.vector else self.maps[level](raw)
+
+    def unit_mapped(self, level: Level, squares: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows s"]:
+        """The similarity vectors of squared differences."""
+        return unit_rows(self.mapped(level, squares))
 
     def forward(
         self, images: Encoded, texts: Encoded, word_context: Float[Tensor, "n w d"], *, sharpness: float
@@ -88,7 +92,7 @@ class SimilarityVectors(nn.Module):
         nodes = torch.cat(found, dim=1)
         return nodes.div_(nodes.norm(dim=-1, keepdim=True).clamp_(min=1e-12))
 
-    def mapped(self, level: Level, squares: Float[Tensor, "n d"]) -> Float[Tensor, "n s"]:
+    def mapped(self, level: Level, squares: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows s"]:
         """W (x - y)^2 of a level, not yet of unit length."""
         mapped: Tensor = self.maps[level](squares)
         return mapped

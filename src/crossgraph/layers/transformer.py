@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from crossgraph.layers.dropout import Dropout
+
 
 class PartTransformer(nn.Module):
     """Parts in the context of the other parts of their item *(Vaswani 2017)*, normalised before each step.
@@ -52,9 +54,9 @@ class _Layer(nn.Module):
         self.attention_norm, self.mlp_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.attention_out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width), nn.Dropout(dropout)
+            nn.Linear(width, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, width), Dropout(dropout)
         )
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"]) -> Float[Tensor, "n p d"]:
         queries, keys, values = self._split(parts)
@@ -77,7 +79,7 @@ class _Layer(nn.Module):
     def _split(self, parts: Float[Tensor, "n p d"]) -> list[Tensor]:
         n, p, width = parts.shape
         projected = self.qkv(self.attention_norm(parts)).view(n, p, 3, self.heads, width // self.heads)
-        return [projected[:, :, which].transpose(1, 2) for which in range(3)]
+        return [one.transpose(1, 2) for one in projected.unbind(2)]  # one by one, each would fill zeros for the others
 
 
 def _bias(mask: Bool[Tensor, "n p"], parts: Float[Tensor, "n p d"]) -> Float[Tensor, "n 1 1 p"]:

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from crossgraph.encoders.item_vectors import CaptionVector, ImageVector, image_vectors, image_width
 from crossgraph.errors import ModelError
+from crossgraph.layers.dropout import Dropout
 from crossgraph.layers.hash_head import encoded_code
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.pairwise_likelihood import pairwise_likelihood
@@ -56,7 +57,7 @@ class Tower(nn.Module):
     def __init__(self, inner: int, config: DcmhConfig, *, normed: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(inner) if normed else nn.Identity()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.hidden, self.code = nn.Linear(inner, config.width), nn.Linear(config.width, config.bits)
 
     def forward(self, vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n bits"]:

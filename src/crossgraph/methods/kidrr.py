@@ -29,14 +29,17 @@ from torch import Tensor, nn
 
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
-from crossgraph.layers.attention import attend, attend_to_one, attended_cosines
-from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.attention import attend, attend_to_one
+from crossgraph.layers.candidates import TRAINING_BLOCK, candidate_scores, score_by_line, score_in_blocks
+from crossgraph.layers.late_attention import attended_cosines
 from crossgraph.layers.listed_similarities import ListedPicture, ListedSimilarities, WordTable
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.relation_reconstruction import RelationReconstruction
 from crossgraph.layers.shared_rows import by_row
+from crossgraph.layers.similarity_by_line import similarities
 from crossgraph.layers.similarity_vectors import Level, SimilarityVectors, sides_of
+from crossgraph.layers.unit_rows import unit_rows
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts, SeveralImages, of_one_length
 from crossgraph.methods.contract import InputSizes, MethodConfig
@@ -101,19 +104,28 @@ class Dissemination(nn.Module):
         self, parts: Float[Tensor, "n p d"], mask: Bool[Tensor, "n p"], whole: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "n p d"], Float[Tensor, "n d"]]:
         """Parts that know the whole, and the global node, which starts as `whole`. 0 rounds change nothing."""
-        lowest = torch.finfo(parts.dtype).min
+        lowest, width = torch.finfo(parts.dtype).min, parts.shape[-1]
+        if not self.rounds:
+            return parts * mask[..., None], whole
+        padding = None if bool(mask.all()) else ~mask[..., None]
+        # query and key as one map, of the same parts as values; what is said to all parts is mapped once an item
+        asks = torch.cat([self.key.weight.T @ self.query.weight / width**0.5, self.value.weight])
+        of_linked, of_whole = torch.split(self.accept.weight, width, dim=1)
         for _ in range(self.rounds):
-            logits = self.query(parts) @ self.key(parts).mT / parts.shape[-1] ** 0.5
-            edges = logits.masked_fill(~mask[:, None, :], lowest).softmax(dim=-1)
-            linked = parts + self.associate_gate * (edges @ self.value(parts))
+            asked, values = torch.split(F.linear(parts, asks), width, dim=-1)
+            logits = torch.bmm(asked, parts.mT)
+            edges = (logits if padding is None else logits.masked_fill(padding.mT, lowest)).softmax(dim=-1)
+            linked = torch.baddbmm(parts, edges, self.associate_gate * values)
             interest = self.weigh(torch.tanh(self.of_part(linked) * self.of_global(whole)[:, None, :]))
-            share = interest.masked_fill(~mask[..., None], lowest).softmax(dim=1)
-            collected = (share * linked).sum(dim=1)
+            share = (interest if padding is None else interest.masked_fill(padding, lowest)).softmax(dim=1)
+            collected = torch.bmm(share.mT, linked)[:, 0]
             admit = torch.sigmoid(self.admit(torch.cat([whole, collected], dim=-1)))
             whole = whole + self.collect_gate * admit * self.gather(collected)
-            accept = torch.sigmoid(self.accept(torch.cat([linked, whole[:, None, :].expand_as(linked)], dim=-1)))
-            parts = self.normalise(linked + self.broadcast_gate * accept * self.broadcast(whole)[:, None, :])
-        return parts * mask[..., None], whole
+            heard = F.linear(whole, of_whole, self.accept.bias)[:, None]
+            accept = torch.sigmoid(F.linear(linked, of_linked) + heard)
+            said = self.broadcast_gate * self.broadcast(whole)[:, None, :]
+            parts = self.normalise(torch.baddbmm(linked, accept, said))
+        return parts if padding is None else parts.masked_fill(padding, 0.0), whole
 
 
 class CosineAnchor(nn.Module):
@@ -243,7 +255,7 @@ class Kidrr(ByImage):
             parts = parts + self.box_proj(images.boxes)
         start = self.pool_image(parts, images.mask) + self.whole_proj(images.whole)
         parts, whole = self.image_dissemination(parts * images.mask[..., None], images.mask, start)
-        return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), images.mask)
+        return Encoded(F.normalize(whole, dim=-1), unit_rows(parts, images.mask), images.mask)
 
     @by_row
     def encode_texts(self, texts: TextBatch) -> Encoded:
@@ -251,7 +263,7 @@ class Kidrr(ByImage):
         words = self.word_encoder(texts)
         start = self.pool_text(words, texts.mask) + masked_mean(words, texts.mask)
         parts, whole = self.text_dissemination(words, texts.mask, start)
-        return Encoded(F.normalize(whole, dim=-1), F.normalize(parts, dim=-1), texts.mask)
+        return Encoded(F.normalize(whole, dim=-1), unit_rows(parts, texts.mask), texts.mask)
 
     def score_pairs(self, images: Encoded, texts: Encoded) -> Float[Tensor, " n"]:
         """How well each pair matches: in (-1, 1), plus the anchor's cosines if they are on."""
@@ -324,12 +336,40 @@ class Kidrr(ByImage):
 
         return score
 
+    def score_chosen(
+        self, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+    ) -> Float[Tensor, " k"]:
+        """`score_pairs` of picture rows[i] with caption columns[i], a picture with several captions at once."""
+        if self.config.similarity != "vector" or "region" in self.similarities.levels:
+            return score_in_blocks(self.score_pairs, images, texts, rows, columns)
+        return score_by_line(self._compared_lines, images, texts, rows, columns)
+
+    def _compared_lines(
+        self, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+    ) -> Float[Tensor, " k"]:
+        """Pairs of captions of one length go together, so that none of their similarity graphs is padded."""
+        _, _, words, _ = sides_of(images, texts)
+        weights = torch.zeros_like(words[..., 0]) if self.anchor is None else self.anchor.weights(words, texts)
+        known = similarities(images, texts, rows, columns, weights, self.similarities, sharpness=self.config.sharpness)
+        order, found = known.counts.argsort(stable=True), []
+        lengths, sizes = torch.unique_consecutive(known.counts[order], return_counts=True)
+        for length, pairs in zip(lengths.tolist(), torch.split(order, sizes.tolist()), strict=True):
+            for some in torch.split(pairs, TRAINING_BLOCK):
+                nodes = known.nodes(some, length)
+                whole = torch.ones_like(nodes[..., 0], dtype=torch.bool)
+                found.append(nodes.mean(dim=1) if self.graph_reasoning is None else self.graph_reasoning(nodes, whole))
+        scores: Tensor = torch.tanh(self.scorer(torch.cat(found)[order.argsort()]).squeeze(-1))
+        if self.anchor is None:
+            return scores
+        whole = (images.embedding @ texts.embedding.T)[rows, columns]
+        return scores + self.anchor.share[0] * whole + self.anchor.share[1] * known.found
+
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """The ranking loss of the pair scores; one of the anchor and one of the global nodes, over the whole batch."""
         images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
         coarse = images.embedding @ texts.embedding.T
         count = self.config.candidates
-        fine = candidate_scores(self.score_pairs, images, texts, coarse.detach(), batch.caption_image, count=count)
+        fine = candidate_scores(self.score_chosen, images, texts, coarse.detach(), batch.caption_image, count=count)
         links, hardness = batch.caption_image, batch.hardness
         losses = {
             "fine": self.rank(fine, links, hardness=hardness),

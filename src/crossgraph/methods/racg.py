@@ -27,9 +27,10 @@ from pydantic import Field
 from torch import Tensor
 
 from crossgraph.encoders.graph_sides import GraphSides
-from crossgraph.layers.candidates import candidate_scores
+from crossgraph.layers.candidates import candidate_scores, score_by_line
 from crossgraph.layers.cross_graph import CrossGraphEncoder, MultiHeadAlignment, Reconstruction
 from crossgraph.layers.cross_graph_by_image import CrossedImage, CrossedTexts, cross
+from crossgraph.layers.cross_graph_by_line import crossed
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, nodes_of
 from crossgraph.layers.shared_rows import by_row
@@ -211,6 +212,24 @@ class Racg(ByImage):
         whole = (images.embedding * texts.embedding).sum(dim=-1)
         return self.late.combined(whole, found, weights)
 
+    def score_chosen(
+        self, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+    ) -> Float[Tensor, " k"]:
+        """`cross_pairs` of picture rows[i] with caption columns[i], a picture with several captions at once."""
+        return score_by_line(self._cross_lines, images, texts, rows, columns)
+
+    def _cross_lines(
+        self, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+    ) -> Float[Tensor, " k"]:
+        assert self.cross is not None
+        assert self.align is not None
+        weights, both = self.late.weights(texts), self.config.both_directions
+        found, back, covered = crossed(images, texts, rows, columns, weights, self.cross, self.align, back=both)
+        if both:
+            found = (found + weights.sum(dim=1)[columns] * back / covered.clamp(min=1e-6)) / 2
+        whole = (images.embedding @ texts.embedding.T)[rows, columns]
+        return self.late.share[0] * whole + self.late.share[1] * found
+
     def losses(self, batch: Batch, phase: str = "joint") -> dict[str, Float[Tensor, ""]]:
         """Ranking losses of the pair scores, the late scores and the wholes; reconstruction of matched pairs."""
         images, texts = self.encode_images(batch.images), self.encode_texts(batch.texts)
@@ -221,7 +240,7 @@ class Racg(ByImage):
             "late": config.late_weight * self.rank(late, links, hardness=batch.hardness),
         }
         if self.cross is not None:
-            fine = candidate_scores(self.cross_pairs, images, texts, late.detach(), links, count=config.candidates)
+            fine = candidate_scores(self.score_chosen, images, texts, late.detach(), links, count=config.candidates)
             losses["cross"] = self.rank(fine, links, hardness=batch.hardness)
         if self.rebuild_text is not None:
             losses["reconstruction"] = config.reconstruction_weight * self.reconstruction(images[links], texts)

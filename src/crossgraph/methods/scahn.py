@@ -43,6 +43,7 @@ from crossgraph.errors import ConfigError, ModelError
 from crossgraph.graphs.label_association import label_association
 from crossgraph.layers.code_discriminators import CodeDiscriminators
 from crossgraph.layers.code_encoder import CodeEncoder
+from crossgraph.layers.dropout import Dropout
 from crossgraph.layers.hash_head import CODE_LENGTHS, encoded_code
 from crossgraph.layers.label_contrast import LabelContrast
 from crossgraph.layers.label_network import LabelNetwork
@@ -224,7 +225,7 @@ class Scahn(CosineMethod):
         config, regions = self.config, self.config.region_width
         inputs = sizes.part_width if config.fine_grained else sizes.whole_width
         self.region_mlp = nn.Sequential(
-            nn.Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
+            Dropout(config.dropout), nn.Linear(inputs + 5, regions), nn.ReLU(), nn.Linear(regions, regions)
         )
         self.normalise = nn.LayerNorm(inputs)
         self.region_transformer = _transformer(config, regions, config.region_layers) if config.region_layers else None

@@ -28,19 +28,31 @@ from torch import Tensor
 
 from crossgraph.encoders.graph_sides import GraphSides
 from crossgraph.graphs.negatives import Kind
-from crossgraph.layers.candidates import candidate_scores, companions, score_in_blocks
+from crossgraph.layers.candidates import candidate_scores, companions, score_by_line, score_in_blocks
 from crossgraph.layers.fusion_by_image import FusedImage, FusedTexts, fuse
+from crossgraph.layers.fusion_by_line import fused
 from crossgraph.layers.fusion_graph import FusionGraph
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_explanation import best_matches, explain_nodes
 from crossgraph.layers.node_matching import LateInteraction, comparable, nodes_of
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.generated import even_choice, false_caption_choice, false_caption_hinge, preference_contrast
+from crossgraph.losses.matching import positive_scores
 from crossgraph.losses.ranking import RankingLoss
 from crossgraph.methods.by_image import ByImage, OneImage, ReadyTexts
 from crossgraph.methods.contract import InputSizes, MethodConfig
 from crossgraph.methods.settings import GraphMethodConfig
-from crossgraph.types import OBJECT, Alignment, Batch, Encoded, ImageBatch, NodeBatch, Provenance, TextBatch
+from crossgraph.types import (
+    OBJECT,
+    Alignment,
+    Batch,
+    Encoded,
+    ImageBatch,
+    NodeBatch,
+    Provenance,
+    TextBatch,
+    stack_encoded,
+)
 
 Negatives = Literal["none", "swap", "attr", "similar", "borrowed", "edits", "all"]
 
@@ -240,31 +252,51 @@ class Sgfns(ByImage):
             "global": config.global_weight * self.rank_global(coarse, links, hardness=batch.hardness),
             "base": config.base_weight * self.rank(base, links, hardness=batch.hardness),
         }
+        true = None
         if self.fuse is not None:
-            fine = candidate_scores(self.score_pairs, images, texts, base.detach(), links, count=config.candidates)
-            losses["fused"] = self.rank(fine, links, hardness=batch.hardness)
+            fine = candidate_scores(self.score_chosen, images, texts, base.detach(), links, count=config.candidates)
+            losses["fused"], true = self.rank(fine, links, hardness=batch.hardness), positive_scores(fine, links)
         if config.negatives != "none":
-            losses["negatives"] = config.neg_weight * self._against_negatives(batch, images, texts)
+            true = self.score_pairs(images[links], texts) if true is None else true
+            losses["negatives"] = config.neg_weight * self._against_negatives(batch, images, texts, true)
         return losses
 
-    def _against_negatives(self, batch: Batch, images: Encoded, texts: Encoded) -> Float[Tensor, ""]:
-        """The extra loss: a picture against false captions, and a caption against its picture without regions."""
-        links = batch.caption_image
-        true = self.score_pairs(images[links], texts)
+    def score_chosen(
+        self, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+    ) -> Float[Tensor, " k"]:
+        """`score_pairs` of picture rows[i] with caption columns[i], a picture with several captions at once."""
+        if self.fuse is None:
+            return score_in_blocks(self.score_pairs, images, texts, rows, columns)
+        return score_by_line(self._fuse_lines, images, texts, rows, columns)
+
+    def _fuse_lines(
+        self, images: Encoded, texts: Encoded, rows: Int[Tensor, " k"], columns: Int[Tensor, " k"]
+    ) -> Float[Tensor, " k"]:
+        assert self.fuse is not None
+        base, weights = self.base, self.base.weights(texts)
+        found, added = fused(images, texts, rows, columns, weights, self.fuse, beta=base.consistency_weight)
+        whole = (images.embedding @ texts.embedding.T)[rows, columns]
+        return base.share[0] * whole + base.share[1] * found + added
+
+    def _against_negatives(
+        self, batch: Batch, images: Encoded, texts: Encoded, true: Float[Tensor, " m"]
+    ) -> Float[Tensor, ""]:
+        """The extra loss: a picture against false captions, and a caption against its picture without regions; `true`
+        are the scores of captions with their own pictures."""
+        links, contrast = batch.caption_image, self.config.neg_loss == "contrast"
         loss = true.sum() * 0.0
         if (edits := batch.negative_captions) is not None and len(edits.texts):
             false_texts, rows = self.encode_texts(edits.texts), links[edits.caption]
-            false = self.score_pairs(images[rows], false_texts)
-            if self.config.neg_loss == "contrast":
-                elsewhere = self._elsewhere(images, texts, false_texts, rows, edits.caption)
+            false, elsewhere = self._elsewhere(images, texts, false_texts, rows, edits.caption)
+            if contrast:
                 loss = loss + self._contrast(true[edits.caption] - false, elsewhere, even=self.config.neg_even)
             else:
                 loss = loss + self._negative_loss(true, false, edits.caption)
         if self.config.negatives in ("similar", "all") and len(batch.images) > 1:
             changed = self.visual_negatives(images, texts, links)
-            false = self.score_pairs(changed, texts)
-            if self.config.neg_loss == "contrast":
-                loss = loss + self._contrast(true - false, self._otherwise(images, changed, texts, links), even=0.0)
+            false, otherwise = self._otherwise(images, changed, texts, links)
+            if contrast:
+                loss = loss + self._contrast(true - false, otherwise, even=0.0)
             else:
                 loss = loss + self._negative_loss(true, false, torch.arange(len(true), device=true.device))
         return loss
@@ -277,30 +309,42 @@ class Sgfns(ByImage):
         loss = preference_contrast(own, elsewhere, scale=scale)
         return loss + even * even_choice(elsewhere, scale=scale) if even else loss
 
+    def _others(self, embedding: Float[Tensor, "a d"], allowed: Bool[Tensor, "k a"], own: Tensor) -> Int[Tensor, "k j"]:
+        """Rows that a contrast looks at beside each one's `own`; none where the loss is no contrast."""
+        if self.config.neg_loss != "contrast":
+            return own.new_zeros(len(own), 0)
+        return companions((embedding @ embedding.T).detach()[own], allowed, count=self.config.neg_others)
+
     def _elsewhere(
         self, images: Encoded, texts: Encoded, false: Encoded, rows: Int[Tensor, " k"], caption: Int[Tensor, " k"]
-    ) -> Float[Tensor, "k j"]:
-        """How much more each edit's caption than the edit is preferred with some other pictures of the batch."""
-        alike = (images.embedding @ images.embedding.T).detach()[rows]
+    ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k j"]]:
+        """Scores of edits with their pictures, and how much more each edit's caption than the edit is preferred with
+        some other pictures of the batch."""
         foreign = torch.arange(len(images), device=rows.device) != rows[:, None]
-        others = companions(alike, foreign, count=self.config.neg_others)
-        edit = torch.arange(len(rows), device=rows.device)[:, None].expand_as(others).flatten()
-        if not len(edit):
-            return others.to(alike.dtype)
-        true = score_in_blocks(self.score_pairs, images, texts, others.flatten(), caption[edit])
-        return (true - score_in_blocks(self.score_pairs, images, false, others.flatten(), edit)).view_as(others)
+        others = self._others(images.embedding, foreign, rows)
+        edit = torch.arange(len(rows), device=rows.device)
+        each, there = edit[:, None].expand_as(others).flatten(), others.flatten()
+        found = self.score_chosen(
+            images,
+            stack_encoded([texts, false]),
+            torch.cat([rows, there, there]),
+            torch.cat([len(texts) + edit, caption[each], len(texts) + each]),
+        )
+        own, right, wrong = torch.split(found, [len(rows), len(there), len(there)])
+        return own, (right - wrong).view_as(others)
 
     def _otherwise(
         self, images: Encoded, changed: Encoded, texts: Encoded, links: Int[Tensor, " m"]
-    ) -> Float[Tensor, "m j"]:
-        """How much more each caption's picture than its changed one is preferred by some other pictures' captions."""
-        alike = (texts.embedding @ texts.embedding.T).detach()
-        others = companions(alike, links[:, None] != links[None], count=self.config.neg_others)
-        place = torch.arange(len(links), device=links.device)[:, None].expand_as(others).flatten()
-        if not len(place):
-            return others.to(alike.dtype)
-        true = score_in_blocks(self.score_pairs, images, texts, links[place], others.flatten())
-        return (true - score_in_blocks(self.score_pairs, changed, texts, place, others.flatten())).view_as(others)
+    ) -> tuple[Float[Tensor, " m"], Float[Tensor, "m j"]]:
+        """Scores of captions with their changed pictures, and how much more each caption's picture than its changed one
+        is preferred by some other pictures' captions."""
+        place = torch.arange(len(links), device=links.device)
+        others = self._others(texts.embedding, links[:, None] != links[None], place)
+        each, there = place[:, None].expand_as(others).flatten(), others.flatten()
+        right = self.score_chosen(images, texts, links[each], there)
+        found = self.score_chosen(changed, texts, torch.cat([place, each]), torch.cat([place, there]))
+        own, wrong = torch.split(found, [len(links), len(there)])
+        return own, (right - wrong).view_as(others)
 
     def _negative_loss(
         self, true: Float[Tensor, " m"], false: Float[Tensor, " k"], caption: Int[Tensor, " k"]
