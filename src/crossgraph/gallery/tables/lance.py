@@ -163,14 +163,15 @@ class Table:
         places, others = np.empty(0, np.uint64), None  # all of them
         if self._key_files is not None:
             places, others = self._key_files.look_up(dataset, column, asked)
-        if asked and listed and others != []:  # no filter finds them faster than a look at all
+        if asked and others != [] and not listed and len(asked) <= FETCH_LIMIT:
+            chosen = one_of(column, asked)
+            pieces.append(
+                dataset.scanner(columns=wanted, filter=chosen, with_row_address=True, fragments=others).to_table()
+            )
+        elif asked and others != []:  # no filter finds lists, or so many keys, faster than a look at all
             read = dataset.scanner(columns=[column], with_row_address=True, fragments=others).to_table()
             held, rows = keys_and_rows(read, column)
             places = np.union1d(places, rows[pc.is_in(held, pa.array(asked, pa.string())).to_numpy()])
-        for start in range(0, len(asked) if not listed and others != [] else 0, FETCH_LIMIT):
-            chosen = one_of(column, asked[start : start + FETCH_LIMIT])
-            scanner = dataset.scanner(columns=wanted, filter=chosen, with_row_address=True, fragments=others)
-            pieces.append(scanner.to_table())
         for start in range(0, len(places), FETCH_LIMIT):
             chosen = rows_at(places[start : start + FETCH_LIMIT].tolist())
             read = dataset.scanner(columns=wanted, filter=chosen, with_row_address=True).to_table()
