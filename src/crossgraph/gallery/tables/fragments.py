@@ -38,8 +38,5 @@ def files_of(fragment: lance.FragmentMetadata) -> tuple[str, ...]:
 
 
 def without(fragment: lance.LanceFragment, offsets: NDArray[np.uint64]) -> lance.FragmentMetadata | None:
-    """The fragment without some of its rows, not committed; None: nothing is left."""
-    if hasattr(fragment, "delete_rows"):  # what it is given; a filter costs a plan for each fragment
-        return fragment.delete_rows(offsets.tolist())
-    addresses = offsets | np.uint64(fragment.fragment_id << 32)
-    return fragment.delete(f"{ADDRESS} IN ({', '.join(map(str, addresses.tolist()))})")
+    """The fragment without some of its rows, not committed; None: nothing is left. No filter is planned for it."""
+    return fragment.delete_rows(offsets.tolist())
