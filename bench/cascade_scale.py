@@ -81,7 +81,7 @@ def write(store: Store, rows: Stages, names: list[str], paths: list[Path]) -> No
     if fine.parts is not None:
         store.write_parts(names, fine)
     items = [Item(name, path, name, 640, 480, ()) for name, path in zip(names, paths, strict=True)]
-    store.write_items(items, rows.vectors, rows.codes)
+    store.write_items(items, rows.vectors, rows.codes, new=True)
 
 
 def resident_mib() -> float:

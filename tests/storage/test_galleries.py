@@ -254,7 +254,10 @@ def test_of_two_writers_one_is_refused(address: str, model: FakeModel, images: P
     assert second.index(images).added == 6
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("delete", "compact", "notes", "skipped")]
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("append", "replace", "delete", "compact", "notes", "skipped")
+]
 
 
 @pytest.mark.parametrize("write", ["merge", "manifest", *SLOW])
@@ -280,11 +283,15 @@ def test_a_writer_that_stalled_past_its_lease_commits_nothing_more(
             second.look_again()
             second.index(others)
 
-    chosen = first_id(first)
+    chosen, items = first_id(first), first.store.tables["items"]
+    lost = items.find("id", [chosen], items.schema.names).drop_columns("_rowaddr")
+    lost = lost.set_column(lost.schema.get_field_index("path"), "path", [["/nowhere/x.png"]])
     actions: dict[str, Callable[[], object]] = {
         "merge": lambda: first.store.relocate_items({chosen: "/nowhere/x.png"}),
+        "append": lambda: items.append(lost),
+        "replace": lambda: items.replace(lost, "id"),
         "delete": lambda: first.store.remove_items([chosen]),
-        "compact": lambda: first.store.tables["items"].optimize(),
+        "compact": lambda: items.optimize(),
         "notes": lambda: first.store.notes.write({chosen: {"stars": 2}}),
         "manifest": lambda: first.replace_manifest(first.manifest.model_copy(update={"sources": ("/lost",)})),
         "skipped": lambda: forgive(first.storage, [str(images / "005.png")]),

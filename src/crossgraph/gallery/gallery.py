@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
@@ -24,10 +24,11 @@ from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stage
 from crossgraph.gallery.tables.item_names import find_row, find_rows
 from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
-from crossgraph.gallery.tables.lookups import drop_unused, items_by_name
+from crossgraph.gallery.tables.lookups import drop_unused, rows_by_name
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
 from crossgraph.gallery.tables.notes import Value, checked_name
 from crossgraph.gallery.tables.skipped import note_removed
+from crossgraph.gallery.tables.snapshot import ITEM_COLUMNS, as_item
 from crossgraph.gallery.tables.store import Store, writing
 from crossgraph.progress import Progress, Silent
 from crossgraph.storage.clearing import LOCK, OWN, clear, is_made, make
@@ -209,7 +210,7 @@ class Gallery(GalleryFolder):
         no such picture.
         """
         with self.changing():
-            items = tuple({item.id: item for item in self._named(names)}.values())
+            items = tuple({row["id"]: as_item(row) for row in self._named(names, ITEM_COLUMNS)}.values())
             ids = [item.id for item in items]
             note_removed(self.storage, [str(item.path) for item in items])
             self.store.remove_items(ids)
@@ -225,22 +226,24 @@ class Gallery(GalleryFolder):
         """
         with self.changing():
             rows = dict[str, dict[str, Value | None]]()
-            for item, columns in zip(self._named(list(values)), values.values(), strict=True):
+            for row, columns in zip(self._named(list(values), ("id",)), values.values(), strict=True):
                 named = {checked_name(column): value for column, value in columns.items()}
                 taken = sorted(set(named) & set(BUILT_IN))
                 if taken:
                     raise GalleryError(f"the column {taken[0]!r} is built in. Choose another name for yours.")
-                rows.setdefault(item.id, {}).update(named)
+                rows.setdefault(row["id"], {}).update(named)
             self.store.notes.write(rows)
+            self.store.merge_small_files()
         return len(rows)
 
-    def _named(self, names: Sequence[str | Path]) -> list[Item]:
-        """The picture of each name; all are read only for names that are neither an id nor a whole path."""
-        found = items_by_name(self.store, names)
+    def _named(self, names: Sequence[str | Path], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Some columns of each picture; all are read only for names that are neither an id nor a whole path."""
+        found = rows_by_name(self.store, names, columns)
         others = [name for name in dict.fromkeys(names) if name not in found]
         if others:
             snapshot = self.snapshot()
-            found |= zip(others, map(snapshot.item, find_rows(snapshot, others)), strict=True)
+            rows = snapshot.items.select(columns).take(find_rows(snapshot, others)).to_pylist()
+            found |= zip(others, rows, strict=True)
         return [found[name] for name in names]
 
     def warm(self) -> None:

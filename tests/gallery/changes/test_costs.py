@@ -9,13 +9,13 @@ from typing import Any
 import lance as pylance
 import pyarrow as pa
 import pytest
-from lance.dataset import MergeInsertBuilder
+from lance.dataset import LanceScanner, MergeInsertBuilder
 
 from crossgraph.data.places import state_of
 from crossgraph.gallery.changes import indexing
 from crossgraph.gallery.changes.upsert import NewImage
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.tables import lance
+from crossgraph.gallery.tables import key_files, lance
 from crossgraph.gallery.tables.memory_index import MemoryIndex
 from crossgraph.gallery.upkeep.health import verify
 from tests.gallery.fake_model import FakeModel, draw_images
@@ -33,48 +33,48 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gallery(tmp_path: Path, model: FakeModel, photos: Path) -> Gallery:
+def gallery(tmp_path: Path, model: FakeModel, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
+    monkeypatch.setattr(key_files, "NOTED_FROM", 10)
     made = Gallery.create(tmp_path / "gallery", model)
     made.sync([photos])
     return made
 
 
 @pytest.fixture
-def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...] | None, int]]:
-    """Columns and rows of every read of a table by the writer."""
-    read, found = lance.Table.read, list[tuple[tuple[str, ...] | None, int]]()
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each read of a table gave."""
+    to_table, found = LanceScanner.to_table, list[int]()
 
-    def noted(self: lance.Table, columns: Any = None, *, where: str | None = None) -> pa.Table:
-        rows = read(self, columns, where=where)
-        found.append((None if columns is None else tuple(columns), len(rows)))
+    def noted(self: LanceScanner) -> pa.Table:
+        rows = to_table(self)
+        found.append(len(rows))
         return rows
 
     def never(*_: object, **__: object) -> Iterator[None]:
         raise AssertionError("the whole gallery was read into memory")
 
-    monkeypatch.setattr(lance.Table, "read", noted)
+    monkeypatch.setattr(LanceScanner, "to_table", noted)
+    monkeypatch.setattr(LanceScanner, "to_batches", never)
+    monkeypatch.setattr(MergeInsertBuilder, "execute", never)
     monkeypatch.setattr(MemoryIndex, "read", never)
     return found
 
 
-ONE_COLUMN = ("caption_ids",)  # what says which captions are still used
-
-
 def test_an_upsert_reads_the_pictures_it_names(
-    gallery: Gallery, model: FakeModel, tmp_path: Path, rows_read: list[tuple[tuple[str, ...] | None, int]]
+    gallery: Gallery, model: FakeModel, tmp_path: Path, rows_read: list[int]
 ) -> None:
     new = sorted(draw_images(tmp_path / "new", 3, seed=5).iterdir())
     report = Gallery.open(gallery.folder, model).upsert([NewImage(path, (f"new {path.stem}",)) for path in new])
     assert report.added == 3
-    assert max(rows for _, rows in rows_read) <= 3
+    assert max(rows_read) == 0
     rows_read.clear()
     report = Gallery.open(gallery.folder, model).upsert([NewImage(path, ("otherwise",)) for path in new[:2]])
     assert report.updated == 2
-    assert max(rows for columns, rows in rows_read if columns != ONE_COLUMN) <= 2
+    assert 2 <= max(rows_read) <= 3  # or the small file they lie in
 
 
 def test_annotating_and_removing_read_the_pictures_that_are_named(
-    gallery: Gallery, model: FakeModel, photos: Path, rows_read: list[tuple[tuple[str, ...] | None, int]]
+    gallery: Gallery, model: FakeModel, photos: Path, rows_read: list[int]
 ) -> None:
     reopened = Gallery.open(gallery.folder, model)
     assert reopened.annotate({photos / "001.png": {"year": 1999}, photos / "002.png": {"year": 2000}}) == 2
@@ -82,8 +82,7 @@ def test_annotating_and_removing_read_the_pictures_that_are_named(
         "003.png",
         "001.png",
     ]
-    assert rows_read
-    assert max(rows for columns, rows in rows_read if columns != ONE_COLUMN) <= 2
+    assert max(rows_read) == 4  # features of two pictures and of their captions
 
 
 def test_what_was_changed_by_key_is_what_a_sync_finds(gallery: Gallery, model: FakeModel, photos: Path) -> None:
@@ -111,18 +110,18 @@ def test_a_sync_asks_every_file_once(gallery: Gallery, photos: Path, monkeypatch
 def test_new_pictures_are_stored_without_a_look_at_the_others(
     gallery: Gallery, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    merged, execute = list[tuple[str, ...]](), MergeInsertBuilder.execute
+    looked_for, found = list[str](), lance.Table._found
 
-    def noted(self: MergeInsertBuilder, rows: pa.Table) -> object:
-        merged.append(tuple(rows.column_names))
-        return execute(self, rows)
+    def noted(self: lance.Table, dataset: pylance.LanceDataset, column: str, keys: Any, *columns: Any) -> pa.Table:
+        looked_for.extend([column] if list(keys) else [])
+        return found(self, dataset, column, keys, *columns)
 
     for number, path in enumerate(sorted(draw_images(tmp_path / "new", 4, seed=5).iterdir())):
         path.rename(photos / f"new {number}.png")
         (photos / f"new {number}.txt").write_text(f"new {number}\n", encoding="utf-8")
-    monkeypatch.setattr(MergeInsertBuilder, "execute", noted)
+    monkeypatch.setattr(lance.Table, "_found", noted)
     assert gallery.sync(batch=2).added == 4
-    assert [names for names in merged if "key" not in names] == []  # only fine features are compared by content
+    assert looked_for == ["key"] * 4  # only fine features are compared, by content
     assert verify(gallery).problems == ()
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from lance import LanceDataset
-from lance.dataset import MergeInsertBuilder
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.gallery import Gallery
@@ -79,7 +78,6 @@ def test_a_disk_that_fills_up_keeps_what_was_stored_and_the_next_sync_goes_on(
         return one_less
 
     with monkeypatch.context() as patch:
-        patch.setattr(MergeInsertBuilder, "execute", until_full(MergeInsertBuilder.execute))
         patch.setattr(LanceDataset, "insert", until_full(LanceDataset.insert))
         with pytest.raises(GalleryError, match=r"the disk is full.*same command again.*stored before is safe"):
             Gallery.open(gallery.folder, model).sync([images], batch=4)

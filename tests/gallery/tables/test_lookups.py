@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossgraph.gallery.tables import lance
+from crossgraph.gallery.tables import key_files, lance
 from crossgraph.gallery.tables.items import Item, Known, caption_id
 from crossgraph.gallery.tables.lookups import drop_unused, items_by_name, known_by, stored_captions
 from crossgraph.gallery.tables.store import Store
@@ -13,19 +13,21 @@ from crossgraph.gallery.tables.store import Store
 ODD = "/photos/it's 100% \\ here.jpg"
 
 
-@pytest.fixture(params=[True, False], ids=["indexed", "scanned"])
+@pytest.fixture(params=["noted", "indexed", "scanned"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(lance, "INDEXED_FROM", 1)
+    monkeypatch.setattr(key_files, "NOTED_FROM", 1)
+    if request.param == "indexed":
+        monkeypatch.setattr(lance.Table, "_key_files", None)  # as in an object store
     store = Store(tmp_path / "gallery", width=2)
     add(store, *(item(number) for number in range(20)), item(20, path=ODD))
-    if request.param:
+    if request.param != "scanned":
         store.index_keys()
-        assert {one.name for one in store.tables["items"].dataset.describe_indices()} == {
-            "id_idx",
-            "path_idx",
-            "digest_idx",
-        }
-    add(store, item(21), item(22))  # in no index yet
+        indexes = {one.name for one in store.tables["items"].dataset.describe_indices()}
+        assert indexes == ({"id_idx", "path_idx", "digest_idx"} if request.param == "indexed" else set())
+        assert {store.tables["items"].unindexed(column) for column in ("id", "path", "digest")} == {0}
+    add(store, item(21), item(22))  # of which nothing is noted yet
+    assert store.tables["items"].unindexed("id") == (None if request.param == "scanned" else 2)
     return store
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossgraph.gallery.tables import lance
+from crossgraph.gallery.tables import key_files, lance
 
 SCHEMA = pa.schema([("id", pa.string()), ("number", pa.int64())])
 
@@ -43,10 +43,10 @@ def test_each_file_merged_is_no_larger_than_all_after_it() -> None:
 
 def test_merging_small_files_leaves_the_large_one_as_it_is(tmp_path: Path) -> None:
     table = lance.open_table(tmp_path, "things", SCHEMA)
-    table.append(rows({f"{number:05}": number for number in range(1000)}), "id")
+    table.append(rows({f"{number:05}": number for number in range(1000)}))
     large = table.dataset.get_fragments()[0].metadata.files
     for number in range(lance.FRAGMENTS + 1):
-        table.append(rows({f"new {number}": number}), "id")
+        table.append(rows({f"new {number}": number}))
     table.merge_small_files()
     fragments = table.dataset.get_fragments()
     assert [one.count_rows() for one in fragments] == [1000, lance.FRAGMENTS + 1]
@@ -58,19 +58,23 @@ def test_merging_small_files_leaves_the_large_one_as_it_is(tmp_path: Path) -> No
 
 def test_a_file_most_of_whose_rows_went_is_written_anew(tmp_path: Path) -> None:
     table = lance.open_table(tmp_path, "things", SCHEMA)
-    table.append(rows({f"{number:05}": number for number in range(1000)}), "id")
+    table.append(rows({f"{number:05}": number for number in range(1000)}))
     table.delete("number >= 500")
     for number in range(lance.FRAGMENTS + 1):
-        table.append(rows({f"new {number}": number}), "id")
+        table.append(rows({f"new {number}": number}))
     table.merge_small_files()
     assert sum(one.physical_rows for one in table.dataset.get_fragments()) == 500 + lance.FRAGMENTS + 1
 
 
+@pytest.mark.parametrize("by", ["notes", "indexes"])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_table_with_an_index_holds_what_was_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+def test_a_table_whose_keys_are_looked_up_holds_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, by: str
 ) -> None:
     monkeypatch.setattr(lance, "INDEXED_FROM", 1)
+    monkeypatch.setattr(key_files, "NOTED_FROM", 5)
+    if by == "indexes":
+        monkeypatch.setattr(lance.Table, "_key_files", None)  # as in an object store
     monkeypatch.setattr(lance, "FRAGMENTS", 4)
     chance, expected = random.Random(seed), dict[str, int]()
     table = lance.open_table(tmp_path, "things", SCHEMA)
@@ -85,7 +89,7 @@ def test_a_table_with_an_index_holds_what_was_written(
                 expected = some | expected
             case "append":
                 new = {f"{key} at {step}": number for key, number in some.items()}
-                table.append(rows(new), "id")
+                table.append(rows(new))
                 expected |= new
             case "update":
                 table.update(rows(some), "id")
@@ -99,5 +103,7 @@ def test_a_table_with_an_index_holds_what_was_written(
         assert dict(zip(*table.read().to_pydict().values(), strict=True)) == expected
         assert table.count_rows() == len(expected)
         asked = chance.sample(sorted(expected), min(3, len(expected)))
-        found = table.read(where=lance.one_of("id", asked))["id"].to_pylist() if asked else []
-        assert sorted(found) == sorted(asked)
+        found = table.find("id", [*asked, "nothing"], ["number"])
+        assert dict(zip(found["id"].to_pylist(), found["number"].to_pylist(), strict=True)) == {
+            key: expected[key] for key in asked
+        }

@@ -18,13 +18,13 @@ from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
 from crossgraph.gallery.tables.fixed_columns import fixed_piece, fixed_rows, kind_of, width_of
+from crossgraph.gallery.tables.fragments import ADDRESS
 from crossgraph.gallery.tables.lance import plain_errors
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.shards import Shards, shards_of
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
-ADDRESS = "_rowaddr"
 BATCH = 8192  # rows read at once by what looks at all
 FETCHED = 16_384  # rows fetched at once
 

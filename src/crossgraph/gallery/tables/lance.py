@@ -10,15 +10,21 @@ from pathlib import Path
 import lance
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from lance.commit import CommitConflictError
+from lance.fragment import write_fragments
+from numpy.typing import NDArray
 
 from crossgraph.errors import GalleryError
+from crossgraph.gallery.tables.fragments import ADDRESS, HALF, OFFSETS, readable, without
+from crossgraph.gallery.tables.key_files import KeyFiles, keys_and_rows, rows_at
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
 INDEX_CACHE = 64 << 20  # bytes of indices that are kept in memory; the system keeps what it can of their files
 FETCH_LIMIT = 4096  # keys in one filter expression: an index is read through for many as fast as for hundreds
-INDEXED_FROM = 5000  # rows from which an index of their keys pays; merging adds later rows to it
+INDEXED_FROM = 5000  # rows from which Lance's index of their keys pays; merging adds later rows to it
+COMMITS = 20  # times that a commit is tried where another process committed something else meanwhile
 FRAGMENTS = 32  # more small files than that are merged after a write
 MOSTLY_THERE = 0.9  # a file of whose rows fewer are left is written anew
 FEW_VERSIONS, CLEANED = 128, 1024
@@ -92,53 +98,116 @@ class Table:
         """How many files its rows lie in."""
         return len(self.dataset.get_fragments())
 
-    @property
-    def unindexed(self) -> int | None:
-        """Rows that its index does not have yet, and that are looked through one by one; None if it has no index."""
+    def unindexed(self, column: str) -> int | None:
+        """Rows of which it is not noted where their keys are, and that are looked through; None: nothing is noted."""
         dataset = self.dataset
-        counts = [dataset.stats.index_stats(one.name)["num_unindexed_rows"] for one in dataset.describe_indices()]
-        return max(counts, default=None)
+        if self._key_files is None:
+            found = (one for one in dataset.describe_indices() if one.name == f"{column}_idx")
+            return next((dataset.stats.index_stats(one.name)["num_unindexed_rows"] for one in found), None)
+        _, others = self._key_files.look_up(dataset, column, [])
+        return None if len(others) == self.fragments else sum(one.count_rows() for one in others)
 
     def read(self, columns: Sequence[str] | None = None, *, where: str | None = None) -> pa.Table:
         """Some columns of every row, or of those that fit `where`."""
         return self.dataset.to_table(columns=None if columns is None else list(columns), filter=where)
 
-    def append(self, rows: pa.Table, key: str) -> None:
+    def find(self, column: str, keys: Iterable[str], columns: Sequence[str] = ()) -> pa.Table:
+        """The rows whose `column` is one of `keys`, or a list that has one: it, other `columns`, and `ADDRESS`.
+
+        They are in no order; names that are not Unicode are of no row.
+        """
+        return self._found(self.dataset, column, keys, columns)
+
+    def append(self, rows: pa.Table) -> None:
         """Add rows of whose keys the one writer knows that they are not there yet, in one commit; nothing is read."""
-        if self.place.fenced:  # an append would be put onto whatever another writer committed meanwhile
-            self.insert(rows, key)
-        else:
-            self.to_write().insert(rows)
+        self._exchange(self.to_write(), np.empty(0, np.uint64), rows)
 
     def insert(self, rows: pa.Table, key: str) -> None:
         """Add the first row of each key that is not there yet, in one commit."""
-        self._merge(key).when_not_matched_insert_all().execute(first_of_each(rows, key))
+        dataset, first = self.to_write(), first_of_each(rows, key)
+        there = self._found(dataset, key, first[key].to_pylist())[key]
+        self._exchange(dataset, np.empty(0, np.uint64), first.filter(pc.invert(pc.is_in(first[key], there))))
 
     def replace(self, rows: pa.Table, *keys: str) -> None:
         """Add rows, in the place of those with the same keys, in one commit. No keys may come twice."""
-        self._merge(*keys).when_matched_update_all().when_not_matched_insert_all().execute(rows)
+        dataset = self.to_write()
+        before = self._found(dataset, keys[0], rows[keys[0]].to_pylist(), keys)
+        wanted = set(zip(*(rows[key].to_pylist() for key in keys), strict=True))
+        gone = [row in wanted for row in zip(*(before[key].to_pylist() for key in keys), strict=True)]
+        self._exchange(dataset, before[ADDRESS].to_numpy()[np.array(gone, np.bool_)], rows)
 
     def update(self, rows: pa.Table, key: str) -> None:
         """Write the columns of `rows` into the rows with the same keys, in one commit; all else stays as it is."""
-        self._merge(key).when_matched_update_all().execute(rows)
+        merge = self.to_write().merge_insert(key).when_matched_update_all()
+        (merge.conflict_retries(0) if self.place.fenced else merge).execute(rows)
 
     def delete(self, where: str) -> None:
-        """Delete the rows that fit, in one commit."""
+        """Delete the rows that fit, in one commit, which where writers are fenced is not put onto another one's."""
         if self.place.fenced:
             self.to_write().delete(where, conflict_retries=0)
         else:
             self.dataset.delete(where)
 
-    def _merge(self, *keys: str) -> lance.MergeInsertBuilder:
-        """A merge, which where writers are fenced is not tried again on what another one wrote meanwhile."""
-        merge = self.to_write().merge_insert(list(keys))
-        return merge.conflict_retries(0) if self.place.fenced else merge
-
     def delete_keys(self, column: str, keys: Collection[str]) -> None:
-        """Delete the rows with these keys."""
-        ordered = sorted(keys)
-        for start in range(0, len(ordered), FETCH_LIMIT):
-            self.delete(one_of(column, ordered[start : start + FETCH_LIMIT]))
+        """Delete the rows with these keys, in one commit."""
+        dataset = self.to_write()
+        self._exchange(dataset, self._found(dataset, column, keys)[ADDRESS].to_numpy(), None)
+
+    def _found(
+        self, dataset: lance.LanceDataset, column: str, keys: Iterable[str], columns: Sequence[str] = ()
+    ) -> pa.Table:
+        asked, wanted = sorted({key for key in keys if _is_unicode(key)}), list(dict.fromkeys([column, *columns]))
+        listed = pa.types.is_list(dataset.schema.field(column).type)
+        none = dataset.schema.empty_table().select(wanted)
+        pieces = [none.append_column(ADDRESS, pa.array([], pa.uint64()))]
+        places, others = np.empty(0, np.uint64), None  # all of them
+        if self._key_files is not None:
+            places, others = self._key_files.look_up(dataset, column, asked)
+        if asked and others != [] and not listed and len(asked) <= FETCH_LIMIT:
+            chosen = one_of(column, asked)
+            pieces.append(
+                dataset.scanner(columns=wanted, filter=chosen, with_row_address=True, fragments=others).to_table()
+            )
+        elif asked and others != []:  # no filter finds lists, or so many keys, faster than a look at all
+            read = dataset.scanner(columns=[column], with_row_address=True, fragments=others).to_table()
+            held, rows = keys_and_rows(read, column)
+            places = np.union1d(places, rows[pc.is_in(held, pa.array(asked, pa.string())).to_numpy()])
+        for start in range(0, len(places), FETCH_LIMIT):
+            chosen = rows_at(places[start : start + FETCH_LIMIT].tolist())
+            read = dataset.scanner(columns=wanted, filter=chosen, with_row_address=True).to_table()
+            held, rows = keys_and_rows(read, column)  # of keys with equal sums some are others
+            having = rows[pc.is_in(held, pa.array(asked, pa.string())).to_numpy()]
+            pieces.append(read.filter(pa.array(np.isin(read[ADDRESS].to_numpy(), having))))
+        return pa.concat_tables(pieces)
+
+    def _exchange(self, dataset: lance.LanceDataset, gone: NDArray[np.uint64], rows: pa.Table | None) -> None:
+        """Put rows in the place of those that lie where `gone` says, in one commit, onto what was looked at."""
+        if not len(gone) and not rows:
+            return
+        if not len(gone) and not self.place.fenced:
+            dataset.insert(rows)
+            return
+        fragments, offsets, files = gone >> HALF, gone & OFFSETS, readable(dataset)
+        after = {
+            number: without(files[number], offsets[fragments == number]) for number in np.unique(fragments).tolist()
+        }
+        left = [one for one in after.values() if one is not None]
+        emptied = [number for number, one in after.items() if one is None]
+        change: lance.LanceOperation.BaseOperation = lance.LanceOperation.Delete(left, emptied, "some keys")
+        if rows is not None:
+            new = write_fragments(rows, dataset, mode="append", storage_options=self.place.options)
+            change = lance.LanceOperation.Update(emptied, left, new)
+        lance.LanceDataset.commit(
+            dataset,
+            change,
+            read_version=dataset.version,
+            max_retries=0 if self.place.fenced else COMMITS,
+            storage_options=self.place.options,
+        )
+
+    @property
+    def _key_files(self) -> KeyFiles | None:
+        return KeyFiles(self.folder / "_keys") if self.place.is_folder else None
 
     def optimize(self, *, keep: timedelta = timedelta(days=7), delete_unverified: bool = False) -> None:
         """Merge small files, bring the index up to date, and remove versions older than `keep`.
@@ -151,13 +220,20 @@ class Table:
         self.to_write().cleanup_old_versions(keep, delete_unverified=delete_unverified and not self.place.fenced)
 
     def index(self, *columns: str) -> None:
-        """Make the indexes by which rows are found by these keys, if there are enough and they are not there."""
+        """Make what rows are found by, by keys in these columns, where it is lacking: notes in a folder, else indexes.
+
+        Lance's indexes are made if there are enough rows, and not of lists: one merge of files took more than a minute.
+        """
         dataset = self.dataset
         there = {one.name for one in dataset.describe_indices()}
-        lacking = [column for column in columns if f"{column}_idx" not in there]
-        if lacking and dataset.count_rows() >= INDEXED_FROM:
-            for column in lacking:
-                self.to_write().create_scalar_index(column, "BTREE", name=f"{column}_idx")
+        if self._key_files is not None:
+            for name in there & {f"{column}_idx" for column in columns}:
+                self.to_write().drop_index(name)  # of a gallery made before
+            self._key_files.make(self.dataset, columns)
+        elif dataset.count_rows() >= INDEXED_FROM:
+            for column in columns:
+                if f"{column}_idx" not in there and not pa.types.is_list(dataset.schema.field(column).type):
+                    self.to_write().create_scalar_index(column, "BTREE", name=f"{column}_idx")
 
     def merge_small_files(self) -> None:
         """Merge the newest files if there are many, bring indexes up to date, and remove versions of a week ago.
@@ -252,6 +328,14 @@ def one_of(column: str, keys: Iterable[str]) -> str:
     """A filter for the rows whose key is one of `keys`."""
     quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in keys)
     return f"{column} IN ({quoted})"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def first_of_each(table: pa.Table, column: str) -> pa.Table:

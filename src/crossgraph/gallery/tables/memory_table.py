@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crossgraph.gallery.tables.disk_matrix import ADDRESS, DiskMatrix, Rows
+from crossgraph.gallery.tables.disk_matrix import DiskMatrix, Rows
 from crossgraph.gallery.tables.fixed_columns import (
     fixed_columns,
     fixed_piece,
@@ -27,8 +27,8 @@ from crossgraph.gallery.tables.fixed_columns import (
     kind_of,
     width_of,
 )
-from crossgraph.gallery.tables.fragments import Fragment, fragments_of, readable
-from crossgraph.gallery.tables.lance import one_of
+from crossgraph.gallery.tables.fragments import ADDRESS, Fragment, fragments_of, readable
+from crossgraph.gallery.tables.key_files import rows_at
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.splice import Splice
 
@@ -36,7 +36,7 @@ MOST_PIECES = 4096
 """Pieces of a column from which one piece is made: every look at a column costs something per piece."""
 
 READ_AHEAD = 16 << 20  # bytes of a column that are read before they are asked for
-FETCHED = 4096  # new rows among carried ones that are fetched by id; more, and the table is read anew
+FETCHED = 4096  # new rows among carried ones that are fetched one by one; more, and the table is read anew
 
 Windows: TypeAlias = Mapping[str, slice]
 """Which part of each row of a column stays in memory where the rest is on disk, by the name of the column."""
@@ -100,7 +100,9 @@ class MemoryTable:
         if len(wanted) > max(FETCHED, len(self.rows) // 4) or (not everything and len(wanted) > FETCHED):
             anew = MemoryTable.read(dataset, stamps=self.stamps, on_disk=self.on_disk)
             return anew, Splice.anew(len(self.rows), len(anew.rows)), anew.rows
-        where, new, numbers = self._read_new(dataset, fresh if len(wanted) else [], wanted["id"], everything=everything)
+        where, new, numbers = self._read_new(
+            dataset, fresh if len(wanted) else [], None if everything else _addresses(wanted)
+        )
         before = [place_of(self.rows["id"], key) for key in new["id"].to_pylist()]
         splice = Splice.of(len(self.rows), np.flatnonzero(gone).tolist(), before)
         found = MemoryTable(
@@ -122,18 +124,15 @@ class MemoryTable:
         self,
         dataset: lance.LanceDataset,
         fresh: Sequence[lance.LanceFragment],
-        ids: pa.ChunkedArray,
-        *,
-        everything: bool,
+        some: NDArray[np.uint64] | None,
     ) -> tuple[NDArray[np.uint64], pa.Table, dict[str, NDArray[np.generic]]]:
-        """Addresses, plain columns and numbers of everything in these fragments, or of these ids, in order of id."""
+        """Addresses, plain columns and numbers of all rows of these fragments, or of `some` there, in order of id."""
         plain, _ = fixed_columns(dataset.schema)
         windows = _in_memory(dataset.schema, self.on_disk)
         if not fresh:
             empty = {name: np.empty((0, self.matrices[name].width), kind_of(dataset.schema, name)) for name in windows}
             return np.empty(0, np.uint64), self.rows.slice(0, 0), empty
-        wanted = None if everything else ids.to_pylist()
-        read = _scan(dataset, fresh, [*plain, *windows], ids=wanted).sort_by("id")
+        read = _scan(dataset, fresh, [*plain, *windows], at=some).sort_by("id")
         numbers = {name: fixed_rows(read[name])[:, window] for name, window in windows.items()}
         return _addresses(read), read.select(self.rows.column_names).combine_chunks(), numbers
 
@@ -237,10 +236,10 @@ def _scan(
     fragments: Sequence[lance.LanceFragment],
     columns: list[str],
     *,
-    ids: Sequence[str] | None = None,
+    at: NDArray[np.uint64] | None = None,
 ) -> pa.Table:
-    """Some columns of these fragments, with the addresses of their rows; of all rows, or of those with these ids."""
-    chosen = None if ids is None else one_of("id", ids)
+    """Some columns of these fragments, with the addresses of their rows; of all rows, or of those that lie there."""
+    chosen = None if at is None else rows_at(at.tolist())
     return dataset.scanner(columns=columns, filter=chosen, fragments=list(fragments), with_row_address=True).to_table()
 
 

@@ -64,11 +64,10 @@ class Notes:
         """The values by column, by id, of these pictures."""
         found: dict[str, dict[str, Value]] = {}
         for table in self.tables.values():
-            for start in range(0, len(ids), lance.FETCH_LIMIT):
-                chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
-                for row in table.read(where=f"({chosen}) AND NOT ({TAKEN_AWAY})").to_pylist():
-                    value = next(row[kind] for kind in KINDS if row[kind] is not None)
-                    found.setdefault(row["id"], {})[row["name"]] = value
+            for row in table.find("id", ids, SCHEMA.names).to_pylist():
+                given = [row[kind] for kind in KINDS if row[kind] is not None]
+                if given:
+                    found.setdefault(row["id"], {})[row["name"]] = given[0]
         return found
 
     def write(self, values: Mapping[str, Mapping[str, Value | None]]) -> None:

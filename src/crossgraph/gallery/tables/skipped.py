@@ -20,25 +20,29 @@ BY_HAND = "removed from the gallery by hand; `crossgraph gallery add` brings it 
 
 def read_skipped(place: Storage | Path | str) -> tuple[Skipped, ...]:
     """What the last look at each folder left out. Raises `GalleryError` if the list is damaged."""
+    return tuple(Skipped(placed(path), reason) for path, reason in _rows(place).items())
+
+
+def _rows(place: Storage | Path | str) -> Mapping[str, str]:
+    """The reasons, by path, which nobody may change. Raises as `read_skipped` does."""
     storage = storage_of(place)
     try:
         return _read(storage, storage.stamp(FILE))
     except FileNotFoundError:
-        return ()
+        return {}
     except (OSError, ValueError, AttributeError) as error:
         raise GalleryError(f"{storage}/{FILE} cannot be read ({error}). Delete it and sync again.") from error
 
 
 @lru_cache(maxsize=8)
-def _read(storage: Storage, _stamp: Hashable) -> tuple[Skipped, ...]:
+def _read(storage: Storage, _stamp: Hashable) -> Mapping[str, str]:
     """The list, which is read once as long as it is not replaced."""
-    rows = json.loads(storage.read(FILE))
-    return tuple(Skipped(placed(path), str(reason)) for path, reason in rows.items())
+    return {path: str(reason) for path, reason in json.loads(storage.read(FILE)).items()}
 
 
 def removed_by_hand(place: Storage | Path) -> frozenset[str]:
     """The paths of pictures that a sync leaves out because they were removed by hand."""
-    return frozenset(str(entry.path) for entry in read_skipped(place) if entry.reason == BY_HAND)
+    return frozenset(path for path, reason in _rows(place).items() if reason == BY_HAND)
 
 
 def write_skipped(
@@ -47,10 +51,9 @@ def write_skipped(
     """Replace what was noted of the files `under` these folders, and of those `looked_at`, by what was `found`."""
     folders = [f"{absolute(path).rstrip(os.sep)}{os.sep}" for path in under]
     rows = {
-        str(entry.path): entry.reason
-        for entry in read_skipped(place)
-        if entry.reason == BY_HAND
-        or not (str(entry.path) in looked_at or any(str(entry.path).startswith(start) for start in folders))
+        path: reason
+        for path, reason in _rows(place).items()
+        if reason == BY_HAND or not (path in looked_at or any(path.startswith(start) for start in folders))
     }
     rows |= {absolute(entry.path): entry.reason for entry in found}
     _replace(place, rows)
@@ -58,20 +61,19 @@ def write_skipped(
 
 def note_removed(place: Storage | Path, paths: Iterable[str]) -> None:
     """Leave these paths out from now on."""
-    rows = {str(entry.path): entry.reason for entry in read_skipped(place)}
-    _replace(place, rows | dict.fromkeys(paths, BY_HAND))
+    _replace(place, {**_rows(place), **dict.fromkeys(paths, BY_HAND)})
 
 
 def forgive(place: Storage | Path, paths: Collection[str]) -> None:
     """Note nothing of these paths any longer."""
-    rows = {str(entry.path): entry.reason for entry in read_skipped(place)}
+    rows = _rows(place)
     if any(path in rows for path in paths):
         _replace(place, {path: reason for path, reason in rows.items() if path not in paths})
 
 
 def move_skipped(storage: Storage | Path, place: Callable[[str], str]) -> None:
     """Note each path as where `place` says it lies now."""
-    rows = {str(entry.path): entry.reason for entry in read_skipped(storage)}
+    rows = _rows(storage)
     last = sorted(rows.items(), key=lambda row: row[1] == BY_HAND)  # where two come together, what was removed counts
     moved = {place(path): reason for path, reason in last}
     if moved != rows:
@@ -82,6 +84,6 @@ def _replace(place: Storage | Path, rows: Mapping[str, str]) -> None:
     """At once: after a kill there is the old list or the new one. Names that are not Unicode survive as escapes."""
     storage = storage_of(place)
     try:
-        storage.write(FILE, json.dumps(dict(sorted(rows.items())), indent=1).encode())
+        storage.write(FILE, json.dumps(dict(sorted(rows.items())), separators=(",\n", ": ")).encode())
     except OSError as error:
         raise GalleryError(f"{storage}/{FILE} could not be written: {error.strerror}.") from error

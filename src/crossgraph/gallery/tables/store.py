@@ -45,7 +45,7 @@ from crossgraph.storage.opening import storage_of
 if TYPE_CHECKING:
     from crossgraph.types import Encoded
 
-KEYS = {"items": ("id", "path", "digest"), "captions": ("id",), "parts": ("key",)}
+KEYS = {"items": ("id", "path", "digest", "caption_ids"), "captions": ("id",), "parts": ("key",)}
 """The columns of each table by which rows are looked up."""
 KNOWN = ("id", "path", "digest", "captions", "labels", "bytes", "modified", "source", "indexed_at")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -150,19 +150,15 @@ class Store:
 
     def images(self, ids: Sequence[str]) -> dict[str, Stored]:
         """The stored pictures with these ids, by id."""
-        found = {}
-        for start in range(0, len(ids), lance.FETCH_LIMIT):
-            with lance.plain_errors(self.storage):
-                chosen = lance.one_of("id", ids[start : start + lance.FETCH_LIMIT])
-                rows = self._items.read(where=chosen)
-            vectors = fixed_rows(rows["vector"])
-            codes = fixed_rows(rows["code"]) if "code" in rows.column_names else None
-            for row, values in enumerate(
-                rows.drop_columns(["vector", *(["code"] if codes is not None else [])]).to_pylist()
-            ):
-                code = None if codes is None else codes[row]
-                found[values["id"]] = Stored(as_item(values), vectors[row], code)
-        return found
+        with lance.plain_errors(self.storage):
+            rows = self._items.find("id", ids, self._items.schema.names)
+        vectors = fixed_rows(rows["vector"])
+        codes = fixed_rows(rows["code"]) if "code" in rows.column_names else None
+        plain = rows.drop_columns(["vector", *(["code"] if codes is not None else [])]).to_pylist()
+        return {
+            values["id"]: Stored(as_item(values), vectors[row], None if codes is None else codes[row])
+            for row, values in enumerate(plain)
+        }
 
     def read(self, before: MemoryIndex | None = None, *, on_disk: bool = False) -> MemoryIndex:
         """Everything now, in memory; of what was there `before` only what changed is read.
@@ -183,11 +179,8 @@ class Store:
 
         Raises `ReplacedError` if one is gone, which happens only when a picture was replaced or removed meanwhile.
         """
-        found: dict[str, Fine] = {}
-        for start in range(0, len(keys), lance.FETCH_LIMIT):
-            with lance.plain_errors(self.storage):
-                chosen = lance.one_of("key", keys[start : start + lance.FETCH_LIMIT])
-                found.update(fine_rows(self._parts.read(where=chosen)))
+        with lance.plain_errors(self.storage):
+            found = dict(fine_rows(self._parts.find("key", keys, self._parts.schema.names)))
         gone = next((key for key in keys if key not in found), None)
         if gone is not None:
             raise ReplacedError(
@@ -221,7 +214,7 @@ class Store:
         columns = {"id": [caption_id(text) for text in texts], "text": list(texts)}
         table = pa.table(columns | _features(self._captions.schema, vectors, codes), schema=self._captions.schema)
         with lance.plain_errors(self.storage):
-            (self._captions.append if new else self._captions.insert)(table, "id")
+            self._captions.append(table) if new else self._captions.insert(table, "id")
 
     def write_items(
         self,
@@ -248,7 +241,7 @@ class Store:
         columns = {name: [row[name] for row in rows] for name in schema.names if name not in features}
         table = pa.table(columns | features, schema=schema)
         with lance.plain_errors(self.storage):
-            self._items.append(table, "id") if new else self._items.replace(table, "id")
+            self._items.append(table) if new else self._items.replace(table, "id")
 
     def relocate_items(self, paths: Mapping[str, str]) -> None:
         """Give pictures, by id, other paths; all else of them stays, also when they were stored. One commit."""
@@ -275,7 +268,7 @@ class Store:
                 table.delete_keys(column, stored.filter(pc.invert(pc.is_in(stored, kept))).to_pylist())
 
     def index_keys(self) -> None:
-        """Make the indexes by which rows are looked up, of the tables that have enough, if they are not there."""
+        """Make what rows are looked up by, of the tables that have enough, where it is lacking."""
         for name, columns in KEYS.items():
             self.tables[name].index(*columns)
         for table in self.notes.tables.values():
@@ -284,16 +277,16 @@ class Store:
     def optimize(self) -> None:
         """Merge all files of each table."""
         with lance.plain_errors(self.storage):
-            self.index_keys()
-            for table in self.tables.values():
+            for table in (*self.tables.values(), *self.notes.tables.values()):
                 table.optimize()
+            self.index_keys()
 
     def merge_small_files(self) -> None:
-        """Merge the files of many commits, if there are many, and keep the indexes by which rows are looked up."""
+        """Merge the files of many commits, if there are many, and keep up what rows are looked up by."""
         with lance.plain_errors(self.storage):
-            self.index_keys()
             for table in (*self.tables.values(), *self.notes.tables.values()):
                 table.merge_small_files()
+            self.index_keys()
 
 
 @contextmanager

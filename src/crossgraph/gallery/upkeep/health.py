@@ -60,12 +60,12 @@ def optimize(gallery: Gallery, *, keep: timedelta = KEEP) -> tuple[int, int]:
         before = gallery.storage.size()
         gallery.store.drop_orphans()
         gallery.store.notes.drop_taken_away()
-        gallery.store.index_keys()
         with lance.plain_errors(gallery.storage), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a search which began before `keep` may fail is why it is not 0
             for table in (*gallery.store.tables.values(), *gallery.store.notes.tables.values()):
                 # Nobody else writes, so files that no version names are rests of a write that was cut off.
                 table.optimize(keep=keep, delete_unverified=True)
+            gallery.store.index_keys()
         remove_leftovers(gallery.storage, gallery.manifest)
         Thumbnails(gallery.folder).drop_others(gallery.snapshot().items["digest"].to_pylist())
         after = gallery.storage.size()

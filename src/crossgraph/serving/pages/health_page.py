@@ -141,7 +141,7 @@ def health_of(server: Server) -> Health:
     return Health(
         stats,
         in_bytes(stats.bytes),
-        server.library.gallery.store.tables["parts"].unindexed,
+        server.library.gallery.store.tables["parts"].unindexed("key"),
         "" if stats.optimized_saved is None else in_bytes(max(0, stats.optimized_saved)),
         [readable(one) if show else shown_name(one) for one in stats.sources],
         [TableRow(one.name, one.rows, one.fragments, in_bytes(one.bytes)) for one in stats.tables],
