@@ -19,7 +19,7 @@ SENTENCES = ["a red ball above a tree", "a green boat", "two yellow moons"]
 
 
 def settings(*, tuned: bool = False, seed: int = 0, cells: int = 2, method: str = "dual_encoder") -> RunConfig:
-    block = {"trainable": True, "from_block": 14, "crops": [4, 5]} if tuned else {}
+    block = {"trainable": True, "from_block": 14, "crops": [4, 5], "turned": ["scenes"]} if tuned else {}
     return RunConfig.model_validate(
         {
             "method": method,

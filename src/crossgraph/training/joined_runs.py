@@ -35,7 +35,7 @@ from crossgraph.training.fine_tuning import own_encoder, without_network
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.places import places_of
 
-DIFFERENT = ("trainable", "from_block", "beside", "crops", "uncropped", "rate", "rate_decay", "mirror")
+DIFFERENT = ("trainable", "from_block", "beside", "crops", "uncropped", "rate", "rate_decay", "mirror", "turned")
 """What settings of pictures may differ: how a network was trained, not what it reads."""
 
 
