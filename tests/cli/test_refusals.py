@@ -67,6 +67,7 @@ COMPUTING = (
     ("pretrained", "folder", "--out", "run"),
     ("teach", "run", "--captions", "captions.jsonl", "--data", "folder", "--out", "taught"),
     ("ensemble", "one", "other", "--out", "run"),
+    ("query-bank", "run", "--data", "none", "--out", "bank"),
     ("index", "folder", "--gallery", "gallery"),
     ("serve", "--gallery", "gallery"),
     ("sync", "gallery"),

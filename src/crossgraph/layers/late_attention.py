@@ -144,8 +144,9 @@ def _blocks(
     n, start = len(key_mask), 0
     unreal = None if bool(key_mask.all()) else ~key_mask[..., None]
     for some in torch.split(counts, CAPTIONS):
-        owner = torch.repeat_interleave(torch.arange(len(some), device=words.device), some)
-        captions = (owner[:, None] == torch.arange(len(some), device=words.device)).to(words.dtype)
+        number = torch.ones_like(some).cumsum(0) - 1
+        owner = torch.repeat_interleave(number, some)
+        captions = (owner[:, None] == number).to(words.dtype)
         end = start + len(owner)
         if len(owner):
             for first in range(0, n, PICTURES):
