@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crossgraph.layers.query_bank import CHANNELS, LENGTH, REACH, QueryBank
+from crossgraph.layers.charges import LENGTH, REACH
+from crossgraph.layers.query_bank import QueryBank
 
 
 def units(count: int, width: int = 8, *, seed: int) -> Tensor:
@@ -40,7 +41,7 @@ def test_the_cosine_is_the_charged_score_pair_by_pair() -> None:
 def test_vectors_keep_unit_length_however_much_is_charged() -> None:
     bank = filled(share=1.0)
     for vectors in (bank.of_images(units(20, seed=5)), bank.of_texts(units(20, seed=6)), bank.of_images(bank.texts)):
-        assert vectors.shape[1] == 8 + CHANNELS
+        assert vectors.shape[1] == 8 + 4
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
     alike = QueryBank(10, 10, width=8, share=1.0, sharpness=20.0)
     one = units(1, seed=7)

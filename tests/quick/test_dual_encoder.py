@@ -10,11 +10,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from crossgraph.layers import query_bank
 from crossgraph.layers.query_bank import QueryBank
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import InputSizes, Method
-from crossgraph.quick import dual_encoder
 from crossgraph.quick.dual_encoder import QuickDualEncoder
 from crossgraph.types import TextBatch
 
@@ -70,11 +68,3 @@ def test_what_reads_by_a_gru_is_left_to_torch(tmp_path: Path) -> None:
 
 def test_other_methods_are_left_to_torch(tmp_path: Path) -> None:
     assert QuickDualEncoder.open("racg", {}, saved(made("dual_encoder"), tmp_path)) is None
-
-
-def test_the_channels_of_a_charge_are_those_of_the_layer() -> None:
-    assert (dual_encoder.REACH, dual_encoder.STEP, dual_encoder.LENGTH) == (
-        query_bank.REACH,
-        query_bank.STEP,
-        query_bank.LENGTH,
-    )

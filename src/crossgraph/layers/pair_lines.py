@@ -42,7 +42,7 @@ class Lines:
         order = rows.argsort(stable=True)
         found, counts = torch.unique_consecutive(rows[order], return_counts=True)
         group = torch.repeat_interleave(torch.arange(len(found), device=rows.device), counts)
-        rank = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[group]
+        rank = _ranks(group)
         pieces = (counts + CAPTIONS - 1) // CAPTIONS
         piece = rank * pieces[group] // counts[group]
         line = (pieces.cumsum(0) - pieces)[group] + piece
@@ -73,14 +73,13 @@ class Lines:
         return list(self._laid(chosen, dtype))
 
     def _laid(self, chosen: Bool[Tensor, "m w"], dtype: torch.dtype) -> Iterator[Laid]:
-        device, width = chosen.device, chosen.shape[1]
+        width = chosen.shape[1]
         first = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)
         counts = chosen.sum(dim=1)
         order = (self.line * CAPTIONS + self.slot).argsort(stable=True)
         each = counts[self.columns[order]]
         pair = torch.repeat_interleave(order, each)
-        within = torch.arange(len(pair), device=device) - torch.repeat_interleave(each.cumsum(0) - each, each)
-        flat = self.columns[pair] * width + first[self.columns[pair], within]
+        flat = self.columns[pair] * width + first[self.columns[pair], _ranks(pair)]
         line = self.line[pair]
         place, total = _ranks(line), torch.bincount(line, minlength=len(self.pictures))
         most = max(1, int(total.max())) if len(total) else 1

@@ -17,17 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-CHANNELS = 4
-"""So many more channels a vector has."""
-
-REACH = 0.25
-"""No item is charged or spared more than this."""
-
-STEP = REACH**0.5
-"""What the other side has in the channel of a charge."""
-
-LENGTH = (1 + 2 * REACH) ** 0.5
-"""Of a vector with its charge, before it is divided by it."""
+from crossgraph.layers.charges import LENGTH, REACH, STEP
 
 
 class QueryBank(nn.Module):

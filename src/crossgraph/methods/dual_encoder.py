@@ -38,10 +38,11 @@ from torch.func import functional_call
 from crossgraph.encoders.gru import WordEncoder
 from crossgraph.encoders.region_names import part_projection
 from crossgraph.errors import ModelError
+from crossgraph.layers.charges import LENGTH
 from crossgraph.layers.momentum_queue import MomentumQueue
 from crossgraph.layers.pooling import HeadPooling, masked_mean
 from crossgraph.layers.projection import ResidualProjection
-from crossgraph.layers.query_bank import LENGTH, QueryBank
+from crossgraph.layers.query_bank import QueryBank
 from crossgraph.layers.shared_rows import by_row
 from crossgraph.losses.distillation import caption_likeness, soft_target_loss
 from crossgraph.losses.matching import equal_captions

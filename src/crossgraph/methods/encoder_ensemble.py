@@ -28,7 +28,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from crossgraph.errors import ConfigError
-from crossgraph.layers.query_bank import LENGTH
+from crossgraph.layers.charges import LENGTH
 from crossgraph.methods.contract import CosineMethod, InputSizes, MethodConfig
 from crossgraph.methods.dual_encoder import DualEncoder, DualEncoderConfig
 from crossgraph.types import Alignment, Batch, Encoded, ImageBatch, Provenance, TextBatch

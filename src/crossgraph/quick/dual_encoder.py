@@ -16,15 +16,13 @@ from jaxtyping import Float, Float16
 from safetensors import safe_open
 
 from crossgraph.gallery.stages.unit_length import unit
+from crossgraph.layers.charges import LENGTH, REACH, STEP
 from crossgraph.quick.bert import layer_norm
 
 METHODS = ("dual_encoder", "encoder_ensemble")
 EPSILON = 1e-5  # of torch's layer norm
 NAMES = re.compile(r"(?:branches\.\d+\.)?(?:word_encoder\.(?:norm|shortcut)|pool_text\.weigh)\.(?:weight|bias)")
 GRU = "word_encoder.gru."
-REACH = 0.25
-STEP, LENGTH = REACH**0.5, (1 + 2 * REACH) ** 0.5
-"""As in `layers.query_bank`, which needs torch."""
 
 
 @dataclass(frozen=True)

@@ -100,11 +100,10 @@ def add_query_bank(
     corpus = without_labels(divided_as_trained(data, corpus), data.left_out)
     trained_on, selected_on = training_parts(corpus, config)
     trained_on = with_label_captions(trained_on, config.labels.captions)
-    weights = config.training.shares
-    drawn = draw_bank(trained_on, images, texts, seed=config.training.seed, shares=weights)
-    known = [_images(model, trained_on.take(drawn[0]), progress)[0]]
-    known.append(model.encode_raw_texts([trained_on.captions[row] for row in drawn[1]], progress=progress).embedding)
-    if (fewest := min(map(len, known))) < FEWEST:
+    rows, captions = draw_bank(trained_on, images, texts, seed=config.training.seed, shares=config.training.shares)
+    known_images, _ = _images(model, trained_on.take(rows), progress)
+    known_texts = model.encode_raw_texts([trained_on.captions[row] for row in captions], progress=progress).embedding
+    if (fewest := min(len(known_images), len(known_texts))) < FEWEST:
         raise DataError(
             f"{fewest} readable pictures or sentences of corpus {corpus.name!r} are no query bank, which wants "
             f"{FEWEST} of each. Give the corpus that the run was trained on."
@@ -115,12 +114,13 @@ def add_query_bank(
     trials = []
     for charged in SHARES if share is None else (share,):
         for sharp in SHARPNESSES if sharpness is None else (sharpness,):
-            bank = filled_bank(known[0], known[1], share=charged, sharpness=sharp)
+            bank = filled_bank(known_images, known_texts, share=charged, sharpness=sharp)
             scores = bank.of_images(own_images) @ bank.of_texts(own_texts).T
             trials.append(BankTrial(charged, sharp, retrieval_metrics(scores, relevant).rsum))
     without = retrieval_metrics(own_images @ own_texts.T, relevant).rsum
-    report = BankReport(len(known[0]), len(known[1]), without, tuple(trials))
-    _write(run, out, filled_bank(known[0], known[1], share=report.best.share, sharpness=report.best.sharpness), report)
+    report = BankReport(len(known_images), len(known_texts), without, tuple(trials))
+    best = filled_bank(known_images, known_texts, share=report.best.share, sharpness=report.best.sharpness)
+    _write(run, out, best, report)
     return TrainedModel(out, cache=cache, device=device), report
 
 

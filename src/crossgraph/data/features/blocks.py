@@ -17,9 +17,7 @@ def read_in_blocks(
     *,
     block: int,
 ) -> ImageBatch:
-    """What `read` gives for `indices`, whether each is `mirrored` and its quarter `turns` (none: all are plain).
-
-    So many as `block` says at once.
+    """What `read` gives for `indices`, whether each is `mirrored` and its quarter `turns` (none: all plain), in blocks.
 
     Where gradients are asked for, all at once. Every reading must give equally many parts.
     """
