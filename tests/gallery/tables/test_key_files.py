@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from crossgraph.gallery.tables import key_files, lance
+from crossgraph.gallery.tables.key_files import KeyFiles, rows_at
 
 SCHEMA = pa.schema([("id", pa.string()), ("words", pa.list_(pa.string())), ("number", pa.int64())])
 KEYS = [f"key {number}" for number in range(60)] + ["é", "it's", ""]
@@ -73,9 +74,9 @@ def test_what_is_found_is_what_a_look_at_all_finds(
             assert found(table, column, asked) == by_a_look_at_all(table, column, asked)
 
 
-def test_of_what_is_noted_only_rows_that_may_have_the_key_are_read(
-    table: lance.Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each scan gave."""
     read, scanner = list[int](), pylance.LanceDataset.scanner
 
     def counted(self: pylance.LanceDataset, *arguments: Any, **named: Any) -> Any:
@@ -83,11 +84,43 @@ def test_of_what_is_noted_only_rows_that_may_have_the_key_are_read(
         return scanner(self, *arguments, **named)
 
     monkeypatch.setattr(pylance.LanceDataset, "scanner", counted)
+    return read
+
+
+def test_of_what_is_noted_only_rows_that_may_have_the_key_are_read(table: lance.Table, read: list[int]) -> None:
     assert found(table, "id", [KEYS[7], KEYS[20], "nothing"]) == [7, 20]
-    assert sum(read) == 2
+    assert read == [2, 2]  # the small file, and what was asked for
+    read.clear()
+    assert found(table, "id", [KEYS[7], KEYS[20], "nothing"]) == [7, 20]
+    assert read == [2]
     read.clear()
     assert found(table, "words", ["ü"]) == [5, 11, 17, 23, 101]
-    assert sum(read) <= 5 + 2  # the small file is read whole
+    assert read == [2, 5]
+
+
+def test_a_small_file_is_read_once_and_what_is_written_next_is_found(table: lance.Table, read: list[int]) -> None:
+    assert found(table, "id", [KEYS[1]]) == [101]
+    for number, key in enumerate(KEYS[30:34]):
+        read.clear()
+        table.append(rows({key: 200 + number}))
+        assert found(table, "id", [key]) == [200 + number]
+        assert read == [1, 1]  # the new file, and the row
+    read.clear()
+    table.delete_keys("id", [KEYS[31], "é"])
+    assert found(table, "id", [KEYS[1], *KEYS[30:34], "é"]) == [101, 200, 202, 203]
+    assert read == [2, 4]  # the two that were to go, and the four that are left
+
+
+def test_rows_that_went_since_are_found_in_the_state_before(table: lance.Table) -> None:
+    before, after = lance.Table(table.place), lance.Table(table.place)
+    notes, old = KeyFiles(table.folder / "_keys"), before.dataset
+    after.replace(rows({"é": 300}), "id")
+    new = after.dataset
+    assert new.version > old.version
+    assert len(notes.look_up(new, "id", ["é"])[0]) == 1
+    places, others = notes.look_up(old, "id", ["é"])
+    assert others == []
+    assert old.to_table(["number"], filter=rows_at(places.tolist()))["number"].to_pylist() == [102]
 
 
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut off"])

@@ -17,28 +17,53 @@ def rows(numbers: dict[str, int]) -> pa.Table:
     return pa.table({"id": list(numbers), "number": list(numbers.values())}, schema=SCHEMA)
 
 
-@given(st.lists(st.integers(1, 40), max_size=400))
+def merged(files: list[int], chosen: set[int]) -> tuple[list[int], int]:
+    """What Lance makes of files: those chosen that lie side by side are one, behind the others; rows written anew."""
+    others, made, beside = list[int](), list[int](), list[int]()
+    for place, size in enumerate([*files, 0]):
+        if place in chosen:
+            beside.append(size)
+            continue
+        (made if len(beside) > 1 else others).extend([sum(beside)] if beside else [])
+        beside = []
+        others.append(size)
+    return others[:-1] + made, sum(made)
+
+
+@given(st.lists(st.integers(1, 40) | st.sampled_from([256, 256, 232, 10_000, 100_000]), max_size=400))
 def test_rows_are_merged_as_often_as_the_table_doubles(commits: list[int]) -> None:
-    files, written = list[int](), 0
+    files, written, most = list[int](), 0, 0
     for commit in commits:
         files.append(commit)
-        newest = lance.small_files(files)
-        if newest > 4:
-            merged = sum(files[-newest:])
-            written += merged
-            files[-newest:] = [merged]
+        small = lance.small_files(files)
+        if len(small) > 4:
+            files, anew = merged(files, small)
+            written += anew
+        most = max(most, len(files))
     total = sum(commits)
     assert sum(files) == total
     assert written <= total * (1 + total.bit_length())
-    assert len(files) <= 5 * (1 + total.bit_length())
+    assert most <= 4 + total.bit_length()
 
 
-def test_each_file_merged_is_no_larger_than_all_after_it() -> None:
-    assert lance.small_files([]) == 0
-    assert lance.small_files([7]) == 1
-    assert lance.small_files([100, 2, 1, 1]) == 3
-    assert lance.small_files([100, 5, 2, 1, 1]) == 3
-    assert lance.small_files([8, 4, 2, 1, 1]) == 5
+def test_no_file_merged_is_larger_than_all_smaller_ones() -> None:
+    assert lance.small_files([]) == set()
+    assert lance.small_files([7]) == {0}
+    assert lance.small_files([100, 2, 1, 1]) == {1, 2, 3}
+    assert lance.small_files([100, 5, 2, 1, 1]) == {2, 3, 4}
+    assert lance.small_files([8, 4, 2, 1, 1]) == {0, 1, 2, 3, 4}
+    assert lance.small_files([1000, 256, 256, 232]) == {1, 2, 3}  # though the last is smaller
+    assert lance.small_files([256, 1000, 256, 1]) == {0, 2, 3}  # wherever they lie
+    assert lance.small_files([lance.FULL, 3, lance.FULL, 3]) == {1, 3}  # nothing is put into a full one
+
+
+def test_batches_of_about_one_size_are_merged(tmp_path: Path) -> None:
+    table = lance.open_table(tmp_path, "things", SCHEMA)
+    table.append(rows({f"{number:05}": number for number in range(1000)}))
+    for number in range(lance.FRAGMENTS + 1):
+        table.append(rows({f"{number} {row}": row for row in range(3 - number % 2 if number < lance.FRAGMENTS else 1)}))
+    table.merge_small_files()
+    assert table.fragments == 2
 
 
 def test_merging_small_files_leaves_the_large_one_as_it_is(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 import lance
@@ -26,6 +27,7 @@ FETCH_LIMIT = 4096  # keys in one filter expression: an index is read through fo
 INDEXED_FROM = 5000  # rows from which Lance's index of their keys pays; merging adds later rows to it
 COMMITS = 20  # times that a commit is tried where another process committed something else meanwhile
 FRAGMENTS = 32  # more small files than that are merged after a write
+FULL = 2**20  # rows that Lance puts into one file; one that has as many is not merged
 MOSTLY_THERE = 0.9  # a file of whose rows fewer are left is written anew
 FEW_VERSIONS, CLEANED = 128, 1024
 """Looking for old versions reads all there are: few of them at every merge, more only once in so many commits."""
@@ -104,7 +106,7 @@ class Table:
         if self._key_files is None:
             found = (one for one in dataset.describe_indices() if one.name == f"{column}_idx")
             return next((dataset.stats.index_stats(one.name)["num_unindexed_rows"] for one in found), None)
-        _, others = self._key_files.look_up(dataset, column, [])
+        others = self._key_files.unnoted(dataset, column)
         return None if len(others) == self.fragments else sum(one.count_rows() for one in others)
 
     def read(self, columns: Sequence[str] | None = None, *, where: str | None = None) -> pa.Table:
@@ -205,7 +207,7 @@ class Table:
             storage_options=self.place.options,
         )
 
-    @property
+    @cached_property
     def _key_files(self) -> KeyFiles | None:
         return KeyFiles(self.folder / "_keys") if self.place.is_folder else None
 
@@ -236,20 +238,21 @@ class Table:
                     self.to_write().create_scalar_index(column, "BTREE", name=f"{column}_idx")
 
     def merge_small_files(self) -> None:
-        """Merge the newest files if there are many, bring indexes up to date, and remove versions of a week ago.
+        """Merge the smallest files if there are many, bring indexes up to date, and remove versions of a week ago.
 
-        A file is merged only with newer ones that hold as many rows, so that a row is written anew as often as the
+        A file is merged only with smaller ones that hold as many rows, so that a row is written anew as often as the
         table doubles, however many commits that takes.
         """
         files = [fragment.metadata for fragment in self.dataset.get_fragments()]
-        newest = small_files([one.num_rows for one in files])
-        if newest <= FRAGMENTS:
+        small = small_files([one.num_rows for one in files])
+        if len(small) <= FRAGMENTS:
             return
-        kept = [one.id for one in files[:-newest] if one.num_rows > MOSTLY_THERE * one.physical_rows]
+        others = [one for place, one in enumerate(files) if place not in small]
+        kept = [one.id for one in others if one.num_rows > MOSTLY_THERE * one.physical_rows]
         self.to_write().optimize.compact_files(excluded_fragment_ids=kept)
         self.to_write().optimize.optimize_indices()
         versions = self.place.under("_versions").names()
-        if len(versions) <= FEW_VERSIONS or self.version // CLEANED != (self.version - newest) // CLEANED:
+        if len(versions) <= FEW_VERSIONS or self.version // CLEANED != (self.version - len(small)) // CLEANED:
             self.to_write().cleanup_old_versions(timedelta(days=7))
 
 
@@ -314,14 +317,15 @@ def _is_overtaken(error: Exception) -> bool:
     return any(sign in str(error).lower() for sign in _OVERTAKEN)
 
 
-def small_files(rows: Sequence[int]) -> int:
-    """How many of the last files are to be merged: each has at most as many rows as all after it together."""
-    total = 0
-    for count, size in enumerate(reversed(rows)):
-        if count and size > total:
-            return count
-        total += size
-    return len(rows)
+def small_files(rows: Sequence[int]) -> set[int]:
+    """Which files are to be merged: the smallest, none with more rows than all smaller ones; full ones stay."""
+    order = [place for place in np.argsort(rows, kind="stable").tolist() if rows[place] < FULL]
+    total, chosen = 0, 1
+    for count, place in enumerate(order):
+        if rows[place] <= total:
+            chosen = count + 1
+        total += rows[place]
+    return set(order[:chosen])
 
 
 def one_of(column: str, keys: Iterable[str]) -> str:
