@@ -3,20 +3,22 @@
     python bench/backbone_rates.py [--encoder efficientnet-lite2] [--batches 1 8 16 32] [--threads 1 2]
         [--seconds 3] [--rounds 3] [--out rates.json]
 
-    channels-last   torch with batch normalisation folded in and channels last: how crossgraph reads pictures
+    channels-last   torch with batch normalisation folded in and channels last: how crossgraph reads the first ones
     plain           the same with channels first
     compile         the same as the first by torch.compile
     onnxruntime     ONNX Runtime, exported by torch.onnx
-    openvino        OpenVINO, of the same file
+    openvino        OpenVINO, of the same file, all pictures of a batch at once
+    crossgraph      how crossgraph reads pictures after the first 64: OpenVINO, converted from torch, one at a time
 
-Engines that are not installed are left out (export wants onnx and onnxscript). Rates are medians over rounds, in which
-all take turns; those by CPU seconds hold on a busy machine, too. The difference is the largest of any output beside the
-largest output.
+That each computes by what its name says is looked at, or nothing is measured. Engines that are not installed are left
+out (export wants onnx and onnxscript). Rates are medians over rounds, in which all take turns; those by CPU seconds
+hold on a busy machine, too. The difference is the largest of any output beside the largest output.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -32,8 +34,12 @@ import torch
 
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.catalogue import build_backbone
+from crossgraph.encoders.fast_tokens import FastTokens
 
 Run: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+BY = {"channels-last": "torch", "plain": "torch", "compile": "torch.compile"}
+"""What computes, by the name of the engine; of all others it is neither."""
 
 
 class Grid(torch.nn.Module):
@@ -109,12 +115,47 @@ def by_openvino(path: Path, threads: int) -> Run:
     return lambda pixels: compiled(pixels)[0]
 
 
+def as_used(name: str) -> Run:
+    """`FastTokens`, once it has compiled."""
+    backbone = build_backbone(name).eval().requires_grad_(False)
+    backbone.fuse()
+    tokens, size = FastTokens(backbone, after=1), backbone.preparation.size
+    with torch.inference_mode():
+        tokens(torch.zeros(1, 3, size, size))
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return tokens(torch.from_numpy(pixels))[0].numpy()
+
+    return run
+
+
+def computed_by(run: Run, pixels: np.ndarray) -> str:
+    """What the convolutions of a run are computed by: torch, torch.compile, or neither."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        run(pixels)
+    names = {str(event.name) for event in profile.events() or ()}
+    if any(name.startswith("Torch-Compiled Region") for name in names):
+        return "torch.compile"
+    return "torch" if any("convolution" in name for name in names) else "neither"
+
+
+def require_real(runs: dict[str, Run], pixels: np.ndarray) -> None:
+    """Raise `SystemExit` if an engine is not what its name says."""
+    for engine, run in runs.items():
+        run(pixels)  # compiles what is to be compiled
+        if (by := computed_by(run, pixels)) != BY.get(engine, "neither"):
+            raise SystemExit(f"{engine} was computed by {by}, not by {BY.get(engine, 'itself')}: nothing is measured.")
+
+
 def engines(name: str, size: int, threads: int, folder: Path) -> dict[str, Run]:
     """Those that are there; why another is not is printed."""
     torch.set_num_threads(threads)
     last = frozen(name, last=True)
     found = {"channels-last": by_torch(last), "plain": by_torch(frozen(name, last=False))}
     found["compile"] = by_torch(torch.compile(last, dynamic=False))
+    if importlib.util.find_spec("openvino"):
+        found["crossgraph"] = as_used(name)
     try:
         path = exported(name, size, folder)
     except ImportError as error:
@@ -154,6 +195,7 @@ def main() -> None:
             runs = engines(asked.encoder, size, threads, Path(folder))
             for batch in asked.batches:
                 pixels = np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32)
+                require_real(runs, pixels)
                 outputs = {engine: run(pixels) for engine, run in runs.items()}
                 expected = outputs["channels-last"]
                 apart = {one: float(abs(got - expected).max() / abs(expected).max()) for one, got in outputs.items()}

@@ -39,11 +39,23 @@ def test_openvino_gives_what_torch_gives(backbone: EfficientNetBackbone) -> None
     compiled = [tokens.compiled]
     tokens(first)
     assert [*compiled, tokens.compiled] == [False, True]
-    for count in (1, 2, 5):
+    for count in (1, 2, 5, 0):
         pixels = torch.randn(count, 3, 64, 64)
         for found, expected in zip(tokens(pixels), backbone.tokens(pixels), strict=True):
             assert found.shape == expected.shape
-            assert (found - expected).abs().max() <= 2e-5 * expected.abs().max()
+            assert not count or (found - expected).abs().max() <= 2e-5 * expected.abs().max()
+
+
+@torch.inference_mode()
+def test_what_is_found_of_a_picture_is_the_same_whatever_stands_beside_it(backbone: EfficientNetBackbone) -> None:
+    pytest.importorskip("openvino", reason="needs crossgraph[openvino]")
+    tokens, pixels = FastTokens(backbone, after=1), torch.randn(7, 3, 64, 64)
+    tokens(pixels)
+    assert tokens.compiled
+    together, alone = tokens(pixels), [tokens(picture[None]) for picture in pixels]
+    for number, found in enumerate(alone):
+        assert torch.equal(found[0][0], together[0][number])
+        assert torch.equal(found[1][0], together[1][number])
 
 
 @torch.inference_mode()

