@@ -6,16 +6,16 @@ is what ranks the validation pictures best.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.drawing import shared_out
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.label_captions import with_label_captions, without_labels
 from crossgraph.errors import ConfigError, DataError
@@ -136,7 +136,7 @@ def draw_bank(
     of_texts = of_images[corpus.caption_image]
     names = corpus.source_names if corpus.sources is not None else (corpus.name,)
     weights = [shares.get(name, 0.0) if shares else 1.0 for name in names]
-    return _shared_out(of_images, weights, images, rng), _shared_out(of_texts, weights, texts, rng)
+    return shared_out(of_images, weights, images, rng), shared_out(of_texts, weights, texts, rng)
 
 
 def filled_bank(
@@ -146,21 +146,6 @@ def filled_bank(
     bank = QueryBank(len(images), len(texts), width=images.shape[1], share=share, sharpness=sharpness)
     bank.fill(images.float().cpu(), texts.float().cpu())
     return bank
-
-
-def _shared_out(
-    sources: NDArray[np.int64], weights: Sequence[float], count: int, rng: np.random.Generator
-) -> list[int]:
-    """At most `count` random rows, shared out by weight: what a small source lacks, the others have."""
-    rows: list[int] = []
-    groups = [(np.flatnonzero(sources == place), weight) for place, weight in enumerate(weights) if weight]
-    groups.sort(key=lambda one: len(one[0]) / one[1])
-    left = sum(weight for _, weight in groups)
-    for group, weight in groups:
-        take = min(len(group), round((count - len(rows)) * weight / left))
-        rows += rng.choice(group, take, replace=False).tolist()
-        left -= weight
-    return sorted(rows)
 
 
 def _images(model: TrainedModel, corpus: Corpus, progress: Progress) -> tuple[Float[Tensor, "n d"], Corpus]:

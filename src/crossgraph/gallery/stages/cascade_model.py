@@ -17,7 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crossgraph.data.corpus import Corpus
+from crossgraph.data.drawing import shared_out
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.data.splits import TRAIN
@@ -47,7 +50,6 @@ from crossgraph.training.checkpoint import WEIGHTS
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.model import SHORTLIST, TrainedModel
 from crossgraph.training.places import copy_manifest
-from crossgraph.training.query_banks import draw_bank
 from crossgraph.types import Alignment, Encoded
 
 
@@ -255,10 +257,13 @@ def _learned(
     """Planes learned of the vectors that the other parts give the pictures and captions of one split of `data`."""
     dense = _dense(models, "learned")
     corpus = dense.split_of(data, split)
-    pictures, sentences = (corpus, corpus) if most is None else _at_most(corpus, most)
-    sides = [dense.encode_corpus_images(pictures, progress=progress).encoded.embedding]
-    if corpus.captions:
-        sides.append(dense.encode_corpus_texts(sentences, progress=progress).embedding)
+    images, captions = at_most(corpus, most or max(len(corpus), len(corpus.captions)))
+    sides = [dense.encode_corpus_images(corpus.take(images), progress=progress).encoded.embedding]
+    if corpus.features is not None and corpus.features.texts is not None:
+        sides.append(dense.encode_corpus_texts(corpus, progress=progress).embedding[captions])
+    elif captions:
+        sentences = [corpus.captions[row] for row in captions]
+        sides.append(dense.encode_raw_texts(sentences, progress=progress).embedding)
     planes = LearnedPlanes(fit_quantisation(sides, bits=bits))
     return planes, Learned(
         bits=planes.bits,
@@ -266,17 +271,18 @@ def _learned(
         data=corpus.name,
         split=split,
         images=len(sides[0]),
-        captions=len(sides[1]) if corpus.captions else 0,
+        captions=len(captions),
         fingerprint=planes.fingerprint,
     )
 
 
-def _at_most(corpus: Corpus, most: int) -> tuple[Corpus, Corpus]:
-    """So many pictures, and the pictures whose captions are as many or barely more, drawn evenly from the sources."""
-    rows, _ = draw_bank(corpus, most, 0, seed=0)
-    each = max(1.0, len(corpus.captions) / max(1, len(corpus)))
-    of_captions, _ = draw_bank(corpus, max(1, round(most / each)), 0, seed=1)
-    return corpus.take(rows), corpus.take(of_captions)
+def at_most(corpus: Corpus, most: int) -> tuple[list[int], list[int]]:
+    """Rows of so many pictures and of so many captions at most, each as evenly from the sources as these have them."""
+    rng = np.random.default_rng(0)
+    sources = np.zeros(len(corpus), np.int64) if corpus.sources is None else corpus.sources
+    weights = [1.0] * max(1, len(corpus.source_names))
+    of_captions = sources[corpus.caption_image]
+    return shared_out(sources, weights, most, rng), shared_out(of_captions, weights, most, rng)
 
 
 def _dense(models: Mapping[Role, TrainedModel], kind: str) -> TrainedModel:
