@@ -64,6 +64,7 @@ INSIDE = {
             "stored_rows",
             "file_kinds",
             "shares",
+            "drawing",
             "options",
             "guides",
             "unpacked",
