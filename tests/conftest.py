@@ -1,4 +1,4 @@
-"""Shapes in annotations are executed while tests run: jaxtyping hooks every crossgraph module into beartype."""
+"""Annotations are executed while tests run, those of shapes too (`tests/executed_annotations.py`)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+from tests import executed_annotations
 
 if TYPE_CHECKING:
     from crossgraph.graphs.caption_parser import CaptionParser
 
-hook = install_import_hook("crossgraph", "beartype.beartype")
+executed_annotations.install("crossgraph")
 
 # A busy machine is slow, not wrong; in continuous integration the same examples are drawn every time.
 settings.register_profile("crossgraph", deadline=None, print_blob=True, derandomize="CI" in os.environ)
