@@ -77,7 +77,7 @@ def executed(given: Any) -> Any:
     if not isinstance(given, type):
         return _executed(given)
     if is_dataclass(given) and isinstance(given.__init__, FunctionType) and not hasattr(given.__init__, "__wrapped__"):
-        given.__init__ = _executed(given.__init__)  # type: ignore[misc]
+        given.__init__ = _executed(given.__init__)  # type: ignore[method-assign]
     return given
 
 
