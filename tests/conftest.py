@@ -6,7 +6,7 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before anything imports torch: see crossgraph.waiting
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -21,6 +21,22 @@ executed_annotations.install("crossgraph")
 # A busy machine is slow, not wrong; in continuous integration the same examples are drawn every time.
 settings.register_profile("crossgraph", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("crossgraph")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The process that gives out the files."""
+    from tests.sharing_out import OneCluster
+
+    return OneCluster(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The processes that are given some."""
+    if hasattr(config, "workerinput"):
+        from tests.sharing_out import slow_files_first
+
+        slow_files_first(items)
 
 
 @pytest.fixture(scope="session")
