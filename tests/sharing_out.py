@@ -14,7 +14,7 @@ from xdist.scheduler import LoadFileScheduling
 ON_A_CLUSTER = ("tests/distributed/", "tests/cli/test_cluster.py")
 
 
-class OneCluster(LoadFileScheduling):
+class OneCluster(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """A file stays in one process; those that want a Ray cluster stay together, so that it is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
