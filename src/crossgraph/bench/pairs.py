@@ -24,11 +24,10 @@ from crossgraph.methods.kidrr import Kidrr
 from crossgraph.types import Encoded
 
 SIZES = {"word_width": 384, "gru_width": 0, "dropout": 0.0}
-AS_SGR = {"levels": ("global", "local"), "reasoning": "sgr", "anchor": False, "rounds": 0}
-SIMILARITY_WIDTH = 256
+AS_SGR: dict[str, object] = {"levels": ("global", "local"), "reasoning": "sgr", "anchor": False, "rounds": 0}
 METHODS: dict[str, dict[str, object]] = {
-    "KIDRR as SGR": {**AS_SGR, "similarity_width": SIMILARITY_WIDTH},
-    "KIDRR": {"similarity_width": SIMILARITY_WIDTH},
+    "KIDRR as SGR": AS_SGR,
+    "KIDRR": {},
     "RACG": {},
     "SGFNS": {"negatives": "none"},
 }
@@ -49,7 +48,9 @@ class Way:
     """The way in float32 whose scores are nearly the same."""
 
 
-def run(*, images: int = 64, captions: int = 500, width: int = 1024, repeats: int = 3) -> Outcome:
+def run(
+    *, images: int = 64, captions: int = 500, width: int = 1024, similarity_width: int = 256, repeats: int = 3
+) -> Outcome:
     """The table of scoring."""
     few_images, few_captions = max(1, images // 8), max(1, captions // 16)
     generator = torch.Generator().manual_seed(0)
@@ -57,7 +58,10 @@ def run(*, images: int = 64, captions: int = 500, width: int = 1024, repeats: in
     ways: list[Way] = []
     with torch.no_grad():
         for name, settings in METHODS.items():
-            method = drawn_method(name.split()[0].lower(), width=width, **SIZES, **settings)
+            sizes = {**SIZES, "width": width}
+            if "KIDRR" in name:
+                sizes["similarity_width"] = similarity_width
+            method = drawn_method(name.split()[0].lower(), **sizes, **settings)
             sides = method.encode_images(pictures), method.encode_texts(texts)
             if name == "KIDRR as SGR":
                 assert isinstance(method, Kidrr)
@@ -95,7 +99,7 @@ def _loops(method: Kidrr, images: Encoded, texts: Encoded, *, few: int) -> list[
         assert isinstance(module, torch.nn.Linear)
         return module
 
-    reasoning, weigh = method.graph_reasoning, torch.nn.Linear(SIMILARITY_WIDTH, 1)
+    reasoning, weigh = method.graph_reasoning, torch.nn.Linear(method.scorer.in_features, 1)
     assert reasoning is not None
     whole, word = (linear(method.similarities.maps[level]) for level in ("global", "local"))
     maps = sgraf.SimilarityMaps(whole, word, method.scorer)
