@@ -153,7 +153,7 @@ def test_single_precision_is_what_torch_computes_bit_for_bit(
 
 def test_with_gradients_pairs_are_scored_in_single_precision(sides: tuple[ByImage, Encoded, Encoded]) -> None:
     method, images, texts = (sides[0], *(side.with_parts_in(torch.bfloat16)[[0, 1]] for side in sides[1:]))
-    rounded = [side.with_parts_in(torch.float32) for side in (images, texts)]
-    assert torch.equal(method.score(images, texts), method.score(*rounded))
+    left, right = (side.with_parts_in(torch.float32) for side in (images, texts))
+    assert torch.equal(method.score(images, texts), method.score(left, right))
     rows = torch.tensor([0, 1])
-    assert torch.equal(method.score_listed(images, texts, rows, rows), method.score_listed(*rounded, rows, rows))
+    assert torch.equal(method.score_listed(images, texts, rows, rows), method.score_listed(left, right, rows, rows))

@@ -103,7 +103,8 @@ def _refuse_device(name: str, device: torch.device) -> None:
     match device.type:
         case "cpu":
             here = torch.cpu.get_capabilities()
-            if not torch.backends.mkldnn.is_available() or not any(here.get(one) for one in INSTRUCTIONS):
+            with_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+            if not with_onednn or not any(here.get(one) for one in INSTRUCTIONS):
                 raise ConfigError(
                     f"pairs in {name} want a processor with instructions for it ({' or '.join(INSTRUCTIONS)}) and a "
                     "torch with oneDNN, and this is none; set float32."
