@@ -17,7 +17,7 @@ from crossgraph.config import RunConfig, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.errors import ConfigError
-from crossgraph.evaluation.ablation_table import AblationResult
+from crossgraph.evaluation.ablation_table import BY_ITSELF, AblationResult
 from crossgraph.evaluation.protocols import protocol_named
 from crossgraph.methods.catalogue import METHODS
 from crossgraph.methods.dual_encoder import DualEncoder
@@ -176,4 +176,27 @@ def test_variants_are_compared_under_a_protocol_of_labels(corpus: Corpus, tmp_pa
     sure = r"\[[+-]0\.\d{3}, [+-]0\.\d{3}\]"
     assert re.search(rf"\| triplet-loss \| 0\.\d{{3}} \([+-]0\.\d{{3}} {sure}\) \|", found.markdown())
     told = found.to_json()["variants"][1]["measures"]["mean_main"]  # type: ignore[index]
+    assert told["interval"]["low"] <= told["difference"] <= told["interval"]["high"]
+
+
+def test_a_re_ranker_is_measured_by_itself_too(
+    result: AblationResult, corpus: Corpus, out: Path, tmp_path: Path
+) -> None:
+    shortlist = out / "runs" / "full-0"
+    training = CONFIG.training.model_copy(update={"epochs": 1})
+    config = CONFIG.model_copy(update={"method": "racg", "training": training})
+    found = run_ablation(
+        corpus, config, tmp_path, seeds=1, only=["one-head"], shortlist=shortlist, split="train", two_stage_k=10
+    )
+    assert found.columns[:2] == (BY_ITSELF, "rsum")
+    assert "| variant | rSum by itself | rSum |" in found.markdown()
+    for variant in found.variants:
+        run = variant.runs[0]
+        folder = tmp_path / run.folder
+        alone = evaluate(folder, corpus, split="train", two_stage_k=10, blend=0.0)
+        blended = evaluate(folder, corpus, split="train", two_stage_k=10)
+        assert run.measures[BY_ITSELF] == pytest.approx(alone.strict.mean["rsum"])
+        assert run.measures["rsum"] == pytest.approx(blended.strict.mean["rsum"])
+        assert run.queries[BY_ITSELF] == alone.runs[0].strict.hits.tolist()
+    told = found.to_json()["variants"][1]["measures"][BY_ITSELF]  # type: ignore[index]
     assert told["interval"]["low"] <= told["difference"] <= told["interval"]["high"]

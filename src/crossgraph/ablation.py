@@ -22,20 +22,21 @@ from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.sources import given_corpus
 from crossgraph.data.splits import split_of
 from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
-from crossgraph.evaluation.ablation_table import COLUMNS, FULL, AblationResult, AblationRun, Variant
+from crossgraph.evaluation.ablation_table import BY_ITSELF, COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.evaluation.metrics import DIRECTIONS
 from crossgraph.evaluation.protocols import LabelProtocol
-from crossgraph.evaluation.report import EvaluationProtocol
+from crossgraph.evaluation.report import EvaluationProtocol, EvaluationReport
 from crossgraph.files import write_atomically
 from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, RunManifest, read_manifest, run_fingerprint, weights_fingerprint
 from crossgraph.training.held_out import divided, selection_of
+from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
 from crossgraph.verbs.models import run_folder
 
-MEASURING = 3
+MEASURING = 4
 """Raised whenever a measure changes its meaning, so that old numbers are not taken for new ones."""
 
 
@@ -200,8 +201,12 @@ class _Bench:
             scores = {way: getattr(judged.runs[0], way).by_query.tolist() for way in DIRECTIONS}
             return {"protocol": judged.task(), "measures": judged.summary.mean, "probe": {}, "queries": scores}
         report = evaluate(model, self.corpus, split=self.split, two_stage_k=self.two_stage_k, progress=self.progress)
-        found = {"protocol": report.to_json()["protocol"], "measures": report.strict.mean, "probe": None}
-        found["queries"] = {"hits": report.runs[0].strict.hits.tolist()}
+        measures, queries = report.strict.mean, {"hits": report.runs[0].strict.hits.tolist()}
+        if self.two_stage_k is not None:
+            alone = self._by_itself(model, report)
+            measures = measures | {BY_ITSELF: alone.strict.mean["rsum"]}
+            queries[BY_ITSELF] = alone.runs[0].strict.hits.tolist()
+        found = {"protocol": report.to_json()["protocol"], "measures": measures, "queries": queries, "probe": None}
         if self.corpus.features is not None:
             return found
         try:
@@ -209,7 +214,15 @@ class _Bench:
         except MissingExtraError as error:
             self.progress.note("no probe", reason=str(error))
             return found
-        return found | {"measures": report.strict.mean | probed.values(), "probe": probed.to_json()}
+        return found | {"measures": measures | probed.values(), "probe": probed.to_json()}
+
+    def _by_itself(self, model: TrainedModel, blended: EvaluationReport) -> EvaluationReport:
+        """The same evaluation without the shortlist's score: what a module is worth may be lost in the blend."""
+        if not model.blend:
+            return blended
+        return evaluate(
+            model, self.corpus, split=self.split, two_stage_k=self.two_stage_k, blend=0.0, progress=self.progress
+        )
 
 
 def _refuse_another(
@@ -241,6 +254,9 @@ def _protocol(found: Mapping[str, Any], seeds: int) -> str:
     protocol = EvaluationProtocol(**{**facts, "blends": (), "seeds": tuple(range(seeds))})
     text = protocol.text()
     if protocol.shortlist is not None:
-        text += "; blended with the share of the shortlist's score that each run chose on its validation split"
+        text += (
+            "; blended with the share of the shortlist's score that each run chose on its validation split (by itself: "
+            "without it)"
+        )
     swap = (found["probe"] or {"kinds": {}})["kinds"].get("swap")
     return text if swap is None else f"{text}; swap accuracy over {swap['captions']:,} captions, chance 50"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,8 @@ from crossgraph.evaluation.uncertainty import (
 )
 
 FULL = "full"
+BY_ITSELF = "rsum_by_itself"
+"""rSum of a re-ranker's lists without the shortlist's score; also the name of what every query found so."""
 SHARES = {
     "mean_main": "mean of both ways",
     "image_to_text_main": "image→text",
@@ -31,9 +33,9 @@ SHARES = {
     "bit_mean": "absolute bit mean",
 }
 """The measures of label retrieval, shown with three decimals; the protocol says what the first three are."""
-COLUMNS = ("rsum", "image_to_text_r1", "text_to_image_r1", "twin_accuracy", "swap_accuracy", *SHARES)
+COLUMNS = (BY_ITSELF, "rsum", "image_to_text_r1", "text_to_image_r1", "twin_accuracy", "swap_accuracy", *SHARES)
 """The measures of the table; ones without a number are left out."""
-TITLES = {**ROWS, "swap_accuracy": "swap accuracy", **SHARES}
+TITLES = {**ROWS, BY_ITSELF: "rSum by itself", "swap_accuracy": "swap accuracy", **SHARES}
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class AblationRun:
     weights: str
     measures: dict[str, float]
     queries: dict[str, list[Any]] = field(default_factory=dict, repr=False, compare=False)
-    """What every query found, for paired intervals: `hits` by picture, or the number of every query by direction."""
+    """What every query found, for paired intervals: `hits` by picture, blended and by itself, or the number of every
+    query by direction."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,19 @@ def paired_with(variant: Variant, full: Variant) -> dict[str, Interval]:
     if not all((*ours, *theirs)):
         return {}
     if "hits" in ours[0]:
-        hits = [[torch.tensor(run["hits"], dtype=torch.float64) for run in side] for side in (ours, theirs)]
-        return paired_intervals(*hits)
+        intervals = _paired_hits(ours, theirs, "hits")
+        if all(BY_ITSELF in run for run in (*ours, *theirs)):
+            intervals[BY_ITSELF] = _paired_hits(ours, theirs, BY_ITSELF)["rsum"]
+        return intervals
     values = [[{way: np.array(run[way], np.float64) for way in run} for run in side] for side in (ours, theirs)]
     return {f"{way}_main": interval for way, interval in paired_mean_intervals(*values).items()}
+
+
+def _paired_hits(
+    ours: Sequence[Mapping[str, list[Any]]], theirs: Sequence[Mapping[str, list[Any]]], of: str
+) -> dict[str, Interval]:
+    hits = [[torch.tensor(run[of], dtype=torch.float64) for run in side] for side in (ours, theirs)]
+    return paired_intervals(*hits)
 
 
 def _shown(name: str, own: Summary, full: Summary | None, paired: Interval | None) -> str:
