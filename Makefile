@@ -7,8 +7,9 @@ CODE := src tests bench
 # PyTorch's threads give their core away while they wait: on a machine that does anything else that is far quicker.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 1000
-# As many processes as cores, so each may have one thread only; a file stays in one process, with its fixtures.
-TESTS := -m pytest -q --numprocesses auto --dist loadfile
+# As many processes as cores, so each may have one thread only; a file stays in one process, with its fixtures, and files
+# are given out in the order of tests/sharing_out.py.
+TESTS := -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 # Below this share of lines the tests fail; what is printed is the rest.
 FLOOR := 96
 
@@ -45,7 +46,7 @@ wheel-test: .venv/ready  ## build the wheel, install it into an empty environmen
 	for file in $$(cd src && find crossgraph -type f ! -name '*.pyc' ! -name '*.py') licenses/LICENSE; do \
 	  grep -q "$$file " dist/files.txt || { echo "not in the wheel: $$file"; exit 1; }; done
 	$(PYTHON) -m venv .venv-wheel
-	.venv-wheel/bin/pip install $(PIP_FLAGS) --constraint constraints.txt dist/crossgraph-*.whl
+	.venv-wheel/bin/pip install $(PIP_FLAGS) --no-compile --constraint constraints.txt dist/crossgraph-*.whl
 	cd dist && unset PYTHONPATH && for words in --version "methods list" doctor; do \
 	  ../.venv-wheel/bin/crossgraph $$words || exit 1; done
 

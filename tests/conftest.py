@@ -1,4 +1,4 @@
-"""Shapes in annotations are executed while tests run: jaxtyping hooks every crossgraph module into beartype."""
+"""Annotations are executed while tests run, those of shapes too (`tests/executed_annotations.py`)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,37 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before anything imports torch: see crossgraph.waiting
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+from tests import executed_annotations
 
 if TYPE_CHECKING:
     from crossgraph.graphs.caption_parser import CaptionParser
 
-hook = install_import_hook("crossgraph", "beartype.beartype")
+executed_annotations.install("crossgraph")
 
 # A busy machine is slow, not wrong; in continuous integration the same examples are drawn every time.
 settings.register_profile("crossgraph", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("crossgraph")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The process that gives out the files."""
+    from tests.sharing_out import OneCluster
+
+    return OneCluster(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The processes that are given some."""
+    if hasattr(config, "workerinput"):
+        from tests.sharing_out import slow_files_first
+
+        slow_files_first(items)
 
 
 @pytest.fixture(scope="session")

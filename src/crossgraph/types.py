@@ -218,6 +218,10 @@ class Encoded:
         nodes = None if self.nodes is None else self.nodes.resized(width)
         return Encoded(self.embedding, self.parts[:, :width], self.mask[:, :width], nodes, self.code)
 
+    def with_parts_in(self, numbers: torch.dtype) -> Encoded:
+        """The same rows with parts in these numbers; those in bfloat16 ask for products in it (`methods.by_image`)."""
+        return self if self.parts is None else replace(self, parts=self.parts.to(numbers))
+
     def to(self, device: torch.device | str) -> Encoded:
         """The same rows on `device`."""
         return moved(self, device)

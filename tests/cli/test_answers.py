@@ -82,6 +82,20 @@ def test_what_a_reranker_gains_stands_beside_its_numbers(trained: Trained) -> No
     assert "has no shortlist model" in alone.stderr
 
 
+def test_pairs_in_bfloat16_are_named_with_how_far_scores_move(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    words = ("evaluate", "--model", trained.kidrr, "--data", DATA)
+    for more in ((), ("--two-stage", 2, "--against", "shortlist")):
+        found = call(*words, *more, "--pair-precision", "bfloat16", "--json")
+        assert json.loads(found.stdout)["protocol"]["pair_precision"] == "bfloat16"
+        assert "pairs in bfloat16" in json.loads(found.stdout)["protocol"]["text"]
+        told = next(json.loads(line) for line in found.stderr.splitlines() if '"pair precision"' in line)
+        assert 0 < told["mean"] <= told["largest"] < 0.1
+    assert answer(*words, "--pair-precision", "float32") == answer(*words)
+
+
 def test_several_runs_give_mean_and_deviation(trained: Trained) -> None:
     result = call("evaluate", "--model", trained.dual_encoder, "--model", trained.kidrr, "--data", DATA, "--markdown")
     assert "over 2 runs" in result.stdout

@@ -135,6 +135,13 @@ def test_two_stages_need_a_method_that_reranks_and_blend_needs_two_stages(traine
     assert "--two-stage" in refusal(*words, "--blend", 0.5)
 
 
+def test_a_precision_of_pairs_is_for_methods_that_multiply_pairs(trained: Trained) -> None:
+    words = ("evaluate", "--model", trained.dual_encoder, "--data", DATA, "--pair-precision")
+    assert "does not score picture by picture" in refusal(*words, "bfloat16")
+    assert "Did you mean 'bfloat16'?" in refusal(*words, "bfloat61")
+    assert "--pair-precision" in refusal(*words, "bfloat16", "--protocol", "train-database")
+
+
 def test_what_is_no_gallery_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path} is not a gallery" in refusal("search", "a ball", "--gallery", tmp_path)
 

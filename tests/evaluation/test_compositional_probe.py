@@ -11,7 +11,9 @@ from torch import Tensor
 from crossgraph.data.drawn.scene_captions import describe_scene
 from crossgraph.data.drawn.scene_plans import plan_pair
 from crossgraph.evaluation.compositional_probe import (
+    OTHERS,
     KindAccuracy,
+    ProbeResult,
     caption_editor,
     exchange_things,
     probe_lines,
@@ -72,6 +74,51 @@ def test_what_sentences_alone_give_away_is_told_apart_from_what_the_picture_show
     assert (found.accuracy, found.elsewhere) == (100.0, 0.0)
     alone = make_corpus([0, 0], 1, captions=CAPTIONS[:2])
     assert swap_accuracy(sees, alone, lambda caption: EDITS.get(caption, [])).kinds["swap"].elsewhere is None
+
+
+@pytest.mark.parametrize("liking", [-3.0, 3.0])
+@pytest.mark.parametrize(("eyes", "beyond", "elsewhere"), [(1.0, 100.0, 50.0), (0.0, 50.0, 50.0)])
+def test_no_liking_for_a_sentence_wins_beyond_its_mean(
+    make_corpus: MakeCorpus, liking: float, eyes: float, beyond: float, elsewhere: float
+) -> None:
+    corpus = make_corpus([0, 0, 1, 1, 2, 3], 4, captions=(*CAPTIONS, "snow", "a hill"))
+
+    def table(rows: Sequence[int], sentences: Sequence[str]) -> Tensor:
+        seen = [[said in CAPTIONS and row == CAPTIONS.index(said) // 2 for said in sentences] for row in rows]
+        likes = [liking if said in CAPTIONS else 0.0 for said in sentences]
+        return eyes * torch.tensor(seen).float() + torch.tensor(likes)
+
+    def score(rows: Sequence[int], sentences: Sequence[str]) -> Tensor:
+        return torch.stack([table([row], [said])[0, 0] for row, said in zip(rows, sentences, strict=True)])
+
+    found = swap_accuracy(score, corpus, lambda caption: EDITS.get(caption, []), table=table).kinds["swap"]
+    assert found.accuracy == (100.0 if liking > 0 else 0.0)
+    assert (found.beyond, found.beyond_elsewhere) == (beyond, elsewhere)
+    shown = probe_lines([ProbeResult("", {"swap": found})])[0]
+    assert shown[3] == f"{beyond:.1f} ({elsewhere:.1f})"
+
+
+def test_a_sentence_s_mean_leaves_out_its_own_picture_and_the_other(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus(list(range(100)), 100, captions=tuple(f"picture {row}" for row in range(100)))
+    asked: list[int] = []
+
+    def table(rows: Sequence[int], sentences: Sequence[str]) -> Tensor:
+        asked.extend(rows)
+        scores = torch.zeros(len(rows), len(sentences))
+        for column, said in enumerate(sentences):
+            if said == "picture 25":  # its own picture and the one half of the corpus away would outweigh all others
+                scores[rows.index(25), column] = scores[rows.index(75), column] = 1e6
+        return scores
+
+    found = swap_accuracy(
+        lambda _, sentences: torch.tensor([float(said == "picture 25") for said in sentences]),
+        corpus,
+        lambda caption: [("false", "swap")] if caption == 25 else [],
+        table=table,
+    )
+    assert len(asked) == len(set(asked)) == OTHERS
+    assert {25, 75} <= set(asked)
+    assert found.kinds["swap"].beyond == 100.0
 
 
 def test_a_caption_is_scored_with_its_own_picture_and_with_another(make_corpus: MakeCorpus) -> None:
@@ -185,5 +232,5 @@ def test_several_runs_give_mean_and_deviation(make_corpus: MakeCorpus) -> None:
     results = [
         swap_accuracy(scorer(1.0, false), corpus, lambda caption: EDITS.get(caption, [])) for false in (0.0, 1.0)
     ]
-    assert probe_lines(results)[0] == ("swap", "75.0 ± 35.4", "75.0 ± 35.4", "2")
-    assert "| swap | 100.0 | 100.0 | 2 |" in probe_markdown(results[:1])
+    assert probe_lines(results)[0] == ("swap", "75.0 ± 35.4", "75.0 ± 35.4", "", "2")
+    assert "| swap | 100.0 | 100.0 |  | 2 |" in probe_markdown(results[:1])

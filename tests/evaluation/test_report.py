@@ -124,6 +124,11 @@ def test_scores_of_another_corpus_and_reports_of_another_protocol_are_refused(co
     )
     with pytest.raises(ScoreError, match="different protocols"):
         over_seeds([first, second])
+    short = evaluate_scores(random_scores(0), corpus, split="val", seed=0, samples=5, pair_precision="bfloat16")
+    assert "exhaustive ranking, pairs in bfloat16;" in short.protocol.text()
+    assert "float32" not in first.protocol.text()
+    with pytest.raises(ScoreError, match="different protocols"):
+        over_seeds([first, short])
     with pytest.raises(ScoreError, match="no reports"):
         over_seeds([])
 

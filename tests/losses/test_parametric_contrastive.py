@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from beartype.roar import BeartypeCallHintViolation
 
 from crossgraph.losses.parametric_contrastive import parametric_contrastive_loss
 
@@ -106,5 +106,5 @@ def test_large_products_stay_finite_and_learn() -> None:
 
 def test_labels_of_another_number_of_keys_are_refused() -> None:
     queries, keys, query_labels, key_labels, logits = drawn()
-    with pytest.raises(TypeCheckError):
+    with pytest.raises(BeartypeCallHintViolation):
         parametric_contrastive_loss(queries, keys, query_labels, key_labels[1:], logits)

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 import torch
 
-from crossgraph.layers import cross_graph_by_image, fusion_by_image
+from crossgraph.layers import (
+    attention,
+    cross_graph_by_image,
+    fusion_by_image,
+    fusion_graph,
+    node_matching,
+    relation_reconstruction,
+    similarity_vectors,
+)
 from crossgraph.methods import by_image, kidrr
 from crossgraph.methods.by_image import ByImage
 from crossgraph.methods.contract import Method
@@ -37,6 +45,18 @@ SIZES = [
     (kidrr, "BLOCK_NUMBERS"),
     (cross_graph_by_image, "MOST"),
     (fusion_by_image, "MOST"),
+]
+
+
+MULTIPLYING = [
+    attention,
+    cross_graph_by_image,
+    fusion_by_image,
+    fusion_graph,
+    node_matching,
+    relation_reconstruction,
+    similarity_vectors,
+    kidrr,
 ]
 
 
@@ -94,3 +114,46 @@ def test_items_without_any_part_are_scored_as_pairs_are(sides: tuple[ByImage, En
     assert texts.mask is not None
     images.mask[2], texts.mask[5] = False, False
     torch.testing.assert_close(method.score(images, texts), Method.score(method, images, texts), atol=2e-6, rtol=1e-5)
+
+
+def pairs_of(images: Encoded, texts: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
+    """As many pairs of each picture as make a list go by picture."""
+    return torch.arange(len(images)).repeat_interleave(30), torch.arange(30 * len(images)) % len(texts)
+
+
+@torch.no_grad()
+def test_parts_in_bfloat16_move_scores_by_little(sides: tuple[ByImage, Encoded, Encoded]) -> None:
+    method, *exact = sides
+    images, texts = (side.with_parts_in(torch.bfloat16) for side in exact)
+    whole, found = method.score(*exact), method.score(images, texts)
+    assert found.dtype == torch.float32
+    error = (found - whole).abs()
+    assert float(error.mean()) < 0.01
+    assert float((error > 0.05).float().mean()) < 0.02  # a match beside a threshold may fall on its other side
+    assert not torch.equal(found, whole)
+    rows, columns = pairs_of(images, texts)
+    listed = (method.score_listed(images, texts, rows, columns) - whole[rows, columns]).abs()
+    assert float(listed.mean()) < 0.01
+
+
+@torch.no_grad()
+def test_single_precision_is_what_torch_computes_bit_for_bit(
+    sides: tuple[ByImage, Encoded, Encoded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, images, texts = sides
+    pairs = pairs_of(images, texts)
+    table, listed = method.score(images, texts), method.score_listed(images, texts, *pairs)
+    for module in MULTIPLYING:
+        monkeypatch.setattr(module, "widened", lambda values: values)
+        if hasattr(module, "mapped_by"):
+            monkeypatch.setattr(module, "mapped_by", lambda linear, rows: linear(rows))
+    assert torch.equal(method.score(images, texts), table)
+    assert torch.equal(method.score_listed(images, texts, *pairs), listed)
+
+
+def test_with_gradients_pairs_are_scored_in_single_precision(sides: tuple[ByImage, Encoded, Encoded]) -> None:
+    method, images, texts = (sides[0], *(side.with_parts_in(torch.bfloat16)[[0, 1]] for side in sides[1:]))
+    left, right = (side.with_parts_in(torch.float32) for side in (images, texts))
+    assert torch.equal(method.score(images, texts), method.score(left, right))
+    rows = torch.tensor([0, 1])
+    assert torch.equal(method.score_listed(images, texts, rows, rows), method.score_listed(left, right, rows, rows))

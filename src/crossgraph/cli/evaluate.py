@@ -54,6 +54,14 @@ def evaluate(
             "paired bootstrap intervals; shortlist: the first stage by itself.",
         ),
     ] = None,
+    pair_precision: Annotated[
+        str | None,
+        typer.Option(
+            "--pair-precision",
+            help="In what numbers a re-ranking method multiplies pairs: float32 (the default), or bfloat16, which is "
+            "faster where the processor has it, and moves scores a little.",
+        ),
+    ] = None,
     protocol: ProtocolName = None,
     variations: Variations = None,
     curves: Annotated[
@@ -84,6 +92,7 @@ def evaluate(
     from crossgraph.data.sources import open_corpus
     from crossgraph.distributed.given import on_cluster
     from crossgraph.evaluation.compositional_probe import probe_markdown, probe_table
+    from crossgraph.evaluation.pair_precision import FLOAT32
     from crossgraph.evaluation.worst import KEPT
     from crossgraph.progress_bars import choose_progress
 
@@ -93,16 +102,17 @@ def evaluate(
         raise ConfigError("--blend mixes the scores of two stages; give --two-stage K too.")
     if protocol is None and (variations or curves is not None):
         raise ConfigError("--vary and --curves belong to an evaluation by labels; give --protocol NAME too.")
-    if protocol is not None and (two_stage is not None or probes or split is not None or against):
+    if protocol is not None and (two_stage is not None or probes or split is not None or against or pair_precision):
         raise ConfigError(
-            "a protocol says what is searched and how; leave out --two-stage, --probes, --against and --split "
-            "(other queries: --vary queries=test)."
+            "a protocol says what is searched and how; leave out --two-stage, --probes, --against, --split and "
+            "--pair-precision (other queries: --vary queries=test)."
         )
     if out is not None and out.suffix != ".json":
         raise ConfigError(f"an evaluation is kept as JSON; got --out {out}. Give a name that ends with .json.")
     options: list[tuple[str, object]] = [
         *(("--model", run) for run in runs or [DEFAULT_MODEL]),
         *(("--data", data), ("--split", split), ("--two-stage", two_stage), ("--blend", blend)),
+        ("--pair-precision", pair_precision),
         ("--protocol", protocol),
         *(("--vary", change) for change in variations or ()),
         ("--device", None if device == CPU else device),
@@ -133,6 +143,7 @@ def evaluate(
             two_stage_k=two_stage,
             blend=blend,
             worst=kept,
+            pair_precision=pair_precision or FLOAT32,
             cluster=workers,
             progress=progress,
             device=device,

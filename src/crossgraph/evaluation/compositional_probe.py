@@ -4,7 +4,9 @@ A probe needs no ranking. Every caption is scored with its own picture, and so a
 same words in another order or differ in one of them. Whoever matches bags of words is right half of the time.
 
 An edited sentence may read unlike one that a person wrote, and a model may prefer the other for that alone. So every
-pair of sentences is scored with a picture that neither is of, too: what is won there needs no eyes.
+pair of sentences is scored with a picture that neither is of, too: what is won there needs no eyes. And a sentence's
+mean score with many other pictures can be taken off, which is what it has by itself: a caption then wins where it is
+preferred to its false version more with its picture than with others, and no liking for a sentence can win that.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.evaluation.markdown import markdown_table
-from crossgraph.evaluation.uncertainty import Summary, summarise_values
+from crossgraph.evaluation.uncertainty import summarise_values
 from crossgraph.graphs.negatives import Kind, negative_captions
 from crossgraph.graphs.scene_graph import GraphObject, SceneGraph, Span
 from crossgraph.words import normalise, tokenize
@@ -28,13 +30,19 @@ from crossgraph.words import normalise, tokenize
 KINDS: tuple[Kind, ...] = ("swap", "attribute", "predicate")
 """Things exchanged, attributes exchanged, a relation replaced."""
 
-HEADINGS = ("edit", "accuracy", "with another picture", "captions")
+HEADINGS = ("edit", "accuracy", "with another picture", "beyond the mean (with another)", "captions")
+
+OTHERS = 32
+"""Pictures whose mean score is what a sentence has by itself."""
 
 RELATION_CAPTION = 2
 """Which caption of a drawn picture tells how two things lie (`describe_scene`)."""
 
 Score = Callable[[Sequence[int], Sequence[str]], Float[Tensor, " n"]]
 """From pictures, as rows of the corpus, and a sentence for each, to the scores of these pairs."""
+
+ScoreTable = Callable[[Sequence[int], Sequence[str]], Float[Tensor, "k n"]]
+"""From some pictures and some sentences to the scores of each with each."""
 
 CaptionEdits = Callable[[int], Sequence[tuple[str, str]]]
 """From a caption of the corpus to its false versions, each with its kind."""
@@ -47,13 +55,16 @@ class KindAccuracy:
     """`accuracy` in percent over `captions` captions with `edits` false versions in all; chance is 50.
 
     `elsewhere` is the same with another picture in the place of the caption's own: what the sentences alone give away.
-    None where there is no other.
+    None where there is no other. `beyond` and `beyond_elsewhere` are the two after each sentence's mean score with
+    `OTHERS` pictures of others was taken off; None where that was not asked for.
     """
 
     accuracy: float
     captions: int
     edits: int
     elsewhere: float | None = None
+    beyond: float | None = None
+    beyond_elsewhere: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +87,12 @@ class ProbeResult:
         }
 
 
-def swap_accuracy(score: Score, corpus: Corpus, edits_of: CaptionEdits, *, split: str = "") -> ProbeResult:
+def swap_accuracy(
+    score: Score, corpus: Corpus, edits_of: CaptionEdits, *, split: str = "", table: ScoreTable | None = None
+) -> ProbeResult:
     """How often the true caption scores higher with its picture than a false version of it, by kind of edit.
+
+    With a `table` of scores also what is left of that beyond what each sentence scores with other pictures.
 
     A tie counts half, and scores as near as sums in another order can be are tied. Every caption counts once a kind,
     with the mean over its false versions. A version that says what some caption of the same picture says is dropped.
@@ -97,12 +112,30 @@ def swap_accuracy(score: Score, corpus: Corpus, edits_of: CaptionEdits, *, split
     shifts = (0, len(corpus) // 2) if len(corpus) > 1 else (0,)
     rows = [(own[caption] + shift) % len(corpus) for shift in shifts for caption in spoken]
     scores = score(rows, sentences * len(shifts)).double().view(len(shifts), -1)
-    true = scores[:, [places[caption] for caption, _, _ in edits]]
-    false = scores[:, len(asked) :]
-    tied = torch.isclose(true, false, rtol=1e-5, atol=1e-6)
-    won = torch.where(tied, 0.5, (true > false).double())
+    of_edit = [places[caption] for caption, _, _ in edits]
+    sides = [(scores[:, of_edit], scores[:, len(asked) :])]
+    if table is not None and len(corpus) > 2:
+        left = scores - _usual(table, len(corpus), [own[caption] for caption in spoken], sentences)
+        sides.append((left[:, of_edit], left[:, len(asked) :]))
+    won = torch.cat([_won(true, false) for true, false in sides])
     kinds = sorted({kind for _, _, kind in edits}, key=_order)
     return ProbeResult(split, {kind: _accuracy(edits, won, kind) for kind in kinds})
+
+
+def _won(true: Float[Tensor, "p e"], false: Float[Tensor, "p e"]) -> Float[Tensor, "p e"]:
+    """1 where the true caption scores higher, one half where the two are tied."""
+    tied = torch.isclose(true, false, rtol=1e-5, atol=1e-6)
+    return torch.where(tied, 0.5, (true > false).double())
+
+
+def _usual(table: ScoreTable, count: int, own: Sequence[int], sentences: Sequence[str]) -> Float[Tensor, " n"]:
+    """Each sentence's mean score with up to `OTHERS` of the `count` pictures, evenly spread, its own left out, and
+    the one half of the corpus further on, which stands for another picture."""
+    others = sorted({step * count // min(OTHERS, count) for step in range(min(OTHERS, count))})
+    scores = table(others, sentences).double()
+    rows, mine = torch.tensor(others)[:, None], torch.tensor(own)[None]
+    counted = ((rows != mine) & (rows != (mine + count // 2) % count)).double()
+    return (scores * counted).sum(dim=0) / counted.sum(dim=0)
 
 
 def _edits_of_caption(corpus: Corpus, caption: int, edits_of: CaptionEdits) -> list[tuple[str, str]]:
@@ -114,14 +147,15 @@ def _edits_of_caption(corpus: Corpus, caption: int, edits_of: CaptionEdits) -> l
 
 
 def _accuracy(edits: Sequence[tuple[int, str, str]], won: Float[Tensor, "p e"], kind: str) -> KindAccuracy:
-    """Of one kind: the mean over captions of the mean over their edits, with their own picture and with another."""
+    """Of one kind: the mean over captions of the mean over their edits, by row of `won`: with their own picture, with
+    another, and both beyond the mean."""
     shares: dict[int, list[list[float]]] = {}
     for (caption, _, of_kind), values in zip(edits, won.T.tolist(), strict=True):
         if of_kind == kind:
             shares.setdefault(caption, []).append(values)
     means = torch.stack([torch.tensor(values, dtype=torch.float64).mean(dim=0) for values in shares.values()])
-    accuracy, *elsewhere = (100 * means.mean(dim=0)).tolist()
-    return KindAccuracy(accuracy, len(shares), sum(map(len, shares.values())), *elsewhere)
+    accuracy, *others = (100 * means.mean(dim=0)).tolist()
+    return KindAccuracy(accuracy, len(shares), sum(map(len, shares.values())), *others)
 
 
 def _order(kind: str) -> tuple[int, str]:
@@ -191,24 +225,26 @@ def _edited(
     return [(edit.text, edit.kind) for edit in edits]
 
 
-def probe_lines(probes: Sequence[ProbeResult]) -> list[tuple[str, str, str, str]]:
-    """Kind, accuracy, that with another picture, and how many captions, for every kind of edit.
+def probe_lines(probes: Sequence[ProbeResult]) -> list[tuple[str, str, str, str, str]]:
+    """Kind, accuracy, that with another picture, both beyond the mean, and how many captions, for every kind of edit.
 
     Of several runs the mean, with the deviation.
     """
-    own = summarise_values([probe.values() for probe in probes])
-    other = summarise_values(
-        [{kind: one.elsewhere for kind, one in probe.kinds.items() if one.elsewhere is not None} for probe in probes]
-    )
 
-    def shown(summary: Summary, name: str) -> str:
-        if name not in summary.mean:
+    def shown(kind: str, field: str) -> str:
+        values = [getattr(probe.kinds[kind], field) for probe in probes]
+        if None in values:
             return ""
-        spread = "" if summary.deviation is None else f" ± {summary.deviation[name]:.1f}"
-        return f"{summary.mean[name]:.1f}{spread}"
+        summary = summarise_values([{field: value} for value in values])
+        spread = "" if summary.deviation is None else f" ± {summary.deviation[field]:.1f}"
+        return f"{summary.mean[field]:.1f}{spread}"
+
+    def beyond(kind: str) -> str:
+        other = shown(kind, "beyond_elsewhere")
+        return shown(kind, "beyond") + (f" ({other})" if other else "")
 
     return [
-        (kind, shown(own, f"{kind}_accuracy"), shown(other, kind), f"{found.captions:,}")
+        (kind, shown(kind, "accuracy"), shown(kind, "elsewhere"), beyond(kind), f"{found.captions:,}")
         for kind, found in probes[0].kinds.items()
     ]
 
@@ -230,5 +266,6 @@ def probe_markdown(probes: Sequence[ProbeResult]) -> str:
 
 _PROBE_TEXT = (
     "share of captions that score higher with their picture than their false versions; ties half; chance 50; with "
-    "another picture: the same with one that neither is of, hence what the sentences alone give away"
+    "another picture: the same with one that neither is of, hence what the sentences alone give away; beyond the mean: "
+    f"both after each sentence's mean score with {OTHERS} other pictures was taken off, hence what the pictures say"
 )

@@ -13,6 +13,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.errors import ScoreError
 from crossgraph.evaluation.markdown import markdown_table
 from crossgraph.evaluation.metrics import Answers, RetrievalMetrics, find_answers, relevance, relevance_with_duplicates
+from crossgraph.evaluation.pair_precision import FLOAT32
 from crossgraph.evaluation.twins import TwinAccuracy, twin_accuracy
 from crossgraph.evaluation.two_stage import RecallCap, TwoStageResult
 from crossgraph.evaluation.uncertainty import (
@@ -61,6 +62,8 @@ class EvaluationProtocol:
     seeds: tuple[int, ...]
     about: str = ""
     """What is to be known of the split: how it was held out, or that it was trained on."""
+    pair_precision: str = FLOAT32
+    """In what numbers pairs were multiplied."""
 
     def text(self) -> str:
         """The protocol in one line, to stand under a table."""
@@ -69,6 +72,7 @@ class EvaluationProtocol:
             shares = self.blends if len(set(self.blends)) > 1 else self.blends[:1]
             ranking += f", blended with {', '.join(f'{share:g}' for share in shares)} of its score"
             ranking += " by run" if len(shares) > 1 else ""
+        ranking += "" if self.pair_precision == FLOAT32 else f", pairs in {self.pair_precision}"
         seeds = f"{'seed' if len(self.seeds) == 1 else 'seeds'} {', '.join(map(str, self.seeds))}"
         split = f"{self.split} ({self.about})" if self.about else self.split
         return (
@@ -189,12 +193,13 @@ def evaluate_scores(
     about: str = "",
     samples: int = 1000,
     worst: int = 0,
+    pair_precision: str = FLOAT32,
 ) -> EvaluationReport:
     """The report of one run: the numbers of `scores` (images x captions) on `corpus`, which is already the split.
 
-    `split`, with what is to be known `about` it, and `seed` name the run in the protocol; `samples` is the number of
-    bootstrap samples, `worst` how many of the worst queries of each direction to keep. Raises `ScoreError` if the
-    scores do not fit the corpus or are not finite.
+    `split`, with what is to be known `about` it, `seed` and `pair_precision` stand in the protocol; `samples` is the
+    number of bootstrap samples, `worst` how many of the worst queries of each direction to keep. Raises `ScoreError`
+    if the scores do not fit the corpus or are not finite.
     """
     staged = scores if isinstance(scores, TwoStageResult) else None
     image_to_text, text_to_image = (
@@ -223,7 +228,7 @@ def evaluate_scores(
     kept = worst_by_rank(scores, answers, aware, corpus, count=worst) if worst else None
     run = EvaluationRun(strict, duplicate_aware, twin_accuracy(text_to_image, corpus), kept)
     shortlist, blend = (staged.k, staged.blend) if staged else (None, 0.0)
-    protocol = EvaluationProtocol(corpus.name, split, n, m, shortlist, (blend,), (seed,), about)
+    protocol = EvaluationProtocol(corpus.name, split, n, m, shortlist, (blend,), (seed,), about, pair_precision)
     return EvaluationReport(protocol, (run,))
 
 

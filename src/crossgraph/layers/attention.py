@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from crossgraph.layers.products import widened
+
 
 def attend(
     queries: Float[Tensor, "n q d"],
@@ -58,7 +60,7 @@ def attend_in_row(
     all regions at once, and nothing seen is built, as in `late_attention`. Regions come first while there is anything
     to be done with every cosine, so that each sum over them runs along memory.
     """
-    products = regions @ words.T
+    products = widened(regions @ words.T)
     contrast, start = products.clamp(min=0), 0
     for count, length in spans:
         cosine = contrast[:, start : start + count * length].view(len(regions), count, length)
@@ -66,6 +68,6 @@ def attend_in_row(
         cosine.mul_(squares.clamp_(min=1e-24).rsqrt_().mul_(sharpness))
         start += count * length
     weights = contrast.softmax(dim=0)
-    squared = ((regions @ regions.T) @ weights).mul_(weights).sum(dim=0)
+    squared = (widened(regions @ regions.T) @ weights).mul_(weights).sum(dim=0)
     weights.mul_(squared.clamp_(min=1e-24).rsqrt_())
     return weights.T, products.mul_(weights).sum(dim=0)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from crossgraph.layers.cross_graph import CrossGraphEncoder, MultiHeadAlignment
 from crossgraph.layers.node_groups import NodeRow, NodeTable, OneGraph, node_rows, node_tables
+from crossgraph.layers.products import mapped_by, widened
 from crossgraph.types import Encoded
 
 MOST = 256
@@ -40,7 +41,7 @@ class SeenTexts:
             captions = (table.counts == count).nonzero()[:, 0]
             place[captions] = torch.arange(len(captions), device=place.device)
             nodes = table.starts[captions, None] + torch.arange(count, device=place.device)
-            slices = mapped[nodes].view(len(captions), count, heads, width).transpose(1, 2)
+            slices = widened(mapped[nodes]).view(len(captions), count, heads, width).transpose(1, 2)
             grams[count] = slices @ slices.mT
         return cls(mapped, grams, place)
 
@@ -67,10 +68,11 @@ class CrossedTexts:
         """Made once for all pictures; `back` says whether picture nodes look back."""
         plain, related = tables = node_tables(texts)
         counted = plain.of(weights), related.of(weights)
-        own = align.by_head(plain.vectors.square()), align.by_head(related.vectors.square())
+        own = align.by_head(widened(plain.vectors).square()), align.by_head(widened(related.vectors).square())
         if not back or encoder.text_to_image is None:
             return cls(tables, counted, own, None)
-        seen = [SeenTexts.of(table, encoder.text_to_image(table.vectors), heads=align.heads) for table in tables]
+        told = [mapped_by(encoder.text_to_image, table.vectors) for table in tables]
+        seen = [SeenTexts.of(table, some, heads=align.heads) for table, some in zip(tables, told, strict=True)]
         return cls(tables, counted, own, (seen[0], seen[1]))
 
     def among(self, captions: Int[Tensor, " m"]) -> tuple[CrossedRow, CrossedRow]:
@@ -99,6 +101,8 @@ class CrossedRow:
     """The nodes of one kind of chosen captions, those of captions with few first, and what of them serves a picture."""
 
     row: NodeRow
+    vectors: Float[Tensor, "n d"]
+    """Of each node, in single precision."""
     weights: Float[Tensor, " n"]
     own: Float[Tensor, "h n"]
     mapped: Float[Tensor, "n d"] | None
@@ -116,7 +120,8 @@ class CrossedRow:
         """What is known of the nodes of all, of these."""
         mapped = None if seen is None else seen.mapped.index_select(0, row.rows)
         blocks = () if seen is None else tuple(_blocks(row, captions, seen))
-        return cls(row, weights.index_select(0, row.rows), own.index_select(0, row.rows).T.contiguous(), mapped, blocks)
+        counted, lengths = weights.index_select(0, row.rows), own.index_select(0, row.rows).T.contiguous()
+        return cls(row, widened(row.vectors), counted, lengths, mapped, blocks)
 
 
 def _blocks(row: NodeRow, captions: Int[Tensor, " m"], seen: SeenTexts) -> Iterator[Block]:
@@ -140,8 +145,8 @@ class CrossedImage:
     def of(cls, image: Encoded, cross: CrossGraphEncoder) -> CrossedImage:
         """The only row."""
         graph = OneGraph.of(image)
-        mapped = cross.image_to_text(torch.cat([graph.objects, graph.relations]))
-        return cls(graph, (mapped[: len(graph.objects)], mapped[len(graph.objects) :]))
+        told = mapped_by(cross.image_to_text, torch.cat([graph.objects, graph.relations]))
+        return cls(graph, (told[: len(graph.objects)], told[len(graph.objects) :]))
 
 
 def cross(
@@ -159,7 +164,7 @@ def cross(
         row, regions = some.row, graph.of_kind(some.row.related)
         if not len(regions) or not len(row.rows):
             continue
-        logits = row.vectors @ regions.T
+        logits = widened(row.vectors @ regions.T)
         extra: Tensor | None = None
         if beta is not None and not row.related:
             joined = graph.joined(logits, texts[1].row.ends)
@@ -183,11 +188,11 @@ def _agreed(
     texts: CrossedRow, looks: Float[Tensor, "n v"], mapped: Float[Tensor, "v d"], align: MultiHeadAlignment
 ) -> Float[Tensor, " n"]:
     """How well text nodes agree with what they see."""
-    gate, vectors = align.gate.weight[0, :-1], texts.row.vectors
+    gate, vectors, looks = align.gate.weight[0, :-1], texts.vectors, looks.to(mapped.dtype)
     both, other, opens = torch.empty_like(texts.own), torch.empty_like(texts.own), torch.empty_like(texts.weights)
     for start in range(0, len(vectors), MOST):
         nodes = slice(start, start + MOST)
-        seen = looks[nodes] @ mapped
+        seen = widened(looks[nodes] @ mapped)
         products = vectors[nodes] * seen
         both[:, nodes], other[:, nodes] = align.by_head(products).T, align.by_head(seen.square_()).T
         opens[nodes] = products @ gate
@@ -206,8 +211,8 @@ class LookingBack:
     def of(cls, regions: Float[Tensor, "v d"], align: MultiHeadAlignment) -> LookingBack:
         """Made once for all captions."""
         slices = regions.view(len(regions), align.heads, -1).transpose(0, 1)
-        own = align.by_head(regions.square()).T[:, None]
-        return cls(slices.contiguous(), own, regions * align.gate.weight[0, :-1])
+        own = align.by_head(widened(regions).square()).T[:, None]
+        return cls(slices.contiguous(), own, (regions * align.gate.weight[0, :-1]).to(regions.dtype))
 
 
 def _looked_back(
@@ -223,8 +228,8 @@ def _looked_back(
     g, c, (heads, v, width) = len(block.captions), block.count, image.slices.shape
     nodes = slice(block.start, block.start + g * c)
     mapped = texts.mapped[nodes]
-    both = (mapped.view(g * c, heads, width).transpose(0, 1) @ image.slices.mT).view(heads, g, c, v)
-    opens = (mapped @ image.gated.T).view(g, c, v)
+    both = widened(mapped.view(g * c, heads, width).transpose(0, 1) @ image.slices.mT).view(heads, g, c, v)
+    opens = widened(mapped @ image.gated.T).view(g, c, v)
     if c == 1:  # all that there is to look at
         coverage, other = looks[nodes], block.gram[..., 0, 0].T[..., None]
         aligned = align.agreed(both[:, :, 0], image.own, other, opens[:, 0])

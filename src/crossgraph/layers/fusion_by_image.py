@@ -14,6 +14,7 @@ from torch import Tensor
 
 from crossgraph.layers.fusion_graph import FusionGraph
 from crossgraph.layers.node_groups import NodeRow, NodeTable, OneGraph, node_rows, node_tables
+from crossgraph.layers.products import mapped_by, widened
 from crossgraph.types import Encoded
 
 MOST = 256
@@ -32,8 +33,8 @@ class FusedTexts:
     def of(cls, texts: Encoded, weights: Float[Tensor, "m w"], fusion: FusionGraph) -> FusedTexts:
         """Made once for all pictures."""
         plain, related = node_tables(texts)
-        told = fusion.text_to_image(plain.vectors), fusion.text_to_image(related.vectors)
-        return cls((plain, related), (plain.of(weights), related.of(weights)), told)
+        heard = [widened(mapped_by(fusion.text_to_image, table.vectors)) for table in (plain, related)]
+        return cls((plain, related), (plain.of(weights), related.of(weights)), (heard[0], heard[1]))
 
     def among(self, captions: Int[Tensor, " m"]) -> list[FusedRows]:
         """The nodes of the chosen captions, `MOST` captions at once."""
@@ -42,32 +43,36 @@ class FusedTexts:
     def _rows(self, captions: Int[Tensor, " m"]) -> FusedRows:
         rows = node_rows(self.tables, captions)
         plain, related = (of_all.index_select(0, row.rows) for of_all, row in zip(self.weights, rows, strict=True))
-        return FusedRows(rows, (plain, related), self.told, len(captions))
+        summed = widened(rows[0].vectors), widened(rows[1].vectors)
+        return FusedRows(rows, (plain, related), summed, self.told, len(captions))
 
 
 @dataclass(frozen=True)
 class FusedRows:
-    """Some captions' nodes by kind and how much each counts; `told` is of the nodes of all."""
+    """Some captions' nodes by kind, how much each counts, and as they are summed; `told` is of the nodes of all."""
 
     rows: tuple[NodeRow, NodeRow]
     weights: tuple[Float[Tensor, " n"], Float[Tensor, " e"]]
+    summed: tuple[Float[Tensor, "n d"], Float[Tensor, "e d"]]
     told: tuple[Float[Tensor, "o d"], Float[Tensor, "r d"]]
     captions: int
 
 
 @dataclass(frozen=True)
 class FusedImage:
-    """One picture: its nodes, and under those of each kind the same as what text nodes ask them for."""
+    """One picture: its nodes, as they are summed, and under those of each kind the same as text nodes ask for them."""
 
     graph: OneGraph
+    summed: tuple[Float[Tensor, "o d"], Float[Tensor, "r d"]]
     asked: tuple[Float[Tensor, "p d"], Float[Tensor, "q d"]]
 
     @classmethod
     def of(cls, image: Encoded, question: Float[Tensor, "d d"]) -> FusedImage:
         """The only row; `question` is what makes a query of a text node (`FusionGraph.question`)."""
         graph = OneGraph.of(image)
-        objects, relations = (torch.cat([own, own @ question.T]) for own in (graph.objects, graph.relations))
-        return cls(graph, (objects, relations))
+        asking = question.T.to(graph.objects.dtype)
+        objects, relations = (torch.cat([own, own @ asking]) for own in (graph.objects, graph.relations))
+        return cls(graph, (widened(graph.objects), widened(graph.relations)), (objects, relations))
 
 
 def fuse(
@@ -75,15 +80,15 @@ def fuse(
 ) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
     """Of every caption: how well its nodes are found, each times its weight, and what the fused graph adds."""
     graph, width = image.graph, image.graph.objects.shape[1]
-    found = graph.objects.new_zeros(texts.captions)
-    own, taken, given = (graph.objects.new_zeros(texts.captions, width) for _ in range(3))
+    found = texts.weights[0].new_zeros(texts.captions)
+    own, taken, given = (found.new_zeros(texts.captions, width) for _ in range(3))
     count = torch.zeros(texts.captions, dtype=torch.long, device=found.device)
     joined: Tensor | None = None
-    for row, weights, told, asked in zip(texts.rows, texts.weights, texts.told, image.asked, strict=True):
-        regions = graph.of_kind(row.related)
+    for kind, row in enumerate(texts.rows):
+        regions, told = image.summed[kind], texts.told[kind]
         if not len(regions) or not len(row.owner):
             continue
-        likeness, logits = torch.split(row.vectors @ asked.T, len(regions), dim=1)
+        likeness, logits = torch.split(widened(row.vectors @ image.asked[kind].T), len(regions), dim=1)
         if beta is not None and not row.related:
             joined = graph.joined(likeness, texts.rows[1].ends)
             owners = row.ends[row.adorning, 0]
@@ -91,15 +96,17 @@ def fuse(
         elif beta is not None and joined is not None:
             likeness = torch.addcmul(likeness, joined, beta)
         values, places = _best(likeness, fusion.top)
-        found.index_add_(0, row.owner, values[:, 0] * weights)
+        found.index_add_(0, row.owner, values[:, 0] * texts.weights[kind])
         kept = values > fusion.threshold
         shares = logits.gather(1, places).masked_fill_(~kept, torch.finfo(logits.dtype).min).softmax(dim=1).mul_(kept)
-        touched = kept.any(dim=1)
+        touched, all_rows = kept.any(dim=1), torch.arange(len(kept), device=found.device)
         count.index_add_(0, row.owner, touched.long())
-        own += _sums(row.vectors, torch.arange(len(touched), device=found.device), touched.to(found.dtype), row.starts)
+        own += _sums(texts.summed[kind], all_rows, touched.to(found.dtype), row.starts)
         given += _sums(told, row.rows, shares.square().sum(dim=1), row.starts)
         taken += _sums(regions, places.flatten(), shares.flatten(), row.starts * shares.shape[1])
-    return found, fusion.read(own, taken, fusion.image_to_text(taken), given, count)
+    numbers = graph.objects.dtype
+    seen = widened(mapped_by(fusion.image_to_text, taken.to(numbers)))
+    return found, fusion.read(own, taken, seen, given, count, numbers=numbers)
 
 
 def _sums(

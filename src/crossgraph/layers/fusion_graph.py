@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_matching import comparable, nodes_of
+from crossgraph.layers.products import mapped_by, widened
 from crossgraph.types import Encoded
 
 
@@ -100,11 +103,18 @@ class FusionGraph(nn.Module):
         found: Float[Tensor, "n d"],
         told: Float[Tensor, "n d"],
         count: Int[Tensor, " n"],
+        *,
+        numbers: torch.dtype | None = None,
     ) -> Float[Tensor, " n"]:
-        """`compared` with `taken` and `given` as they were mapped for the other side: `found` and `told`."""
+        """`compared` with `taken` and `given` as they were mapped for the other side: `found` and `told`.
+
+        The map of what is compared is made in `numbers`, else in those of what is given.
+        """
         several = count.clamp(min=1)[:, None]
         text = (own + self.gate * found) / several
         image = (taken + self.gate * told) / several
         compared = torch.cat([(image - text).square(), image * text], dim=-1)
-        scores: Tensor = torch.tanh(self.scorer(compared).squeeze(-1)) * (count > 0)
+        into, bent, out = self.scorer
+        hidden = widened(mapped_by(cast(nn.Linear, into), compared.to(numbers or compared.dtype)))
+        scores: Tensor = torch.tanh(out(bent(hidden)).squeeze(-1)) * (count > 0)
         return scores

@@ -36,7 +36,7 @@ class WordTable:
         owner, place = mask.nonzero(as_tuple=True)
         lengths = mask.sum(dim=1)
         flat = words.flatten(0, 1).index_select(0, owner * words.shape[1] + place)
-        counted = flat.new_zeros(len(flat)) if weights is None else weights[owner, place]
+        counted = texts.embedding.new_zeros(len(flat)) if weights is None else weights[owner, place]
         return cls(flat, texts.embedding, lengths, lengths.cumsum(0) - lengths, counted)
 
 
@@ -130,7 +130,8 @@ def _compare(
     seen, cosines = attend_in_row(words, picture.regions, spans, sharpness=sharpness)
     found = []
     if "local" in similarities.levels:
-        found.append(similarities.mapped("local", torch.addmm(words, seen, picture.regions, alpha=-1).square_()))
+        unlike = torch.addmm(words, seen.to(words.dtype), picture.regions, alpha=-1).square_()
+        found.append(similarities.mapped("local", unlike))
     if "global_local" in similarities.levels:
-        found.append(similarities.mapped("global_local", words.sub_(picture.whole).square_()))
+        found.append(similarities.mapped("global_local", words.sub_(picture.whole.to(words.dtype)).square_()))
     return found, weights.new_zeros(len(captions)).index_add_(0, owner, cosines * weights)

@@ -30,7 +30,7 @@ class OneGraph:
         vectors, nodes = nodes_of(image)
         plain, related = (related_or_not(nodes, related=kind)[0].nonzero()[:, 0] for kind in (False, True))
         objects, relations = (vectors[0].index_select(0, rows) for rows in (plain, related))
-        halves = objects.new_zeros(2, len(objects), len(relations))
+        halves = image.embedding.new_zeros(2, len(objects), len(relations))
         halves.scatter_(1, nodes.ends[0].index_select(0, related).T[:, None], 0.5)
         return cls(objects, relations, halves.flatten(0, 1))
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from crossgraph.errors import ModelError
 from crossgraph.layers.graph_nodes import gather_nodes
 from crossgraph.layers.node_stretches import stretches
+from crossgraph.layers.products import widened
 from crossgraph.types import ATTRIBUTE, OBJECT, RELATION, Encoded, NodeBatch
 
 
@@ -62,7 +63,7 @@ class LateInteraction(nn.Module):
     def weights(self, texts: Encoded) -> Float[Tensor, "m w"]:
         """How much each text node counts: positive, summing to 1 over real nodes; zeros for an empty graph."""
         words, nodes = nodes_of(texts)
-        logits = self.importance(words).squeeze(-1)
+        logits = self.importance(widened(words)).squeeze(-1)
         shares: Tensor = logits.masked_fill(~nodes.mask, torch.finfo(logits.dtype).min).softmax(dim=-1) * nodes.mask
         return shares
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from crossgraph.layers.products import mapped_by, widened
 from crossgraph.layers.unit_rows import unit_rows
 
 
@@ -89,37 +90,40 @@ class RelationReconstruction(nn.Module):
             nodes = moved + rows if self.rebuild else moved
         return nodes[:, 0]
 
-    def fused(self) -> list[FusedLogits]:
-        """The maps of `reason`, made once for many calls."""
+    def fused(self, numbers: torch.dtype) -> list[FusedLogits]:
+        """The maps of `reason`, made once for many calls, which then reason in these numbers."""
         return [
-            _fused(cast(nn.Linear, query), cast(nn.Linear, key))
+            _fused(cast(nn.Linear, query), cast(nn.Linear, key), numbers)
             for query, key in zip(self.query, self.key, strict=True)
         ]
 
     def reason(self, nodes: Float[Tensor, "n k s"], fused: list[FusedLogits]) -> Float[Tensor, "n s"]:
         """`forward` where every node is real; no gradients.
 
+        States are held, and multiplied, in the numbers of `fused`; what is k x k in single precision at least.
         One map in the place of query and key, lengths from the diagonal of the products of states with one another,
         and in the last step the maps of the global node's row alone.
         """
         last = len(fused) - 1
+        nodes = nodes.to(fused[0].both.dtype)
         for step, (update, maps) in enumerate(zip(self.update, fused, strict=True)):
             rows = nodes[:, :1] if step == last else nodes
             asked = torch.addmm(maps.lean, rows.flatten(0, 1), maps.both).view_as(rows)
-            edges = torch.bmm(asked, nodes.mT).softmax(dim=-1)
+            edges = widened(torch.bmm(asked, nodes.mT)).softmax(dim=-1)
             if self.rebuild:
                 edges = self._blended(step, edges, nodes)
-            moved = update(torch.bmm(edges, nodes).flatten(0, 1)).relu_().view_as(rows)
+            taken = torch.bmm(edges.to(nodes.dtype), nodes).flatten(0, 1)
+            moved = mapped_by(cast(nn.Linear, update), taken).relu_().view_as(rows)
             nodes = moved.add_(rows) if self.rebuild else moved
-        return nodes[:, 0]
+        return widened(nodes[:, 0])
 
     def _blended(
         self, step: int, learned: Float[Tensor, "n r k"], nodes: Float[Tensor, "n k s"]
     ) -> Float[Tensor, "n r k"]:
-        states = self.state[step](nodes.flatten(0, 1)).view_as(nodes)
-        products = torch.bmm(states[:, : learned.shape[1]], states.mT)
+        states = mapped_by(cast(nn.Linear, self.state[step]), nodes.flatten(0, 1)).view_as(nodes)
+        products = widened(torch.bmm(states[:, : learned.shape[1]], states.mT))
         whole = products.shape[1] == products.shape[2]
-        squared = products.diagonal(dim1=1, dim2=2) if whole else states.square().sum(dim=-1)
+        squared = products.diagonal(dim1=1, dim2=2) if whole else widened(states).square().sum(dim=-1)
         scale = squared.clamp(min=1e-24).rsqrt()
         alike = products.clamp_(min=0).mul_(scale[:, : learned.shape[1], None]).mul_(scale[:, None]).add_(1e-6)
         if self.top < nodes.shape[1]:
@@ -128,8 +132,8 @@ class RelationReconstruction(nn.Module):
         return learned.mul_(share).add_(alike.mul_((1 - share) / alike.sum(dim=-1, keepdim=True)))
 
 
-def _fused(query: nn.Linear, key: nn.Linear) -> FusedLogits:
-    return FusedLogits(query.weight.T @ key.weight, query.bias @ key.weight)
+def _fused(query: nn.Linear, key: nn.Linear, numbers: torch.dtype) -> FusedLogits:
+    return FusedLogits((query.weight.T @ key.weight).to(numbers), (query.bias @ key.weight).to(numbers))
 
 
 def kth_largest(values: Float[Tensor, "*rows k"], count: int) -> Float[Tensor, "*rows 1"]:

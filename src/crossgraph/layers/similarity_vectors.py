@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from crossgraph.errors import ModelError
 from crossgraph.layers.attention import Seen, attend
+from crossgraph.layers.products import mapped_by, widened
 from crossgraph.layers.unit_rows import unit_rows
 from crossgraph.types import Encoded
 
@@ -77,12 +78,13 @@ class SimilarityVectors(nn.Module):
         flat = words.reshape(n * w, d)
         found = [self.mapped("global", (wholes - whole).square_())[:, None]]
         if "local" in self.levels:
-            unlike = torch.addmm(flat, seen.weights.flatten(0, 1), regions, alpha=-1).square_()
+            weights = seen.weights.flatten(0, 1).to(flat.dtype)
+            unlike = torch.addmm(flat, weights, regions, alpha=-1).square_()
             found.append(self.mapped("local", unlike).view(n, w, -1))
         if "global_local" in self.levels:
-            found.append(self.mapped("global_local", (flat - whole).square_()).view(n, w, -1))
+            found.append(self.mapped("global_local", (flat - whole.to(flat.dtype)).square_()).view(n, w, -1))
         if "region" in self.levels:
-            all_regions = regions.expand(n, -1, -1)
+            all_regions, words = widened(regions).expand(n, -1, -1), widened(words)
             real = torch.ones((), dtype=torch.bool, device=words.device)
             context, _ = attend(
                 all_regions, words, real.expand(n, len(regions)), real.expand(n, w), sharpness=sharpness
@@ -94,8 +96,7 @@ class SimilarityVectors(nn.Module):
 
     def mapped(self, level: Level, squares: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows s"]:
         """W (x - y)^2 of a level, not yet of unit length."""
-        mapped: Tensor = self.maps[level](squares)
-        return mapped
+        return widened(mapped_by(cast(nn.Linear, self.maps[level]), squares))
 
 
 def sides_of(images: Encoded, texts: Encoded) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 The captions share the picture's products and maps, and what every picture needs of captions is made once. `score_pairs`
 stays what the score is: this computes the same numbers, without gradients.
+
+Where the parts of both sides are given in bfloat16, large products are made in it: nearly the same numbers, sooner.
 """
 
 from __future__ import annotations
@@ -76,13 +78,13 @@ class ByImage(Method):
     def score(self, images: Encoded, texts: Encoded) -> Float[Tensor, "n m"]:
         """Scores of all pictures with all captions; rows of either side without any part go pair by pair."""
         if torch.is_grad_enabled() or not self.by_image:
-            return super().score(images, texts)
+            return super().score(_single(images), _single(texts))
         scores = images.embedding.new_zeros(len(images), len(texts))
         left, right = _plain(images), _plain(texts)
         for some, others in ((~left, torch.ones_like(right)), (left, ~right)):
             if some.any() and others.any():
                 rows, columns = some.nonzero()[:, 0], others.nonzero()[:, 0]
-                scores[rows[:, None], columns] = super().score(images[rows], texts[columns])
+                scores[rows[:, None], columns] = super().score(_single(images[rows]), _single(texts[columns]))
         rows, columns = left.nonzero()[:, 0], right.nonzero()[:, 0]
         if len(rows) and len(columns):
             ready = self.ready_texts(texts[columns])
@@ -105,6 +107,7 @@ class ByImage(Method):
         """The scores of picture rows[i] with caption columns[i], picture by picture."""
         fast = self.by_image and not torch.is_grad_enabled() and len(rows) >= FEWEST * len(torch.unique(rows))
         if not fast or not bool(_plain(images).all() & _plain(texts).all()):
+            images, texts = _single(images), _single(texts)
             return super().score_listed(images, texts, rows, columns, pairs_per_block=pairs_per_block, done=done)
         several, scores = self.several_among(self.ready_texts(texts)), images.embedding.new_empty(len(rows))
         order = rows.argsort(stable=True)
@@ -140,6 +143,12 @@ def of_one_length(ready: ReadyTexts, *, numbers: int) -> Iterator[tuple[Int[Tens
         for block in torch.split(rows, max(1, numbers // max(1, length * width))):
             some = ready[block]
             yield block, ReadyTexts(some.encoded.without_padding(), tuple(one[:, :length] for one in some.more))
+
+
+def _single(encoded: Encoded) -> Encoded:
+    """The rows as pairs are scored, which is never in bfloat16."""
+    half = encoded.parts is not None and encoded.parts.dtype == torch.bfloat16
+    return encoded.with_parts_in(torch.float32) if half else encoded
 
 
 def _plain(encoded: Encoded) -> Bool[Tensor, " n"]:

@@ -34,6 +34,7 @@ from crossgraph.layers.candidates import TRAINING_BLOCK, candidate_scores, score
 from crossgraph.layers.late_attention import attended_cosines
 from crossgraph.layers.listed_similarities import ListedPicture, ListedSimilarities, WordTable
 from crossgraph.layers.pooling import HeadPooling, masked_mean
+from crossgraph.layers.products import widened
 from crossgraph.layers.projection import ResidualProjection
 from crossgraph.layers.relation_reconstruction import RelationReconstruction
 from crossgraph.layers.shared_rows import by_row
@@ -160,7 +161,7 @@ class CosineAnchor(nn.Module):
     def weights(self, words: Float[Tensor, "n w d"], texts: Encoded) -> Float[Tensor, "n w"]:
         """How much each word counts: positive, summing to 1 over real words."""
         assert texts.mask is not None
-        logits: Tensor = self.importance(words).squeeze(-1)
+        logits: Tensor = self.importance(widened(words)).squeeze(-1)
         return logits.masked_fill(~texts.mask, torch.finfo(logits.dtype).min).softmax(dim=-1)
 
 
@@ -287,7 +288,8 @@ class Kidrr(ByImage):
     def for_captions(self, ready: ReadyTexts) -> OneImage:
         """What scores one picture with these captions: those of one length together, in blocks that fit a cache."""
         config, reasoning = self.config, self.graph_reasoning
-        fused = None if reasoning is None else reasoning.fused()
+        numbers = sides_of(ready.encoded, ready.encoded)[2].dtype
+        fused = None if reasoning is None else reasoning.fused(numbers)
         blocks = list(of_one_length(ready, numbers=BLOCK_NUMBERS))
 
         def score(image: Encoded) -> Float[Tensor, " m"]:
@@ -314,8 +316,8 @@ class Kidrr(ByImage):
         if "region" in self.similarities.levels:
             return super().several_among(ready)
         config, anchor, reasoning = self.config, self.anchor, self.graph_reasoning
-        fused = None if reasoning is None else reasoning.fused()
         table = WordTable.of(ready.encoded, ready.more[0] if anchor is not None else None)
+        fused = None if reasoning is None else reasoning.fused(table.words.dtype)
         most = max(1, BLOCK_NUMBERS // table.words.shape[1])
 
         def score(lists: Sequence[tuple[Encoded, Int[Tensor, " _"]]]) -> list[Float[Tensor, " _"]]:

@@ -17,10 +17,11 @@ from crossgraph.evaluation.difference import Difference, difference
 from crossgraph.evaluation.label_report import LabelReport, LabelRun, require_same_task
 from crossgraph.evaluation.label_scores import code_facts, score_and_worst
 from crossgraph.evaluation.label_search import LabelledItems
+from crossgraph.evaluation.pair_precision import FLOAT32, in_precision, multiplies, require_precision
 from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
-from crossgraph.evaluation.two_stage import two_stage
+from crossgraph.evaluation.two_stage import TwoStageResult, two_stage
 from crossgraph.evaluation.worst import WorstQueries, caption_of, named, picture_of
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.progress import Progress, Silent
@@ -38,6 +39,7 @@ def evaluate(
     two_stage_k: int | None = None,
     blend: float | None = None,
     worst: int = 0,
+    pair_precision: str = FLOAT32,
     cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
@@ -46,8 +48,10 @@ def evaluate(
 
     A shortlist is ordered by fine score + `blend` x shortlist score, by default the blend that the run chose. A cascade
     is measured by its last stage, its codes left out, with its own shortlist and blend. `worst` queries of each
-    direction are kept with what they found. Workers of a `cluster` encode; scores are computed here.
-    Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank.
+    direction are kept with what they found. Workers of a `cluster` encode; scores are computed here, pairs of a method
+    that scores picture by picture in `pair_precision`: in bfloat16 sooner, and a little beside (docs/evaluation.md).
+    Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank, and
+    for a precision that this method or device does not have.
     """
     given: TrainedModel | CascadeModel = given_search_model(model, device=device)
     with on_cluster(cluster, device=device, progress=progress) as workers:
@@ -58,6 +62,7 @@ def evaluate(
             two_stage_k,
             given.blend if blend is None else blend,
             worst,
+            pair_precision,
             progress,
         )
 
@@ -80,32 +85,33 @@ def _evaluated(
     two_stage_k: int | None,
     blend: float,
     worst: int,
+    pair_precision: str,
     progress: Progress,
 ) -> EvaluationReport:
+    require_precision(pair_precision, model.method, model.device)
     whole, trained_on = given_corpus(data), model.manifest.data
     corpus, about = split_as_trained(trained_on, whole, split), said_of_split(trained_on, whole, split)
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     texts = model.encode_corpus_texts(corpus, progress=progress)
-    seed = model.config.training.seed
+    sides = in_precision(pair_precision, model.method, images, texts, progress=progress)
+
+    def report(scores: torch.Tensor | TwoStageResult) -> EvaluationReport:
+        seed = model.config.training.seed
+        return evaluate_scores(
+            scores, corpus, split=split, about=about, seed=seed, worst=worst, pair_precision=pair_precision
+        )
+
     if two_stage_k is None:
-        scores = score_corpus(model.method, images, texts, progress=progress)
-        return evaluate_scores(scores, corpus, split=split, about=about, seed=seed, worst=worst)
+        return report(score_corpus(model.method, *sides, progress=progress))
     if not model.method.reranks:
         raise ConfigError(
             f"{model.config.method} has one score for every pair and nothing to re-rank with; evaluate it without "
             "--two-stage, or give a run of a re-ranking method."
         )
     first = shortlist_scores(model, corpus, images, texts, shortlist=shortlist, progress=progress)
-    ranked = two_stage(
-        model.method,
-        images,
-        texts,
-        shortlist_scores=first,
-        k=two_stage_k,
-        blend=blend,
-        progress=progress,
+    return report(
+        two_stage(model.method, *sides, shortlist_scores=first, k=two_stage_k, blend=blend, progress=progress)
     )
-    return evaluate_scores(ranked, corpus, split=split, about=about, seed=seed, worst=worst)
 
 
 def evaluate_seeds(
@@ -116,6 +122,7 @@ def evaluate_seeds(
     two_stage_k: int | None = None,
     blend: float | None = None,
     worst: int = 0,
+    pair_precision: str = FLOAT32,
     cluster: Workers | str | None = None,
     progress: Progress = Silent(),
     device: str = "cpu",
@@ -135,6 +142,7 @@ def evaluate_seeds(
                 two_stage_k=two_stage_k,
                 blend=blend,
                 worst=worst,
+                pair_precision=pair_precision,
                 cluster=workers,
                 progress=progress,
                 device=device,
@@ -285,9 +293,9 @@ def evaluate_against(
 ) -> Difference:
     """What the numbers of `report`, measured of `models`, exceed those of `others` by, with paired intervals.
 
-    The others are measured on the same split, those that re-rank on as long a shortlist. `shortlist` among them is the
-    first stage of each of the models. Raises `ConfigError` where a model has none, `ScoreError` where one side alone
-    could read a picture.
+    The others are measured on the same split and in the same precision, those that re-rank on as long a shortlist.
+    `shortlist` among them is the first stage of each of the models. Raises `ConfigError` where a model has none,
+    `ScoreError` where one side alone could read a picture.
     """
     corpus, stages = given_corpus(data), dict[str, TrainedModel | CascadeModel]()
     for other in others:
@@ -304,6 +312,7 @@ def evaluate_against(
                 corpus,
                 split=report.protocol.split,
                 two_stage_k=report.protocol.shortlist if last_run(one).method.reranks else None,
+                pair_precision=report.protocol.pair_precision if multiplies(last_run(one).method) else FLOAT32,
                 cluster=workers,
                 progress=progress,
                 device=device,

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.graphs.caption_graphs import parse_captions
 from crossgraph.data.sources import given_corpus
 from crossgraph.errors import ConfigError
 from crossgraph.evaluation.compositional_probe import ProbeResult, caption_editor, swap_accuracy
-from crossgraph.evaluation.ranking import score_matched
+from crossgraph.evaluation.ranking import score_corpus, score_matched
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.model import TrainedModel
+from crossgraph.types import Encoded
 from crossgraph.verbs.evaluating import encode_corpus_images
 from crossgraph.verbs.models import given_search_model, last_run
 
@@ -41,10 +44,30 @@ def probe(
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
 
-    def score(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
-        places = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
-        texts = model.encode_raw_texts(list(places), progress=progress)
-        spoken = texts[torch.tensor([places[sentence] for sentence in sentences])]
-        return score_matched(model.method, images, spoken, torch.tensor(rows), progress=progress).cpu()
+    read = _Sentences(model, progress)
 
-    return swap_accuracy(score, corpus, caption_editor(corpus, graphs), split=split)
+    def score(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
+        texts, places = read(sentences)
+        return score_matched(model.method, images, texts[places], torch.tensor(rows), progress=progress).cpu()
+
+    def table(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
+        texts, places = read(sentences)
+        return score_corpus(model.method, images[torch.tensor(rows)], texts, progress=progress).cpu()[:, places]
+
+    return swap_accuracy(score, corpus, caption_editor(corpus, graphs), split=split, table=table)
+
+
+class _Sentences:
+    """Encodes each sentence once, however often it is asked for."""
+
+    def __init__(self, model: TrainedModel, progress: Progress) -> None:
+        self.model, self.progress = model, progress
+        self.places: dict[str, int] = {}
+        self.texts: Encoded | None = None
+
+    def __call__(self, sentences: Sequence[str]) -> tuple[Encoded, Int[Tensor, " n"]]:
+        """All encoded sentences, and which of them each one is."""
+        if self.texts is None or not self.places.keys() >= set(sentences):
+            self.places = {sentence: place for place, sentence in enumerate(dict.fromkeys([*self.places, *sentences]))}
+            self.texts = self.model.encode_raw_texts(list(self.places), progress=self.progress)
+        return self.texts, torch.tensor([self.places[sentence] for sentence in sentences])
