@@ -237,6 +237,8 @@ def pretended_gpu() -> Iterator[str]:
         patch.object(torch.backends.cuda, "is_built", lambda: True),
         patch.object(torch.cuda, "is_available", lambda: True),
         patch.object(torch.cuda, "device_count", lambda: 1),
+        # a torch built for CUDA asks the real accelerator whether a graph is being captured, and there is none
+        patch.object(torch.accelerator, "current_accelerator", lambda *_, **__: None),
         patch.object(torch.cuda, "get_rng_state", lambda *_: GENERATOR.state.clone()),
         patch.object(torch.cuda, "set_rng_state", lambda state, *_: GENERATOR.put(state)),
         patch.object(

@@ -49,7 +49,7 @@ class RelationReconstruction(nn.Module):
         padding = None if bool(mask.all()) else ~mask[:, None, :]
         logits = queries @ keys.mT
         if padding is not None:
-            logits = logits.masked_fill(padding, torch.finfo(nodes.dtype).min)
+            logits = logits.masked_fill(padding, torch.finfo(logits.dtype).min)
         learned: Tensor = logits.softmax(dim=-1)
         if states is None:
             return learned

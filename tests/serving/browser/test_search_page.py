@@ -267,7 +267,7 @@ def test_pages_follow_without_end_and_stay_when_coming_back(browser_page: Page, 
     page = browser_page
     page.set_viewport_size({"width": 1280, "height": 500})
     page.goto(DOGS)
-    assert len(shown(page)) == 20
+    assert len(shown(page)) in (20, 40)  # the page below may have been fetched already
     page.mouse.wheel(0, 3000)
     until(page, "document.querySelectorAll('#grid .tile').length >= 40")
     assert shown(page)[:40] == answers(live_server, q="a red ball", k=40)
