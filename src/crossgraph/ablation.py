@@ -25,15 +25,15 @@ from crossgraph.errors import ConfigError, MissingExtraError, unknown_name
 from crossgraph.evaluation.ablation_table import BY_ITSELF, COLUMNS, FULL, AblationResult, AblationRun, Variant
 from crossgraph.evaluation.metrics import DIRECTIONS
 from crossgraph.evaluation.protocols import LabelProtocol
-from crossgraph.evaluation.report import EvaluationProtocol, EvaluationReport
+from crossgraph.evaluation.report import EvaluationProtocol
 from crossgraph.files import write_atomically
 from crossgraph.graphs.caption_parser import RULES_VERSION
 from crossgraph.methods.catalogue import METHODS, method_type
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import MANIFEST, RunManifest, read_manifest, run_fingerprint, weights_fingerprint
 from crossgraph.training.held_out import divided, selection_of
-from crossgraph.training.model import TrainedModel
 from crossgraph.verbs import evaluate, evaluate_by_labels, load_model, probe, train
+from crossgraph.verbs.evaluating import evaluate_blends
 from crossgraph.verbs.models import run_folder
 
 MEASURING = 4
@@ -200,12 +200,20 @@ class _Bench:
             judged = evaluate_by_labels([model], self.corpus, self.protocol, progress=self.progress)
             scores = {way: getattr(judged.runs[0], way).by_query.tolist() for way in DIRECTIONS}
             return {"protocol": judged.task(), "measures": judged.summary.mean, "probe": {}, "queries": scores}
-        report = evaluate(model, self.corpus, split=self.split, two_stage_k=self.two_stage_k, progress=self.progress)
-        measures, queries = report.strict.mean, {"hits": report.runs[0].strict.hits.tolist()}
-        if self.two_stage_k is not None:
-            alone = self._by_itself(model, report)
-            measures = measures | {BY_ITSELF: alone.strict.mean["rsum"]}
-            queries[BY_ITSELF] = alone.runs[0].strict.hits.tolist()
+        if self.two_stage_k is None:
+            report = evaluate(model, self.corpus, split=self.split, progress=self.progress)
+            measures, queries = report.strict.mean, {"hits": report.runs[0].strict.hits.tolist()}
+        else:
+            report, alone = evaluate_blends(
+                model,
+                self.corpus,
+                split=self.split,
+                two_stage_k=self.two_stage_k,
+                blends=(model.blend, 0.0),
+                progress=self.progress,
+            )
+            measures = report.strict.mean | {BY_ITSELF: alone.strict.mean["rsum"]}
+            queries = {name: one.runs[0].strict.hits.tolist() for name, one in (("hits", report), (BY_ITSELF, alone))}
         found = {"protocol": report.to_json()["protocol"], "measures": measures, "queries": queries, "probe": None}
         if self.corpus.features is not None:
             return found
@@ -215,14 +223,6 @@ class _Bench:
             self.progress.note("no probe", reason=str(error))
             return found
         return found | {"measures": measures | probed.values(), "probe": probed.to_json()}
-
-    def _by_itself(self, model: TrainedModel, blended: EvaluationReport) -> EvaluationReport:
-        """The same evaluation without the shortlist's score: what a module is worth may be lost in the blend."""
-        if not model.blend:
-            return blended
-        return evaluate(
-            model, self.corpus, split=self.split, two_stage_k=self.two_stage_k, blend=0.0, progress=self.progress
-        )
 
 
 def _refuse_another(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -47,12 +47,9 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of this session alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("CROSSGRAPH_CACHE", str(folder))
-        yield folder
+def cache(session_cache: Path) -> Path:
+    """Where what is drawn and read is kept."""
+    return session_cache
 
 
 @pytest.fixture(scope="session")

@@ -33,12 +33,10 @@ FLAGS = (
 
 
 @pytest.fixture(scope="session")
-def served_gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served_gallery(tmp_path_factory: pytest.TempPathFactory) -> Served:
     """A gallery of sixty pictures, to be read only: `served_gallery.copy(tmp_path)` is one to change."""
     root = tmp_path_factory.mktemp("served")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CROSSGRAPH_CACHE", str(root / "cache"))
-        yield make_gallery(root / "gallery", draw_pictures(root / "pictures"), train_model(root))
+    return make_gallery(root / "gallery", draw_pictures(root / "pictures"), train_model(root))
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int
+
+from crossgraph.data.corpus import Corpus
+
+
+def drawn_rows(
+    corpus: Corpus,
+    images: int,
+    captions: int,
+    rng: np.random.Generator,
+    *,
+    shares: Mapping[str, float] | None = None,
+) -> tuple[list[int], list[int]]:
+    """Rows of at most so many pictures and so many captions, of each source in proportion to its share, in their order.
+
+    Without `shares` all sources have equal ones; a source that is not named then has none.
+    """
+    of_images = np.zeros(len(corpus), np.int64) if corpus.sources is None else corpus.sources
+    of_captions = of_images[corpus.caption_image]
+    names = corpus.source_names if corpus.sources is not None else (corpus.name,)
+    weights = [shares.get(name, 0.0) if shares else 1.0 for name in names]
+    return shared_out(of_images, weights, images, rng), shared_out(of_captions, weights, captions, rng)
 
 
 def shared_out(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from rich.table import Table
 from torch import Tensor
 
@@ -114,8 +114,8 @@ def swap_accuracy(
     scores = score(rows, sentences * len(shifts)).double().view(len(shifts), -1)
     of_edit = [places[caption] for caption, _, _ in edits]
     sides = [(scores[:, of_edit], scores[:, len(asked) :])]
-    if table is not None and len(corpus) > 2:
-        left = scores - _usual(table, len(corpus), [own[caption] for caption in spoken], sentences)
+    if table is not None and len(corpus) > len(shifts):
+        left = scores - _usual(table, len(corpus), torch.tensor(rows).view(len(shifts), -1), sentences)
         sides.append((left[:, of_edit], left[:, len(asked) :]))
     won = torch.cat([_won(true, false) for true, false in sides])
     kinds = sorted({kind for _, _, kind in edits}, key=_order)
@@ -128,14 +128,13 @@ def _won(true: Float[Tensor, "p e"], false: Float[Tensor, "p e"]) -> Float[Tenso
     return torch.where(tied, 0.5, (true > false).double())
 
 
-def _usual(table: ScoreTable, count: int, own: Sequence[int], sentences: Sequence[str]) -> Float[Tensor, " n"]:
-    """Each sentence's mean score with up to `OTHERS` of the `count` pictures, evenly spread, its own left out, and
-    the one half of the corpus further on, which stands for another picture."""
-    others = sorted({step * count // min(OTHERS, count) for step in range(min(OTHERS, count))})
-    scores = table(others, sentences).double()
-    rows, mine = torch.tensor(others)[:, None], torch.tensor(own)[None]
-    counted = ((rows != mine) & (rows != (mine + count // 2) % count)).double()
-    return (scores * counted).sum(dim=0) / counted.sum(dim=0)
+def _usual(table: ScoreTable, count: int, scored: Int[Tensor, "p n"], sentences: Sequence[str]) -> Float[Tensor, " n"]:
+    """Each sentence's mean score with up to `OTHERS` of the `count` pictures, evenly spread, less those that it is
+    `scored` with."""
+    asked = min(OTHERS, count)
+    others = [step * count // asked for step in range(asked)]
+    counted = (torch.tensor(others)[:, None, None] != scored).all(dim=1).double()
+    return (table(others, sentences).double() * counted).sum(dim=0) / counted.sum(dim=0)
 
 
 def _edits_of_caption(corpus: Corpus, caption: int, edits_of: CaptionEdits) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.drawing import shared_out
+from crossgraph.data.drawing import drawn_rows
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.label_captions import with_label_captions, without_labels
 from crossgraph.errors import ConfigError, DataError
@@ -127,16 +127,8 @@ def add_query_bank(
 def draw_bank(
     corpus: Corpus, images: int, texts: int, *, seed: int, shares: Mapping[str, float] | None = None
 ) -> tuple[list[int], list[int]]:
-    """Rows of at most so many pictures and so many captions, of each source in proportion to its share, in their order.
-
-    Without `shares` all sources have equal ones; a source that is not named then has none.
-    """
-    rng = np.random.default_rng((seed, images, texts))
-    of_images = np.zeros(len(corpus), np.int64) if corpus.sources is None else corpus.sources
-    of_texts = of_images[corpus.caption_image]
-    names = corpus.source_names if corpus.sources is not None else (corpus.name,)
-    weights = [shares.get(name, 0.0) if shares else 1.0 for name in names]
-    return shared_out(of_images, weights, images, rng), shared_out(of_texts, weights, texts, rng)
+    """Rows of the pictures and captions of a bank: `drawn_rows`."""
+    return drawn_rows(corpus, images, texts, np.random.default_rng((seed, images, texts)), shares=shares)
 
 
 def filled_bank(

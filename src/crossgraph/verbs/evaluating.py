@@ -21,7 +21,7 @@ from crossgraph.evaluation.pair_precision import FLOAT32, in_precision, multipli
 from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
-from crossgraph.evaluation.two_stage import TwoStageResult, two_stage
+from crossgraph.evaluation.two_stage import TwoStageResult, two_stage_blends
 from crossgraph.evaluation.worst import WorstQueries, caption_of, named, picture_of
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.progress import Progress, Silent
@@ -60,11 +60,27 @@ def evaluate(
             data,
             split,
             two_stage_k,
-            given.blend if blend is None else blend,
+            [given.blend if blend is None else blend],
             worst,
             pair_precision,
             progress,
-        )
+        )[0]
+
+
+def evaluate_blends(
+    model: TrainedModel | CascadeModel | Path | str,
+    data: Corpus | Path | str,
+    *,
+    two_stage_k: int,
+    blends: Sequence[float],
+    split: str = "val",
+    progress: Progress = Silent(),
+    device: str = "cpu",
+) -> list[EvaluationReport]:
+    """`evaluate` in two stages with each of several blends, in order; every pair is scored once for all of them."""
+    given: TrainedModel | CascadeModel = given_search_model(model, device=device)
+    last, shortlist = last_run(given), given.shortlist
+    return _evaluated(last, shortlist, data, split, two_stage_k, blends, 0, FLOAT32, progress)
 
 
 def _on_workers(
@@ -83,11 +99,12 @@ def _evaluated(
     data: Corpus | Path | str,
     split: str,
     two_stage_k: int | None,
-    blend: float,
+    blends: Sequence[float],
     worst: int,
     pair_precision: str,
     progress: Progress,
-) -> EvaluationReport:
+) -> list[EvaluationReport]:
+    """A report for each blend; one where every pair is scored, which nothing is blended with."""
     require_precision(pair_precision, model.method, model.device)
     whole, trained_on = given_corpus(data), model.manifest.data
     corpus, about = split_as_trained(trained_on, whole, split), said_of_split(trained_on, whole, split)
@@ -102,16 +119,17 @@ def _evaluated(
         )
 
     if two_stage_k is None:
-        return report(score_corpus(model.method, *sides, progress=progress))
+        return [report(score_corpus(model.method, *sides, progress=progress))]
     if not model.method.reranks:
         raise ConfigError(
             f"{model.config.method} has one score for every pair and nothing to re-rank with; evaluate it without "
             "--two-stage, or give a run of a re-ranking method."
         )
     first = shortlist_scores(model, corpus, images, texts, shortlist=shortlist, progress=progress)
-    return report(
-        two_stage(model.method, *sides, shortlist_scores=first, k=two_stage_k, blend=blend, progress=progress)
+    ranked = two_stage_blends(
+        model.method, *sides, shortlist_scores=first, k=two_stage_k, blends=blends, progress=progress
     )
+    return [report(one) for one in ranked]
 
 
 def evaluate_seeds(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from crossgraph.data.corpus import Corpus
@@ -44,7 +44,13 @@ def probe(
     images, corpus = encode_corpus_images(model, corpus, progress=progress)
     graphs = parse_captions(corpus.captions, model.parser or CaptionParser(), model.cache, progress=progress)
 
-    read = _Sentences(model, progress)
+    @lru_cache(maxsize=1)  # both kinds of scores are asked of the same sentences
+    def encoded(sentences: tuple[str, ...]) -> Encoded:
+        return model.encode_raw_texts(sentences, progress=progress)
+
+    def read(sentences: Sequence[str]) -> tuple[Encoded, Tensor]:
+        places = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
+        return encoded(tuple(places)), torch.tensor([places[sentence] for sentence in sentences])
 
     def score(rows: Sequence[int], sentences: Sequence[str]) -> torch.Tensor:
         texts, places = read(sentences)
@@ -55,19 +61,3 @@ def probe(
         return score_corpus(model.method, images[torch.tensor(rows)], texts, progress=progress).cpu()[:, places]
 
     return swap_accuracy(score, corpus, caption_editor(corpus, graphs), split=split, table=table)
-
-
-class _Sentences:
-    """Encodes each sentence once, however often it is asked for."""
-
-    def __init__(self, model: TrainedModel, progress: Progress) -> None:
-        self.model, self.progress = model, progress
-        self.places: dict[str, int] = {}
-        self.texts: Encoded | None = None
-
-    def __call__(self, sentences: Sequence[str]) -> tuple[Encoded, Int[Tensor, " n"]]:
-        """All encoded sentences, and which of them each one is."""
-        if self.texts is None or not self.places.keys() >= set(sentences):
-            self.places = {sentence: place for place, sentence in enumerate(dict.fromkeys([*self.places, *sentences]))}
-            self.texts = self.model.encode_raw_texts(list(self.places), progress=self.progress)
-        return self.texts, torch.tensor([self.places[sentence] for sentence in sentences])

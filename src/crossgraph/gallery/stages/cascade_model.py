@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from crossgraph.data.corpus import Corpus
-from crossgraph.data.drawing import shared_out
+from crossgraph.data.drawing import drawn_rows
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.image_reader import PLAIN, ImageReader
 from crossgraph.data.splits import TRAIN
@@ -278,11 +278,7 @@ def _learned(
 
 def at_most(corpus: Corpus, most: int) -> tuple[list[int], list[int]]:
     """Rows of so many pictures and of so many captions at most, each as evenly from the sources as these have them."""
-    rng = np.random.default_rng(0)
-    sources = np.zeros(len(corpus), np.int64) if corpus.sources is None else corpus.sources
-    weights = [1.0] * max(1, len(corpus.source_names))
-    of_captions = sources[corpus.caption_image]
-    return shared_out(sources, weights, most, rng), shared_out(of_captions, weights, most, rng)
+    return drawn_rows(corpus, most, most, np.random.default_rng(0))
 
 
 def _dense(models: Mapping[Role, TrainedModel], kind: str) -> TrainedModel:
