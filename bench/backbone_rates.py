@@ -35,6 +35,7 @@ import torch
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.catalogue import build_backbone
 from crossgraph.encoders.fast_tokens import FastTokens
+from crossgraph.encoders.silent_openvino import import_openvino
 
 Run: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
@@ -108,8 +109,7 @@ def by_onnxruntime(path: Path, threads: int) -> Run:
 
 def by_openvino(path: Path, threads: int) -> Run:
     """OpenVINO in single precision."""
-    import openvino
-
+    openvino = import_openvino()
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     compiled = openvino.Core().compile_model(openvino.Core().read_model(path), "CPU", settings)
     return lambda pixels: compiled(pixels)[0]

@@ -1,8 +1,7 @@
 """A frozen image network by OpenVINO, which on a processor reads pictures twice as fast as torch.
 
 What it gives differs from torch's by 4 millionths of the largest number (`bench/backbone_rates.py`), a hundredth of
-what is lost when features are kept in half precision. Nothing is sent anywhere: the part of OpenVINO that converts
-models and tells its makers so is not used.
+what is lost when features are kept in half precision. Nothing is sent anywhere (`silent_openvino.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from crossgraph.encoders.backbone import Backbone
+from crossgraph.encoders.silent_openvino import import_openvino
 
 AFTER = 64
 """So many pictures come before the network is compiled: that takes seconds, as many as it saves over a hundred."""
@@ -81,15 +81,12 @@ class _Forward(nn.Module):
 
 def _compile(module: nn.Module, pixels: Float[Tensor, "n 3 h w"]) -> Any:
     """The network for any number of pictures of this size, in single precision, on as many threads as torch has."""
-    import openvino
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
+    openvino = import_openvino()
     example = pixels[:1].clone()
-    frontend = FrontEndManager().load_by_framework("pytorch")
+    frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, that tracing is on its way out, which OpenVINO still asks for
-        decoder = TorchScriptPythonDecoder(module.eval(), example_input=(example,))
+        decoder = openvino.frontend.pytorch.ts_decoder.TorchScriptPythonDecoder(module.eval(), example_input=(example,))
         model = frontend.convert(frontend.load(decoder))
     model.reshape([-1, *example.shape[1:]])
     threads = torch.get_num_threads()
@@ -99,8 +96,7 @@ def _compile(module: nn.Module, pixels: Float[Tensor, "n 3 h w"]) -> Any:
 
 def _run(compiled: Any, pixels: Float[Tensor, "n 3 h w"]) -> Tokens:
     """Each thread takes one picture at a time, whose maps stay in the cache: a sixth faster than all at once."""
-    import openvino
-
+    openvino = import_openvino()
     found: list[Tokens | None] = [None] * len(pixels)
     queue = openvino.AsyncInferQueue(compiled, compiled.get_property("NUM_STREAMS"))
 
