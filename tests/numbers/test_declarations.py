@@ -130,7 +130,8 @@ def test_measures_that_sources_name_are_those_that_commands_write() -> None:
     codes = {f"runs.*.codes.{side}.unique" for side in (0, 1)}
     gains = {f"against.difference.{name}" for name in MEASURED}
     gains |= {f"against.intervals.{name}.{end}" for name in MEASURED for end in ("low", "high")}
-    table = {f"measures.{name}.{kind}" for name in COLUMNS for kind in ("mean", "difference")}
+    kinds = ("mean", "difference", "interval.low", "interval.high")
+    table = {f"measures.{name}.{kind}" for name in COLUMNS for kind in kinds}
     for number in DECLARATIONS.numbers:
         step, path = DECLARATIONS.steps[number.source.step], number.source.path
         if step.words[1] == "evaluate" and "--protocol" in step.words:
