@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+from functools import cache
 from types import ModuleType
 
 TELEMETRY = "openvino_telemetry"
 _IMPORTING = threading.Lock()
 
 
+@cache
 def import_openvino() -> ModuleType:
     """The module `openvino`, which sends nothing unless something else imported it before.
 

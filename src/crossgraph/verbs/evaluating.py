@@ -68,19 +68,16 @@ def evaluate(
 
 
 def evaluate_blends(
-    model: TrainedModel | CascadeModel | Path | str,
+    model: TrainedModel,
     data: Corpus | Path | str,
     *,
     two_stage_k: int,
     blends: Sequence[float],
     split: str = "val",
     progress: Progress = Silent(),
-    device: str = "cpu",
 ) -> list[EvaluationReport]:
     """`evaluate` in two stages with each of several blends, in order; every pair is scored once for all of them."""
-    given: TrainedModel | CascadeModel = given_search_model(model, device=device)
-    last, shortlist = last_run(given), given.shortlist
-    return _evaluated(last, shortlist, data, split, two_stage_k, blends, 0, FLOAT32, progress)
+    return _evaluated(model, model.shortlist, data, split, two_stage_k, blends, 0, FLOAT32, progress)
 
 
 def _on_workers(
