@@ -27,9 +27,9 @@ settings.load_profile("crossgraph")
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """One process more than there are cores: tests of servers and processes wait for a quarter of their time."""
+    """Two processes more than there are cores: tests of servers and processes wait for much of their time."""
     cores = yield
-    return cores + 1
+    return cores + 2
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,7 +41,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The processes that are given some."""
+    """The processes that are given some, and which of them show the lines that are run."""
+    from tests.traced import leave_untraced
+
+    leave_untraced(items)
     if hasattr(config, "workerinput"):
         from tests.sharing_out import slow_files_first
 

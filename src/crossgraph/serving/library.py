@@ -72,11 +72,10 @@ class Library:
         opened.snapshot()
         self.phase = "warming up"
         opened.warm()
-        self._gallery = opened
-        self.phase = "ready"
-        self._took = self._clock() - self._started
+        took = self._clock() - self._started
         with suppress(OSError):  # a gallery that cannot be written is served all the same
-            write_atomically(self.storage.beside / WARMED, json.dumps({"seconds": round(self._took, 1)}).encode())
+            write_atomically(self.storage.beside / WARMED, json.dumps({"seconds": round(took, 1)}).encode())
+        self._took, self._gallery, self.phase = took, opened, "ready"
 
     @property
     def is_ready(self) -> bool:

@@ -6,7 +6,7 @@ import torch
 
 from crossgraph.bits import pack_array, unpack_array
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.gallery.stages import compiled
+from crossgraph.gallery.stages import code_index, compiled
 from crossgraph.gallery.stages.code_index import CodeIndex, hamming, nearest_codes
 from crossgraph.gallery.stages.codes import PLANES, LearnedPlanes, Quantisation, RandomPlanes
 from crossgraph.gallery.stages.quantisation import fit_quantisation
@@ -59,25 +59,39 @@ def test_a_search_over_many_blocks_keeps_the_order_of_equal_distances(k: int, bi
     assert np.array_equal(distances, full[rows])
 
 
-@pytest.mark.parametrize(("k", "bits"), [(1, 8), (7, 16), (33, 40), (90, 64), (140, 8), (150, 16)])
-def test_very_many_codes_give_what_a_sort_gives_with_faiss(k: int, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("k", "bits", "searches", "compares"),
+    [
+        *((k, bits, False, False) for k, bits in [(1, 8), (33, 40), (9000, 16)]),
+        *((k, bits, False, True) for k, bits in [(1, 64), (2000, 64), (90, 192), (257, 256), (9000, 320)]),
+        *((k, bits, True, True) for k, bits in [(1, 256), (90, 320), (256, 256)]),
+    ],
+)
+def test_very_many_codes_give_what_a_sort_gives_with_faiss(
+    k: int, bits: int, searches: bool, compares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("faiss", reason="needs crossgraph[faiss]")
     monkeypatch.setattr(compiled, "MANY", 1000)
-    codes = drawn_codes(9000, bits)
+    monkeypatch.setattr(code_index, "BLOCKS", (64, 1000))
+    codes = drawn_codes(9000, bits)[np.random.default_rng(5).integers(3000, size=9000)]  # every distance is shared
     query = codes[4000]
-    assert compiled.pays(codes, k=k) == (k < 150), "a large heap is slow"
+    assert (compiled.searches(codes, k=k), compiled.compares(codes)) == (searches, compares)
     rows, distances = nearest_codes(codes, query, k=k)
-    full = hamming(codes, query)
+    full = np.unpackbits(codes ^ query, axis=1).sum(axis=1)
     assert np.array_equal(rows, full.argsort(kind="stable")[:k])
     assert np.array_equal(distances, full[rows])
-    assert distances.dtype == full.dtype
+    assert np.array_equal(hamming(codes, query), full)
+    assert distances.dtype == hamming(codes, query).dtype
 
 
 def test_without_faiss_or_with_few_codes_nothing_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not compiled.pays(np.empty((1000, 8), np.uint8), k=1)
+    codes = np.empty((1000, 32), np.uint8)
+    assert not compiled.searches(codes, k=1)
+    assert not compiled.compares(codes)
     monkeypatch.setattr(compiled, "MANY", 1000)
     monkeypatch.setattr(compiled, "_installed", lambda: False)
-    assert not compiled.pays(np.empty((1000, 8), np.uint8), k=1)
+    assert not compiled.searches(codes, k=1)
+    assert not compiled.compares(codes)
 
 
 def test_rows_left_out_or_not_allowed_are_never_found() -> None:

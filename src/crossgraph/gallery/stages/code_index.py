@@ -24,6 +24,9 @@ FAR = 2**15 - 1
 BLOCKS = tuple(2**power for power in range(11, 17))
 """Codes compared at once: few while the bound of a search is loose, then what stays in a processor's cache."""
 
+Runs = Iterator[tuple[int, NDArray[Any]]]
+"""Where a run of codes begins, and in how many bits each of it differs, overwritten by the next run."""
+
 
 def agreement(distances: Int[np.ndarray, " k"], bits: int) -> Float[np.ndarray, " k"]:
     """Hamming distances as the cosine of codes of +1 and -1: 1 - 2 distance / bits."""
@@ -44,54 +47,60 @@ def nearest_codes(
 ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
     """The `k` rows closest to `query` (all of fewer), equal distances in order, and their distances.
 
-    Very many codes are left to FAISS where it is installed (`crossgraph[faiss]`), which finds the same.
+    Very many codes are compared by FAISS where it is installed (`crossgraph[faiss]`), with the same answer.
     """
     if k < 1:
         return np.empty(0, np.int64), np.empty(0, np.int16)
-    if compiled.pays(codes, k=k):
+    if compiled.searches(codes, k=k):
         return compiled.nearest(codes, query, k=k)
-    return nearest_by_a_bound(codes, query, k=k)
+    return _below_a_bound(_distances(codes, query, BLOCKS), k=k, bits=8 * codes.shape[1])
 
 
 def nearest_by_a_bound(
     codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], *, k: int
 ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """`nearest_codes` by numpy.
+    """`nearest_codes` by numpy alone."""
+    return _below_a_bound(_by_numpy(codes, query, BLOCKS), k=k, bits=8 * codes.shape[1])
 
-    The first rows set a bound; of the others only those below it are looked at again, since a later row as far as the
-    k-th comes after it. So all but the count of differing bits is a comparison.
+
+def _below_a_bound(runs: Runs, *, k: int, bits: int) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """The `k` closest rows (all of fewer), equal distances in order, and their distances.
+
+    The first rows set a bound, how far the k-th is of those until now; of the others only those below it are kept,
+    since a later row as far as the k-th comes after it. So all but the count of differing bits is a comparison.
     """
-    bound, count, below = FAR, 0, np.empty(BLOCKS[-1], np.bool_)
-    rows: list[NDArray[np.int64]] = []
-    distances: list[NDArray[np.int16]] = []
-
-    def tightened() -> tuple[NDArray[np.int64], NDArray[np.int16]]:
-        """The `k` closest of those found until now."""
-        all_rows, all_distances = np.concatenate(rows), np.concatenate(distances)
-        kept = np.argsort(all_distances, kind="stable")[:k]
-        return all_rows[kept], all_distances[kept]
-
-    for start, some in _distances(codes, query, BLOCKS):
+    bound, below = FAR, np.empty(BLOCKS[-1], np.bool_)
+    count_at = np.zeros(bits + 1, np.int64)
+    rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    distances: list[NDArray[np.int16]] = [np.empty(0, np.int16)]
+    for start, some in runs:
         np.less(some, bound, out=below[: len(some)])
         near = below[: len(some)].nonzero()[0]
         if not len(near):
             continue
         rows.append(near + start)
         distances.append(some[near].astype(np.int16))
-        count += len(near)
-        if count >= (k if bound == FAR else 2 * k):
-            closest, far = tightened()
-            rows, distances, count, bound = [closest], [far], k, int(far[-1])
-    return tightened() if rows else (np.empty(0, np.int64), np.empty(0, np.int16))
+        count_at += np.bincount(distances[-1], minlength=bits + 1)
+        reached = int(count_at.cumsum().searchsorted(k))
+        bound = reached if reached <= bits else FAR
+    all_rows, all_distances = np.concatenate(rows), np.concatenate(distances)
+    kept = (all_distances <= bound).nonzero()[0]
+    kept = kept[all_distances[kept].argsort(kind="stable")[:k]]
+    return all_rows[kept], all_distances[kept]
 
 
-def _distances(
-    codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], blocks: Sequence[int]
-) -> Iterator[tuple[int, NDArray[np.unsignedinteger[Any]]]]:
-    """Where a run of codes begins, and in how many bits each of it differs; runs of so many numbers, the last repeated.
+def _distances(codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], blocks: Sequence[int]) -> Runs:
+    """In how many bits codes differ, in blocks of about so many, the last number repeated, by the quickest way."""
+    return (_by_faiss if compiled.compares(codes) else _by_numpy)(codes, query, blocks)
 
-    What is given is overwritten by the next run.
-    """
+
+def _by_faiss(codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], blocks: Sequence[int]) -> Runs:
+    out = np.empty(blocks[-1], np.int32)
+    for start, some in _cut(codes, blocks):
+        yield start, compiled.distances(some, query, out[: len(some)])
+
+
+def _by_numpy(codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], blocks: Sequence[int]) -> Runs:
     width = codes.shape[1]
     if width % 8 == 0:  # eight bytes at a time
         codes, query = codes.view(np.uint64), query.view(np.uint64)
@@ -99,14 +108,21 @@ def _distances(
     # words in one row, and the query as often: numpy is slow where rows are short
     asked = query if words == 1 else np.tile(query, -(-blocks[-1] // words))
     differing, ones = (np.empty(blocks[-1] + words, kind) for kind in (codes.dtype, np.uint8))
-    start, lengths = 0, (-(-block // words) for block in chain(blocks, repeat(blocks[-1])))
-    while start < len(codes):
-        some = codes[start : start + next(lengths)]
+    for start, some in _cut(codes, [-(-block // words) for block in blocks]):
         count, numbers = len(some), some.size
         np.bitwise_xor(some.reshape(-1), asked if words == 1 else asked[:numbers], out=differing[:numbers])
         np.bitwise_count(differing[:numbers], out=ones[:numbers])
         yield start, _row_sums(ones[:numbers].reshape(count, words))
-        start += count
+
+
+def _cut(codes: NDArray[Any], lengths: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Where each block of codes begins, and the block: of so many codes, the last number repeated."""
+    start = 0
+    for length in chain(lengths, repeat(lengths[-1])):
+        if start >= len(codes):
+            return
+        yield start, codes[start : start + length]
+        start += length
 
 
 def _row_sums(ones: UInt8[np.ndarray, "n words"]) -> NDArray[np.unsignedinteger[Any]]:

@@ -1,4 +1,4 @@
-"""The nearest of many codes by FAISS, where it is installed: one compiled pass, with nothing built or kept."""
+"""Distances of many codes by FAISS, where it is installed: compiled passes, with nothing built or kept."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import importlib.util
 from functools import cache
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Int32, UInt8
 
 MANY = 2**18
 """With fewer codes numpy takes a quarter of a millisecond, and to import FAISS takes hundreds of them."""
+
+FEW, LONG = 256, 32
+"""Up to so many rows, and from so many bytes a code on, FAISS's own search is the quickest: its heap costs the more the
+more it holds, and long codes are read from memory as fast as that goes.
+"""
 
 
 @cache
@@ -17,9 +22,18 @@ def _installed() -> bool:
     return importlib.util.find_spec("faiss") is not None
 
 
-def pays(codes: UInt8[np.ndarray, "n bytes"], *, k: int) -> bool:
-    """Whether FAISS is there and worth it: its heap of the `k` best costs more the larger it is."""
-    return len(codes) >= max(MANY, 64 * k) and _installed()
+def searches(codes: UInt8[np.ndarray, "n bytes"], *, k: int) -> bool:
+    """Whether `nearest` is the quickest way to the `k` nearest."""
+    return _pays(codes) and k <= FEW and codes.shape[1] >= LONG
+
+
+def compares(codes: UInt8[np.ndarray, "n bytes"]) -> bool:
+    """Whether `distances` is the quickest way to compare a query with blocks of `codes`."""
+    return _pays(codes) and codes.shape[1] % 8 == 0
+
+
+def _pays(codes: UInt8[np.ndarray, "n bytes"]) -> bool:
+    return len(codes) >= MANY and _installed()
 
 
 def nearest(
@@ -35,3 +49,14 @@ def nearest(
     distances, rows = faiss.knn_hamming(np.ascontiguousarray(query)[None], np.ascontiguousarray(codes), k)
     order = np.lexsort((rows[0], distances[0]))
     return rows[0][order], distances[0][order].astype(np.int16)
+
+
+def distances(
+    codes: UInt8[np.ndarray, "n bytes"], query: UInt8[np.ndarray, " bytes"], out: Int32[np.ndarray, " n"]
+) -> Int32[np.ndarray, " n"]:
+    """In how many bits each code differs from `query`, written to `out`; codes have a multiple of 8 bytes."""
+    import faiss
+
+    codes, query = np.ascontiguousarray(codes), np.ascontiguousarray(query)
+    faiss.hammings(faiss.swig_ptr(query), faiss.swig_ptr(codes), 1, *codes.shape, faiss.swig_ptr(out))
+    return out
