@@ -58,5 +58,6 @@ def distances(
     import faiss
 
     codes, query = np.ascontiguousarray(codes), np.ascontiguousarray(query)
-    faiss.hammings(faiss.swig_ptr(query), faiss.swig_ptr(codes), 1, *codes.shape, faiss.swig_ptr(out))
+    compare = faiss.hammings  # type: ignore[attr-defined]  # its stubs lack it
+    compare(faiss.swig_ptr(query), faiss.swig_ptr(codes), 1, *codes.shape, faiss.swig_ptr(out))
     return out
