@@ -27,9 +27,9 @@ settings.load_profile("crossgraph")
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """Two processes more than there are cores: tests of servers and processes wait for much of their time."""
+    """One process more than there are cores: tests of servers and processes wait for a quarter of their time."""
     cores = yield
-    return cores + 2
+    return cores + 1
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,7 @@
 """Which tests show the lines that are run: tracing makes Python 3.11 half as slow again, whatever it traces.
 
-What trains for long, starts processes or runs on the pretended GPU runs lines that quick tests run too, and so does the
-fourth case of a test. So the share of lines that is printed is a little less than it would be, never more.
+What runs on the pretended GPU runs lines that other tests run too, and so does the fourth case of a test. So the share
+of lines that is printed is a little less than it would be, never more.
 """
 
 from __future__ import annotations
@@ -23,5 +23,5 @@ def leave_untraced(items: Sequence[pytest.Item]) -> None:
     for item in items:
         test = item.nodeid.split("[", 1)[0]
         cases[test] += 1
-        if cases[test] > CASES or item.get_closest_marker("slow") or test.startswith(UNTRACED):
+        if cases[test] > CASES or test.startswith(UNTRACED):
             item.add_marker("no_cover")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -161,7 +163,7 @@ class LiveServer:
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(WAIT)
-            assert not self._thread.is_alive()
+            assert not self._thread.is_alive(), f"still at {_stack_of(self._thread)}"
         self._server = self._thread = None
 
     def connect(self) -> socket.socket:
@@ -185,6 +187,11 @@ def wait_for(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < until, "it did not come about"
         time.sleep(0.02)
+
+
+def _stack_of(thread: threading.Thread) -> str:
+    """Where a thread is."""
+    return "".join(traceback.format_stack(sys._current_frames().get(thread.ident)))
 
 
 def free_port() -> int:
