@@ -1,6 +1,6 @@
 """Which tests show the lines that are run: tracing makes Python 3.11 half as slow again, whatever it traces.
 
-What runs on the pretended GPU runs lines that other tests run too, and so does the fourth case of a test. So the share
+What runs on the pretended GPU runs lines that other tests run too, and so does the seventh case of a test. So the share
 of lines that is printed is a little less than it would be, never more.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 
-CASES = 3
+CASES = 6
 """So many cases of one test are traced."""
 
 UNTRACED = ("tests/devices/",)
