@@ -126,7 +126,8 @@ def test_measures_that_sources_name_are_those_that_commands_write() -> None:
     labels = {f"{side}_main" for side in (*DIRECTIONS, "mean")} | {"distinct_codes", "bit_mean"}
     captions = {f"strict.mean.{name}" for name in (*report.ROWS,)}
     captions |= {name.replace("strict", "duplicate_aware") for name in captions}
-    probes = {f"probes.*.kinds.{kind}.{side}" for kind in KINDS for side in ("accuracy", "elsewhere")}
+    sides = ("accuracy", "elsewhere", "beyond", "beyond_elsewhere")
+    probes = {f"probes.*.kinds.{kind}.{side}" for kind in KINDS for side in sides}
     codes = {f"runs.*.codes.{side}.unique" for side in (0, 1)}
     gains = {f"against.difference.{name}" for name in MEASURED}
     gains |= {f"against.intervals.{name}.{end}" for name in MEASURED for end in ("low", "high")}
