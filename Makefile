@@ -10,7 +10,7 @@ export GOMP_SPINCOUNT ?= 1000
 # One process more than there are cores, so each may have one thread only; a file stays in one process, with its fixtures,
 # and files are given out in the order of tests/sharing_out.py.
 TESTS := -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
-# Below this share of lines the tests fail; what is printed is the rest. tests/traced.py says which tests show theirs.
+# Below this share of lines the tests fail; what is printed is the rest.
 FLOOR := 96
 
 .PHONY: demo serve test quick check lint types test-minimum wheel-test default-model numbers bench format clean

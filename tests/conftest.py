@@ -41,10 +41,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The processes that are given some, and which of them show the lines that are run."""
-    from tests.traced import leave_untraced
-
-    leave_untraced(items)
+    """The processes that are given some."""
     if hasattr(config, "workerinput"):
         from tests.sharing_out import slow_files_first
 

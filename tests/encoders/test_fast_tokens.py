@@ -11,6 +11,10 @@ from crossgraph.encoders import fast_tokens
 from crossgraph.encoders.efficientnet import EfficientNetBackbone
 from crossgraph.encoders.fast_tokens import APART, FastTokens
 
+needs_openvino = pytest.mark.skipif(  # not imported: by itself it sends telemetry, from a child made by fork
+    importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed"
+)
+
 
 @pytest.fixture(scope="module")
 def backbone() -> EfficientNetBackbone:
@@ -30,9 +34,9 @@ def test_without_openvino_it_is_torch(backbone: EfficientNetBackbone, monkeypatc
     assert not tokens.compiled
 
 
+@needs_openvino
 @torch.inference_mode()
 def test_openvino_gives_what_torch_gives(backbone: EfficientNetBackbone) -> None:
-    pytest.importorskip("openvino", reason="needs crossgraph[openvino]")
     tokens = FastTokens(backbone, after=3)
     first = torch.randn(2, 3, 64, 64)
     assert all(map(torch.equal, tokens(first), backbone.tokens(first)))
@@ -46,9 +50,9 @@ def test_openvino_gives_what_torch_gives(backbone: EfficientNetBackbone) -> None
             assert not count or (found - expected).abs().max() <= 2e-5 * expected.abs().max()
 
 
+@needs_openvino
 @torch.inference_mode()
 def test_what_is_found_of_a_picture_is_the_same_whatever_stands_beside_it(backbone: EfficientNetBackbone) -> None:
-    pytest.importorskip("openvino", reason="needs crossgraph[openvino]")
     tokens, pixels = FastTokens(backbone, after=1), torch.randn(7, 3, 64, 64)
     tokens(pixels)
     assert tokens.compiled
@@ -74,8 +78,8 @@ def test_a_network_that_gives_something_else_is_not_taken(
     assert not tokens.compiled
 
 
+@needs_openvino
 def test_many_threads_may_ask_at_once(backbone: EfficientNetBackbone) -> None:
-    pytest.importorskip("openvino", reason="needs crossgraph[openvino]")
     tokens, given = FastTokens(backbone, after=1), [torch.randn(2, 3, 64, 64) for _ in range(4)]
     found: dict[int, torch.Tensor] = {}
 
