@@ -62,8 +62,8 @@ def test_a_search_over_many_blocks_keeps_the_order_of_equal_distances(k: int, bi
 @pytest.mark.parametrize(
     ("k", "bits", "searches", "compares"),
     [
-        *((k, bits, False, False) for k, bits in [(1, 8), (33, 40), (9000, 16)]),
-        *((k, bits, False, True) for k, bits in [(1, 64), (2000, 64), (90, 192), (257, 256), (9000, 320)]),
+        *((k, bits, False, False) for k, bits in [(1, 8), (7, 16), (33, 40), (140, 8), (150, 16), (9000, 16)]),
+        *((k, bits, False, True) for k, bits in [(1, 64), (90, 64), (2000, 64), (90, 192), (257, 256), (9000, 320)]),
         *((k, bits, True, True) for k, bits in [(1, 256), (90, 320), (256, 256)]),
     ],
 )
