@@ -29,7 +29,7 @@ quick: .venv/ready  ## the tests that start no process and train nothing long
 	OMP_NUM_THREADS=1 $(BIN)/python $(TESTS) -m 'not slow'
 
 check: lint types .venv/ready  ## format, lint, types, and the test suite with the share of lines it runs
-	OMP_NUM_THREADS=1 $(BIN)/python $(TESTS) --cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR)
+	OMP_NUM_THREADS=1 $(BIN)/python -m slipcover --fail-under $(FLOOR) $(TESTS)
 
 lint: .venv/ready
 	$(BIN)/ruff format --check $(CODE)
@@ -79,4 +79,4 @@ format: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-* demo dist build .coverage
+	rm -rf .venv .venv-* demo dist build

@@ -8,6 +8,7 @@ when it is first called; jaxtyping keeps the lengths of axes where an annotation
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import inspect
 import sys
@@ -26,8 +27,12 @@ SHAPES = jaxtyped("context")
 
 
 def install(package: str) -> None:
-    """Execute the annotations of the functions and dataclasses of all modules of `package` that are imported later."""
-    sys.meta_path.insert(0, _Finder(package))
+    """Execute the annotations of the functions and dataclasses of all modules of `package` that are imported later.
+
+    What looks for modules already, as what measures which lines are run does, is asked first and may wrap what is found.
+    """
+    vars(builtins)[EXECUTED] = executed
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), _Finder(package))
 
 
 class _Finder(MetaPathFinder):
@@ -54,10 +59,6 @@ class _Loader(SourceFileLoader):
             decorator = ast.copy_location(ast.Name(EXECUTED, ast.Load()), node)
             node.decorator_list.insert(0 if isinstance(node, ast.ClassDef) else len(node.decorator_list), decorator)
         return compile(tree, path, "exec", dont_inherit=True)
-
-    def exec_module(self, module: ModuleType) -> None:
-        vars(module)[EXECUTED] = executed
-        super().exec_module(module)
 
 
 def _definitions(body: Sequence[ast.AST]) -> Iterator[ast.FunctionDef | ast.ClassDef]:
