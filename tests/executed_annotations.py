@@ -29,7 +29,7 @@ SHAPES = jaxtyped("context")
 def install(package: str) -> None:
     """Execute the annotations of the functions and dataclasses of all modules of `package` that are imported later.
 
-    What looks for modules already, as what measures which lines are run does, is asked first and may wrap what is found.
+    What else looks for modules, such as what notes the lines that are run, is asked first and may wrap them.
     """
     vars(builtins)[EXECUTED] = executed
     sys.meta_path.insert(sys.meta_path.index(PathFinder), _Finder(package))
