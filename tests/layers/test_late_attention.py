@@ -24,12 +24,14 @@ def pair_by_pair(queries: Tensor, keys: Tensor, query_mask: Tensor, key_mask: Te
 
 
 @pytest.mark.parametrize("masked", ["queries", "both"])
-@pytest.mark.parametrize(("captions", "pictures"), [(1, 1), (3, 2), (16, 8)])
+@pytest.mark.parametrize(("captions", "pictures", "words"), [(1, 1, 1), (3, 2, 6), (16, 8, 640)])
+@pytest.mark.parametrize("sharpness", [4.0, 400.0])
 def test_cosines_of_all_pairs_and_their_gradients_are_those_of_attending_pair_by_pair(
-    masked: str, captions: int, pictures: int, monkeypatch: pytest.MonkeyPatch
+    masked: str, captions: int, pictures: int, words: int, sharpness: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(late_attention, "CAPTIONS", captions)
     monkeypatch.setattr(late_attention, "PICTURES", pictures)
+    monkeypatch.setattr(late_attention, "WORDS", words)
     torch.manual_seed(2)
     queries, keys, weights = unit(7, 5, 6), unit(5, 7, 6), torch.randn(5, 7, 5, dtype=torch.float64)
     query_mask, key_mask = (torch.rand(rows, parts) < 0.7 for rows, parts in ((7, 5), (5, 7)))
@@ -38,7 +40,7 @@ def test_cosines_of_all_pairs_and_their_gradients_are_those_of_attending_pair_by
     results = []
     for way in (pair_by_pair, attended_cosines):
         sides = queries.clone().requires_grad_(), keys.clone().requires_grad_()
-        found = way(*sides, query_mask, key_mask, sharpness=4.0)
+        found = way(*sides, query_mask, key_mask, sharpness=sharpness)
         (found * weights).sum().backward()
         results.append((found.detach(), sides[0].grad, sides[1].grad))
     for slow, fast in zip(*results, strict=True):

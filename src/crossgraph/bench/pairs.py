@@ -18,7 +18,8 @@ from crossgraph.bench.items import drawn_images, drawn_method, drawn_texts
 from crossgraph.bench.peers import scan, sgraf
 from crossgraph.bench.timing import Machine, Outcome, by_turns
 from crossgraph.evaluation.pair_precision import Shift
-from crossgraph.layers.attention import attend_to_one
+from crossgraph.layers.late_attention import attended_cosines
+from crossgraph.layers.similarity_vectors import sides_of
 from crossgraph.methods.contract import Method
 from crossgraph.methods.kidrr import Kidrr
 from crossgraph.types import Encoded
@@ -110,26 +111,21 @@ def _loops(method: Kidrr, images: Encoded, texts: Encoded, *, few: int) -> list[
     def loop(head: sgraf.Reasoning | sgraf.Filter) -> Tensor:
         return torch.tanh(sgraf.scores(regions, images.embedding, captions, texts.embedding[:few], maps, head))
 
-    lengths, few_images = texts.lengths(), min(LATE, len(images))
+    few_images = min(LATE, len(images))
 
-    def late(texts: Encoded, regions: Tensor) -> Tensor:
-        found = texts.embedding.new_empty(few_images, len(texts))
-        for length in torch.unique(lengths).tolist():
-            rows = (lengths == length).nonzero()[:, 0]
-            words = texts[rows].without_padding().parts
-            assert words is not None
-            for image in range(few_images):
-                found[image, rows] = attend_to_one(words, regions[image], sharpness=9.0).cosines.mean(dim=1)
-        return found
+    def late(texts: Encoded, images: Encoded) -> Tensor:
+        regions, region_mask, words, word_mask = sides_of(images, texts)
+        return attended_cosines(words, regions, word_mask, region_mask).sum(dim=2) / texts.lengths()
 
     pairs, late_pairs = len(images) * few, few_images * len(texts)
-    short_texts, short_regions = texts.with_parts_in(torch.bfloat16), regions.bfloat16()
+    pictures = images[:few_images]
+    short_texts, short_pictures = texts.with_parts_in(torch.bfloat16), pictures.with_parts_in(torch.bfloat16)
     return [
         Way("SCAN's loop", lambda: scan.scores(regions, captions), pairs),
-        Way("late interaction", lambda: late(texts, regions), late_pairs, "SCAN's loop"),
+        Way("late interaction", lambda: late(texts, pictures), late_pairs, "SCAN's loop"),
         Way(
             "late interaction in bfloat16",
-            lambda: late(short_texts, short_regions),
+            lambda: late(short_texts, short_pictures),
             late_pairs,
             instead_of="late interaction",
         ),

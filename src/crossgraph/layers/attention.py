@@ -12,6 +12,9 @@ from torch import Tensor
 
 from crossgraph.layers.products import widened
 
+LARGEST_LOGIT = 30.0
+"""Up to this, exponentials of logits and the squares of their sums stay far from what float32 can hold."""
+
 
 def attend(
     queries: Float[Tensor, "n q d"],
@@ -56,18 +59,59 @@ def attend_in_row(
 ) -> tuple[Float[Tensor, "t r"], Float[Tensor, " t"]]:
     """The weights and cosines of `Seen` for the words of captions in one row, nothing padded; no gradients.
 
-    `spans` say of how many captions of which length they are, one span after the other. All words are multiplied with
-    all regions at once, and nothing seen is built, as in `late_attention`. Regions come first while there is anything
-    to be done with every cosine, so that each sum over them runs along memory.
+    `spans` say of how many captions of which length they are, one span after the other.
     """
-    products = widened(regions @ words.T)
+    looks = look(words, regions[None], products_within(regions[None]), spans, sharpness=sharpness)
+    return looks.weights[0].mul_(looks.inverse_lengths[0]).T, looks.cosines[0]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Words in one row looking at the regions of some pictures. `weights` add up to vectors of some length: the words'
+    `cosines` with these, and one over their lengths."""
+
+    weights: Float[Tensor, "b r t"]
+    inverse_lengths: Float[Tensor, "b t"]
+    cosines: Float[Tensor, "b t"]
+
+
+def products_within(regions: Float[Tensor, "b r d"]) -> Float[Tensor, "b r r"]:
+    """The products of each picture's regions with one another."""
+    return widened(torch.bmm(regions, regions.mT))
+
+
+def look(
+    words: Float[Tensor, "t d"],
+    regions: Float[Tensor, "b r d"],
+    within: Float[Tensor, "b r r"],
+    spans: Sequence[tuple[int, int]],
+    *,
+    sharpness: float,
+    real: Bool[Tensor, "b r 1"] | None = None,
+) -> Looks:
+    """What the words of captions in one row see of several pictures, as in `attend_in_row`; no gradients.
+
+    `within` are `products_within` of the regions. All words are multiplied with all regions at once, and nothing seen
+    is built, as in `late_attention`. Regions come first, so that each sum over them runs along memory. A vector's
+    direction does not depend on the sum of its weights, so these are the numerators of the softmax. Regions that are
+    not `real` weigh nothing.
+    """
+    b, r, d = regions.shape
+    products = widened(torch.mm(regions.reshape(b * r, d), words.T))
     contrast, start = products.clamp(min=0), 0
     for count, length in spans:
-        cosine = contrast[:, start : start + count * length].view(len(regions), count, length)
-        squares = cosine.square().sum(dim=2, keepdim=True)
-        cosine.mul_(squares.clamp_(min=1e-24).rsqrt_().mul_(sharpness))
+        cosine = contrast[:, start : start + count * length].view(b * r, count, length)
+        lengths = torch.linalg.vector_norm(cosine, dim=2, keepdim=True)
+        cosine.mul_(lengths.clamp_(min=1e-12).reciprocal_().mul_(sharpness))
         start += count * length
-    weights = contrast.softmax(dim=0)
-    squared = (widened(regions @ regions.T) @ weights).mul_(weights).sum(dim=0)
-    weights.mul_(squared.clamp_(min=1e-24).rsqrt_())
-    return weights.T, products.mul_(weights).sum(dim=0)
+    weights = contrast.view(b, r, len(words))
+    if real is not None:
+        weights.mul_(real)
+    if sharpness > LARGEST_LOGIT:
+        weights.sub_(weights.amax(dim=1, keepdim=True))
+    weights.exp_()
+    if real is not None:
+        weights.mul_(real)
+    squared = torch.bmm(within, weights).mul_(weights).sum(dim=1)
+    inverse = squared.clamp_(min=1e-24).rsqrt_()
+    return Looks(weights, inverse, products.view_as(weights).mul_(weights).sum(dim=1).mul_(inverse))

@@ -3,8 +3,9 @@
 The same numbers as `attend` on every pair, without ever building what was seen: with weights a, the cosine of a word w
 with what it saw of the regions k is sum_k a_k (w k) over the length of sum_k a_k k, and that length squared is a G a, G
 being the products of the regions with one another. So a batch costs one product of all words with all regions and a few
-passes over it. These are what takes time: forwards and backwards they are made of blocks that a processor's cache
-holds, of real words alone, and nothing is kept between both, for a block is made again faster than it is fetched.
+passes over it. Both are made of blocks that a processor's cache holds, of real words alone: forwards of large ones,
+captions of one length side by side; backwards, where a block has six tables, of small ones. Nothing is kept between
+both, for a block is made again faster than it is fetched.
 """
 
 from __future__ import annotations
@@ -14,11 +15,17 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from crossgraph.layers.attention import look, products_within
+from crossgraph.layers.products import widened
+
 CAPTIONS, PICTURES = 16, 8
-"""Captions and pictures of a block: at 12 words and 36 regions a mebibyte holds four of its tables."""
+"""Captions and pictures of a block of the backward pass: at 12 words and 36 regions a mebibyte holds four tables."""
+
+WORDS = 640
+"""About how many words a block of the forward pass has: with as many pictures, a product near the matrix rate."""
 
 SHORT = 1e-12
 """What was seen counts as at least the root of this long."""
@@ -37,9 +44,11 @@ def attended_cosines(
     Both sides are unit vectors; gradients have no gradients.
     """
     (m, q), n = query_mask.shape, len(keys)
-    real = query_mask.flatten().nonzero()[:, 0]
+    counts, order = query_mask.sum(dim=1).sort(stable=True)
+    caption, place = query_mask[order].nonzero(as_tuple=True)
+    real = order[caption] * q + place
     words = queries.flatten(0, 1).index_select(0, real)
-    cosines = cast(Tensor, _Cosines.apply(words, keys, query_mask.sum(dim=1), key_mask, sharpness))  # type: ignore[no-untyped-call]
+    cosines = cast(Tensor, _Cosines.apply(words, keys, counts, key_mask, sharpness))  # type: ignore[no-untyped-call]
     return cosines.new_zeros(n, m * q).index_copy(1, real, cosines).view(n, m, q)
 
 
@@ -110,13 +119,18 @@ class _Cosines(torch.autograd.Function):
     def forward(
         ctx: Any, words: Tensor, keys: Tensor, counts: Tensor, key_mask: Tensor, sharpness: float
     ) -> Float[Tensor, "n w"]:
-        """`counts` are the captions' numbers of words."""
+        """`counts` are the captions' numbers of words, smaller ones first."""
         ctx.save_for_backward(words, keys, counts, key_mask)
         ctx.sharpness = sharpness
-        found = words.new_empty(len(keys), len(words))
-        for some, captions, pictures, unreal in _blocks(words, counts, key_mask):
-            block = _Block.of(words[some], keys[pictures], unreal, captions, sharpness)
-            found[pictures, some] = block.cosines()[0]
+        found = words.new_empty(len(keys), len(words), dtype=widened(words[:0]).dtype)
+        real = None if bool(key_mask.all()) else key_mask[..., None]
+        within = products_within(keys)
+        for some, spans in _runs(counts):
+            for first in range(0, len(keys), PICTURES):
+                pictures = slice(first, first + PICTURES)
+                mask = None if real is None else real[pictures]
+                looks = look(words[some], keys[pictures], within[pictures], spans, sharpness=sharpness, real=mask)
+                found[pictures, some] = looks.cosines
         return found
 
     @staticmethod
@@ -135,6 +149,18 @@ class _Cosines(torch.autograd.Function):
             of_keys[pictures] += torch.mm(flat, mine).view(b, k, -1)
             of_gram[pictures] += of_both
         return of_words, of_keys.baddbmm_(of_gram, keys, alpha=2.0), None, None, None
+
+
+def _runs(counts: Int[Tensor, " c"]) -> Iterator[tuple[slice, list[tuple[int, int]]]]:
+    """The words of captions in runs, and how many captions of which length each run is of; shorter captions first."""
+    run, start = (counts.cumsum(0) - 1).clamp(min=0) // WORDS, 0
+    for number in torch.unique(run).tolist():
+        lengths = counts[run == number].bincount().tolist()
+        spans = [(count, length) for length, count in enumerate(lengths) if count and length]
+        end = start + sum(count * length for count, length in spans)
+        if spans:
+            yield slice(start, end), spans
+        start = end
 
 
 def _blocks(
