@@ -29,7 +29,8 @@ quick: .venv/ready  ## the tests that start no process and train nothing long
 	OMP_NUM_THREADS=1 $(BIN)/python $(TESTS) -m 'not slow'
 
 check: lint types .venv/ready  ## format, lint, types, and the test suite with the share of lines it runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m slipcover --fail-under $(FLOOR) $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m slipcover --json --out .lines.json $(TESTS)
+	$(BIN)/python -m slipcover --merge .lines.json --out .lines.json --fail-under $(FLOOR)
 
 lint: .venv/ready
 	$(BIN)/ruff format --check $(CODE)
@@ -79,4 +80,4 @@ format: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-* demo dist build
+	rm -rf .venv .venv-* demo dist build .lines.json
