@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 import lance
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
@@ -142,7 +141,7 @@ class DiskMatrix:
             return np.empty((0, self.width), kind_of(self._dataset.schema, self._column))
         once, back = np.unique(addresses, return_inverse=True)
         with plain_errors(self._place):  # row ids are addresses in our tables
-            read = self._dataset._take_rows(pa.array(once), columns=[self._column])
+            read = self._dataset._take_rows(once.tolist(), columns=[self._column])
         return fixed_rows(read[self._column])[back]
 
 

@@ -10,7 +10,6 @@ import warnings
 
 import lance
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from crossgraph.gallery.tables.fixed_columns import fixed_rows
@@ -23,7 +22,7 @@ def centres_of(dataset: lance.LanceDataset, column: str, *, lists: int, seed: in
     """The centres of so many lists, of the kind that the rows of the column are: floats, or codes."""
     total = dataset.count_rows()
     chosen = np.sort(np.random.default_rng(seed).choice(total, min(total, SAMPLE * lists), replace=False))
-    return centres(fixed_rows(dataset.take(pa.array(chosen), columns=[column])[column]), lists=lists, seed=seed)
+    return centres(fixed_rows(dataset.take(chosen.tolist(), columns=[column])[column]), lists=lists, seed=seed)
 
 
 def centres(rows: NDArray[np.generic], *, lists: int, seed: int = 0) -> NDArray[np.generic]:
