@@ -76,7 +76,8 @@ format: .venv/ready
 .venv-minimum/ready: pyproject.toml constraints-minimum.txt
 .venv/ready .venv-minimum/ready:
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install $(PIP_FLAGS) --constraint $(filter constraints%,$^) --editable '.[dev]'
+	$(@D)/bin/pip install $(PIP_FLAGS) --no-compile --constraint $(filter constraints%,$^) --editable '.[dev]'
+	$(@D)/bin/python -m compileall -qq -j 0 $(@D)/lib || true  # on all cores; templates in packages are no Python
 	touch $@
 
 clean:
