@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lance as pylance
@@ -143,7 +144,9 @@ def test_a_write_by_another_process_is_seen_after_the_time_between_two_looks(
 ) -> None:
     writer, reader = Gallery.create(address, model), Gallery.open(address, model)
     now = [1000.0]
-    monkeypatch.setattr("crossgraph.gallery.folder.time.monotonic", lambda: now[0])
+    # of that module alone: servers of other tests run in threads of this process, and wait by the real clock
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter, sleep=time.sleep)
+    monkeypatch.setattr("crossgraph.gallery.folder.time", clock)
     assert len(reader) == 0
     writer.index(images)
     assert len(writer) == 6  # one's own writes are seen at once
@@ -318,6 +321,7 @@ def first_id(gallery: Gallery) -> str:
 CHILD = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from crossgraph.gallery.gallery import Gallery
 from tests.gallery.fake_model import FakeModel
 address, folder = sys.argv[1], Path(sys.argv[2])
