@@ -43,9 +43,7 @@ def test_a_cluster_that_is_too_small_is_refused_at_once(connection: Connection) 
 def test_a_cluster_that_others_use_is_an_error_and_no_wait_for_ever(connection: Connection) -> None:
     settings = replace(connection.settings, start_seconds=1.0)
     other = connection.ray.remote(FixedPlace).options(num_cpus=2).remote()
-    until = time.monotonic() + 60
-    while connection.free() > 0 and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until_free(connection, 0)
     try:
         with (
             Pool(replace(connection, settings=settings)) as pool,
@@ -62,8 +60,7 @@ def test_workers_that_are_all_lost_in_the_middle_are_an_error_within_a_minute(co
     assert connection.settings.start_seconds <= 40  # Ray takes up to 17 to tell that a node is gone
     settings = replace(connection.settings, start_seconds=2.0)
     ray, noted = connection.ray, Noted()
-    while connection.free() < connection.total():  # Ray is still taking back what the test before had
-        time.sleep(0.1)
+    wait_until_free(connection, connection.total())  # Ray is still taking back what the test before had
     with Pool(replace(connection, settings=settings), progress=noted) as pool:
         stream = pool.stream((number, Squares((number,), seconds=0.1)) for number in range(40))
         assert next(stream) == (0, [[0]])
@@ -80,6 +77,13 @@ def test_workers_that_are_all_lost_in_the_middle_are_an_error_within_a_minute(co
             for other in others:
                 ray.kill(other)
     assert noted.events.count("worker lost") >= 2
+
+
+def wait_until_free(connection: Connection, processors: float) -> None:
+    """Return once so many processors are free, or after a minute."""
+    until = time.monotonic() + 60
+    while connection.free() != processors and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 class Noted(Silent):

@@ -321,7 +321,6 @@ def first_id(gallery: Gallery) -> str:
 CHILD = """
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from crossgraph.gallery.gallery import Gallery
 from tests.gallery.fake_model import FakeModel
 address, folder = sys.argv[1], Path(sys.argv[2])
