@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import re
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,15 +57,17 @@ class FeatureCache:
         self.folder = Path(folder)
         self.shard_size = shard_size
         self._stores: dict[Path, RecordStore] = {}
+        self._opening = threading.Lock()
 
     def records(self, name: str, fingerprint: str, *, view: str) -> RecordStore:
         """The records of one encoder and view, with what other processes have added until now."""
         readable = re.sub(r"[^\w.-]+", "-", Path(name).name)
         folder = self.folder / f"{readable}-{fingerprint}" / view
-        if folder in self._stores:
-            self._stores[folder].refresh()
-        else:
-            self._stores[folder] = RecordStore(folder, shard_size=self.shard_size)
+        with self._opening:
+            if folder not in self._stores:
+                self._stores[folder] = RecordStore(folder, shard_size=self.shard_size)
+                return self._stores[folder]
+        self._stores[folder].refresh()
         return self._stores[folder]
 
 
@@ -79,7 +82,8 @@ class Records(Protocol):
 class RecordStore:
     """Records (named arrays, each of one row or more) by key.
 
-    Records of one store have the same fields, and each field the same type and shape but for the first axis.
+    Records of one store have the same fields, and each field the same type and shape but for the first axis. May be
+    used by many threads: what one has written can be read once its own `flush` is done, whoever put it on the disk.
     """
 
     def __init__(self, folder: Path, *, shard_size: int = 256) -> None:
@@ -87,6 +91,7 @@ class RecordStore:
         self.shard_size = shard_size
         self.damaged: tuple[Path, ...] = ()
         """Shards that were found damaged and removed; their keys are simply absent and will be computed again."""
+        self._changing = threading.RLock()
         self._pending: dict[str, Mapping[str, Array]] = {}
         self._shards: dict[str, _Shard] = {}
         self._places: dict[str, tuple[_Shard, int]] = {}
@@ -102,9 +107,10 @@ class RecordStore:
 
     def refresh(self) -> None:
         """Take in the shards that have appeared since the last look; remove damaged ones."""
-        for path in sorted(self.folder.glob(f"*{SHARD}")):
-            if path.name not in self._shards:
-                self._take_in(path)
+        with self._changing:
+            for path in sorted(self.folder.glob(f"*{SHARD}")):
+                if path.name not in self._shards:
+                    self._take_in(path)
 
     def read(self, key: str) -> dict[str, Array]:
         """The record of `key`, as it was written. Raises `FeatureError` if there is none on disk."""
@@ -115,25 +121,27 @@ class RecordStore:
 
     def write(self, key: str, record: Mapping[str, Array]) -> None:
         """Keep a record; it reaches the disk, and can be read, once the shard is full or at `flush`."""
-        self._pending[key] = record
-        if len(self._pending) >= self.shard_size:
-            self.flush()
+        with self._changing:
+            self._pending[key] = record
+            if len(self._pending) >= self.shard_size:
+                self.flush()
 
     def flush(self) -> None:
         """Write what is pending as one shard. Raises `FeatureError` if the disk does not take it."""
-        if not self._pending:
-            return
-        path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex}{SHARD}"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, _pack(self._pending))
-        except OSError as error:
-            raise FeatureError(
-                f"the feature cache cannot be written: {error}. Free some space, or name another folder "
-                f"in {CACHE_VARIABLE}; now it is {os.environ.get(CACHE_VARIABLE) or 'not set'}."
-            ) from error
-        self._pending = {}
-        self._take_in(path)
+        with self._changing:
+            if not self._pending:
+                return
+            path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex}{SHARD}"
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, _pack(self._pending))
+            except OSError as error:
+                raise FeatureError(
+                    f"the feature cache cannot be written: {error}. Free some space, or name another folder "
+                    f"in {CACHE_VARIABLE}; now it is {os.environ.get(CACHE_VARIABLE) or 'not set'}."
+                ) from error
+            self._pending = {}
+            self._take_in(path)
 
     def _take_in(self, path: Path) -> None:
         try:

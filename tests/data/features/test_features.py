@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from crossgraph.data import feature_cache
 from crossgraph.data.feature_cache import FeatureCache, RecordStore
 from crossgraph.data.features.image_features import extract_image_features
 from crossgraph.data.features.text_features import extract_text_features
@@ -22,6 +24,7 @@ from crossgraph.encoders.image import ImageEncoder, ImageFeatures
 from crossgraph.encoders.text import TextEncoder, TextFeatures
 from crossgraph.encoders.vocabulary_text import VocabularyTextEncoder
 from crossgraph.errors import ConfigError, FeatureError
+from crossgraph.files import write_atomically
 from crossgraph.types import ImageBatch
 from crossgraph.words import Vocabulary, tokenize
 
@@ -346,6 +349,33 @@ def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     assert table.store.damaged == ()
     expected, _ = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "alone"))
     assert_same(table.rows(range(60)), expected.rows(range(60)))
+
+
+def test_threads_may_fill_one_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another thread writes to the disk at that moment takes nothing with it."""
+
+    def slowly(path: Path, content: bytes) -> None:
+        time.sleep(0.005)
+        write_atomically(path, content)
+
+    monkeypatch.setattr(feature_cache, "write_atomically", slowly)
+    cache = FeatureCache(tmp_path, shard_size=3)
+
+    def fill(thread: int) -> list[float]:
+        store = cache.records("rows", "1", view="plain")
+        found = []
+        for number in range(8):
+            keys = [f"{thread}-{number}-{one}" for one in range(2)]
+            for value, key in enumerate(keys):
+                store.write(key, {"parts": np.full((1, 2), 100 * thread + 10 * number + value, np.float32)})
+            store.flush()
+            found += [float(store.read(key)["parts"][0, 0]) for key in keys]
+        return found
+
+    with ThreadPoolExecutor(8) as threads:
+        for thread, found in enumerate(threads.map(fill, range(8))):
+            assert found == [100 * thread + 10 * number + value for number in range(8) for value in range(2)]
+    assert len(FeatureCache(tmp_path).records("rows", "1", view="plain")) == 8 * 8 * 2
 
 
 def test_an_open_cache_sees_what_another_one_adds(tmp_path: Path) -> None:
