@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossgraph.errors import DataError
-from crossgraph.words import EMPTY, PADDING, UNKNOWN, Vocabulary, tokenize
+from crossgraph.words import EMPTY, PADDING, UNKNOWN, Vocabulary, is_phrase, tokenize
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,21 @@ def test_the_order_of_captions_does_not_matter() -> None:
 def test_a_word_listed_twice_is_refused() -> None:
     with pytest.raises(DataError, match="the vocabulary lists 'dog' twice"):
         Vocabulary(("dog", "cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "phrase"),
+    [
+        ("dog", True),
+        ("a big brown dog", True),
+        ("the dog, an apple", True),
+        ("two dogs on grass", False),
+        ("a dog runs on the grass", False),
+        ("红色的球", True),
+        ("一只狗在海滩上", False),
+        ("หมาบนชายหาดสีขาว", False),
+        ("", True),
+    ],
+)
+def test_a_phrase_has_three_words_at_most_besides_articles(sentence: str, phrase: bool) -> None:
+    assert is_phrase(sentence) is phrase

@@ -33,13 +33,12 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.evaluation.label_metrics import precision_at
 from crossgraph.evaluation.tie_groups import groups_of_scores
+from crossgraph.gallery.calibration.phrases import phrase_of
 from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.graphs.scene_graph import GraphObject, SceneGraph
-from crossgraph.graphs.sentence_edits import phrase_start
 from crossgraph.verbs import load_search_model
 
 CUTOFF = 10
-MOST_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,11 @@ class ShortQuery:
 
 def short_query(caption: int, sentence: str, thing: GraphObject) -> ShortQuery | None:
     """The phrase of one thing; None where the sentence does not name it, or in too many words."""
-    if thing.span is None:
+    phrase = phrase_of(sentence, thing)
+    if phrase is None:
         return None
-    phrase = sentence[phrase_start(sentence, thing) : thing.span[1]].lower()
-    said = phrase.split()
-    inside = frozenset(one.name for one in thing.attributes if set(one.name.split()) <= set(said))
-    return ShortQuery(phrase, caption, thing.name, inside) if 1 <= len(said) <= MOST_WORDS else None
+    inside = frozenset(one.name for one in thing.attributes if set(one.name.split()) <= set(phrase.split()))
+    return ShortQuery(phrase, caption, thing.name, inside)
 
 
 def drawn_queries(captions: Sequence[str], graphs: Sequence[SceneGraph], count: int, *, seed: int) -> list[ShortQuery]:

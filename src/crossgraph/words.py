@@ -37,6 +37,20 @@ def tokenize(sentence: str) -> list[str]:
     return [match.group().lower() for match in WORD.finditer(normalise(sentence))] or [EMPTY]
 
 
+PHRASE = 3
+"""A sentence of at most so many words, besides articles, is a phrase: it names a thing and tells nothing of it."""
+
+_ARTICLES = frozenset({"a", "an", "the"})
+_UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Letters of Thai, Lao, Japanese and Chinese, which put no spaces between words."""
+
+
+def is_phrase(sentence: str) -> bool:
+    """Whether a sentence has at most `PHRASE` words, besides articles; of unspaced scripts two letters are a word."""
+    words = [word for word in tokenize(sentence) if word not in _ARTICLES]
+    return sum(max(1, len(_UNSPACED.findall(word)) / 2) for word in words) <= PHRASE
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """Which words have ids: `words[i]` has id i + 2; id 0 is padding and id 1 any other word."""

@@ -120,6 +120,7 @@ def test_a_calibration_is_stored_with_the_model_and_speaks_in_searches(
     cascade: Path, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crossgraph.gallery.calibration.pairs.FEWEST", 1)
+    monkeypatch.setattr("crossgraph.gallery.calibration.fit.FEWEST_PHRASES", 4)
     calibrated = tmp_path / "calibrated"
     shutil.copytree(cascade, calibrated)
     found = json.loads(call("calibrate", calibrated, "--data", DATA, "--split", "train", "--json").stdout)
@@ -128,8 +129,19 @@ def test_a_calibration_is_stored_with_the_model_and_speaks_in_searches(
     assert stored.fingerprint == CascadeManifest.read(cascade).fingerprint
     assert found["stages"] == json.loads(call("calibrate", calibrated, "--json").stdout)["stages"]
     assert "| probability | queries |" in call("calibrate", calibrated, "--markdown").stdout
-    assert "reliability of stage rerank" in call("calibrate", calibrated).stdout
+    printed = call("calibrate", calibrated).stdout
+    titles = [line.strip() for line in printed.splitlines() if line.startswith("reliability")]
+    assert titles[-2:] == ["reliability of stage rerank", "reliability of stage rerank, one to three words"]
     for mode in ("fast", "balanced", "best"):
         words = ("search", "a red ball", "--gallery", gallery, "--model", calibrated, "--mode", mode, "--no-exact")
         assert "match: " in call(*words).stderr
         assert json.loads(call(*words, "--json").stdout)["verdict"] in ("strong", "weak", "nothing good found")
+    manifest = json.loads((calibrated / "cascade.json").read_text())
+    for stage in manifest["calibration"].values():
+        stage["phrases"] |= {"weights": [0] * 4, "bias": 99.0}
+    (calibrated / "cascade.json").write_text(json.dumps(manifest))
+    said = [
+        call("search", query, "--gallery", gallery, "--model", calibrated, "--no-exact", "--json").stdout
+        for query in ("a red ball", "a red ball left of a blue cube")
+    ]
+    assert [json.loads(one)["probability"] == 1 for one in said] == [True, False]

@@ -11,7 +11,7 @@ from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.table import Table
 
@@ -48,10 +48,18 @@ def calibrate(
     if as_json:
         print_json({"model": str(model), "stages": {stage: one.model_dump() for stage, one in found.items()}})
     elif markdown:
-        typer.echo("\n\n".join(_markdown(stage, one) for stage, one in found.items()))
+        typer.echo("\n\n".join(_markdown(name, one) for name, one in _each(found)))
     else:
-        for stage, one in found.items():
-            print_rich(_table(stage, one), _summary(one) + "\n")
+        for name, one in _each(found):
+            print_rich(f"reliability of stage {name}", _table(one), _summary(one) + "\n")
+
+
+def _each(found: Mapping[str, Calibration]) -> Iterator[tuple[str, Calibration]]:
+    """The calibration of each stage for sentences, and for phrases where there is one, with what to call it."""
+    for stage, one in found.items():
+        yield stage, one
+        if one.phrases is not None:
+            yield f"{stage}, one to three words", one.phrases
 
 
 def _summary(fitted: Calibration) -> str:
@@ -78,10 +86,10 @@ def _markdown(stage: str, fitted: Calibration) -> str:
     return f"**{stage}**\n\n{markdown_table(HEAD, _rows(fitted))}\n\n{_summary(fitted)}"
 
 
-def _table(stage: str, fitted: Calibration) -> Table:
+def _table(fitted: Calibration) -> Table:
     from rich.table import Table
 
-    table = Table(title=f"reliability of stage {stage}", title_justify="left", box=None)
+    table = Table(box=None)
     for name in HEAD:
         table.add_column(name, justify="right")
     for row in _rows(fitted):

@@ -15,6 +15,7 @@ from crossgraph.gallery.calibration.pairs import encode_corpus
 from crossgraph.gallery.search.results import Stage
 from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.gallery.stages.cascade_model import CascadeModel
+from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.progress import Progress, Silent
 from crossgraph.training.checkpoint import read_manifest, write_manifest
 from crossgraph.verbs.models import load_search_model
@@ -31,7 +32,8 @@ def calibrate(
 ) -> dict[Stage, Calibration]:
     """Fit when a search of `model`, a run or a cascade, found something good, and write that into its manifest.
 
-    Fitted on half of the pictures of the split and tested on the other half; see `gallery.calibration.fit`. Workers
+    Fitted on half of the pictures of the split and tested on the other half, for captions and for phrases of one to
+    three words that these hold; see `gallery.calibration.fit`. Workers
     of a `cluster` encode.
     """
     loaded = load_search_model(model, device=device)
@@ -47,7 +49,7 @@ def calibrate(
             if workers is None
             else workers.encode_corpus(loaded, corpus, progress=progress)
         )
-    fitted = calibrate_model(loaded, encoded, cache=default_cache(), progress=progress)
+    fitted = calibrate_model(loaded, encoded, cache=default_cache(), parser=CaptionParser(), progress=progress)
     stored = {stage: found.model_dump() for stage, found in fitted.items()}
     if isinstance(loaded, CascadeModel):
         loaded.manifest.model_copy(update={"calibration": stored}).write(loaded.run)

@@ -99,6 +99,23 @@ def test_a_calibration_comes_back_from_its_plain_values_and_judges_its_own_stage
     assert judge(stored, "rerank", evidence) == judge({}, "shortlist", evidence) == (None, None)
 
 
+def test_a_phrase_is_judged_by_the_calibration_of_phrases_where_there_is_one() -> None:
+    sentences = fit(*drawn_signs(100, 4))
+    phrases = fit(*drawn_signs(100, 5)).model_copy(update={"bias": 5.0})
+    both = sentences.model_copy(update={"phrases": phrases})
+    assert Calibration.model_validate(both.model_dump()) == both
+    evidence = Evidence(evenly(0.3, -0.3, 40), evenly(0.3, -0.3, 40), evenly(-0.3, 0.3, 60), 60)
+    for found in (judge, lines):
+        by = {
+            name: [
+                found({"shortlist": one.model_dump()}, "shortlist", evidence, phrase=phrase) for phrase in (False, True)
+            ]
+            for name, one in (("sentences", sentences), ("phrases", phrases), ("both", both))
+        }
+        assert by["both"] == [by["sentences"][0], by["phrases"][0]]
+        assert by["sentences"][0] == by["sentences"][1] != by["phrases"][0]
+
+
 def test_queries_of_one_kind_alone_are_refused() -> None:
     with pytest.raises(GalleryError, match="got only one kind"):
         fit(drawn_signs(5, 0)[0], np.ones(5, np.bool_))

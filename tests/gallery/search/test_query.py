@@ -4,6 +4,7 @@ import pytest
 
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery, SumQuery, Term, TextQuery, described, parse_query
+from crossgraph.gallery.search.query_encoder import asks_phrase
 
 SUM = SumQuery(
     (
@@ -73,3 +74,18 @@ def test_a_sum_written_wrongly_is_refused(words: list[str], message: str) -> Non
 def test_a_sum_that_cannot_be_weighed_is_refused() -> None:
     with pytest.raises(ConfigError, match="other than 0"):
         SumQuery((Term(1.0, TextQuery("a")), Term(float("nan"), TextQuery("b"))))
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase"),
+    [
+        (["a red ball"], True),
+        (["red", "+", "ball", "-", "a lawn behind a large white house"], True),
+        (["a red ball on a lawn"], False),
+        (["two dogs", "+", "a red ball"], False),
+        (["ball", "+", "./pool.jpg"], False),
+        (["./pool.jpg"], False),
+    ],
+)
+def test_what_is_to_be_there_makes_a_query_a_phrase(words: list[str], phrase: bool) -> None:
+    assert asks_phrase(parse_query(words)) is phrase

@@ -16,7 +16,7 @@ from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.folds import folds, groups_of, rows_under
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Query, described
-from crossgraph.gallery.search.query_encoder import EncodedQuery
+from crossgraph.gallery.search.query_encoder import EncodedQuery, asks_phrase
 from crossgraph.gallery.search.results import SearchResult, SearchResults, Stage
 from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.score_calibration import Evidence, judge, lines, sample_rows
@@ -62,8 +62,9 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     """The answers of one stage, complete: what a stage after it finds out changes nothing in them."""
     options, scope, trace = ranking.options, ranking.scope, ranking.trace
     evidence = _evidence(ranking, calibration)
-    probability, verdict = judge(calibration, ranking.stage, evidence)
-    weaker_below, nothing_below = lines(calibration, ranking.stage, evidence)
+    phrase = asks_phrase(ranking.query)
+    probability, verdict = judge(calibration, ranking.stage, evidence, phrase=phrase)
+    weaker_below, nothing_below = lines(calibration, ranking.stage, evidence, phrase=phrase)
     if any(text.is_guess for text in ranking.understood):
         weaker_below = nothing_below = None
         probability, verdict = None, "weak" if verdict == "strong" else verdict  # a score of noise is no evidence

@@ -19,6 +19,7 @@ from crossgraph.gallery.stages.model import SearchModel, encode_images_for_stage
 from crossgraph.gallery.tables.item_names import UnknownName, find_items
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.gallery.tables.store import Store
+from crossgraph.words import is_phrase
 
 if TYPE_CHECKING:
     from crossgraph.types import Encoded
@@ -52,6 +53,13 @@ class _Part:
 def terms_of(query: Query) -> tuple[Term, ...]:
     """The query as a sum."""
     return query.terms if isinstance(query, SumQuery) else (Term(1.0, query),)
+
+
+def asks_phrase(query: Query) -> bool:
+    """Whether a query looks for what one to three words name, and for nothing else."""
+    wanted = [term.query for term in terms_of(query) if term.weight > 0]
+    texts = [one.sentence for one in wanted if isinstance(one, TextQuery)]
+    return len(texts) == len(wanted) and is_phrase(" ".join(texts))
 
 
 def why_not_reranked(model: SearchModel, query: Query, feedback: Feedback, target: Target) -> str:

@@ -9,7 +9,8 @@ queries with it taken out (`gallery.calibration.pairs`):
     excess   by how many standard deviations `first` is above the gallery's mean for this query, less what the best of
              so many unrelated pictures would be: the expected maximum of that many normal numbers
 
-`excess` makes galleries of different size comparable. Mean and deviation are those of 1,024 rows spread evenly.
+`excess` makes galleries of different size comparable. Mean and deviation are those of 1,024 rows spread evenly. A
+phrase of one to three words is another kind of query than a caption, with lower scores, and has its own regression.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class Calibration(BaseModel):
     """The fitted regression of one stage, the lines between verdicts, and its reliability on queries it was not
     fitted on.
 
-    `nothing_below` and `strong_from` are probabilities; `rates` are shares of the held-out queries.
+    `nothing_below` and `strong_from` are probabilities; `rates` are shares of the held-out queries. `phrases` is
+    what holds for queries of one to three words, where that was fitted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +90,11 @@ class Calibration(BaseModel):
     reliability: tuple[Bin, ...] = ()
     error: float = 0.0
     rates: dict[str, float] = {}
+    phrases: Calibration | None = None
+
+    def of(self, *, phrase: bool) -> Calibration:
+        """What holds for a phrase, or for a sentence."""
+        return self.phrases if phrase and self.phrases is not None else self
 
     def probability(self, signs: Float[np.ndarray, "q 4"]) -> Float[np.ndarray, " q"]:
         """The probability that each query has a good answer."""
@@ -117,17 +124,19 @@ def expected_maximum(count: int) -> float:
 
 
 def judge(
-    calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None
+    calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None, *, phrase: bool = False
 ) -> tuple[float | None, Verdict | None]:
-    """Probability and verdict of one search; None without calibration for its last stage."""
+    """Probability and verdict of one search, for a `phrase` or not; None without calibration for its last stage."""
     if evidence is None or stage not in calibration:
         return None, None
-    fitted = Calibration.model_validate(calibration[stage])
+    fitted = Calibration.model_validate(calibration[stage]).of(phrase=phrase)
     probability = float(fitted.probability(evidence.signs()[None])[0])
     return probability, fitted.verdict(probability)
 
 
-def lines(calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None) -> tuple[float | None, float | None]:
+def lines(
+    calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | None, *, phrase: bool = False
+) -> tuple[float | None, float | None]:
     """The scores below which answers are weaker than a strong one, and below which they are none.
 
     An answer is judged as the best one would be if all before it were not in the gallery, which is how the regression
@@ -135,7 +144,7 @@ def lines(calibration: Mapping[str, Any], stage: Stage, evidence: Evidence | Non
     """
     if evidence is None or stage not in calibration:
         return None, None
-    fitted = Calibration.model_validate(calibration[stage])
+    fitted = Calibration.model_validate(calibration[stage]).of(phrase=phrase)
     scores = evidence.scores
     most = min(LINED, len(scores), len(evidence.first))
     best = Evidence(scores, evidence.first, evidence.background, evidence.searched).signs()
