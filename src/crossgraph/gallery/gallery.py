@@ -204,17 +204,15 @@ class Gallery(GalleryFolder):
             return replace(report, version=self.version())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
-        """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
+        """Remove the pictures with these ids or paths; the files stay. Returns what was removed.
 
-        A later sync of their folder leaves them out. Raises `GalleryError`, before anything is removed, if there is
-        no such picture.
+        A later sync of their folder leaves them out. Their notes apply again when they are added again. Raises
+        `GalleryError`, before anything is removed, if there is no such picture.
         """
         with self.changing():
             items = tuple({row["id"]: as_item(row) for row in self._named(names, ITEM_COLUMNS)}.values())
-            ids = [item.id for item in items]
             note_removed(self.storage, [str(item.path) for item in items])
-            self.store.remove_items(ids)
-            self.store.notes.remove(ids)
+            self.store.remove_known(items)
             captions = (caption_id(text) for item in items for text in item.captions)
             drop_unused(self.store, (item.digest for item in items), captions)
         return items
