@@ -26,7 +26,7 @@ from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.lookups import drop_unused, rows_by_name
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
-from crossgraph.gallery.tables.notes import Value, checked_name
+from crossgraph.gallery.tables.notes import Value, checked_name, said_of_lists
 from crossgraph.gallery.tables.skipped import note_removed
 from crossgraph.gallery.tables.snapshot import ITEM_COLUMNS, as_item
 from crossgraph.gallery.tables.store import Store, writing
@@ -228,7 +228,9 @@ class Gallery(GalleryFolder):
                 named = {checked_name(column): value for column, value in columns.items()}
                 taken = sorted(set(named) & set(BUILT_IN))
                 if taken:
-                    raise GalleryError(f"the column {taken[0]!r} is built in. Choose another name for yours.")
+                    raise GalleryError(
+                        f"the column {taken[0]!r} is built in. Choose another name for yours.{said_of_lists(taken[0])}"
+                    )
                 rows.setdefault(row["id"], {}).update(named)
             self.store.notes.write(rows)
             self.store.merge_small_files()

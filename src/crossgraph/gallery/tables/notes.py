@@ -186,6 +186,25 @@ def typed_columns(values: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
     return pa.table(found) if found else pa.table({"": pa.nulls(len(ids))}).select([])
 
 
+@dataclass(frozen=True)
+class Strays:
+    """The values of a column, by the id of the picture, for which it is no column of a `kind`; others are so many."""
+
+    kind: str
+    values: Mapping[str, str]
+    others: int
+
+
+def find_strays(values: pa.Table, ids: pa.ChunkedArray, name: str) -> Strays | None:
+    """What makes a column of these pictures text that holds numbers or dates too; None if it holds none."""
+    rows = values.filter(pc.and_(pc.is_in(values["id"], ids), pc.equal(values["name"], name)))
+    texts = {row["id"]: row["text"] for row in rows.select(["id", "text"]).to_pylist() if row["text"] is not None}
+    numbers = len(rows) - rows["number"].null_count
+    strays = texts if numbers else {key: text for key, text in texts.items() if read_date(text) is None}
+    others = numbers or len(texts) - len(strays)
+    return Strays("number" if numbers else "date", strays, others) if strays and others else None
+
+
 def checked_name(name: str) -> str:
     """`name` in lower case, if it can name a column. Raises `GalleryError` if not."""
     if not _NAME.fullmatch(name):
@@ -193,6 +212,19 @@ def checked_name(name: str) -> str:
             f"{name!r} cannot name a column. Use at most 64 letters, digits and underscores, a letter first."
         )
     return name.lower()
+
+
+def said_of_lists(name: str) -> str:
+    """What to say where a column of this name is refused that looks as if it held labels or captions; else nothing."""
+    said = {
+        "label": "folders that are named for what is in them, a column of labels beside the captions, or "
+        "`crossgraph gallery add --label`",
+        "caption": "a caption file or a text beside each picture, or `crossgraph gallery add --caption`",
+    }
+    kind = "caption" if name.lower().startswith("caption") else "label"
+    if name.lower().rstrip("s") not in ("label", "tag", "keyword", "caption"):
+        return ""
+    return f" The {kind}s of a picture, which may be many, come from {said[kind]}."
 
 
 def read_date(text: str) -> datetime | None:
