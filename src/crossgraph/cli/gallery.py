@@ -222,7 +222,10 @@ def remove(
     where: Where = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take pictures out of the gallery; their files stay, and a sync leaves them out."""
+    """Take pictures out of the gallery; their files stay, and a sync leaves them out.
+
+    Their notes apply again when they are added again.
+    """
     from crossgraph.cli.output import print_json
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import rows_where
