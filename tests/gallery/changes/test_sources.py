@@ -53,6 +53,10 @@ def test_a_link_to_a_folder_that_is_looked_at_already_is_that_folder(
         assert gallery.sync([tmp_path / name]).changes == ()
     assert inside(gallery, library)[0] == "000.png"
     assert Manifest.read(gallery.folder).sources == (str(library), str(library / "old"))
+    other = Gallery.create(tmp_path / "other", model)
+    other.index(tmp_path / "link")
+    assert other.sync([library]).changes == ()
+    assert Manifest.read(other.folder).sources == (str(tmp_path / "link"),)
 
 
 def test_what_is_excluded_is_remembered_of_a_folder_until_told_otherwise(
