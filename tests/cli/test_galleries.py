@@ -32,6 +32,23 @@ def test_a_dry_run_of_a_new_gallery_says_what_would_be_and_leaves_nothing(traine
     assert not (tmp_path / "gallery").exists()
 
 
+def test_a_cell_that_makes_numbers_text_and_notes_of_edited_pictures_are_named(gallery: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    first, second, third = sorted(folder.iterdir())[:3]
+    notes = tmp_path / "notes.csv"
+    notes.write_text(f"path,stars,who\n{first},5,Ann\n{second},3,7\n{third},abc,Ben\n")
+    done = call("gallery", "annotate", gallery, notes)
+    assert done.exit_code == 0
+    said = f"stars holds text because 1 of its 3 values are no number: 'abc' of {third.name}."
+    assert done.stderr == f"note: {said}\n"
+    wrong = call("search", "a ball", "--gallery", gallery, "--where", "stars > 3")
+    assert said in " ".join(wrong.stderr.split())
+    Image.new("RGB", (9, 9)).save(first)
+    synced = call("sync", gallery)
+    assert "note: notes of 1 pictures stay with their names though the contents changed" in synced.stderr
+    assert "1 updated" in synced.stdout
+
+
 def test_a_folder_is_followed_and_its_gallery_looked_after(gallery: Path, trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     first, second, third = sorted(folder.iterdir())[:3]

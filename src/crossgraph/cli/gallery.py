@@ -222,7 +222,10 @@ def remove(
     where: Where = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take pictures out of the gallery; their files stay, and a sync leaves them out."""
+    """Take pictures out of the gallery; their files stay, and a sync leaves them out.
+
+    Their notes apply again when they are added again.
+    """
     from crossgraph.cli.output import print_json
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import rows_where
@@ -259,10 +262,10 @@ def annotate(
 
     Rows that cannot be understood, or name no picture, are listed and left out; the exit code is then 1.
     """
-    from crossgraph.cli.output import print_json
+    from crossgraph.cli.output import print_json, shown
     from crossgraph.gallery.changes.annotations import matched, read_annotations
     from crossgraph.gallery.gallery import Gallery
-    from crossgraph.gallery.search.filters import column_kinds
+    from crossgraph.gallery.search.filters import column_kinds, said_of_strays
 
     opened = Gallery.open(gallery)
     read = read_annotations(file)
@@ -271,13 +274,15 @@ def annotate(
     bad = sorted((*read.bad, *found.bad), key=lambda row: row.line)
     kinds = column_kinds(opened.snapshot())
     own = {name: kinds[name] for name in opened.snapshot().notes.column_names}
+    named = sorted({name for columns in found.values.values() for name in columns if own.get(name) == "text"})
+    told_of = [said for name in named if (said := said_of_strays(opened.snapshot(), name, few=True))]
     if as_json:
         left_out = [asdict(row) for row in bad]
         told = {
             "annotated": count,
             "columns": own,
             "left_out": left_out,
-            "notes": list(found.guesses),
+            "notes": [*found.guesses, *told_of],
             "version": opened.version(),
         }
         print_json({"gallery": str(gallery), **told})
@@ -286,6 +291,8 @@ def annotate(
         typer.echo(f"{gallery}: {count:,} pictures annotated; columns: {listed or 'none'}")
         for note in found.guesses:
             typer.echo(f"note: {file}, {note}", err=True)
+        for said in told_of:
+            typer.echo(f"note: {shown(said)}", err=True)
         if bad:
             typer.echo(f"{len(bad):,} of {len(bad) + len(read.rows) - len(found.bad):,} rows were left out:", err=True)
         for row in bad:

@@ -90,7 +90,11 @@ def left_out_to_json(report: SyncReport) -> dict[str, list[dict[str, str]]]:
 
 
 def print_left_out(report: SyncReport) -> None:
-    """Files, rows and texts that a run could not use, each with its reason, on stderr."""
+    """Files, rows and texts that a run could not use, each with its reason, on stderr; and notes to be looked at."""
+    if report.notes_kept:
+        typer.echo(
+            f"note: notes of {report.notes_kept:,} pictures stay with their names though the contents changed", err=True
+        )
     print_skipped(report.skipped)
     print_rows(report.skipped_rows)
     print_unused(report.unused)

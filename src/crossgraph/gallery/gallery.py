@@ -26,7 +26,7 @@ from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.lookups import drop_unused, rows_by_name
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
-from crossgraph.gallery.tables.notes import Value, checked_name
+from crossgraph.gallery.tables.notes import Value, checked_name, said_of_lists
 from crossgraph.gallery.tables.skipped import note_removed
 from crossgraph.gallery.tables.snapshot import ITEM_COLUMNS, as_item
 from crossgraph.gallery.tables.store import Store, writing
@@ -204,17 +204,15 @@ class Gallery(GalleryFolder):
             return replace(report, version=self.version())
 
     def remove(self, names: Sequence[str | Path]) -> tuple[Item, ...]:
-        """Remove the pictures with these ids or paths, and their notes; the files stay. Returns what was removed.
+        """Remove the pictures with these ids or paths; the files stay. Returns what was removed.
 
-        A later sync of their folder leaves them out. Raises `GalleryError`, before anything is removed, if there is
-        no such picture.
+        A later sync of their folder leaves them out. Their notes apply again when they are added again. Raises
+        `GalleryError`, before anything is removed, if there is no such picture.
         """
         with self.changing():
             items = tuple({row["id"]: as_item(row) for row in self._named(names, ITEM_COLUMNS)}.values())
-            ids = [item.id for item in items]
             note_removed(self.storage, [str(item.path) for item in items])
-            self.store.remove_items(ids)
-            self.store.notes.remove(ids)
+            self.store.remove_known(items)
             captions = (caption_id(text) for item in items for text in item.captions)
             drop_unused(self.store, (item.digest for item in items), captions)
         return items
@@ -230,7 +228,9 @@ class Gallery(GalleryFolder):
                 named = {checked_name(column): value for column, value in columns.items()}
                 taken = sorted(set(named) & set(BUILT_IN))
                 if taken:
-                    raise GalleryError(f"the column {taken[0]!r} is built in. Choose another name for yours.")
+                    raise GalleryError(
+                        f"the column {taken[0]!r} is built in. Choose another name for yours.{said_of_lists(taken[0])}"
+                    )
                 rows.setdefault(row["id"], {}).update(named)
             self.store.notes.write(rows)
             self.store.merge_small_files()

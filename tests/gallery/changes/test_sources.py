@@ -41,6 +41,24 @@ def test_a_report_counts_every_file_of_its_folders(tmp_path: Path, model: FakeMo
         )
 
 
+def test_a_link_to_a_folder_that_is_looked_at_already_is_that_folder(
+    tmp_path: Path, model: FakeModel, library: Path
+) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", model)
+    gallery.index(library)
+    (tmp_path / "link").symlink_to(library)
+    (tmp_path / "link_inside").symlink_to(library / "old")
+    for name in ("link", "link_inside", "link/old"):
+        assert gallery.index(tmp_path / name).added == 0
+        assert gallery.sync([tmp_path / name]).changes == ()
+    assert inside(gallery, library)[0] == "000.png"
+    assert Manifest.read(gallery.folder).sources == (str(library), str(library / "old"))
+    other = Gallery.create(tmp_path / "other", model)
+    other.index(tmp_path / "link")
+    assert other.sync([library]).changes == ()
+    assert Manifest.read(other.folder).sources == (str(tmp_path / "link"),)
+
+
 def test_what_is_excluded_is_remembered_of_a_folder_until_told_otherwise(
     tmp_path: Path, model: FakeModel, library: Path
 ) -> None:

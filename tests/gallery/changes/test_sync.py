@@ -23,9 +23,9 @@ from tests.gallery.fake_model import FakeModel, draw_images
 
 @pytest.fixture
 def gallery(tmp_path: Path, model: FakeModel, images: Path) -> Gallery:
-    """A gallery that follows a folder of twelve pictures, all written long ago."""
-    for path in images.iterdir():
-        os.utime(path, (1e9, 1e9))
+    """A gallery that follows a folder of twelve pictures, all written long ago, one after the other."""
+    for number, path in enumerate(sorted(images.iterdir())):
+        os.utime(path, (1e9 + number, 1e9 + number))
     made = Gallery.create(tmp_path / "gallery", model)
     assert counts(made.sync([images])) == (12, 0, 0, 0, 0)
     model.encoded_paths.clear()
@@ -38,6 +38,15 @@ def counts(report: SyncReport) -> tuple[int, int, int, int, int]:
 
 def names(gallery: Gallery) -> list[str]:
     return sorted(Path(path).name for path in gallery.snapshot().items["path"].to_pylist())
+
+
+def notes(gallery: Gallery, column: str = "stars") -> dict[str, object]:
+    """The values of a column by the name of the picture, of those that have one."""
+    snapshot = gallery.snapshot()
+    if column not in snapshot.notes.column_names:
+        return {}
+    values = zip(snapshot.items["path"].to_pylist(), snapshot.notes[column].to_pylist(), strict=True)
+    return {Path(path).name: value for path, value in values if value is not None}
 
 
 def test_added_changed_moved_and_deleted_files_are_told_apart(
@@ -106,15 +115,16 @@ def test_a_new_picture_where_one_was_moved_away_has_an_id_of_its_own(
     moved = gallery.item(images / "000.png")
     (images / "000.png").rename(images / "z.png")
     shutil.copy(draw_images(tmp_path / "new", 1, seed=3) / "000.png", images / "000.png")
-    # 000.png still has a row, so what lies there now is a change, and z.png a copy of what was there.
-    assert counts(gallery.sync()) == (1, 1, 0, 0, 11)
-    assert gallery.item(images / "000.png").id == moved.id
-    (images / "000.png").rename(images / "y.png")
+    assert counts(gallery.sync()) == (1, 0, 1, 0, 11)
+    assert gallery.item(images / "z.png").id == moved.id
+    (images / "z.png").rename(images / "y.png")
     gallery.sync()
-    shutil.copy(draw_images(tmp_path / "newer", 1, seed=5) / "000.png", images / "000.png")
+    shutil.copy(draw_images(tmp_path / "newer", 1, seed=5) / "000.png", images / "x.png")
+    (images / "000.png").rename(images / "z.png")
+    (images / "x.png").rename(images / "000.png")
     gallery.sync()
     assert gallery.item(images / "y.png").id == moved.id
-    assert gallery.item(images / "000.png").id != moved.id
+    assert len(set(gallery.snapshot().items["id"].to_pylist())) == 14
     assert len(gallery) == 14
     assert verify(gallery).problems == ()
 
@@ -237,7 +247,7 @@ def test_removed_pictures_stay_out_until_they_are_added_by_hand(gallery: Gallery
     assert len(gallery) == 10
     gallery.upsert([NewImage(images / "002.png")])
     assert (len(gallery), len(gallery.sync().skipped)) == (11, 1)
-    assert gallery.snapshot().notes.column_names == []
+    assert notes(gallery) == {"002.png": 3}
 
 
 def test_a_removal_that_was_cut_off_is_ended_by_the_next_sync(
@@ -268,6 +278,155 @@ def test_notes_follow_a_moved_picture_and_outlive_one_that_went_and_came_back(ga
     (images.parent / "also_away.png").rename(images / "005.png")
     gallery.sync()
     assert [one.path.name for one in gallery.search("red", SearchOptions(where="stars = 5")).results] == ["005.png"]
+
+
+def test_notes_of_a_picture_that_went_apply_to_its_content_alone(
+    gallery: Gallery, images: Path, tmp_path: Path
+) -> None:
+    others = draw_images(tmp_path / "others", 3, seed=3)
+    (images / "000.png").rename(images / "moved.png")
+    gallery.sync()
+    gallery.annotate({images / "moved.png": {"stars": 1}, images / "001.png": {"stars": 2}})
+    shutil.copy(others / "000.png", images / "000.png")
+    gallery.sync()
+    for name in ("000.png", "moved.png", "001.png"):
+        (images / name).rename(tmp_path / name)
+    assert gallery.sync().removed == 3
+    shutil.copy(others / "001.png", images / "000.png")
+    shutil.copy(others / "002.png", images / "001.png")
+    assert gallery.sync().added == 2
+    assert notes(gallery) == {}
+    (tmp_path / "moved.png").rename(images / "moved.png")
+    (tmp_path / "001.png").rename(images / "again.png")
+    assert gallery.sync().added == 2
+    assert notes(gallery) == {"moved.png": 1, "again.png": 2}
+    assert gallery.store.notes.departed() == []
+    assert verify(gallery).problems == ()
+
+
+def test_equal_pictures_that_come_back_have_the_notes_of_their_names(
+    gallery: Gallery, images: Path, tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        shutil.copy(images / "000.png", images / name)
+    gallery.sync()
+    gallery.annotate({images / "b.png": {"stars": 2}, images / "c.png": {"stars": 3}})
+    for name in ("a.png", "b.png", "c.png"):
+        (images / name).rename(tmp_path / name)
+    gallery.sync()
+    for name in ("c.png", "b.png"):
+        (tmp_path / name).rename(images / name)
+        gallery.sync()
+    assert notes(gallery) == {"b.png": 2, "c.png": 3}
+
+
+def test_notes_left_by_an_earlier_version_apply_by_name(gallery: Gallery, images: Path, tmp_path: Path) -> None:
+    gallery.annotate({images / "000.png": {"stars": 1}})
+    (images / "000.png").rename(tmp_path / "000.png")
+    gallery.sync()
+    gallery.store.notes.arrive([one.id for one in gallery.store.notes.departed()])  # nothing was noted of what went
+    (tmp_path / "000.png").rename(images / "000.png")
+    gallery.sync()
+    assert notes(gallery) == {"000.png": 1}
+
+
+def test_notes_stay_with_a_picture_that_is_edited_and_it_is_said(
+    gallery: Gallery, images: Path, tmp_path: Path
+) -> None:
+    others = draw_images(tmp_path / "others", 2, seed=3)
+    gallery.annotate({images / "000.png": {"stars": 1}})
+    shutil.copy(others / "000.png", images / "000.png")
+    shutil.copy(others / "001.png", images / "001.png")
+    assert gallery.sync(dry_run=True).notes_kept == 1
+    report = gallery.sync()
+    assert (report.updated, report.notes_kept) == (2, 1)
+    assert notes(gallery) == {"000.png": 1}
+    assert gallery.sync().notes_kept == 0
+
+
+def shift(images: Path, new: Path, *, count: int = 4) -> None:
+    """Rename the first pictures by one number each, and put a new one where the first was."""
+    for number in range(count - 1, -1, -1):
+        last = "shifted" if number == count - 1 else f"{number + 1:03}"
+        (images / f"{number:03}.png").rename(images / f"{last}.png")
+    shutil.copy(new, images / "000.png")
+
+
+@pytest.mark.parametrize("by_index", [False, True])
+def test_pictures_that_changed_places_keep_their_notes(
+    by_index: bool, gallery: Gallery, model: FakeModel, images: Path, tmp_path: Path
+) -> None:
+    gallery.annotate({images / f"{number:03}.png": {"stars": number} for number in range(7)})
+    (images / "005.png").rename(images / "x.png")
+    (images / "006.png").rename(images / "005.png")
+    (images / "x.png").rename(images / "006.png")
+    shift(images, draw_images(tmp_path / "new", 1, seed=3) / "000.png")
+    planned = gallery.sync(dry_run=True)
+    report = gallery.index(images, batch=1) if by_index else gallery.sync(batch=1)
+    assert counts(report) == counts(planned) == (1, 0, 6, 0, 6)
+    assert [path.name for path in model.encoded_paths] == ["000.png"]
+    assert notes(gallery) == {
+        "001.png": 0,
+        "002.png": 1,
+        "003.png": 2,
+        "shifted.png": 3,
+        "004.png": 4,
+        "005.png": 6,
+        "006.png": 5,
+    }
+    assert verify(gallery).problems == ()
+    assert counts(gallery.sync()) == (0, 0, 0, 0, 13)
+
+
+def test_a_picture_that_was_overwritten_by_another_goes_and_an_index_lets_it_stay(
+    gallery: Gallery, images: Path, tmp_path: Path
+) -> None:
+    gallery.annotate({images / f"{number:03}.png": {"stars": number} for number in range(3)})
+    shutil.copy(images / "001.png", tmp_path / "001.png")
+    (images / "000.png").rename(images / "001.png")
+    shutil.copy(draw_images(tmp_path / "new", 1, seed=3) / "000.png", images / "000.png")
+    report = gallery.index(images)
+    assert (counts(report), report.notes_kept) == ((0, 2, 0, 0, 10), 2)
+    (images / "001.png").rename(images / "002.png")
+    assert counts(gallery.sync()) == (0, 0, 1, 1, 10)
+    assert notes(gallery) == {"000.png": 0, "002.png": 1}
+    assert verify(gallery).problems == ()
+
+
+@pytest.mark.parametrize("step", ["relocate_items", "write_items", "remove_items"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_shift_that_was_cut_off_is_mended_by_the_next_sync(
+    step: str, after: bool, gallery: Gallery, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.annotate({images / f"{number:03}.png": {"stars": number} for number in range(12)})
+    (images / "005.png").rename(images / "006.png")  # 006.png is overwritten
+    (images / "007.png").unlink()
+    shift(images, draw_images(tmp_path / "new", 1, seed=3) / "000.png")
+    method = getattr(Store, step)
+
+    def end(self: Store, *words: object, **options: object) -> None:
+        if after:
+            method(self, *words, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, step, end)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.sync(batch=1)
+    paths = gallery.snapshot().items["path"].to_pylist()
+    assert len(set(paths)) == len(paths)
+    gallery.sync()
+    assert names(gallery) == sorted(path.name for path in images.iterdir())
+    assert notes(gallery) == {
+        **{f"{number:03}.png": number for number in (4, *range(8, 12))},
+        "001.png": 0,
+        "002.png": 1,
+        "003.png": 2,
+        "shifted.png": 3,
+        "006.png": 5,
+    }
+    assert sorted(Path(one.path).name for one in gallery.store.notes.departed()) == ["006.png", "007.png"]
+    assert verify(gallery).problems == ()
 
 
 @pytest.mark.parametrize("step", ["write_parts", "write_items", "remove_items", "drop_orphans"])

@@ -44,6 +44,22 @@ def test_a_sync_keeps_what_was_said_by_hand(gallery: Gallery, images: Path) -> N
     assert (gallery.item("mine").captions, gallery.item("mine").labels) == (("by hand",), ("Mine",))
 
 
+def test_a_picture_that_was_removed_has_its_notes_again_and_no_other_has_them(gallery: Gallery, images: Path) -> None:
+    one, two, three = (images / f"00{number}.png" for number in range(3))
+    gallery.upsert([NewImage(one), NewImage(two), NewImage(three, id="mine")])
+    gallery.annotate({one: {"stars": 1}, two: {"stars": 2}, three: {"stars": 3}})
+    removed = gallery.remove([one, two, three])
+    one.rename(images / "elsewhere.png")
+    two.write_bytes((draw_images(images.parent / "new", 1, seed=3) / "000.png").read_bytes())
+    gallery.upsert([NewImage(images / "elsewhere.png"), NewImage(two), NewImage(images / "003.png", id="mine")])
+    assert gallery.item(images / "elsewhere.png").id == removed[0].id
+    assert gallery.item(two).id != removed[1].id
+    assert gallery.snapshot().notes.to_pydict().keys() == {"stars"}
+    assert [value for value in gallery.snapshot().notes["stars"].to_pylist() if value is not None] == [1]
+    assert [one.id for one in gallery.store.notes.departed()] == [removed[1].id]
+    assert verify(gallery).problems == ()
+
+
 def test_unreadable_pictures_are_reported_and_the_others_stored(gallery: Gallery, images: Path) -> None:
     report = gallery.upsert([NewImage(images / "000.png"), NewImage(images / "nothing.png")])
     assert report.added == 1

@@ -54,8 +54,9 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     store.write_items(items, np.eye(3, 2, dtype=np.float32))
     store.notes.write(
         {
-            "a": {"year": 1999, "good": True, "who": "Ann", "when": "2020-01-01"},
-            "b": {"year": 2001.5, "good": False, "who": "O'Neill", "when": "2021-01-01T10:00"},
+            "a": {"year": 1999, "good": True, "who": "Ann", "when": "2020-01-01", "stars": 5, "shot": "2020-01-01"},
+            "b": {"year": 2001.5, "good": False, "who": "O'Neill", "when": "2021-01-01T10:00", "stars": 3},
+            "c": {"stars": "abc", "shot": "soon"},
         }
     )
     return store.snapshot()
@@ -107,6 +108,9 @@ def test_a_filter_keeps_the_pictures_it_says(snapshot: Snapshot, text: str, ids:
         ("width > 'wide'", "width holds a number, got 'wide'"),
         ("label > 'a'", "a list of texts, which '>' cannot compare"),
         ("name = 3", "put text in quotes"),
+        ("who = 3", r"who holds text, got 3.0; put text in quotes\.$"),
+        ("stars >= 3", r"stars holds text because 1 of its 3 values are no number: 'abc' of c\.png\.$"),
+        ("shot < 2024-01-01", r"shot holds text because 1 of its 2 values are no date: 'soon' of c\.png\.$"),
         ("date > '2024-13-01'", "'2024-13-01' is none"),
         ("date > 3", "date holds a date"),
         ("width like '3%'", "'like' and 'contains' are for text"),

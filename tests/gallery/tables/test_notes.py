@@ -90,6 +90,7 @@ def test_json_lines_give_values_as_they_are(tmp_path: Path) -> None:
         ("a.csv", "id,a b\nx,1\n", "cannot name a column"),
         ("a.jsonl", '{"id": "a", "x": [1]}\n', "line 1: x must be"),
         ("a.jsonl", '{"id": "a", "x": NaN}\n', "line 1: x must be"),
+        ("a.jsonl", '{"id": "a", "tags": ["x"]}\n', "line 1: tags must be .* labels of a picture.*gallery add --label"),
         ("a.jsonl", "[]\n", "line 1: expected an object"),
         ("a.jsonl", "{\n", "line 1: not JSON"),
         ("a.txt", "", r"ends in \.csv, \.tsv or \.jsonl"),
@@ -111,6 +112,10 @@ def test_annotating_is_all_or_nothing(tmp_path: Path, model: object, images: Pat
         gallery.annotate({first: {"year": 1}, "nothing": {"year": 2}})
     with pytest.raises(GalleryError, match="'width' is built in"):
         gallery.annotate({first: {"width": 1}})
+    with pytest.raises(GalleryError, match=r"'label' is built in.* The labels of a picture.*gallery add --label"):
+        gallery.annotate({first: {"label": "a"}})
+    with pytest.raises(GalleryError, match=r"'caption' is built in.* The captions of a picture.*gallery add --caption"):
+        gallery.annotate({first: {"caption": "a"}})
     assert gallery.snapshot().notes.column_names == []
     assert gallery.annotate({first: {"Year": 1}, gallery.item(first).id: {"who": "Ann"}}) == 1
     assert gallery.snapshot().notes.column_names == ["who", "year"]

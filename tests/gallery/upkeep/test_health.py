@@ -43,6 +43,9 @@ def test_stats_count_what_there_is(gallery: Gallery, captioned: Path) -> None:
     assert found.bytes >= sum(table.bytes for table in found.tables) > 0
     assert (found.model, found.shortlist, found.run) == ("fine", "dense", "runs/fine")
     assert (found.sources, found.columns, found.optimized_at) == ((str(captioned),), ("year",), None)
+    (captioned / "000.png").unlink()
+    gallery.sync()
+    assert (gallery_stats(gallery.folder).annotated, gallery_stats(gallery.folder).columns) == (0, ())
 
 
 def test_optimizing_merges_files_and_is_noted(gallery: Gallery, captioned: Path) -> None:
@@ -211,13 +214,17 @@ def test_tables_that_a_kill_after_the_switch_left_are_removed_by_compaction(
 
 
 def test_pictures_that_cannot_be_read_stop_a_migration_before_the_switch(gallery: Gallery, captioned: Path) -> None:
-    (captioned / "002.png").unlink()
+    gallery.annotate({captioned / "002.png": {"year": 3}})
+    away = (captioned / "002.png").rename(captioned.parent / "away.png")
     other = FakeModel("newer", fine=True)
     with pytest.raises(GalleryError, match=r"1 pictures of .* cannot be read any more.*002.png \(no such file\)"):
         migrate(gallery, other)
     assert len(gallery.search("thing", SearchOptions(k=6)).results) == 6
     done = migrate(gallery, other, leave_out=True)
     assert (done.encoded, done.found_encoded, len(done.left_out), len(gallery)) == (0, 5, 1, 5)
+    away.rename(captioned / "back.png")
+    gallery.sync()
+    assert gallery.snapshot().notes["year"].drop_null().to_pylist() == [3]
 
 
 def test_a_search_that_a_writer_outran_is_done_again(

@@ -15,7 +15,7 @@ from crossgraph.data.tables import SEPARATORS, table_rows
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.tables.csv_cells import unguarded
 from crossgraph.gallery.tables.item_names import NamedRow, UnknownName, find_items
-from crossgraph.gallery.tables.notes import Value, checked_name
+from crossgraph.gallery.tables.notes import Value, checked_name, said_of_lists
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 KEYS = ("id", "path")
@@ -166,7 +166,8 @@ def _json_row(number: int, line: str) -> tuple[int, Columns] | BadRow:
     for name, value in row.items():
         plain = value is None or isinstance(value, str | bool | int | float)
         if not plain or (isinstance(value, float) and not math.isfinite(value)):
-            return BadRow(number, f"{name} must be a text, a finite number, true or false.")
+            said = said_of_lists(name) if isinstance(value, list) else ""
+            return BadRow(number, f"{name} must be a text, a finite number, true or false.{said}")
     return number, row
 
 

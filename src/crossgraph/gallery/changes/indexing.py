@@ -31,7 +31,7 @@ from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.store import Store, Stored
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileState:
     """Size and time of a file: while they stay, so does its content, as far as anybody can tell without reading."""
 

@@ -15,7 +15,7 @@ from crossgraph.data.places import exists, is_far, placed
 from crossgraph.data.sources import open_corpus, place_of
 from crossgraph.data.tars import shards
 from crossgraph.errors import DataError, GalleryError
-from crossgraph.gallery.changes.moves import absolute, near_paths
+from crossgraph.gallery.changes.moves import absolute, near_paths, within
 from crossgraph.gallery.tables.manifest import Manifest
 from crossgraph.storage.interface import Storage
 
@@ -79,6 +79,7 @@ def open_sources(
 ) -> Sources:
     """The sources of these names, or all that the gallery remembers, opened, less the files that patterns leave out.
 
+    A link to a remembered folder, or to what is in one, is taken for that.
     `exclude` are those patterns, by default what the gallery remembers of each source.
 
     Raises `GalleryError` if there is none, or one is not there that the gallery does not know, or that is looked at
@@ -86,7 +87,7 @@ def open_sources(
     """
     if not names and not manifest.sources:
         raise GalleryError(f"{gallery} remembers no folders yet. Name one: crossgraph sync {gallery} FOLDER.")
-    paths = [absolute(name) for name in names or manifest.sources]
+    paths = list(dict.fromkeys(_as_known(absolute(name), manifest) for name in names or manifest.sources))
     absent = tuple(path for path in paths if not exists(path))
     for path in absent:
         if path not in (*manifest.sources, *manifest.roots):
@@ -109,8 +110,9 @@ def source_to_index(source: Path | str | Corpus, exclude: Sequence[str] | None, 
     place = place_of(source)
     if place is None:
         return Source("", open_corpus(source, exclude=exclude or ()))
-    known = manifest.excludes.get(absolute(place), ())
-    return replace(open_source(absolute(place), known if exclude is None else exclude, allow_empty=False), roots=())
+    name = _as_known(absolute(place), manifest)
+    known = manifest.excludes.get(name, ())
+    return replace(open_source(name, known if exclude is None else exclude, allow_empty=False), roots=())
 
 
 def not_there(path: str, gallery: Storage | Path) -> str:
@@ -120,6 +122,17 @@ def not_there(path: str, gallery: Storage | Path) -> str:
         f"renamed: crossgraph gallery move {gallery} {path} NEW. To keep its pictures and look at it no longer: "
         f"crossgraph sync {gallery} --forget {path}. To remove them: crossgraph sync {gallery} {path} --allow-empty."
     )
+
+
+def _as_known(path: str, manifest: Manifest) -> str:
+    """The place at `path` by the name under which the gallery looks at it: of a link, that of what it leads to."""
+    if is_far(path) or not os.path.exists(path) or any(within(path, source) for source in manifest.sources):
+        return path
+    real = os.path.realpath(path)
+    for source in manifest.sources:
+        if not is_far(source) and within(real, there := os.path.realpath(source)):
+            return os.path.normpath(os.path.join(source, os.path.relpath(real, there)))
+    return path
 
 
 def _is_lost(path: str) -> bool:

@@ -2,8 +2,10 @@
 
 Files whose size and time are as they were noted are not read again, except soon after they were written: a clock is
 too coarse to tell two writes of one moment apart. A file that lies elsewhere now, with the content of one that is
-gone, was moved: it keeps its id, its notes and its features. A picture goes only when its file is gone for certain;
-one that cannot be read at present stays as it was.
+gone, or has other content now, was moved: it keeps its id, its notes and its features. So files that changed places
+are found out before anything else is stored, and noted in one commit. A picture goes only when its file is gone for
+certain, or holds another one of the gallery and its own content is nowhere; one that cannot be read at present stays as
+it was. One that went and had notes has its id again when its content comes back.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -28,8 +30,10 @@ from crossgraph.gallery.changes.empty_folders import in_empty_folders, told_of_e
 from crossgraph.gallery.changes.endings import Endings
 from crossgraph.gallery.changes.indexing import Batch, Encoder, Entry, FileState, batch_of, describe, store_batch
 from crossgraph.gallery.changes.moved_sources import Digests, MovedSource
+from crossgraph.gallery.changes.rearranged import find_rearranged
+from crossgraph.gallery.changes.returned import Returned
 from crossgraph.gallery.tables.items import BY_HAND, Item, Known, fresh_id
-from crossgraph.gallery.tables.lance import FRAGMENTS
+from crossgraph.gallery.tables.lance import FRAGMENTS, is_unicode
 from crossgraph.gallery.tables.skipped import BY_HAND as REMOVED
 from crossgraph.gallery.tables.skipped import removed_by_hand
 from crossgraph.gallery.tables.store import Store
@@ -67,6 +71,7 @@ class SyncReport:
 
     `moved_folders` were recognised by the pictures in them. `files` counts what else is in the folders, `skipped_rows`
     are rows of caption files that could not be used, and `unused` files that look like captions and were not read.
+    So many pictures kept their notes though their content is another now (`notes_kept`).
     `version` names the state of the gallery after it (`Gallery.wait_for`); empty after a dry run.
     """
 
@@ -83,6 +88,7 @@ class SyncReport:
     skipped_rows: tuple[SkippedRow, ...] = ()
     unused: tuple[Skipped, ...] = ()
     version: str = ""
+    notes_kept: int = 0
 
     @property
     def read(self) -> int:
@@ -168,6 +174,9 @@ class Sync:
         self._dry_run = encoder is None
         self._known = store.known()
         self._ids = {known.id for known in self._known.values()}
+        self._returned = Returned(store.notes.departed, self._ids.__contains__)
+        self._proven: set[str] = set()
+        self._before: dict[str, str] = {}
         self._sentences = store.known_captions()
         self._excluded = removed_by_hand(store.storage)
         self._excluded |= {one.moves.place(path) for one in moved for path in self._excluded}
@@ -186,7 +195,10 @@ class Sync:
         self._changes: list[Change] = []
         self._counted: Counter[Kind] = Counter()
         self._skipped: list[Skipped] = []
+        self._edited: list[str] = []
+        self._arrived: list[str] = []
         self._unchanged, self._commits = 0, 0
+        self._may_go = bool(roots)
 
     @property
     def gone(self) -> tuple[Known, ...]:
@@ -197,6 +209,7 @@ class Sync:
         """Do it, batch by batch; what one commit wrote stays, whatever happens later."""
         started = time.perf_counter()
         self._skipped += skipped
+        self._rearrange(self._find_displaced(progress))
         with progress.task("indexing", len(self._images)) as task:
             plans = self._plans(batch)
             done = self._dry(plans) if self._encoder is None else self._stored(self._encoder, plans)
@@ -208,7 +221,9 @@ class Sync:
                     moved=self._counted["move"],
                     skipped=len(self._skipped),
                 )
-        self._remove_gone(batch)
+        self._remove(list(self._gone.values()), batch)
+        if not self._dry_run:
+            self._store.notes.arrive(self._arrived)
         self._skipped += told_of_empty(folder for path, folder in self._away.items() if path in self._lost)
         counts = self._counted
         if not self._dry_run and (counts["change"] or counts["remove"] or counts["add"]):
@@ -226,7 +241,70 @@ class Sync:
             tuple(
                 MovedFolder(one.folder, one.now, sum(path in self._lost for path in one.images)) for one in self._moved
             ),
+            notes_kept=len(self._store.notes.values(self._edited)),
         )
+
+    def _find_displaced(self, progress: Progress) -> dict[str, str]:
+        """The digests, by path, of the files of stored pictures that have other content now.
+
+        Reads the files that size and time do not prove unchanged, and notes those that they do.
+        """
+        if not self._known:
+            return {}
+        changed: list[Path] = []
+        with progress.task("comparing", len(self._images)) as task:
+            for image in self._images:
+                path = str(image.path)
+                known = None if path in self._excluded else self._known.get(path)
+                state = None if known is None else FileState.of(image.path)
+                if known is not None and state is not None:
+                    if not self._rehash and _trusted(known, state):
+                        self._proven.add(path)
+                    else:
+                        changed.append(image.path)
+                task.advance()
+        digests = zip(map(str, changed), self._read(changed), strict=True)
+        return {path: digest for path, digest in digests if digest not in ("", self._known[path].digest)}
+
+    def _read(self, paths: Sequence[Path]) -> list[str]:
+        """The digests of these files, which are kept; empty of what cannot be read."""
+        with ThreadPoolExecutor() as readers:
+            return list(readers.map(self._digests.note, paths))
+
+    def _rearrange(self, displaced: Mapping[str, str]) -> None:
+        """Note where pictures lie now whose files have other content, in one commit, if they lie anywhere.
+
+        New files are read for that only where their size is that of such a picture. As two pictures cannot have one
+        path, those that lie nowhere and lost their place to another go before.
+        """
+        if not displaced:
+            return
+        before = {path: self._known[path] for path in displaced}
+        sizes = {known.bytes for known in before.values()}
+        new = [image.path for image in self._images if self._is_new(image.path, sizes)]
+        contents = {**displaced, **dict(zip(map(str, new), self._read(new), strict=True))}
+        found = find_rearranged(
+            contents, {path: known.digest for path, known in before.items()}, self._take_gone, may_go=self._may_go
+        )
+        self._remove([before[path] for path in found.ousted], max(1, len(found.ousted)))
+        moved = {path: self._known[old] for path, old in found.before.items()}
+        for old in (*found.before.values(), *found.ousted):
+            del self._known[old]
+        for path, known in moved.items():
+            self._known[path] = replace(known, path=path)
+            self._gone.pop(known.path, None)
+            self._lost.pop(known.path, None)
+        self._before = dict(found.before)
+        if not self._dry_run:
+            self._store.relocate_items({known.id: path for path, known in moved.items()})
+
+    def _is_new(self, path: Path, sizes: Container[int | None]) -> bool:
+        """Whether a file is of no stored picture, and of one of these sizes."""
+        name = str(path)
+        if name in self._known or name in self._excluded:
+            return False
+        state = FileState.of(path)
+        return state is not None and state.bytes in sizes and is_unicode(name)
 
     def _plans(self, size: int) -> Iterator[_Plan]:
         """Compare what is stored with so many pictures at a time; this may run ahead of what is stored of them."""
@@ -244,14 +322,15 @@ class Sync:
         path = str(image.path)
         if path in self._excluded:
             return _Look(image, excluded=True)
-        known, state = self._known.get(path), FileState.of(image.path)
+        known = self._known.get(path)
+        proven = known is not None and path in self._proven
+        state = _stored_state(known) if known is not None and proven else FileState.of(image.path)
         if known is None or state is None:
             return _Look(image, known, state, to_read=known is None)
         if known.source == BY_HAND:
             image = SourceImage(image.path, known.captions, known.labels, BY_HAND)
         same = (known.captions, known.labels) == (image.captions, image.labels)
-        trusted = not self._rehash and _trusted(known, state)
-        return _Look(image, known, state, same=same, unchanged=same and trusted, to_read=not trusted)
+        return _Look(image, known, state, same=same, unchanged=same and proven, to_read=not proven)
 
     def _planned(self, looks: Sequence[_Look]) -> _Plan:
         plan = _Plan(len(looks))
@@ -319,8 +398,12 @@ class Sync:
             self._by_digest[plan.entries[key].digest] = key
             if change is None:
                 self._unchanged += 1
-            else:
-                self._note(change)
+                continue
+            self._note(change)
+            if change.kind == "add" and key in self._returned:
+                self._arrived.append(key)
+            if change.kind == "change" and self._known[str(change.path)].digest != plan.entries[key].digest:
+                self._edited.append(key)
 
     def _plan(self, look: _Look) -> tuple[Entry, Change | None] | None:
         """What to store of a picture and what to call it; no change: only its time moved; None: all is as it was."""
@@ -332,8 +415,11 @@ class Sync:
             raise ImageError(image.path, "no such file")
         if known is not None:
             equal = self._by_digest.get(digest)
-            if digest != known.digest or not same:
-                change: Change | None = Change("change", image.path)
+            before = self._before.get(path)
+            if before is not None and digest == known.digest:
+                change: Change | None = Change("move", image.path, placed(before))
+            elif digest != known.digest or not same:
+                change = Change("change", image.path)
             elif (known.bytes, known.modified) == (state.bytes, state.modified) and (
                 _settled(known.indexed_at, state) or not _settled(datetime.now(UTC), state)
             ):
@@ -346,7 +432,7 @@ class Sync:
             if moved.source == BY_HAND:
                 image = SourceImage(image.path, moved.captions, moved.labels, BY_HAND)
             return self._entry(moved.id, image, digest, state, moved.id), Change("move", image.path, placed(moved.path))
-        key = fresh_id(image.path, self._ids)
+        key = self._returned.take(digest, path) or fresh_id(image.path, self._ids, self._returned)
         self._ids.add(key)
         return self._entry(key, image, digest, state, self._by_digest.get(digest)), Change("add", image.path)
 
@@ -355,11 +441,13 @@ class Sync:
 
         Of several, that whose path ended most like `path`: equal files of a folder that moved keep their notes.
         """
+        before = self._take_gone(digest, path)
+        return None if before is None else self._gone.pop(before, None) or self._lost.pop(before)
+
+    def _take_gone(self, digest: str, path: str) -> str | None:
+        """The path of such a picture, which is given once."""
         paths = self._gone_by_digest.get(digest)
-        if not paths:
-            return None
-        before = paths.take(path)
-        return self._gone.pop(before, None) or self._lost.pop(before)
+        return paths.take(path) if paths else None
 
     @staticmethod
     def _entry(key: str, image: SourceImage, digest: str, state: FileState, duplicate_of: str | None) -> Entry:
@@ -375,12 +463,11 @@ class Sync:
             if starts and (path in self._excluded or (path.startswith(starts) and path not in listed and is_gone(path)))
         }
 
-    def _remove_gone(self, batch: int) -> None:
-        gone = list(self._gone.values())
+    def _remove(self, gone: Sequence[Known], batch: int) -> None:
         for start in range(0, len(gone), batch):
             chunk = gone[start : start + batch]
             if not self._dry_run:
-                self._store.remove_items([known.id for known in chunk])
+                self._store.remove_known(chunk)
             for known in chunk:
                 self._note(Change("remove", placed(known.path)))
 
@@ -397,6 +484,13 @@ def _labels(corpus: Corpus, row: int) -> tuple[str, ...]:
 def _trusted(known: Known, state: FileState) -> bool:
     """Whether size and time prove that the file is as it was stored."""
     return (known.bytes, known.modified) == (state.bytes, state.modified) and _settled(known.indexed_at, state)
+
+
+def _stored_state(known: Known) -> FileState:
+    """The state of a file that is as it was stored."""
+    assert known.bytes is not None
+    assert known.modified is not None
+    return FileState(known.bytes, known.modified)
 
 
 def _settled(at: datetime, state: FileState) -> bool:

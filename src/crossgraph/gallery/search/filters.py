@@ -29,7 +29,7 @@ from crossgraph.gallery.search.where import (
     parse_filter,
 )
 from crossgraph.gallery.tables.caption_owners import NOBODY, first_owners
-from crossgraph.gallery.tables.notes import TIME, read_date
+from crossgraph.gallery.tables.notes import TIME, find_strays, read_date
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 Kind = Literal["text", "texts", "number", "date", "flag"]
@@ -47,6 +47,7 @@ _TYPES: dict[Kind, pa.DataType] = {
     "date": TIME,
     "flag": pa.bool_(),
 }
+_SHOWN = 3
 _COMPARE = {
     "=": pc.equal,
     "!=": pc.not_equal,
@@ -99,6 +100,25 @@ def column_kinds(snapshot: Snapshot) -> dict[str, Kind]:
 def read_column(snapshot: Snapshot, name: str) -> pa.ChunkedArray:
     """The values of one column, row by row."""
     return BUILT_IN[name].read(snapshot.items) if name in BUILT_IN else snapshot.notes[name]
+
+
+def said_of_strays(snapshot: Snapshot, name: str, *, few: bool = False) -> str:
+    """Which values make a column that users added text, though it holds numbers or dates too; empty if none does.
+
+    With `few` only if they are no more than the others.
+    """
+    strays = find_strays(snapshot.values, snapshot.items["id"], name)
+    if strays is None or (few and len(strays.values) > strays.others):
+        return ""
+    first = list(strays.values.items())[:_SHOWN]
+    names = {item.id: item.path.name for item in snapshot.items_at(snapshot.rows([key for key, _ in first]).tolist())}
+    shown = [f"{text!r} of {names[key]}" for key, text in first]
+    if len(strays.values) > _SHOWN:
+        shown.append("...")
+    return (
+        f"{name} holds text because {len(strays.values):,} of its {len(strays.values) + strays.others:,} values are no "
+        f"{strays.kind}: {', '.join(shown)}."
+    )
 
 
 def rows_where(snapshot: Snapshot, text: str) -> NDArray[np.int64]:
@@ -171,7 +191,11 @@ class _Evaluation:
         kind, values = self._column(name)
         if sign not in ("=", "!=") and kind in ("texts", "flag"):
             raise GalleryError(f"filter: {name} holds {_KINDS[kind]}, which {sign!r} cannot compare; use = or !=.")
-        given = _as_kind(name, kind, value)
+        try:
+            given = _as_kind(name, kind, value)
+        except GalleryError as error:
+            said = "" if name in BUILT_IN or isinstance(value, str) else said_of_strays(self.snapshot, name)
+            raise GalleryError(f"{error} {said}".rstrip()) from None
         if kind != "texts":
             return _COMPARE[sign](values, given)
         equal = _any_element(values, lambda texts: pc.equal(texts, given))

@@ -62,10 +62,10 @@ def item_id(path: Path) -> str:
     return hashlib.sha256(os.fsencode(absolute(path))).hexdigest()[:16]
 
 
-def fresh_id(path: Path, taken: Container[str]) -> str:
-    """An id for a new picture at `path`: `item_id`, unless a picture that was moved away from there still has it."""
+def fresh_id(path: Path, *taken: Container[str]) -> str:
+    """An id for a new picture at `path`: `item_id`, unless another picture has it or left notes under it."""
     found, number = item_id(path), 2
-    while found in taken:
+    while any(found in ids for ids in taken):
         found = hashlib.sha256(os.fsencode(absolute(path)) + b"\0%d" % number).hexdigest()[:16]
         number += 1
     return found

@@ -158,7 +158,7 @@ class Table:
     def _found(
         self, dataset: lance.LanceDataset, column: str, keys: Iterable[str], columns: Sequence[str] = ()
     ) -> pa.Table:
-        asked, wanted = sorted({key for key in keys if _is_unicode(key)}), list(dict.fromkeys([column, *columns]))
+        asked, wanted = sorted({key for key in keys if is_unicode(key)}), list(dict.fromkeys([column, *columns]))
         listed = pa.types.is_list(dataset.schema.field(column).type)
         none = dataset.schema.empty_table().select(wanted)
         pieces = [none.append_column(ADDRESS, pa.array([], pa.uint64()))]
@@ -334,7 +334,8 @@ def one_of(column: str, keys: Iterable[str]) -> str:
     return f"{column} IN ({quoted})"
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a table can hold this text; names of files may be of other bytes."""
     try:
         text.encode()
     except UnicodeEncodeError:

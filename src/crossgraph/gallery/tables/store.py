@@ -4,18 +4,19 @@
     captions  one row per distinct sentence: text, shortlist vector, code
     parts     fine features of pictures and sentences, for models that re-rank; what the nodes of scene graphs are
     notes     columns that users added, by the id of the picture
+    departed  path and digest of pictures that have notes and went
 
 The `items` row is the commit. The others are keyed by content (digest of the file, hash of the sentence) and written
 before it, so a picture that is visible is complete, one whose indexing was cut off is not there, and writing
-it again overwrites nothing. What no item refers to is invisible, and `drop_orphans` removes it. All but the
-notes belong to one model and lie together, in a folder that the manifest names; the notes lie in the gallery's own.
+it again overwrites nothing. What no item refers to is invisible, and `drop_orphans` removes it. The first three
+belong to one model and lie together, in a folder that the manifest names; the others lie in the gallery's own.
 
 Lance is not fork-safe: open a gallery after forking, never before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,8 @@ from crossgraph.gallery.tables.items import Item, Known, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.likeness import BYTES, UNKNOWN
 from crossgraph.gallery.tables.memory_index import MemoryIndex
-from crossgraph.gallery.tables.notes import Notes
+from crossgraph.gallery.tables.notes import KEYS as NOTE_KEYS
+from crossgraph.gallery.tables.notes import Departed, Notes
 from crossgraph.gallery.tables.parts import COLUMNS, NODE_COLUMNS, Fine, fine_columns, fine_rows, finite
 from crossgraph.gallery.tables.shards import shards_of
 from crossgraph.gallery.tables.snapshot import Snapshot, as_item
@@ -257,6 +259,12 @@ class Store:
         with lance.plain_errors(self.storage):
             self._items.delete_keys("id", ids)
 
+    def remove_known(self, pictures: Iterable[Known | Item]) -> None:
+        """Make these pictures invisible, whose notes, if they have any, apply again where their content comes back."""
+        going = [Departed(one.id, str(one.path), one.digest) for one in pictures]
+        self.notes.depart(going)
+        self.remove_items([one.id for one in going])
+
     def drop_orphans(self) -> None:
         """Remove captions, parts and codes that no picture refers to."""
         with lance.plain_errors(self.storage):
@@ -271,8 +279,8 @@ class Store:
         """Make what rows are looked up by, of the tables that have enough, where it is lacking."""
         for name, columns in KEYS.items():
             self.tables[name].index(*columns)
-        for table in self.notes.tables.values():
-            table.index("id")
+        for name, table in self.notes.tables.items():
+            table.index(*NOTE_KEYS[name])
 
     def optimize(self) -> None:
         """Merge all files of each table."""

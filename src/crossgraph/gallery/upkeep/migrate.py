@@ -21,6 +21,7 @@ from crossgraph.gallery.folder import described
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.stages.model import SearchModel
 from crossgraph.gallery.tables.items import Known
+from crossgraph.gallery.tables.notes import Departed
 from crossgraph.gallery.tables.store import Store
 from crossgraph.gallery.upkeep.health import remove_leftovers
 from crossgraph.gallery.upkeep.run_place import is_noted_run
@@ -77,6 +78,10 @@ def migrate(
                 f"{left_out[0].path} ({left_out[0].reason}). Bring them back, sync their folder, or migrate with "
                 "--leave-out; the old model serves on, and what was encoded is kept."
             )
+        if left_out:
+            unread = {str(one.path) for one in left_out}
+            known = gallery.store.known().items()
+            gallery.store.notes.depart(Departed(one.id, path, one.digest) for path, one in known if path in unread)
         store.drop_orphans()
         kept = {"roots": manifest.roots, "sources": manifest.sources, "excludes": manifest.excludes, "tables": name}
         gallery.replace_manifest(new.model_copy(update=kept), model=model)

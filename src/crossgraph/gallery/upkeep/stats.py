@@ -31,8 +31,8 @@ class TableStats:
 class GalleryStats:
     """What a gallery holds.
 
-    `equal` pictures have the content of another before them, `alike` ones only look like one (None: too many to
-    compare). `skipped` files were left out (None: the list of them is damaged).
+    `annotated` pictures have notes, `equal` ones have the content of another before them, `alike` ones only look like
+    one (None: too many to compare). `skipped` files were left out (None: the list of them is damaged).
     """
 
     folder: str
@@ -73,7 +73,7 @@ def gallery_stats(place: Storage | Path | str) -> GalleryStats:
         str(storage),
         len(items),
         pc.sum(captions).as_py() or 0,
-        pc.count_distinct(values["id"]).as_py(),
+        pc.count_distinct(values["id"].filter(pc.is_in(values["id"], items["id"]))).as_py(),
         storage.size(),
         sum(table.fragments for table in every),
         every,
