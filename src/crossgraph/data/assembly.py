@@ -19,6 +19,7 @@ from crossgraph.data.corpus import Corpus, Skipped, SkippedRow, Understood
 from crossgraph.data.encodings import decode_text
 from crossgraph.data.images import require_file
 from crossgraph.data.inventory import take_inventory
+from crossgraph.data.label_cells import Cell, read_labels
 from crossgraph.data.names import Ambiguous, Match, NameResolver
 from crossgraph.errors import DataError, ImageError
 
@@ -38,6 +39,7 @@ class _Image:
     split: str
     captions: list[str] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
+    label_cells: list[Cell] = field(default_factory=list)
     scenes: set[str] = field(default_factory=set)
     source: str = ""
 
@@ -69,6 +71,7 @@ class CorpusBuilder:
         where: str,
         split: str = NO_SPLIT,
         labels: Collection[str] = (),
+        label_cell: Cell = "",
         scene: str = "",
         source: str = "",
         aliases: Sequence[str] = (),
@@ -79,6 +82,7 @@ class CorpusBuilder:
 
         `where` ("line 7" of `file`, by default of the source) is listed for a row whose picture is missing, or was in
         another split before; `aliases` are other names the picture may have, `path` is where it is, if that is known.
+        `labels` are names; what a row says of them as people write it, `label_cell`, is read once all rows are known.
         `scene` is a label of the whole picture; `source` says which of several collections the row is from.
         """
         if path is not None:
@@ -99,6 +103,8 @@ class CorpusBuilder:
         picture.captions += [stripped for caption in captions if (stripped := caption.strip())]
         if labels:
             picture.labels.update(labels)
+        if label_cell and label_cell not in picture.label_cells:
+            picture.label_cells.append(label_cell)
         if scene:
             picture.scenes.add(scene)
         picture.source = picture.source or source
@@ -118,16 +124,24 @@ class CorpusBuilder:
         self.reject(where, f"{image!r}: {reason}")
 
     def build(
-        self, name: str, *, label_names: Sequence[str] = (), understood: Understood = Understood(), tried: str = ""
+        self,
+        name: str,
+        *,
+        label_names: Sequence[str] = (),
+        label_separator: str | None = None,
+        understood: Understood = Understood(),
+        tried: str = "",
     ) -> Corpus:
         """The corpus, pictures in the order of their first row. Raises `DataError` when no picture is left.
 
         `label_names` are all there are, in order, also those no picture has; by default the ones that occur, sorted.
-        `tried` says, for the error, how the source was understood and how to say it by hand.
+        `label_separator` parts those in cells, by default what `read_labels` finds. `tried` says, for the error, how
+        the source was understood and how to say it by hand.
         """
         images = list(self._images.values())
         if not images:
             raise DataError(f"{self._nothing_found()}{tried and ' ' + tried}")
+        understood = replace(understood, notes=(*understood.notes, *self._read_label_cells(label_separator)))
         scenes = sorted(set().union(*(image.scenes for image in images)))
         label_names = label_names or sorted(set(scenes).union(*(image.labels for image in images)))
         labels = [[label in image.labels or label in image.scenes for label in label_names] for image in images]
@@ -155,6 +169,16 @@ class CorpusBuilder:
             skipped_rows=tuple(self._skipped_rows),
             understood=replace(understood, rows=self._rows, rows_read=rows_read, guesses=tuple(self._guesses)),
         )
+
+    def _read_label_cells(self, separator: str | None) -> tuple[str, ...]:
+        """Give the pictures the labels that their rows name; notes on how these were understood."""
+        images = [image for image in self._images.values() for _ in image.label_cells]
+        found, notes = read_labels(
+            [cell for image in self._images.values() for cell in image.label_cells], separator=separator
+        )
+        for image, labels in zip(images, found, strict=True):
+            image.labels.update(labels)
+        return notes
 
     def _take_in(self, image: str, aliases: Sequence[str], split: str) -> str | None:
         """Note where a new picture is, or why it is nowhere; what it is called in the corpus."""
