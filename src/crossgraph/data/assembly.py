@@ -29,7 +29,15 @@ NO_SPLIT = "all"
 MOST_SOURCES = 20
 """More different values of `source` say where each picture is from, not which collection it belongs to."""
 
-_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+_SPLIT_WORDS = {
+    "train": ("train", "training", "restval"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+    NO_SPLIT: (NO_SPLIT,),
+}
+_SPLIT_NAMES = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
+SPLIT_WORDS_TOLD = "; ".join(f"{', '.join(words)} mean {split}" for split, words in _SPLIT_WORDS.items() if words[1:])
+"""The words for splits that are understood, for people."""
 _SUGGESTIONS = 20  # near names are looked for that often: it takes time, and nobody reads more
 
 
@@ -253,7 +261,10 @@ def names_below(folder: Path, paths: Iterable[Path]) -> list[str]:
 
 
 def split_name(written: str) -> str:
-    """A split as it is called here: `validation`, `valid` and `dev` are `val`; nothing is the split of all."""
+    """A split as it is called here, by a word in any case (`_SPLIT_WORDS`); nothing is the split of all.
+
+    Any other word is a split of its own: `eval` is the validation split of some and the test split of others.
+    """
     return _SPLIT_NAMES.get(written.strip().lower(), written.strip()) or NO_SPLIT
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossgraph.config import RunConfig
-from crossgraph.data.assembly import NO_SPLIT
+from crossgraph.data.assembly import NO_SPLIT, SPLIT_WORDS_TOLD
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.splits import TEST, TRAIN, VAL, HeldOut, drawn_splits, rule_for, split_of, undivided
 from crossgraph.errors import ConfigError, DataError
@@ -42,7 +42,8 @@ def training_parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus]:
     if TRAIN not in corpus.splits:
         raise ConfigError(
             f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}; give a source that names the "
-            "pictures to train on, or none of its splits."
+            f"pictures to train on, or none of its splits. Of words in any case, {SPLIT_WORDS_TOLD}; write one of "
+            "these in the place of any other."
         )
     whole, settings, selection = corpus.split(TRAIN), config.training, config.training.validation_split
     if settings.validation_slice:
