@@ -375,6 +375,7 @@ def test_check_corpus_counts_everything_and_names_what_cannot_be_read(tmp_path: 
         "features": None,
         "duplicate_captions": 2,
         "duplicate_images": [["b.jpg", "copy.jpg"]],
+        "duplicate_splits": [["train", "val"]],
         "images_without_captions": 1,
         "unreadable": [
             {"path": str(tmp_path / "gone.jpg"), "reason": "no such file"},
