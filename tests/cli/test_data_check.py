@@ -74,3 +74,11 @@ def test_equal_files_in_different_splits_are_named_with_their_splits(tmp_path: P
     assert "groups of equal files 2, 1 of them in more than one split: a leak" in said
     assert "equal files in different splits, a leak: a.jpg (train), same.jpg (val)" in said
     assert "equal files: b.jpg, other.jpg" in said
+
+
+def test_blank_captions_that_were_left_out_are_counted(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg")
+    put_lines(tmp_path / "captions.csv", "image,caption", "a.jpg,one", "a.jpg,\N{ZERO WIDTH SPACE}", "a.jpg, ")
+    said = " ".join(call("data", "check", tmp_path).stdout.split())
+    assert "blank captions 2, left out" in said
+    assert "captions 1 (1 to 1 a picture" in said

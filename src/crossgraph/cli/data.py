@@ -136,6 +136,8 @@ def _how(understood: Understood) -> list[tuple[str, object]]:
     rows.append(("splits from", understood.splits))
     if understood.rows:
         rows.append(("rows", f"{understood.rows:,}, of which {understood.rows_read:,} were read"))
+    if understood.blank_captions:
+        rows.append(("blank captions", f"{understood.blank_captions:,}, left out"))
     if understood.guesses:
         written, found, difference = understood.guesses[0]
         count = len(understood.guesses)

@@ -22,6 +22,7 @@ from crossgraph.data.inventory import take_inventory
 from crossgraph.data.label_cells import Cell, read_labels
 from crossgraph.data.names import Ambiguous, Match, NameResolver
 from crossgraph.errors import DataError, ImageError
+from crossgraph.words import is_blank
 
 NO_SPLIT = "all"
 """The split of every picture when the source says nothing about splits."""
@@ -66,6 +67,7 @@ class CorpusBuilder:
         self._id_of_path: dict[str, str] = {}
         self._skipped: dict[str, Skipped] = {}
         self._rows = 0
+        self._blank = 0
         self._skipped_rows: list[SkippedRow] = []
         self._guesses: list[tuple[str, str, str]] = []
         self._resolvers: list[tuple[Path, NameResolver]] | None = None
@@ -86,7 +88,7 @@ class CorpusBuilder:
         file: Path | None = None,
         path: Path | None = None,
     ) -> None:
-        """Take one row. Rows of one picture are joined; empty captions are left out.
+        """Take one row. Rows of one picture are joined; captions of which nothing is seen are left out and counted.
 
         `where` ("line 7" of `file`, by default of the source) is listed for a row whose picture is missing, or was in
         another split before; `aliases` are other names the picture may have, `path` is where it is, if that is known.
@@ -108,7 +110,11 @@ class CorpusBuilder:
             self.reject(where, reason, file=file)
             return
         self._rows += 1
-        picture.captions += [stripped for caption in captions if (stripped := caption.strip())]
+        for caption in captions:
+            if is_blank(caption):
+                self._blank += 1
+            else:
+                picture.captions.append(caption.strip())
         if labels:
             picture.labels.update(labels)
         if label_cell and label_cell not in picture.label_cells:
@@ -175,7 +181,13 @@ class CorpusBuilder:
             scene_names=tuple(scenes),
             skipped=tuple(self._skipped.values()),
             skipped_rows=tuple(self._skipped_rows),
-            understood=replace(understood, rows=self._rows, rows_read=rows_read, guesses=tuple(self._guesses)),
+            understood=replace(
+                understood,
+                rows=self._rows,
+                rows_read=rows_read,
+                guesses=tuple(self._guesses),
+                blank_captions=self._blank,
+            ),
         )
 
     def _read_label_cells(self, separator: str | None) -> tuple[str, ...]:
