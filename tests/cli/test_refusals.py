@@ -140,8 +140,8 @@ def test_a_blend_is_a_finite_number_of_0_or_more(trained: Trained, tmp_path: Pat
     message = f"finite number of 0 or more; got {float(blend)}"
     words = ("evaluate", "--model", trained.kidrr, "--data", DATA, "--two-stage", 3)
     assert message in " ".join(refusal(*words, "--blend", blend).split())
-    words = ("cascade", "build", "--out", tmp_path / "cascade", "--rerank", trained.kidrr)
-    assert message in " ".join(refusal(*words, "--blend", blend).split())
+    build = ("cascade", "build", "--out", tmp_path / "cascade", "--rerank", trained.kidrr)
+    assert message in " ".join(refusal(*build, "--blend", blend).split())
     assert not (tmp_path / "cascade").exists()
 
 

@@ -292,5 +292,5 @@ def _checksum(key: str, record: Mapping[str, Array]) -> int:
     found = zlib.crc32(key.encode("utf-8", "surrogatepass"))
     for name, rows in record.items():
         found = zlib.crc32(f"{name} {rows.dtype.str} {rows.shape}".encode(), found)
-        found = zlib.crc32(rows.reshape(-1).view(np.uint8), found)
+        found = zlib.crc32(rows.tobytes(), found)
     return found
