@@ -72,7 +72,7 @@ INSIDE = {
         ("exif", "kept", "objects", "tars"),
         ("object_tars",),
         ("places",),
-        ("images", "exclusions", "archives", "encodings", "names", "tables", "columns"),
+        ("images", "exclusions", "archives", "encodings", "names", "tables", "columns", "label_cells"),
         ("image_reader", "inventory", "decoding_worker"),
         ("unused",),
         ("assembly", "concepts", "batches", "splits", "other_captions"),

@@ -20,6 +20,24 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 """Letters and digits of any script, with apostrophes inside: dog's, o'clock, 3d."""
 
 
+_UNSEEN = frozenset(
+    (
+        *"\N{COMBINING GRAPHEME JOINER}\N{BRAILLE PATTERN BLANK}\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}",
+        *"\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}",
+        *map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))),  # selectors of the form of the letter before
+    )
+)
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is seen: white space, control and format characters, fillers.
+
+    >>> is_blank(" \N{ZERO WIDTH SPACE}"), is_blank("a\N{ZERO WIDTH SPACE}")
+    (True, False)
+    """
+    return all(sign.isspace() or sign in _UNSEEN or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
+
+
 def normalise(sentence: str) -> str:
     """The sentence in composed Unicode (NFC) with typographic apostrophes made plain; `WORD` is matched on this.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.cascade_manifest import CascadeManifest
 from tests.cli.conftest import DATA, Trained, call
 
@@ -27,6 +28,13 @@ def test_a_cascade_shows_its_parts_with_their_fingerprints(cascade: Path, traine
     assert shown["codes"]["bits"] == 16
     assert shown["blend"] == json.loads((trained.kidrr / "manifest.json").read_text())["blend"]["chosen"]
     assert "random planes" in call("cascade", "show", cascade).stdout
+
+
+@pytest.mark.parametrize("blend", ["NaN", "Infinity", "-1"])
+def test_a_cascade_whose_blend_cannot_be_is_refused(tmp_path: Path, blend: str) -> None:
+    (tmp_path / "cascade.json").write_text(f'{{"blend": {blend}}}', encoding="utf-8")
+    with pytest.raises(ModelError, match="blend"):
+        CascadeManifest.read(tmp_path)
 
 
 def test_a_cascade_answers_as_its_re_ranker_does_where_every_stage_hands_on_all(

@@ -61,3 +61,24 @@ def test_of_very_many_rows_the_first_are_printed_and_the_rest_counted(tmp_path: 
     assert "line 3: " in told
     assert "line 301: " not in told
     assert "more (--json lists all)" in told
+
+
+def test_equal_files_in_different_splits_are_named_with_their_splits(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "b.jpg")
+    for name, of in (("same.jpg", "a.jpg"), ("other.jpg", "b.jpg")):
+        (tmp_path / name).write_bytes((tmp_path / of).read_bytes())
+    table = "image,caption,split\na.jpg,one,train\nsame.jpg,two,val\nb.jpg,three,train\nother.jpg,four,train\n"
+    (tmp_path / "captions.csv").write_text(table, encoding="utf-8")
+    result = call("data", "check", tmp_path)
+    said = " ".join(result.stdout.split())
+    assert "groups of equal files 2, 1 of them in more than one split: a leak" in said
+    assert "equal files in different splits, a leak: a.jpg (train), same.jpg (val)" in said
+    assert "equal files: b.jpg, other.jpg" in said
+
+
+def test_blank_captions_that_were_left_out_are_counted(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg")
+    put_lines(tmp_path / "captions.csv", "image,caption", "a.jpg,one", "a.jpg,\N{ZERO WIDTH SPACE}", "a.jpg, ")
+    said = " ".join(call("data", "check", tmp_path).stdout.split())
+    assert "blank captions 2, left out" in said
+    assert "captions 1 (1 to 1 a picture" in said

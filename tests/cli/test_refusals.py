@@ -135,6 +135,16 @@ def test_two_stages_need_a_method_that_reranks_and_blend_needs_two_stages(traine
     assert "--two-stage" in refusal(*words, "--blend", 0.5)
 
 
+@pytest.mark.parametrize("blend", ["nan", "inf", "-1"])
+def test_a_blend_is_a_finite_number_of_0_or_more(trained: Trained, tmp_path: Path, blend: str) -> None:
+    message = f"finite number of 0 or more; got {float(blend)}"
+    words = ("evaluate", "--model", trained.kidrr, "--data", DATA, "--two-stage", 3)
+    assert message in " ".join(refusal(*words, "--blend", blend).split())
+    build = ("cascade", "build", "--out", tmp_path / "cascade", "--rerank", trained.kidrr)
+    assert message in " ".join(refusal(*build, "--blend", blend).split())
+    assert not (tmp_path / "cascade").exists()
+
+
 def test_a_precision_of_pairs_is_for_methods_that_multiply_pairs(trained: Trained) -> None:
     words = ("evaluate", "--model", trained.dual_encoder, "--data", DATA, "--pair-precision")
     assert "does not score picture by picture" in refusal(*words, "bfloat16")

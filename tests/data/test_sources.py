@@ -26,6 +26,7 @@ from crossgraph.data.layouts.jsonl import open_jsonl
 from crossgraph.data.layouts.karpathy import open_karpathy
 from crossgraph.data.sources import DATASETS, open_corpus
 from crossgraph.errors import DataError
+from crossgraph.words import is_blank
 
 
 def put_photos(folder: Path, *names: str) -> None:
@@ -346,8 +347,26 @@ def test_jsonl_and_csv_of_the_same_captions_are_the_same_corpus(tmp_path: Path, 
     rows = [(f"{i}.jpg", caption) for i, captions in enumerate(texts) for caption in (captions or [""])]
     csv.writer(table).writerows([("image", "caption"), *rows])
     (tmp_path / "captions.csv").write_text(table.getvalue(), encoding="utf-8", newline="")
-    expected = {f"{i}.jpg": ("all", [c.strip() for c in captions if c.strip()]) for i, captions in enumerate(texts)}
+    expected = {
+        f"{i}.jpg": ("all", [c.strip() for c in captions if not is_blank(c)]) for i, captions in enumerate(texts)
+    }
     assert told(open_jsonl(file)) == told(open_csv(tmp_path / "captions.csv")) == expected
+
+
+def test_captions_of_which_nothing_is_seen_are_left_out_and_counted(tmp_path: Path) -> None:
+    unseen = ["", " ", "\N{ZERO WIDTH SPACE}", "\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}", "\N{HANGUL FILLER}"]
+    put_photos(tmp_path, "a.jpg", "b.jpg")
+    rows = [
+        {"image": "a.jpg", "captions": [*unseen, "a\N{ZERO WIDTH SPACE}dog"]},
+        {"image": "b.jpg", "captions": ["two"]},
+    ]
+    report = check_corpus(put_jsonl(tmp_path, *rows))
+    assert (report.captions, report.understood.blank_captions) == (2, len(unseen))
+    beside = tmp_path / "beside"
+    put_photos(beside, "a.jpg", "b.jpg")
+    (beside / "a.txt").write_text("\n".join([*unseen, "one"]), encoding="utf-8")
+    corpus = open_corpus(beside)
+    assert (corpus.captions, corpus.understood.blank_captions) == (("one",), 3)  # lines of white space part captions
 
 
 def test_check_corpus_counts_everything_and_names_what_cannot_be_read(tmp_path: Path) -> None:
@@ -375,6 +394,7 @@ def test_check_corpus_counts_everything_and_names_what_cannot_be_read(tmp_path: 
         "features": None,
         "duplicate_captions": 2,
         "duplicate_images": [["b.jpg", "copy.jpg"]],
+        "duplicate_splits": [["train", "val"]],
         "images_without_captions": 1,
         "unreadable": [
             {"path": str(tmp_path / "gone.jpg"), "reason": "no such file"},
@@ -390,6 +410,7 @@ def test_check_corpus_counts_everything_and_names_what_cannot_be_read(tmp_path: 
             "rows_read": 4,
             "guesses": [],
             "notes": [],
+            "blank_captions": 0,
         },
         "skipped_rows": [{"path": str(file), "where": "line 5", "reason": "'gone.jpg': no such file"}],
         "unused": [],

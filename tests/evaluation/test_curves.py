@@ -79,6 +79,25 @@ def test_bounds_are_printed_only_where_ties_matter() -> None:
     assert not any("ties" in line[0] for line in report(0.6, tied=False).lines())
 
 
+def test_precision_at_more_ranks_than_items_is_left_out_and_said() -> None:
+    codes = (CodeFacts(16, 0.5, 0.25), CodeFacts(16, 0.75, 0.125))
+
+    def shown(images: int, captions: int, *changes: str) -> tuple[tuple[str, ...] | None, str]:
+        run = LabelRun(
+            "some", 0, direction(0.6, items=captions), direction(0.5, items=images), codes, "3 labels", "by map"
+        )
+        found = LabelReport("small", PROTOCOLS["train-database"].varied(changes), (run,))
+        return next((line[1:] for line in found.lines() if line[0] == "P@100"), None), found.text()
+
+    assert shown(100, 500) == (("0.400", "0.400", "0.400"), shown(100, 500)[1])
+    assert "left out" not in shown(100, 500)[1].rpartition("seed 0")[2]
+    assert shown(69, 345)[0] == ("0.400", "–", "–")
+    assert shown(69, 69)[0] is None
+    for captions in (345, 69):
+        assert "P@100 is left out where there are fewer than 100 items" in shown(69, captions)[1]
+    assert "P@80 divides by 80 also where" in shown(69, 345, "metric=precision", "k=80")[1]
+
+
 def test_codes_and_radii_stand_beside_the_numbers() -> None:
     markdown = report(0.6).markdown()
     assert "16 bits; distinct codes 50.0% of pictures, 75.0% of captions" in markdown

@@ -131,6 +131,23 @@ def test_empty_shortlists_wrong_shapes_and_scores_that_are_not_finite_are_refuse
         two_stage(method, images, texts, shortlist_scores=torch.zeros(3, 4), k=4)
 
 
+@pytest.mark.parametrize("blend", [float("nan"), float("inf"), -1.0])
+def test_a_blend_that_is_negative_or_not_finite_is_refused(
+    method: Method, make_encoded: MakeEncoded, blend: float
+) -> None:
+    images, texts = make_encoded(3, 2, seed=0), make_encoded(4, 2, seed=1)
+    with pytest.raises(ConfigError, match=rf"finite number of 0 or more; got {blend}"):
+        two_stage_blends(method, images, texts, shortlist_scores=torch.zeros(3, 4), k=2, blends=[0.5, blend])
+
+
+def test_blended_scores_that_are_not_finite_are_refused(method: Method, make_encoded: MakeEncoded) -> None:
+    images, texts = make_encoded(3, 2, seed=0), make_encoded(4, 2, seed=1)
+    first = torch.zeros(3, 4)
+    first[1, 2] = 10
+    with pytest.raises(ScoreError, match=r"1 of 12 scores blended with 1e\+38 .* image 1 and caption 2"):
+        two_stage(method, images, texts, shortlist_scores=first, k=4, blend=1e38)
+
+
 def test_several_blends_at_once_equal_each_by_itself(method: Method, make_encoded: MakeEncoded) -> None:
     images, texts = make_encoded(6, 3, seed=0, channels=9), make_encoded(14, 4, seed=1, channels=9)
     first = torch.rand(6, 14, generator=torch.Generator().manual_seed(4))

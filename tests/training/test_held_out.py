@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.splits import drawn_splits
 from crossgraph.errors import DataError
-from crossgraph.progress import Silent
+from crossgraph.progress import JsonLines, Silent
 from crossgraph.training.prepare import prepare
 from crossgraph.verbs import evaluate, train
 from tests.training.fake_dataset import MODELS
@@ -105,3 +107,22 @@ def test_labels_by_concepts_are_learnt_from_what_is_trained_on_alone(
     model = train(replace(whole, captions=tuple(captions)), config, tmp_path / "run", cache=cache)
     assert model.label_names
     assert "zebra" not in model.label_names
+
+
+def test_pictures_of_val_that_are_also_trained_on_are_said_once(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    rows = {split: [row for row, own in enumerate(scenes.image_splits) if own == split] for split in ("train", "val")}
+    paths = list(scenes.image_paths)
+    leaky = rows["val"][:2]
+    for place, row in enumerate(leaky):
+        paths[row] = tmp_path / f"copy {place}.jpg"
+        paths[row].write_bytes(paths[rows["train"][place]].read_bytes())
+    for corpus, said in ((scenes, 0), (replace(scenes, image_paths=tuple(paths)), 1)):
+        stream = io.StringIO()
+        run = tmp_path / f"run {said}"
+        prepare(corpus, settings(), run, shortlist=None, cache=cache, progress=JsonLines(stream), device="cpu")
+        lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+        leaks = [line["leak"] for line in lines if line["event"] == "equal pictures"]
+        assert len(leaks) == said
+    assert leaks[0].startswith(f"{len(leaky)} pictures are both in val and in what is trained on")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,7 +93,7 @@ def _told(report: CorpusReport) -> list[RenderableType]:
         ("repeated captions", f"{report.duplicate_captions:,}"),
         ("pictures without captions", f"{report.images_without_captions:,}"),
         (report.label_kind, f"{len(report.labels):,}"),
-        ("groups of equal files", f"{len(report.duplicate_images):,}"),
+        ("groups of equal files", _groups(report.duplicate_splits)),
         ("unreadable files", f"{len(report.unreadable):,}"),
         ("unused files", f"{len(report.unused):,}"),
     ]
@@ -106,10 +106,24 @@ def _told(report: CorpusReport) -> list[RenderableType]:
         counts = ", ".join(f"{name} {count:,}" for name, count in report.labels.items())
         parts.append(f"pictures by {report.label_kind}: {counts}")
     parts += [f"note: {note}" for note in report.understood.notes]
-    parts += [f"equal files: {', '.join(group)}" for group in report.duplicate_images]
+    parts += [_equal(*group) for group in zip(report.duplicate_images, report.duplicate_splits, strict=True)]
     if report.source in GUIDES and (report.unreadable or not report.labels):
         parts.append(GUIDES[report.source].text())
     return parts
+
+
+def _groups(splits: Sequence[Sequence[str]]) -> str:
+    """How many groups of equal files there are, and how many of them lie in several splits."""
+    leaks = sum(len(set(group)) > 1 for group in splits)
+    return f"{len(splits):,}" + (f", {leaks:,} of them in more than one split: a leak" if leaks else "")
+
+
+def _equal(images: Sequence[str], splits: Sequence[str]) -> str:
+    """A group of equal files, with their splits where these differ."""
+    if len(set(splits)) == 1:
+        return f"equal files: {', '.join(images)}"
+    named = ", ".join(f"{image} ({split})" for image, split in zip(images, splits, strict=True))
+    return f"equal files in different splits, a leak: {named}"
 
 
 def _how(understood: Understood) -> list[tuple[str, object]]:
@@ -122,6 +136,8 @@ def _how(understood: Understood) -> list[tuple[str, object]]:
     rows.append(("splits from", understood.splits))
     if understood.rows:
         rows.append(("rows", f"{understood.rows:,}, of which {understood.rows_read:,} were read"))
+    if understood.blank_captions:
+        rows.append(("blank captions", f"{understood.blank_captions:,}, left out"))
     if understood.guesses:
         written, found, difference = understood.guesses[0]
         count = len(understood.guesses)

@@ -19,8 +19,10 @@ from crossgraph.data.corpus import Corpus, Skipped, SkippedRow, Understood
 from crossgraph.data.encodings import decode_text
 from crossgraph.data.images import require_file
 from crossgraph.data.inventory import take_inventory
+from crossgraph.data.label_cells import Cell, read_labels
 from crossgraph.data.names import Ambiguous, Match, NameResolver
 from crossgraph.errors import DataError, ImageError
+from crossgraph.words import is_blank
 
 NO_SPLIT = "all"
 """The split of every picture when the source says nothing about splits."""
@@ -28,7 +30,15 @@ NO_SPLIT = "all"
 MOST_SOURCES = 20
 """More different values of `source` say where each picture is from, not which collection it belongs to."""
 
-_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+_SPLIT_WORDS = {
+    "train": ("train", "training", "restval"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+    NO_SPLIT: (NO_SPLIT,),
+}
+_SPLIT_NAMES = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
+SPLIT_WORDS_TOLD = "; ".join(f"{', '.join(words)} mean {split}" for split, words in _SPLIT_WORDS.items() if words[1:])
+"""The words for splits that are understood, for people."""
 _SUGGESTIONS = 20  # near names are looked for that often: it takes time, and nobody reads more
 
 
@@ -38,6 +48,7 @@ class _Image:
     split: str
     captions: list[str] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
+    label_cells: list[Cell] = field(default_factory=list)
     scenes: set[str] = field(default_factory=set)
     source: str = ""
 
@@ -56,6 +67,7 @@ class CorpusBuilder:
         self._id_of_path: dict[str, str] = {}
         self._skipped: dict[str, Skipped] = {}
         self._rows = 0
+        self._blank = 0
         self._skipped_rows: list[SkippedRow] = []
         self._guesses: list[tuple[str, str, str]] = []
         self._resolvers: list[tuple[Path, NameResolver]] | None = None
@@ -69,16 +81,18 @@ class CorpusBuilder:
         where: str,
         split: str = NO_SPLIT,
         labels: Collection[str] = (),
+        label_cell: Cell = "",
         scene: str = "",
         source: str = "",
         aliases: Sequence[str] = (),
         file: Path | None = None,
         path: Path | None = None,
     ) -> None:
-        """Take one row. Rows of one picture are joined; empty captions are left out.
+        """Take one row. Rows of one picture are joined; captions of which nothing is seen are left out and counted.
 
         `where` ("line 7" of `file`, by default of the source) is listed for a row whose picture is missing, or was in
         another split before; `aliases` are other names the picture may have, `path` is where it is, if that is known.
+        `labels` are names; what a row says of them as people write it, `label_cell`, is read once all rows are known.
         `scene` is a label of the whole picture; `source` says which of several collections the row is from.
         """
         if path is not None:
@@ -96,9 +110,15 @@ class CorpusBuilder:
             self.reject(where, reason, file=file)
             return
         self._rows += 1
-        picture.captions += [stripped for caption in captions if (stripped := caption.strip())]
+        for caption in captions:
+            if is_blank(caption):
+                self._blank += 1
+            else:
+                picture.captions.append(caption.strip())
         if labels:
             picture.labels.update(labels)
+        if label_cell and label_cell not in picture.label_cells:
+            picture.label_cells.append(label_cell)
         if scene:
             picture.scenes.add(scene)
         picture.source = picture.source or source
@@ -118,16 +138,24 @@ class CorpusBuilder:
         self.reject(where, f"{image!r}: {reason}")
 
     def build(
-        self, name: str, *, label_names: Sequence[str] = (), understood: Understood = Understood(), tried: str = ""
+        self,
+        name: str,
+        *,
+        label_names: Sequence[str] = (),
+        label_separator: str | None = None,
+        understood: Understood = Understood(),
+        tried: str = "",
     ) -> Corpus:
         """The corpus, pictures in the order of their first row. Raises `DataError` when no picture is left.
 
         `label_names` are all there are, in order, also those no picture has; by default the ones that occur, sorted.
-        `tried` says, for the error, how the source was understood and how to say it by hand.
+        `label_separator` parts those in cells, by default what `read_labels` finds. `tried` says, for the error, how
+        the source was understood and how to say it by hand.
         """
         images = list(self._images.values())
         if not images:
             raise DataError(f"{self._nothing_found()}{tried and ' ' + tried}")
+        understood = replace(understood, notes=(*understood.notes, *self._read_label_cells(label_separator)))
         scenes = sorted(set().union(*(image.scenes for image in images)))
         label_names = label_names or sorted(set(scenes).union(*(image.labels for image in images)))
         labels = [[label in image.labels or label in image.scenes for label in label_names] for image in images]
@@ -153,8 +181,24 @@ class CorpusBuilder:
             scene_names=tuple(scenes),
             skipped=tuple(self._skipped.values()),
             skipped_rows=tuple(self._skipped_rows),
-            understood=replace(understood, rows=self._rows, rows_read=rows_read, guesses=tuple(self._guesses)),
+            understood=replace(
+                understood,
+                rows=self._rows,
+                rows_read=rows_read,
+                guesses=tuple(self._guesses),
+                blank_captions=self._blank,
+            ),
         )
+
+    def _read_label_cells(self, separator: str | None) -> tuple[str, ...]:
+        """Give the pictures the labels that their rows name; notes on how these were understood."""
+        images = [image for image in self._images.values() for _ in image.label_cells]
+        found, notes = read_labels(
+            [cell for image in self._images.values() for cell in image.label_cells], separator=separator
+        )
+        for image, labels in zip(images, found, strict=True):
+            image.labels.update(labels)
+        return notes
 
     def _take_in(self, image: str, aliases: Sequence[str], split: str) -> str | None:
         """Note where a new picture is, or why it is nowhere; what it is called in the corpus."""
@@ -229,7 +273,10 @@ def names_below(folder: Path, paths: Iterable[Path]) -> list[str]:
 
 
 def split_name(written: str) -> str:
-    """A split as it is called here: `validation`, `valid` and `dev` are `val`; nothing is the split of all."""
+    """A split as it is called here, by a word in any case (`_SPLIT_WORDS`); nothing is the split of all.
+
+    Any other word is a split of its own: `eval` is the validation split of some and the test split of others.
+    """
     return _SPLIT_NAMES.get(written.strip().lower(), written.strip()) or NO_SPLIT
 
 

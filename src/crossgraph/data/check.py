@@ -26,7 +26,8 @@ class CorpusReport:
     `source` is the layout it was read as; `splits` and `labels` count pictures, and `label_kind` is what to call the
     labels. `features` are kind and widths of given features, where there are no picture files; equal rows of theirs
     count as equal pictures. `captions_per_image` is least, mean and most. `duplicate_captions` counts the
-    captions that repeat an earlier one; `duplicate_images` groups the ids of pictures whose files are equal.
+    captions that repeat an earlier one; `duplicate_images` groups the ids of pictures whose files are equal, and
+    `duplicate_splits` names the split of each of them.
     `understood` is how the source was read; `skipped_rows` and `unused` are rows and files that were not.
     `files` counts what else is in the folder.
     """
@@ -42,6 +43,7 @@ class CorpusReport:
     features: Mapping[str, Any] | None
     duplicate_captions: int
     duplicate_images: tuple[tuple[str, ...], ...]
+    duplicate_splits: tuple[tuple[str, ...], ...]
     images_without_captions: int
     unreadable: tuple[Skipped, ...]
     understood: Understood
@@ -64,6 +66,7 @@ class CorpusReport:
             "features": None if self.features is None else dict(self.features),
             "duplicate_captions": self.duplicate_captions,
             "duplicate_images": [list(group) for group in self.duplicate_images],
+            "duplicate_splits": [list(group) for group in self.duplicate_splits],
             "images_without_captions": self.images_without_captions,
             "files": None if self.files is None else asdict(self.files),
             "unreadable": [one.to_json() for one in self.unreadable],
@@ -117,9 +120,10 @@ def _try_image(path: Path) -> str | Skipped:
 
 def _report(corpus: Corpus, digests: Mapping[Path, str], *, source: str) -> CorpusReport:
     per_image = [len(captions) for captions in corpus.captions_of_images()]
-    same: dict[str, list[str]] = defaultdict(list)
-    for path, image_id in zip(corpus.image_paths, corpus.image_ids, strict=True):
-        same[digests[path]].append(image_id)
+    same: dict[str, list[int]] = defaultdict(list)
+    for row, path in enumerate(corpus.image_paths):
+        same[digests[path]].append(row)
+    groups = [group for group in same.values() if len(group) > 1]
     truth = () if corpus.labels is None else corpus.labels.sum(axis=0).tolist()
     return CorpusReport(
         name=corpus.name,
@@ -134,7 +138,8 @@ def _report(corpus: Corpus, digests: Mapping[Path, str], *, source: str) -> Corp
         label_kind=corpus.label_kind,
         features=None if corpus.features is None else corpus.features.describe(),
         duplicate_captions=len(corpus.captions) - len(set(corpus.captions)),
-        duplicate_images=tuple(tuple(group) for group in same.values() if len(group) > 1),
+        duplicate_images=tuple(tuple(corpus.image_ids[row] for row in group) for group in groups),
+        duplicate_splits=tuple(tuple(corpus.image_splits[row] for row in group) for group in groups),
         images_without_captions=per_image.count(0),
         unreadable=corpus.skipped,
         understood=corpus.understood,

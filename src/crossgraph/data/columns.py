@@ -82,6 +82,12 @@ class Columns:
     labels: int | None = None
     header: bool = True
 
+    @property
+    def unread(self) -> tuple[int, ...]:
+        """The places of columns with names that are taken for nothing."""
+        taken = {self.image, *self.captions, self.split, self.labels}
+        return tuple(place for place, name in enumerate(self.names) if name.strip() and place not in taken)
+
     def told(self) -> tuple[tuple[str, str], ...]:
         """What each column was taken for, by name, or by number where the table has no header."""
         shown = [name.strip() or f"column {place}" for place, name in enumerate(self.names, start=1)]
@@ -122,18 +128,6 @@ def captions_in(value: str, column: str) -> list[str]:
         if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
             return texts
     return [value]
-
-
-def labels_in(value: str) -> list[str]:
-    """The labels that a field holds: a JSON list, or names parted by `|` or `;`."""
-    if value.lstrip().startswith("["):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, list):
-            return [str(one) for one in found]
-    return [stripped for one in re.split(r"[|;]", value) if (stripped := one.strip())]
 
 
 def texts_of(value: Any) -> list[str] | None:

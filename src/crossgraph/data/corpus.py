@@ -56,7 +56,8 @@ class Understood:
     `layout` is its name; `columns` say which column, key or variable was taken for what. Of a table there are
     `separator` and `encoding`. `splits` says where splits are from. `rows` are those of the caption files, `rows_read`
     those used: the rest is listed. `guesses` are names of pictures that were found under another spelling:
-    (as written, as found, the difference). `notes` are whatever else was decided.
+    (as written, as found, the difference). `notes` are whatever else was decided. `blank_captions` counts captions that
+    were left out because nothing of them is seen.
     """
 
     layout: str = ""
@@ -68,6 +69,7 @@ class Understood:
     rows_read: int = 0
     guesses: tuple[tuple[str, str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    blank_captions: int = 0
 
 
 @dataclass(frozen=True)

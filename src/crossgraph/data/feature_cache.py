@@ -7,6 +7,7 @@
 
 A shard is written under a temporary name, synced and renamed, so that a kill at any moment loses at most the
 records not yet flushed. Names are unique, so processes may share a cache: at worst one record is stored twice.
+Each record has a checksum in its shard, which is compared when it is first read; shards of older versions have none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import re
 import threading
 import uuid
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,11 +115,24 @@ class RecordStore:
                     self._take_in(path)
 
     def read(self, key: str) -> dict[str, Array]:
-        """The record of `key`, as it was written. Raises `FeatureError` if there is none on disk."""
-        if key not in self._places:
+        """The record of `key`, as it was written.
+
+        Raises `FeatureError` if there is none on disk, or a damaged one, whose shard is then removed.
+        """
+        place = self._places.get(key)
+        if place is None:
             raise FeatureError(f"no cached features for {key!r} in {self.folder}; extract the features first.")
-        shard, row = self._places[key]
-        return shard.read(row)
+        shard, row = place
+        record = shard.read(row)
+        if record is None:
+            self._drop(shard)
+            if key in self._places:  # another process had stored it too
+                return self.read(key)
+            raise FeatureError(
+                f"{shard.path} is damaged: the features of {key!r} are not what was written. It was removed; run the "
+                f"command again, and the features of its {len(shard.keys):,} items are computed again."
+            )
+        return record
 
     def write(self, key: str, record: Mapping[str, Array]) -> None:
         """Keep a record; it reaches the disk, and can be read, once the shard is full or at `flush`."""
@@ -142,6 +157,27 @@ class RecordStore:
                 ) from error
             self._pending = {}
             self._take_in(path)
+
+    def _drop(self, shard: _Shard) -> None:
+        """Remove a shard that was found damaged after it was taken in. Raises `FeatureError` if it cannot be."""
+        with self._changing:
+            if self._shards.get(shard.path.name) is not shard:
+                return  # another thread found it damaged
+            try:
+                shard.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise FeatureError(
+                    f"{shard.path} is damaged and cannot be removed ({error.strerror}); remove it and run the command "
+                    "again, and its features are computed again."
+                ) from error
+            log.warning("removed the feature shard %s: a record in it does not have its checksum", shard.path)
+            del self._shards[shard.path.name]
+            self.damaged += (shard.path,)
+            places: dict[str, tuple[_Shard, int]] = {}
+            for other in self._shards.values():
+                for row, key in enumerate(other.keys):
+                    places.setdefault(key, (other, row))
+            self._places = places
 
     def _take_in(self, path: Path) -> None:
         try:
@@ -184,6 +220,7 @@ class _Shard:
     """One complete shard: where each record lies in its file."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         file = cast(Any, safe_open(path, framework="numpy"))
         metadata = file.metadata()
         self.keys: list[str] = json.loads(metadata["keys"])
@@ -193,12 +230,22 @@ class _Shard:
         for name, starts in self._starts.items():
             if len(starts) != len(self.keys) + 1 or starts[-1] != self._fields[name].shape[0]:
                 raise ValueError(f"field {name!r} does not fit its {len(self.keys)} keys")
+        self._checksums: list[int] = json.loads(metadata.get("checksums", "[]"))
+        if self._checksums and len(self._checksums) != len(self.keys):
+            raise ValueError(f"{len(self._checksums)} checksums do not fit its {len(self.keys)} keys")
+        self._read_before = bytearray(len(self.keys))
 
-    def read(self, row: int) -> dict[str, Array]:
-        return {
+    def read(self, row: int) -> dict[str, Array] | None:
+        """A record; None for one that does not have its checksum, which is compared where it is read first."""
+        record = {
             name: field.rows(self._starts[name][row], self._starts[name][row + 1])
             for name, field in self._fields.items()
         }
+        if self._checksums and not self._read_before[row]:
+            if _checksum(self.keys[row], record) != self._checksums[row]:
+                return None
+            self._read_before[row] = True
+        return record
 
 
 _KINDS = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "U8": np.uint8, "I64": np.int64, "I32": np.int32}
@@ -230,4 +277,20 @@ def _pack(records: Mapping[str, Mapping[str, Array]]) -> bytes:
         # safetensors writes memory as it lies, whatever the order of the axes in it.
         tensors[name] = np.ascontiguousarray(np.concatenate(pieces))
         tensors[f"{name}.starts"] = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
-    return save(tensors, metadata={"keys": json.dumps(list(records)), "fields": json.dumps(fields)})
+    checksums = [
+        _checksum(
+            key, {name: tensors[name][slice(*tensors[f"{name}.starts"][row : row + 2].tolist())] for name in fields}
+        )
+        for row, key in enumerate(records)
+    ]
+    told = {"keys": list(records), "fields": fields, "checksums": checksums}
+    return save(tensors, metadata={name: json.dumps(value) for name, value in told.items()})
+
+
+def _checksum(key: str, record: Mapping[str, Array]) -> int:
+    """The CRC-32 of a record: its key, and of each field name, type, shape and numbers."""
+    found = zlib.crc32(key.encode("utf-8", "surrogatepass"))
+    for name, rows in record.items():
+        found = zlib.crc32(f"{name} {rows.dtype.str} {rows.shape}".encode(), found)
+        found = zlib.crc32(rows.tobytes(), found)
+    return found

@@ -143,5 +143,6 @@ def _understood(parts: Sequence[Corpus], names: Sequence[str]) -> Understood:
         rows=sum(one.rows for one in each),
         rows_read=sum(one.rows_read for one in each),
         guesses=_all(one.guesses for one in each),
+        blank_captions=sum(one.blank_captions for one in each),
         notes=_all(tuple(f"{name}: {note}" for note in one.notes) for name, one in zip(names, each, strict=True)),
     )

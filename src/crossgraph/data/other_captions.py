@@ -21,6 +21,7 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.encodings import decode_text
 from crossgraph.data.names import Match, NameResolver
 from crossgraph.errors import DataError
+from crossgraph.words import is_blank
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
 ENGLISH = "en"
@@ -61,7 +62,7 @@ def _entry(file: Path, number: int, line: str) -> tuple[str, dict[str, list[str]
     if not isinstance(row, dict) or not isinstance(row.get("image"), str):
         raise DataError(f"{file}, line {number}: {shortened(line)} is no object with an image, as in {EXPECTED}.")
     captions = {
-        key: [one for one in said if one.strip()]
+        key: [one for one in said if not is_blank(one)]
         for key, said in row.items()
         if LANGUAGE.fullmatch(key) and key != ENGLISH and isinstance(said, list) and _are_texts(said)
     }

@@ -97,11 +97,14 @@ class LabelReport:
         """The task and the seeds, to stand under a table."""
         seeds = ", ".join(str(run.seed) for run in self.runs)
         spread = f"; ±: sample deviation over {len(self.runs)} runs" if len(self.runs) > 1 else ""
-        return f"{self.task()}; {'seed' if len(self.runs) == 1 else 'seeds'} {seeds}{spread}"
+        return f"{self.task()}; {'seed' if len(self.runs) == 1 else 'seeds'} {seeds}{spread}{self._too_few()}"
 
     def lines(self) -> list[tuple[str, ...]]:
-        """Name, then image→text, text→image and their mean; bounds only where ties matter."""
-        summary = self.summary
+        """Name, then image→text, text→image and their mean; bounds only where ties matter.
+
+        P@N has no number where the database has fewer than N items: it divides by N, and would be less than chance.
+        """
+        summary, short = self.summary, self._short_of(CUTOFF)
         tied = any(
             abs(summary.mean[f"{side}_ties_won"] - summary.mean[f"{side}_ties_lost"]) > 5e-4 for side in DIRECTIONS
         )
@@ -109,11 +112,29 @@ class LabelReport:
         for name, title in ROWS.items():
             bound = name in ("ties_won", "ties_lost")
             repeated = name == "map_at_all" and self.protocol.measure == "mAP@all"
-            if (bound and not tied) or repeated:
+            precision = name == f"precision_at_{CUTOFF}"
+            if (bound and not tied) or repeated or (precision and len(short) == len(DIRECTIONS)):
                 continue
             label = self.protocol.measure if name == "main" else f"{self.protocol.measure}, {title}" if bound else title
-            rows.append((label, *(_shown(summary, f"{side}_{name}") for side in (*DIRECTIONS, MEAN))))
+            without = {*short, MEAN} if precision and short else frozenset[str]()
+            cells = ("–" if side in without else _shown(summary, f"{side}_{name}") for side in (*DIRECTIONS, MEAN))
+            rows.append((label, *cells))
         return rows
+
+    def _short_of(self, n: int) -> tuple[str, ...]:
+        """The directions whose database has fewer than `n` items."""
+        sides = (self.runs[0].image_to_text, self.runs[0].text_to_image)
+        return tuple(name for name, side in zip(DIRECTIONS, sides, strict=True) if side.items < n)
+
+    def _too_few(self) -> str:
+        """What must be said of precisions at more ranks than there are items; empty for none."""
+        own = self.protocol.k if self.protocol.metric == "precision" else None
+        told = f"; P@{CUTOFF} is left out where there are fewer than {CUTOFF} items" if self._short_of(CUTOFF) else ""
+        if own is not None and self._short_of(own):
+            told += (
+                f"; {self.protocol.measure} divides by {own:,} also where there are fewer items, and is then too small"
+            )
+        return told
 
     def code_lines(self) -> list[str]:
         """What the codes are like, one sentence a run; none for methods without codes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,15 @@ class TwoStageResult:
         )
 
 
+def require_blend(blend: float) -> None:
+    """Raise `ConfigError` unless `blend`, the share of the shortlist's score, is a finite number of 0 or more."""
+    if not (math.isfinite(blend) and blend >= 0):
+        raise ConfigError(
+            f"a blend is the share of the shortlist's score that is added, a finite number of 0 or more; got {blend}. "
+            "0 leaves the fine score alone; 1 adds the whole of the shortlist's."
+        )
+
+
 def two_stage(
     method: Method,
     images: Encoded,
@@ -72,7 +82,8 @@ def two_stage(
     fine score + blend * shortlist score; by default the fine score decides alone. With `k` as large as both
     galleries the result ranks as the exhaustive scores do. All tensors are on one device.
 
-    Raises `ConfigError` for k below 1, `ScoreError` for scores that are not finite or not images x captions.
+    Raises `ConfigError` for k below 1 and a blend that is below 0 or not finite, `ScoreError` for scores, also mixed
+    ones, that are not finite or not images x captions.
     """
     return two_stage_blends(
         method,
@@ -101,6 +112,8 @@ def two_stage_blends(
     n, m = len(images), len(texts)
     if k < 1:
         raise ConfigError(f"a shortlist of {k} items holds nothing; choose k of at least 1.")
+    for blend in blends:
+        require_blend(blend)
     if shortlist_scores.shape != (n, m):
         raise ScoreError(
             f"shortlist scores are {tuple(shortlist_scores.shape)}, expected {(n, m)} (images x captions)."
@@ -119,7 +132,10 @@ def two_stage_blends(
     of_images, of_captions = position.split([pairs_of_images.numel(), pairs_of_captions.numel()])
     results = []
     for blend in blends:
-        scores = fine + blend * shortlist_scores[rows, columns] if blend else fine
+        scores = fine
+        if blend:
+            scores = fine + blend * shortlist_scores[rows, columns]
+            _refuse_non_finite_pairs(scores, rows, columns, f"scores blended with {blend:g} of the shortlist's")
         for_captions, for_images = scores[of_images].view_as(captions), scores[of_captions].view_as(image_order)
         by_image = _second_stage(image_to_text, captions, for_captions)
         by_caption = _second_stage(text_to_image, image_order, for_images)
@@ -171,12 +187,18 @@ def _score_listed(
     with scoring(method), progress.task("re-ranking pairs", len(rows)) as task:
         scores = method.score_listed(images, texts, rows, columns, pairs_per_block=pairs_per_block, done=task.advance)
     scores = scores.to(torch.promote_types(images.embedding.dtype, torch.float32))
+    _refuse_non_finite_pairs(scores, rows, columns, "fine scores")
+    return scores
+
+
+def _refuse_non_finite_pairs(
+    scores: Float[Tensor, " pairs"], rows: Int[Tensor, " pairs"], columns: Int[Tensor, " pairs"], what: str
+) -> None:
     if bad := (~scores.isfinite()).nonzero()[:, 0].tolist():
         raise ScoreError(
-            f"{len(bad):,} of {len(scores):,} fine scores are not finite and cannot be ranked; the first is "
+            f"{len(bad):,} of {len(scores):,} {what} are not finite and cannot be ranked; the first is "
             f"{float(scores[bad[0]])} for image {int(rows[bad[0]])} and caption {int(columns[bad[0]])} (from 0)."
         )
-    return scores
 
 
 def _share_found(shortlists: Int[Tensor, "q k"], relevant: Bool[Tensor, "q g"]) -> float:

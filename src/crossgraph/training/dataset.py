@@ -47,6 +47,8 @@ class Dataset:
     """The names of the classes that the image network told apart before training, where the method reads them."""
     teachers: Teachers | None = None
     """What finished runs say of every pair, where some teach."""
+    digests: tuple[str, ...] = ()
+    """Of the file of each picture; empty where features were given."""
 
     def caption_image(self) -> Int[Tensor, " m"]:
         """The row of every caption's picture."""
@@ -204,6 +206,7 @@ def gather_dataset(
     inner = backbone is not None and backbone.frozen_below > 0
     reader = InnerMapEncoder(backbone, device=device) if backbone is not None and inner else image_encoder
     images, skipped = extract_image_features(corpus.image_paths, reader, cache, progress=progress)
+    digests = tuple(key.partition("-")[0] for key in images.keys)  # less what says of its regions
     corpus = corpus.without(list(skipped))
     turns: tuple[Records, ...] = ()
     if inner and turned:
@@ -216,7 +219,7 @@ def gather_dataset(
         mirrored, _ = extract_image_features(corpus.image_paths, image_encoder, cache, view="mirror", progress=progress)
     texts = extract_text_features(corpus.captions, text_encoder, cache, parser=parser, progress=progress)
     if backbone is not None and inner:
-        return Dataset(corpus, InnerTable(images, backbone, cells, turns), None, texts)
+        return Dataset(corpus, InnerTable(images, backbone, cells, turns), None, texts, digests=digests)
     if backbone is not None:
-        return Dataset(corpus, PixelTable(images.paths, backbone, cells), None, texts)
-    return Dataset(corpus, images, mirrored, texts)
+        return Dataset(corpus, PixelTable(images.paths, backbone, cells), None, texts, digests=digests)
+    return Dataset(corpus, images, mirrored, texts, digests=digests)

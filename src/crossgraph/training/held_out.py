@@ -6,10 +6,12 @@ or a slice of the training split. Where a source names no validation split, a te
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from crossgraph.config import RunConfig
-from crossgraph.data.assembly import NO_SPLIT
+from crossgraph.data.assembly import NO_SPLIT, SPLIT_WORDS_TOLD
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.splits import TEST, TRAIN, VAL, HeldOut, drawn_splits, rule_for, split_of, undivided
 from crossgraph.errors import ConfigError, DataError
@@ -42,7 +44,8 @@ def training_parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus]:
     if TRAIN not in corpus.splits:
         raise ConfigError(
             f"corpus {corpus.name!r} has no train split, only {', '.join(corpus.splits)}; give a source that names the "
-            "pictures to train on, or none of its splits."
+            f"pictures to train on, or none of its splits. Of words in any case, {SPLIT_WORDS_TOLD}; write one of "
+            "these in the place of any other."
         )
     whole, settings, selection = corpus.split(TRAIN), config.training, config.training.validation_split
     if settings.validation_slice:
@@ -60,6 +63,19 @@ def training_parts(corpus: Corpus, config: RunConfig) -> tuple[Corpus, Corpus]:
 def _selected(held: Corpus, source: str) -> Corpus:
     """What is held out of one source; all of it where none is named."""
     return held.of_source(source) if source else held
+
+
+def shared_pictures(trained_on: Sequence[str], held: Sequence[str], *, selection: str) -> str:
+    """What must be said of pictures of `selection` that are trained on too, by the digests of their files; or ""."""
+    trained = frozenset(trained_on)
+    count = sum(digest in trained for digest in held)
+    if not count:
+        return ""
+    said = "1 picture is" if count == 1 else f"{count:,} pictures are"
+    return (
+        f"{said} both in {selection} and in what is trained on, so its numbers are too good; crossgraph data check "
+        "names equal files"
+    )
 
 
 def split_as_trained(data: DataFacts, corpus: Corpus, name: str) -> Corpus:

@@ -35,7 +35,7 @@ from crossgraph.training.checkpoint import DataFacts, RunManifest, environment
 from crossgraph.training.dataset import Dataset, gather_dataset
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.fine_tuning import trainable_backbone, trainable_texts
-from crossgraph.training.held_out import divided, selection_of, training_parts
+from crossgraph.training.held_out import divided, selection_of, shared_pictures, training_parts
 from crossgraph.training.labels import derive_labels, describe_labels
 from crossgraph.training.model import TrainedModel, build_encoder
 from crossgraph.training.negative_sampler import NegativeSampler
@@ -145,6 +145,8 @@ def prepare(
     helper = None if shortlist is None else TrainedModel(shortlist, cache=cache, device=device, encoders=encoders)
     dataset = readers.dataset(trained_on, mirror=config.images.mirror, turned=config.images.turned)
     held_out = readers.dataset(selected_on, mirror=False)
+    if leak := shared_pictures(dataset.digests, held_out.digests, selection=selection_of(config)):
+        progress.note("equal pictures", leak=leak)
     config = config.model_copy(update={"training": shrunk(config.training, captions=len(dataset.corpus.captions))})
     random = RandomState(config.training.seed, device=device)
     with random.drawing():

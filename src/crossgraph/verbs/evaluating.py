@@ -21,7 +21,7 @@ from crossgraph.evaluation.pair_precision import FLOAT32, in_precision, multipli
 from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
-from crossgraph.evaluation.two_stage import TwoStageResult, two_stage_blends
+from crossgraph.evaluation.two_stage import TwoStageResult, require_blend, two_stage_blends
 from crossgraph.evaluation.worst import WorstQueries, caption_of, named, picture_of
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.progress import Progress, Silent
@@ -51,8 +51,10 @@ def evaluate(
     direction are kept with what they found. Workers of a `cluster` encode; scores are computed here, pairs of a method
     that scores picture by picture in `pair_precision`: in bfloat16 sooner, and a little beside (docs/evaluation.md).
     Raises `DataError` for an unknown split, `ConfigError` for a shortlist asked of a method that does not re-rank, and
-    for a precision that this method or device does not have.
+    for a precision that this method or device does not have, and for a blend that is below 0 or not finite.
     """
+    if blend is not None:
+        require_blend(blend)
     given: TrainedModel | CascadeModel = given_search_model(model, device=device)
     with on_cluster(cluster, device=device, progress=progress) as workers:
         return _evaluated(
@@ -146,6 +148,8 @@ def evaluate_seeds(
 
     Raises `ConfigError` when two of them have the same weights: that deviation would mean nothing.
     """
+    if blend is not None:
+        require_blend(blend)
     corpus = given_corpus(data)
     models = _distinct(runs, device=device)
     with on_cluster(cluster, device=device, progress=progress) as workers:

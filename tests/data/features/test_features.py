@@ -1,6 +1,7 @@
 """The feature cache: computed once, read back as it was, resumable, shared, suspicious of damage."""
 
 import hashlib
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from crossgraph.data import feature_cache
 from crossgraph.data.feature_cache import FeatureCache, RecordStore
@@ -238,6 +241,70 @@ def test_a_damaged_shard_is_removed_reported_and_computed_again(
     assert not cut.exists()
     assert "damaged" in caplog.text
     assert_same(table.rows(range(9)), before)
+
+
+def flip_last_byte(shard: Path) -> None:
+    """Damage a shard in its last record, whose numbers stay finite."""
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+
+
+def test_features_that_changed_on_the_disk_are_an_error_that_names_the_file_and_computed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = draw(tmp_path, 4)
+    before = extract_image_features(paths, RowEncoder(), FeatureCache(tmp_path / "cache", shard_size=2))[0]
+    expected = before.rows(range(4))
+    cache = FeatureCache(tmp_path / "cache", shard_size=2)
+    damaged = shards(cache)[0]
+    flip_last_byte(damaged)
+    encoder = RowEncoder()
+    table, _ = extract_image_features(paths, encoder, cache)
+    with pytest.raises(FeatureError, match=rf"{re.escape(str(damaged))} is damaged: .* run the command again"):
+        table.rows(range(4))
+    assert encoder.encoded == 0
+    assert not damaged.exists()
+    assert isinstance(table.store, RecordStore)
+    assert table.store.damaged == (damaged,)
+    assert str(damaged) in caplog.text
+    assert_same(extract_image_features(paths, encoder, cache)[0].rows(range(4)), expected)
+    assert encoder.encoded == 2
+
+
+def test_a_damaged_record_that_another_process_stored_too_is_read_from_there(tmp_path: Path) -> None:
+    stores = [RecordStore(tmp_path / "store") for _ in range(2)]
+    for store in stores:
+        store.write("one", {"a": np.arange(6, dtype=np.float32).reshape(3, 2)})
+        store.flush()
+    both = RecordStore(tmp_path / "store")
+    first = min((tmp_path / "store").iterdir())
+    flip_last_byte(first)
+    assert both.read("one")["a"].tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert both.damaged == (first,)
+
+
+def test_a_record_is_not_taken_for_that_of_another_key(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "store")
+    for number, key in enumerate(("one", "two")):
+        store.write(key, {"a": np.full((1, 2), number, np.float32)})
+    store.flush()
+    shard = next((tmp_path / "store").iterdir())
+    shard.write_bytes(shard.read_bytes().replace(b'\\"one\\"', b'\\"six\\"'))
+    with pytest.raises(FeatureError, match="the features of 'six' are not what was written"):
+        RecordStore(tmp_path / "store").read("six")
+
+
+def test_shards_without_checksums_are_read_as_they_are(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "store")
+    store.write("one", {"a": np.arange(4.0)[:, None]})
+    store.flush()
+    shard = next((tmp_path / "store").iterdir())
+    with safe_open(shard, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = {name: value for name, value in file.metadata().items() if name != "checksums"}
+    shard.write_bytes(save(tensors, metadata=metadata))
+    assert RecordStore(tmp_path / "store").read("one")["a"].tolist() == [[0], [1], [2], [3]]
 
 
 def test_leftovers_of_a_kill_are_removed_on_opening(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import DataError
-from tests.data.drawn_sets import put_photos
+from tests.data.drawn_sets import labels_of, put_json, put_photos
 
 
 def put_table(folder: Path, text: str, *, name: str = "captions.csv", encoding: str = "utf-8") -> Path:
@@ -235,3 +235,44 @@ def test_no_bytes_under_the_name_of_a_caption_table_raise_anything_but_a_clear_e
             except DataError:
                 continue
             assert corpus.understood.rows == corpus.understood.rows_read + len(corpus.skipped_rows)
+
+
+def test_labels_that_several_tools_write_are_parted(tmp_path: Path) -> None:
+    text = "image,caption,labels\na.jpg,one,{}\na.jpg,two,{}\nb.jpg,three,{}\n"
+    for own in (("dog|water", "dog|water", "water"), ("\"['dog', 'water']\"", "dog", "['water']")):
+        corpus = open_corpus(put_table(tmp_path, text.format(*own)))
+        assert [labels_of(corpus, row) for row in range(2)] == [["dog", "water"], ["water"]]
+    corpus = open_corpus(put_table(tmp_path, text.format('"dog, water"', '"dog, water"', "sky")))
+    assert [labels_of(corpus, row) for row in range(2)] == [["dog, water"], ["sky"]]
+    assert "1 label holds commas" in corpus.understood.notes[0]
+    corpus = open_corpus(f"csv:{tmp_path / 'captions.csv'}?label_separator=comma")
+    assert [labels_of(corpus, row) for row in range(2)] == [["dog", "water"], ["sky"]]
+    assert corpus.understood.notes == ()
+
+
+def test_columns_that_nobody_reads_are_named_and_those_of_0_and_1_apart(tmp_path: Path) -> None:
+    corpus = open_corpus(put_table(tmp_path, "image,caption,width,dog,sky\na.jpg,one,640,1,0\nb.jpg,two,1,0,1\n"))
+    assert corpus.labels is None
+    first, second = corpus.understood.notes
+    assert first == "columns that are not read: width, dog, sky"
+    assert second.startswith("columns of nothing but 0 and 1 are no labels here: dog, sky;")
+
+
+@pytest.mark.parametrize(
+    ("written", "split"),
+    [
+        *(("Train", "train"), ("TRAINING", "train"), ("restval", "train"), ("VAL", "val"), ("Valid", "val")),
+        *((" Validation ", "val"), ("DEV", "val"), ("TEST", "test"), ("Testing", "test"), ("All", "all"), ("", "all")),
+        *(("eval", "eval"), ("Fold 1", "Fold 1")),
+    ],
+)
+def test_words_for_splits_are_understood_in_any_case(tmp_path: Path, written: str, split: str) -> None:
+    put_photos(tmp_path, "a.jpg")
+    table = tmp_path / "captions.csv"
+    table.write_text(f"image,caption,split\na.jpg,one,{written}\n", encoding="utf-8")
+    assert open_corpus(table).splits == (split,)
+    put_json(
+        tmp_path / "dataset.json",
+        {"images": [{"filename": "a.jpg", "split": written or "all", "sentences": [{"raw": "one"}]}]},
+    )
+    assert open_corpus(f"karpathy:{tmp_path / 'dataset.json'}").splits == (split,)

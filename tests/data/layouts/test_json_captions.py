@@ -11,7 +11,7 @@ import pytest
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.errors import DataError
-from tests.data.drawn_sets import put_json, put_lines, put_photos
+from tests.data.drawn_sets import labels_of, put_json, put_lines, put_photos
 
 
 def captions_of(corpus: Corpus) -> dict[str, list[str]]:
@@ -111,3 +111,13 @@ def test_files_of_splits_are_read_together(tmp_path: Path) -> None:
     }
     assert corpus.understood.splits == "names of the files"
     assert corpus.unused == ()
+
+
+def test_labels_in_a_text_are_parted_as_in_a_table(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    texts = ("dog, water", "water", "water, dog")
+    rows = [{"image": f"{one}.jpg", "caption": one, "labels": text} for one, text in zip("abc", texts, strict=True)]
+    put_lines(tmp_path / "captions.jsonl", *map(json.dumps, rows))
+    corpus = open_corpus(tmp_path)
+    assert [labels_of(corpus, row) for row in range(3)] == [["dog", "water"], ["water"], ["dog", "water"]]
+    assert corpus.understood.notes[0].startswith("commas part labels: 'dog, water'")

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,10 +15,11 @@ from pathlib import Path
 from pydantic import Field
 
 from crossgraph.data.assembly import NO_SPLIT, CorpusBuilder, read_bytes, shortened, split_name
-from crossgraph.data.columns import Columns, captions_in, columns_of, labels_in
+from crossgraph.data.columns import Columns, captions_in, columns_of
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.encodings import Decoded, decode_text, is_undecoded
 from crossgraph.data.file_kinds import IMAGE_ENDINGS
+from crossgraph.data.label_cells import is_flag
 from crossgraph.data.names import GENERIC_FOLDERS
 from crossgraph.data.options import SourceOptions
 from crossgraph.data.tables import SEPARATORS, TableRow, table_rows
@@ -26,6 +27,7 @@ from crossgraph.errors import DataError
 
 _SEEN = 20  # rows that are looked at to find out what a table is
 _SNIFFED = 65_536  # bytes of a file that are
+_NAMED = 20  # columns that a note names
 
 
 class TableOptions(SourceOptions):
@@ -37,6 +39,9 @@ class TableOptions(SourceOptions):
     caption: str | None = Field(None, description="the column of the caption, or its number")
     split: str | None = Field(None, description="the column of the split, or its number")
     labels: str | None = Field(None, description="the column of labels, or its number")
+    label_separator: str | None = Field(
+        None, description="what parts labels in a field, as separator; default: | and ;"
+    )
     images: str | None = Field(None, description="the folder that the pictures are in")
 
 
@@ -48,7 +53,9 @@ def open_csv(file: Path, *, name: str | None = None, options: TableOptions = Tab
     builder = CorpusBuilder(file, picture_folders(file.parent, options.images))
     understood = read_table(builder, file, options)
     told = replace(understood, layout="csv")
-    return builder.build(name or file.absolute().parent.name, understood=told, tried=_advice(file, understood))
+    parting = None if options.label_separator is None else _separator(options.label_separator)
+    tried = _advice(file, understood)
+    return builder.build(name or file.absolute().parent.name, label_separator=parting, understood=told, tried=tried)
 
 
 def is_table(file: Path) -> bool:
@@ -84,21 +91,43 @@ def read_table(
     rows = table_rows(decoded.text, separator, starts_row=_row_start(separator))
     if columns.header:
         next(rows)
+    flags = set(columns.unread)  # columns of nothing but 0 and 1, as far as is known
     for row in rows:
-        _add_row(builder, row, columns, decoded, file=file, prefix=prefix, split=split or NO_SPLIT)
-    encoding = decoded.told
+        fields = _add_row(builder, row, columns, decoded, file=file, prefix=prefix, split=split or NO_SPLIT)
+        if fields is not None:
+            flags = {place for place in flags if is_flag(fields[place])}
     where = f"column {dict(columns.told())['split']}" if columns.split is not None else "none"
-    return Understood("", columns.told(), SEPARATORS.get(separator, separator), encoding, where)
+    notes = _unread_notes(columns, flags)
+    return Understood("", columns.told(), SEPARATORS.get(separator, separator), decoded.told, where, notes=notes)
+
+
+def _unread_notes(columns: Columns, flags: Collection[int]) -> tuple[str, ...]:
+    """Which columns nobody reads, and which of these seem to say of a label each whether it is there."""
+    if not columns.unread:
+        return ()
+    notes = [f"columns that are not read: {_listed(columns, columns.unread)}"]
+    if flags:
+        notes.append(
+            f"columns of nothing but 0 and 1 are no labels here: {_listed(columns, sorted(flags))}; if they are meant "
+            "to be, write the names of those with 1 into one column named labels, | between them"
+        )
+    return tuple(notes)
+
+
+def _listed(columns: Columns, places: Sequence[int]) -> str:
+    names = ", ".join(columns.names[place].strip() for place in places[:_NAMED])
+    return names if len(places) <= _NAMED else f"{names} and {len(places) - _NAMED:,} more"
 
 
 def _add_row(
     builder: CorpusBuilder, row: TableRow, columns: Columns, decoded: Decoded, *, file: Path, prefix: str, split: str
-) -> None:
+) -> Sequence[str] | None:
+    """Give a row to `builder`, or list it; its fields if it was read."""
     fields, fault = _fields(row, columns, decoded)
     where = f"line {row.line}"
     if fault is not None:
         builder.reject(where, f"{fault}: {shortened(row.text.encode('utf-8', 'replace').decode())}", file=file)
-        return
+        return None
     captions = [fields[place] for place in columns.captions]
     if any(text.startswith("[") for text in captions):
         names = columns.names
@@ -108,9 +137,10 @@ def _add_row(
         captions,
         where=where,
         split=split if columns.split is None else split_name(fields[columns.split]),
-        labels=() if columns.labels is None else labels_in(fields[columns.labels]),
+        label_cell="" if columns.labels is None else fields[columns.labels],
         file=file,
     )
+    return fields
 
 
 def _fields(row: TableRow, columns: Columns, decoded: Decoded) -> tuple[Sequence[str], str | None]:

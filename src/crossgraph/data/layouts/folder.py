@@ -134,7 +134,7 @@ def _open(files: list[Path], folder: Path, name: str | None) -> Corpus:
     if not found:
         return builder.build(folder.name)
     splits = found[0].splits if found[0].splits.startswith(("column", "key")) else "names of the files"
-    notes = tuple(f"read {file}" for file in files)
+    notes = (*(f"read {file}" for file in files), *dict.fromkeys(note for one in found for note in one.notes))
     return builder.build(name or folder.absolute().name, understood=replace(found[0], splits=splits, notes=notes))
 
 

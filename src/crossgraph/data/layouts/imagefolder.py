@@ -51,9 +51,8 @@ def open_imagefolder(folder: Path, *, name: str | None = None, exclude: Sequence
             builder.reject("the file", str(error).removeprefix(f"{file}: "), file=file)
             continue
         found.append(table)
-    understood = replace(
-        found[0] if found else Understood(), layout="imagefolder", notes=tuple(f"read {file}" for file in files)
-    )
+    notes = (*(f"read {file}" for file in files), *dict.fromkeys(note for one in found for note in one.notes))
+    understood = replace(found[0] if found else Understood(), layout="imagefolder", notes=notes)
     corpus = builder.build(name or folder.absolute().name, understood=understood)
     return with_unused(_with_splits(corpus), take_inventory(folder, exclude=exclude), files, exclude=exclude)
 

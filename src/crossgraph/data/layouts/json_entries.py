@@ -10,6 +10,7 @@ from pydantic import Field
 
 from crossgraph.data.assembly import NO_SPLIT, CorpusBuilder, shortened, split_name
 from crossgraph.data.columns import LABEL_WORDS, SPLIT_WORDS, caption_key, image_key, texts_of
+from crossgraph.data.label_cells import Cell
 from crossgraph.data.options import SourceOptions
 
 EXPECTED = '{"image": "a.jpg", "captions": ["..."]} or "caption", and optionally "split" and "labels"'
@@ -48,7 +49,7 @@ def add_entry(
         captions,
         where=where,
         split=split_name(own) if own is not None else split or NO_SPLIT,
-        labels=_labels(entry) or (),
+        label_cell=_labels(entry) or "",
         scene=scene.replace("_", " ").strip() if isinstance(scene := entry.get("scene"), str) else "",
         source=source.strip() if isinstance(source := entry.get("source"), str) else "",
         file=file,
@@ -90,10 +91,11 @@ def _answers(conversation: Any) -> list[str] | None:
     return [one for one in said if isinstance(one, str)]
 
 
-def _labels(entry: Mapping[str, Any]) -> list[str] | None:
-    """The labels of an entry; None where they are no texts."""
+def _labels(entry: Mapping[str, Any]) -> Cell | None:
+    """What an entry says of its labels; None where they are no texts."""
     value: Any = next((entry[key] for key in LABEL_WORDS if key in entry), [])
-    values = [value] if isinstance(value, str | int) else value
-    if not isinstance(values, list) or not all(isinstance(one, str | int) for one in values):
+    if isinstance(value, str | int):
+        return str(value)
+    if not isinstance(value, list) or not all(isinstance(one, str | int) for one in value):
         return None
-    return [str(one) for one in values]
+    return [str(one) for one in value]

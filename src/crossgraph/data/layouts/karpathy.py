@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crossgraph.data.assembly import CorpusBuilder, json_object, malformed, shortened
+from crossgraph.data.assembly import CorpusBuilder, json_object, malformed, shortened, split_name
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.layouts.csv_captions import picture_folders
 
@@ -58,7 +58,7 @@ def karpathy_corpus(
             f"{filepath}/{filename}" if filepath else filename,
             [sentence["raw"] for sentence in entry["sentences"]],
             where=where,
-            split="train" if restval_is_train and split == "restval" else split,
+            split=split_name(split) if restval_is_train or split != "restval" else split,
             aliases=(filename,),
         )
     keys = (("image", "filename"), ("caption", "sentences.raw"), ("split", "split"))

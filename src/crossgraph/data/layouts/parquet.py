@@ -20,6 +20,7 @@ from crossgraph.data.assembly import NO_SPLIT, CorpusBuilder, shortened, split_n
 from crossgraph.data.columns import LABEL_WORDS, SPLIT_WORDS, caption_key, image_key, texts_of
 from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.inventory import take_inventory
+from crossgraph.data.label_cells import Cell
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.layouts.json_entries import EntryOptions
 from crossgraph.data.splits import one_in
@@ -90,7 +91,7 @@ def _read(builder: CorpusBuilder, file: Path, options: EntryOptions) -> Understo
             captions,
             where=where,
             split=split_name(str(row[split])) if split is not None and row[split] is not None else default,
-            labels=_labels(row[labels], label_names) if labels is not None else (),
+            label_cell=_labels(row[labels], label_names) if labels is not None else "",
             file=file,
             path=safe_path(folder, str(picture)) if folder is not None else None,
         )
@@ -177,7 +178,9 @@ def _label_names(file: Path, column: str | None) -> list[str]:
     return [str(one) for one in names]
 
 
-def _labels(value: Any, names: Sequence[str]) -> list[str]:
+def _labels(value: Any, names: Sequence[str]) -> Cell:
+    if isinstance(value, str):
+        return value
     values = value if isinstance(value, list) else [value]
     return [
         names[one] if isinstance(one, int) and 0 <= one < len(names) else str(one) for one in values if one is not None

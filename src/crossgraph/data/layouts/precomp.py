@@ -21,6 +21,7 @@ from crossgraph.data.encodings import decode_text
 from crossgraph.data.given_features import GivenFeatures
 from crossgraph.data.stored_rows import NpyFile, StoredRows
 from crossgraph.errors import DataError
+from crossgraph.words import is_blank
 
 _FEATURES = re.compile(r"(.+)_ims\.npy")
 
@@ -123,7 +124,7 @@ def _part(folder: Path, split: str) -> _Part:
     if each == 1:
         each = _repeats(features)
         features = features.take(range(0, len(features), each))
-    return _Part(features, tuple(line.strip() for line in lines), each)
+    return _Part(features, tuple("" if is_blank(line) else line.strip() for line in lines), each)
 
 
 def _repeats(features: StoredRows) -> int:

@@ -19,6 +19,7 @@ from crossgraph.data.inventory import Inventory
 from crossgraph.data.layouts.class_folders import with_class_folders
 from crossgraph.data.unused import unused_texts
 from crossgraph.errors import DataError
+from crossgraph.words import is_blank
 
 SIDECARS = ("{stem}.txt", "{stem}.caption", "{name}.txt", "{name}.caption")
 """Where the captions of a picture may be, in that order: by its path without its ending, or with it."""
@@ -35,6 +36,8 @@ def open_sidecar(found: Inventory, *, name: str | None = None) -> Corpus:
         raise DataError(f"{folder}: no pictures in it{_what_else(found)}. Give a folder that holds some.")
     captions, read, rows, encodings = _sidecars(found)
     lines = sum(map(len, read.values()))
+    blank = sum(is_blank(caption) for own in read.values() for caption in own)
+    captions = [[caption for caption in own if not is_blank(caption)] for own in captions]
     endings = ", ".join(sorted({os.path.splitext(file)[1] for file in read}))
     corpus = Corpus(
         name=name or folder.absolute().name,
@@ -52,6 +55,7 @@ def open_sidecar(found: Inventory, *, name: str | None = None) -> Corpus:
             encoding=", ".join(sorted(encodings)) or None,
             rows=lines + len(rows),
             rows_read=lines,
+            blank_captions=blank,
         ),
         files=found.counts,
     )

@@ -187,12 +187,11 @@ class Cascade:
             with trace.timed("rerank"):
                 blocks.append(pair_scores(self._model.method, rows, found.asked.fine, images=images))
         trace.compared["rerank"] = len(keys) * len(found.asked.fine)
-        scores = np.concatenate(blocks)
+        own = np.concatenate(blocks)
+        scores = own + np.float32(self._model.blend) * found.candidates.scores if self._model.blend else own
         if not np.isfinite(scores).all():
-            raise ScoreError("re-ranking gave scores that are not finite. Check the trained run.")
-        if not self._model.blend:
-            return scores
-        return scores + np.float32(self._model.blend) * found.candidates.scores
+            raise ScoreError("re-ranking gave scores that are not finite. Check the trained run, and its blend.")
+        return scores
 
 
 def _with_hits(ranking: Ranking) -> Ranking:

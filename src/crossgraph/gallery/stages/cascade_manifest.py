@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crossgraph.errors import ModelError
 from crossgraph.files import write_atomically
@@ -68,7 +68,7 @@ class CascadeManifest(BaseModel):
     codes: CodePart | None = None
     dense: Part | None = None
     rerank: Part | None = None
-    blend: float = 0.0
+    blend: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     explains: Explaining | None = None
     """The stage that says why a picture and a sentence match; none: the last."""
     calibration: dict[str, Any] = {}

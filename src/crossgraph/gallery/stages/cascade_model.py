@@ -28,6 +28,7 @@ from crossgraph.device import checked_device
 from crossgraph.encoders.names import model_reference
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.evaluation.two_stage import require_blend
 from crossgraph.gallery.stages.cascade_manifest import (
     LEARNED,
     RANDOM,
@@ -73,9 +74,11 @@ def build_cascade(
     Codes by `itq` are learned of the dense vectors of the pictures and captions in one `split` of `data`, of at most
     `most` of each, drawn evenly from its sources. `blend` is
     by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. `explains` is the stage
-    that explains, by default the last. Raises `ConfigError`
-    for parts that do not go together, `ModelError` for one that is no trained run or gives vectors that are all alike.
+    that explains, by default the last. Raises `ConfigError` for parts that do not go together and for a blend that is
+    below 0 or not finite, `ModelError` for a part that is no trained run or gives vectors that are all alike.
     """
+    if blend is not None:
+        require_blend(blend)
     if out.exists():
         raise ConfigError(f"{out} is there already. Give a new folder, or remove it first.")
     if codes is None and dense is None and rerank is None:
