@@ -10,6 +10,7 @@ method = "kidrr"
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from crossgraph.errors import ConfigError, unknown_name
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+LONG = 100
+"""Characters from which on a value is not told in a message."""
 
 
 class _Section(BaseModel):
@@ -206,6 +210,20 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = result.get(key)
         result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def differing(was: Mapping[str, Any], now: Mapping[str, Any], *, section: str = "") -> list[str]:
+    """What differs in two trees of JSON, with both values: `training.epochs 20, now 5`; long ones are only named."""
+    found: list[str] = []
+    for key in dict.fromkeys([*was, *now]):
+        one, other, name = was.get(key), now.get(key), f"{section}{key}"
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differing(one, other, section=f"{name}.")
+        elif one != other:
+            texts = ["none" if value is None else json.dumps(value, ensure_ascii=False) for value in (one, other)]
+            long = max(map(len, texts)) > LONG
+            found.append(f"{name} differs" if long else f"{name} {texts[0]}, now {texts[1]}")
+    return found
 
 
 def validated(kind: type[Settings], tree: Mapping[str, Any], *, section: str = "") -> Settings:

@@ -18,7 +18,16 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ConfigError, DataError, ImageError, ModelError
 from crossgraph.methods.dual_encoder import DualEncoder
-from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, weights_fingerprint
+from crossgraph.training.checkpoint import (
+    LAST,
+    LOG,
+    MANIFEST,
+    WEIGHTS,
+    read_manifest,
+    read_tensors,
+    weights_fingerprint,
+    write_tensors,
+)
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run_lock import LOCK
@@ -150,6 +159,55 @@ def test_resuming_with_other_settings_or_data_is_refused(scenes: Corpus, cache: 
         with pytest.raises(ModelError, match="other settings or other data"):
             train(corpus, config, tmp_path / "run", cache=cache, resume=True)
     assert (tmp_path / "run" / MANIFEST).read_bytes() == manifest
+
+
+def test_a_run_is_resumed_when_its_folder_of_data_has_another_name(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    train(scenes, settings(), tmp_path / "whole", cache=cache)
+    with pytest.raises(Interrupted):
+        train(scenes, settings(), tmp_path / "stopped", cache=cache, progress=stop_at(3))
+    with_former_fingerprint(tmp_path / "stopped")
+    train(replace(scenes, name="moved"), settings(), tmp_path / "stopped", cache=cache, resume=True)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def with_former_fingerprint(run: Path) -> None:
+    """Save where the run stands as it was saved while the name of its data counted, and without a seal."""
+    tensors, facts = read_tensors(run / LAST)
+    began = read_manifest(run)
+    write_tensors(run / LAST, tensors, {**facts, "fingerprint": began.former_fingerprint(began)})
+
+
+def test_resuming_with_other_settings_names_them(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(), tmp_path / "run", cache=cache)
+    with pytest.raises(ModelError, match=r"other data \(training\.epochs 2, now 7; .*\); resume with the same ones"):
+        train(scenes, settings(epochs=7), tmp_path / "run", cache=cache, resume=True)
+
+
+def test_damaged_weights_are_refused_by_all_that_read_them(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    content = bytearray((tmp_path / "run" / WEIGHTS).read_bytes())
+    content[-len(content) // 4] ^= 0x40
+    (tmp_path / "run" / WEIGHTS).write_bytes(content)
+    with pytest.raises(ModelError, match=r"weights\.safetensors is damaged or belongs to another run"):
+        load_model(tmp_path / "run", cache=cache)
+    with pytest.raises(ModelError, match="damaged or belongs to another run"):
+        train(scenes, settings(epochs=1), tmp_path / "run", cache=cache, resume=True)
+    assert read_manifest(tmp_path / "run").weights != weights_fingerprint(tmp_path / "run")
+
+
+def test_a_resumed_run_keeps_its_shortlist(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    for name, seed in (("dual", 0), ("other", 1)):
+        train(scenes, settings(epochs=1, seed=seed), tmp_path / name, cache=cache)
+    begun = tmp_path / "kidrr"
+    config = settings("kidrr", epochs=1)
+    train(scenes, config, begun, cache=cache, shortlist=tmp_path / "dual")
+    train(scenes, config, begun, cache=cache, shortlist=tmp_path / "dual", resume=True)
+    with pytest.raises(ConfigError, match=r"was started with shortlist .*other is .*; leave out --shortlist"):
+        train(scenes, config, begun, cache=cache, shortlist=tmp_path / "other", resume=True)
+    with pytest.raises(ConfigError, match="was started with no shortlist"):
+        train(scenes, settings(epochs=1), tmp_path / "dual", cache=cache, shortlist=tmp_path / "other", resume=True)
 
 
 def test_unreadable_pictures_are_left_out_and_recorded(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.files import content_hash
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 NETWORK = "backbone."
@@ -45,6 +46,7 @@ def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
         )
     if size not in (None, images["size"]):
         raise ConfigError(f"the network of {folder} was trained at size {images['size']}, got {size}; leave it out.")
+    _require_own_weights(folder, manifest)
     backbone = build_backbone(_started_from(folder, manifest), size=images["size"], download=False)
     if images.get("from_block"):
         backbone.freeze_below(images["from_block"], beside=images.get("beside", False))
@@ -65,6 +67,16 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / MANIFEST} is not the manifest of a trained run: {error!r}.") from error
     return manifest
+
+
+def _require_own_weights(folder: Path, manifest: dict[str, Any]) -> None:
+    """Raise `ModelError` where the weights are not those that the manifest was written with."""
+    said, file = manifest.get("weights"), folder / WEIGHTS
+    if said is not None and file.is_file() and (found := content_hash(file)) != said:
+        raise ModelError(
+            f"{file} is damaged or belongs to another run: its content has hash {found}, and {MANIFEST} says {said}. "
+            "Copy the whole run again from where it is sound, or train it again into another folder."
+        )
 
 
 def _started_from(folder: Path, manifest: dict[str, Any]) -> str:

@@ -24,8 +24,10 @@ from crossgraph.training.checkpoint import (
     Blend,
     RunManifest,
     load_weights,
+    own_weights,
     read_manifest,
     read_tensors,
+    run_fingerprint,
     weights_fingerprint,
     write_manifest,
 )
@@ -66,7 +68,7 @@ def train_run(
     else:
         progress = Silent()
     if resume:
-        shortlist = out / SHORTLIST if (out / SHORTLIST).exists() else None
+        shortlist = _shortlist_of_resumed(out, shortlist)
     with ExitStack() as held:
         is_there = out.exists()
         if is_there and workers.leads:
@@ -121,8 +123,11 @@ def begin(prepared: Prepared, trainer: Trainer, *, resume: bool) -> RunManifest:
     """Write what the run is, or continue where it stands; returns its manifest, which says when it was started."""
     run, manifest = trainer.run, prepared.manifest
     if resume and (run / LAST).exists():
-        trainer.restore()
         began = read_manifest(run)
+        if began.weights is not None:
+            own_weights(run, began)
+        former, differences = manifest.former_fingerprint(began), manifest.differences(began)
+        trainer.restore(former_fingerprint=former, differences=differences)
         return manifest.model_copy(update={"started": began.started, "environment": began.environment})
     if not trainer.workers.leads:
         return manifest
@@ -171,6 +176,17 @@ def require_place(out: Path, *, resume: bool) -> None:
         raise ModelError(f"{out} holds a run already; continue it with --resume, or train into another folder.")
     if resume and not (out / MANIFEST).exists():
         raise ModelError(f"{out} holds no run to resume; train without --resume first.")
+
+
+def _shortlist_of_resumed(out: Path, given: Path | None) -> Path | None:
+    """The shortlist model in a begun run, if it has one; raises `ConfigError` where another one is given."""
+    own = out / SHORTLIST
+    if given is not None and (found := run_fingerprint(given)) != (began := read_manifest(out).shortlist):
+        raise ConfigError(
+            f"{out} was started with {f'shortlist {began}' if began else 'no shortlist'}, and {given} is "
+            f"{found or 'not trained'}; leave out --shortlist: a resumed run has its own."
+        )
+    return own if own.exists() else None
 
 
 def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:
