@@ -27,7 +27,7 @@ LONG = 100
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ImagesConfig(_Section):
@@ -150,7 +150,7 @@ class TrainingConfig(_Section):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of what encodes and scores in training; bfloat16 pays on devices that compute in it"
     )
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")
 
 
