@@ -1,5 +1,6 @@
 """From a folder of pictures to a trained run, and what is refused on the way."""
 
+import errno
 import json
 import os
 import shutil
@@ -195,6 +196,26 @@ def test_damaged_weights_are_refused_by_all_that_read_them(scenes: Corpus, cache
     with pytest.raises(ModelError, match="damaged or belongs to another run"):
         train(scenes, settings(epochs=1), tmp_path / "run", cache=cache, resume=True)
     assert read_manifest(tmp_path / "run").weights != weights_fingerprint(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("writes", "kept"), [(0, "Nothing was trained"), (2, "saved nothing"), (4, "saved last")])
+def test_a_full_disk_is_told_with_what_is_kept_and_the_run_goes_on_once_there_is_room(
+    writes: int, kept: str, scenes: Corpus, cache: FeatureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(scenes, settings(), tmp_path / "whole", cache=cache)
+    left, sync = iter(range(2 * writes)), os.fsync  # each file is synced, and then its folder
+
+    def full(descriptor: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ModelError, match=rf"no room for {tmp_path}.*{kept}.*ake room"):
+        train(scenes, settings(), tmp_path / "run", cache=cache)
+    monkeypatch.setattr(os, "fsync", sync)
+    train(scenes, settings(), tmp_path / "run", cache=cache, resume=(tmp_path / "run" / MANIFEST).exists())
+    assert_equal_runs(tmp_path / "whole", tmp_path / "run")
 
 
 def test_a_resumed_run_keeps_its_shortlist(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from crossgraph.device import checked_device
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.backbone_encoder import backbone_fingerprint
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.files import FULL
 from crossgraph.methods.catalogue import method_type
 from crossgraph.methods.contract import ClosedForm
 from crossgraph.progress import Progress, Silent
@@ -70,6 +72,7 @@ def train_run(
     if resume:
         shortlist = _shortlist_of_resumed(out, shortlist)
     with ExitStack() as held:
+        held.enter_context(_told_where_full(out))
         is_there = out.exists()
         if is_there and workers.leads:
             held.enter_context(sole_trainer(out))
@@ -99,6 +102,24 @@ def train_run(
                 else TrainedModel(out, cache=cache, device=device)
             )
         )
+
+
+@contextmanager
+def _told_where_full(out: Path) -> Iterator[None]:
+    """Raise `ModelError` where a disk is full: which file has no room, what of the run in `out` is kept, what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        file = error.filename2 or error.filename or out
+        if (out / LAST).exists():
+            kept = f"{out} keeps what it saved last. Make room, and go on from there with --resume."
+        elif (out / MANIFEST).exists():
+            kept = f"{out} has saved nothing of its training. Make room, and start it again with --resume."
+        else:
+            kept = "Nothing was trained. Make room, and train again."
+        raise ModelError(f"there is no room for {file}: {error.strerror}. {kept}") from error
 
 
 def trainer_of(prepared: Prepared, out: Path, *, progress: Progress, device: str, workers: Workers = ALONE) -> Trainer:
