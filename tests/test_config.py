@@ -97,6 +97,8 @@ def test_an_unknown_key_that_is_near_to_none_is_answered_with_all(change: str) -
         ("training=5", r"training: "),
         ("images.cells=5", r"images\.cells"),
         ("images.size=8", r"images\.size"),
+        ("images.crops=[0]", r"images\.crops\.0: .*greater than or equal to 1"),
+        ("training.learning_rate=1e300", r"training\.learning_rate: .*less than or equal to 1000000"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(change: str, message: str) -> None:

@@ -52,7 +52,7 @@ class ImagesConfig(_Section):
     beside: bool = Field(
         False, description="the features of the network as it came stand beside those of the trained one (from_block)"
     )
-    crops: tuple[int, ...] = Field(
+    crops: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (), description="train on random squares of so many cells a side of what comes into from_block, one a step"
     )
     uncropped: float = Field(0.15, ge=0, le=1, description="share of the epochs, the last ones, without crops")
@@ -118,7 +118,7 @@ class TrainingConfig(_Section):
     batch_size: int = Field(128, ge=2, description="different pictures a step")
     drop_tail: bool = Field(False, description="leave out an epoch's steps of fewer pictures than batch_size")
     captions_per_image: int = Field(2, ge=1, description="captions of a picture in one step")
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=1e6)
     weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     step_at: float = Field(0.6, gt=0, le=1, description="share of the run after which `step` divides the rate by 10")

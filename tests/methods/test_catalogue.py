@@ -47,6 +47,7 @@ def test_an_unknown_setting_is_refused_with_its_section(name: str) -> None:
         ("kidrr", "steps", 0),
         ("dcmh", "bits", 12),
         ("cca", "regularisation", 0.0),
+        ("semantic_matching", "costs", [1.0, -1.0]),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(name: str, setting: str, value: object) -> None:

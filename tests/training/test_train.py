@@ -34,6 +34,7 @@ from crossgraph.training.model import TrainedModel
 from crossgraph.training.run_lock import LOCK
 from crossgraph.training.validation import BLENDS
 from crossgraph.verbs import evaluate, load_model, train
+from crossgraph.verbs.training import require_settings
 from tests.training.fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
 from tests.training.fake_encoder import ColourEncoder, encode_by_colour
 
@@ -307,6 +308,12 @@ def test_a_re_ranker_keeps_the_blend_that_validates_best(scenes: Corpus, cache: 
         report = evaluate(model, scenes, two_stage_k=50, blend=share)
         assert report.strict.mean["rsum"] == pytest.approx(rsums[share])
     assert train(scenes, settings(), tmp_path / "dual", cache=cache).manifest.blend is None
+
+
+@pytest.mark.parametrize("config", [None, {"method": "kidrr"}, "kidrr"])
+def test_what_are_no_settings_is_refused(config: object) -> None:
+    with pytest.raises(ConfigError, match=r"are a RunConfig; got .*Give crossgraph\.RunConfig\(method="):
+        require_settings(config)
 
 
 def test_a_shortlist_that_is_no_trained_run_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
