@@ -29,6 +29,18 @@ def is_run(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def require_own_weights(run: Path, said: str | None) -> str:
+    """The hash of a run's weights; raises `ModelError` where its manifest has `said` another, `OSError` without any."""
+    found = content_hash(run / WEIGHTS)
+    if said not in (None, found):
+        raise ModelError(
+            f"{run / WEIGHTS} is damaged or belongs to another run: its content has hash {found}, and {MANIFEST} says "
+            f"{said}. Copy the whole run, or the cascade that it is part of, again from where it is sound, or make it "
+            "again."
+        )
+    return found
+
+
 def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
     """The image network of the run in `folder`, as it was selected, at the size it was trained at.
 
@@ -46,7 +58,8 @@ def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
         )
     if size not in (None, images["size"]):
         raise ConfigError(f"the network of {folder} was trained at size {images['size']}, got {size}; leave it out.")
-    _require_own_weights(folder, manifest)
+    if (folder / WEIGHTS).is_file():
+        require_own_weights(folder, manifest.get("weights"))
     backbone = build_backbone(_started_from(folder, manifest), size=images["size"], download=False)
     if images.get("from_block"):
         backbone.freeze_below(images["from_block"], beside=images.get("beside", False))
@@ -67,16 +80,6 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / MANIFEST} is not the manifest of a trained run: {error!r}.") from error
     return manifest
-
-
-def _require_own_weights(folder: Path, manifest: dict[str, Any]) -> None:
-    """Raise `ModelError` where the weights are not those that the manifest was written with."""
-    said, file = manifest.get("weights"), folder / WEIGHTS
-    if said is not None and file.is_file() and (found := content_hash(file)) != said:
-        raise ModelError(
-            f"{file} is damaged or belongs to another run: its content has hash {found}, and {MANIFEST} says {said}. "
-            "Copy the whole run again from where it is sound, or train it again into another folder."
-        )
 
 
 def _started_from(folder: Path, manifest: dict[str, Any]) -> str:

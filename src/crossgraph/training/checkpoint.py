@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from crossgraph.config import RunConfig, differing, validated
 from crossgraph.data.splits import HeldOut
+from crossgraph.encoders.tuned import require_own_weights
 from crossgraph.errors import ConfigError, ModelError
 from crossgraph.files import content_hash, write_atomically
 from crossgraph.methods.contract import InputSizes
@@ -260,16 +261,9 @@ def weights_fingerprint(run: Path) -> str:
 def own_weights(run: Path, manifest: RunManifest) -> str:
     """The hash of the selected weights; raises `ModelError` where there are none, or not those of the manifest."""
     try:
-        found = weights_fingerprint(run)
+        return require_own_weights(run, manifest.weights)
     except FileNotFoundError as error:
         raise _missing(run / WEIGHTS) from error
-    if manifest.weights not in (None, found):
-        raise ModelError(
-            f"{run / WEIGHTS} is damaged or belongs to another run: its content has hash {found}, and {MANIFEST} says "
-            f"{manifest.weights}. Copy the whole run again from where it is sound, or train it again into another "
-            "folder."
-        )
-    return found
 
 
 def run_fingerprint(run: Path) -> str:
