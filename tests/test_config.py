@@ -76,6 +76,12 @@ def test_an_unknown_key_is_answered_with_the_nearest(change: str, near: str) -> 
         read_config(None, changes=[change])
 
 
+@pytest.mark.parametrize("change", ["training.bogus=1", "texts.zzz=1", "nonsense=1"])
+def test_an_unknown_key_that_is_near_to_none_is_answered_with_all(change: str) -> None:
+    with pytest.raises(ConfigError, match=rf"unknown setting '{change.split('=')[0]}'\. Known: "):
+        read_config(None, changes=[change])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -83,9 +89,16 @@ def test_an_unknown_key_is_answered_with_the_nearest(change: str, near: str) -> 
         ("training.epochs=2.5", r"training\.epochs"),
         ("training.schedule=linear", r"training\.schedule: .*'cosine', 'step' or 'constant'"),
         ("training.learning_rate=nan", r"training\.learning_rate"),
+        ("training.learning_rate=inf", r"training\.learning_rate: Input should be a finite number \(got inf\)"),
+        ("training.weight_decay=inf", r"training\.weight_decay: Input should be a finite number"),
+        ("training.shares.one=inf", r"training\.shares\.one: Input should be a finite number"),
+        ("training.seed=-1", r"training\.seed: .*greater than or equal to 0 \(got -1\)"),
+        ("training.seed=100000000000000000000", r"training\.seed: "),
         ("training=5", r"training: "),
         ("images.cells=5", r"images\.cells"),
         ("images.size=8", r"images\.size"),
+        ("images.crops=[0]", r"images\.crops\.0: .*greater than or equal to 1"),
+        ("training.learning_rate=1e300", r"training\.learning_rate: .*less than or equal to 1000000"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(change: str, message: str) -> None:

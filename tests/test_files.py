@@ -56,8 +56,9 @@ def test_what_fails_half_way_leaves_the_old_file_and_nothing_else(
             if step == "write":
                 full()
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as told:
         write()
+    assert told.value.filename == str(tmp_path / "file")
     assert names(tmp_path) == ["file"]
     assert (tmp_path / "file").read_bytes() == b"old"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossgraph.config import RunConfig, merged, validated
+from crossgraph.config import RunConfig, differing, merged, validated
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.data.sources import given_corpus
@@ -233,16 +233,16 @@ def _refuse_another(
     # a small corpus shortens the warm-up, and the manifest holds the shorter one
     warmup = min(config.training.warmup_steps, stored.training.warmup_steps)
     wanted = config.model_copy(update={"training": config.training.model_copy(update={"warmup_steps": warmup})})
-    same = {
-        "settings": stored.model_dump(mode="json") == wanted.model_dump(mode="json"),
-        "data": manifest.data.fingerprint == corpus.fingerprint(),
-        "a shortlist": manifest.shortlist == (None if shortlist is None else run_fingerprint(Path(shortlist))),
+    helper = None if shortlist is None else run_fingerprint(Path(shortlist))
+    other = {
+        "settings": differing(stored.model_dump(mode="json"), wanted.model_dump(mode="json")),
+        "data": differing({"fingerprint": manifest.data.fingerprint}, {"fingerprint": corpus.fingerprint()}),
+        "shortlist": differing({"fingerprint": manifest.shortlist}, {"fingerprint": helper}),
     }
-    other = [name for name, is_same in same.items() if not is_same]
-    if other:
+    told = [f"{name} ({'; '.join(found)})" for name, found in other.items() if found]
+    if told:
         raise ConfigError(
-            f"{run} was trained with other {' and '.join(other).replace('a ', '')}; give the same again, or another "
-            "folder to --out."
+            f"{run} was trained with other {' and '.join(told)}; give the same again, or another folder to --out."
         )
 
 

@@ -10,6 +10,7 @@ method = "kidrr"
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +22,12 @@ from crossgraph.errors import ConfigError, unknown_name
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
+LONG = 100
+"""Characters from which on a value is not told in a message."""
+
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ImagesConfig(_Section):
@@ -48,7 +52,7 @@ class ImagesConfig(_Section):
     beside: bool = Field(
         False, description="the features of the network as it came stand beside those of the trained one (from_block)"
     )
-    crops: tuple[int, ...] = Field(
+    crops: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (), description="train on random squares of so many cells a side of what comes into from_block, one a step"
     )
     uncropped: float = Field(0.15, ge=0, le=1, description="share of the epochs, the last ones, without crops")
@@ -114,7 +118,7 @@ class TrainingConfig(_Section):
     batch_size: int = Field(128, ge=2, description="different pictures a step")
     drop_tail: bool = Field(False, description="leave out an epoch's steps of fewer pictures than batch_size")
     captions_per_image: int = Field(2, ge=1, description="captions of a picture in one step")
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=1e6)
     weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     step_at: float = Field(0.6, gt=0, le=1, description="share of the run after which `step` divides the rate by 10")
@@ -146,7 +150,7 @@ class TrainingConfig(_Section):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of what encodes and scores in training; bfloat16 pays on devices that compute in it"
     )
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     save_seconds: float = Field(120.0, ge=0, description="seconds between saves inside an epoch")
 
 
@@ -206,6 +210,20 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = result.get(key)
         result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def differing(was: Mapping[str, Any], now: Mapping[str, Any], *, section: str = "") -> list[str]:
+    """What differs in two trees of JSON, with both values: `training.epochs 20, now 5`; long ones are only named."""
+    found: list[str] = []
+    for key in dict.fromkeys([*was, *now]):
+        one, other, name = was.get(key), now.get(key), f"{section}{key}"
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differing(one, other, section=f"{name}.")
+        elif one != other:
+            texts = ["none" if value is None else json.dumps(value, ensure_ascii=False) for value in (one, other)]
+            long = max(map(len, texts)) > LONG
+            found.append(f"{name} differs" if long else f"{name} {texts[0]}, now {texts[1]}")
+    return found
 
 
 def validated(kind: type[Settings], tree: Mapping[str, Any], *, section: str = "") -> Settings:

@@ -81,8 +81,12 @@ class MissingExtraError(CrossgraphError):
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: what was got, the nearest known name, and all known names."""
+    """The message for an unknown name: what was got, the nearest known name if one is near, and all known names."""
     names = sorted(known)
-    near = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    section = got[: got.rfind(".") + 1]
+    if not all(name.startswith(section) for name in names):
+        section = ""
+    own = [name.removeprefix(section) for name in names]  # a section that all are in makes none of them nearer
+    near = difflib.get_close_matches(got.removeprefix(section), own, n=1, cutoff=0.6)
+    hint = f" Did you mean {section + near[0]!r}?" if near else ""
     return f"unknown {kind} {got!r}.{hint} Known: {', '.join(names)}."

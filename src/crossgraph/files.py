@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import shutil
 import time
@@ -14,6 +16,9 @@ from typing import BinaryIO
 
 TEMPORARY = ".writing"
 """How the names of files end that are not complete yet."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk, or a user's share of it, is full."""
 
 ABANDONED = 3600.0
 """Seconds without a change after which an incomplete file is what a killed process left."""
@@ -37,7 +42,10 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """A stream that becomes `path` when the block ends without an error, as `write_atomically` does it at once."""
+    """A stream that becomes `path` when the block ends without an error, as `write_atomically` does it at once.
+
+    Where the disk is full, the `OSError` names `path`, which the system's own does not.
+    """
     for leftover in leftovers(path):
         leftover.unlink(missing_ok=True)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
@@ -51,10 +59,23 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             temporary.replace(path)
         except FileNotFoundError as error:
             raise _TakenAway(*error.args) from error
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     if durable:
         _sync_folder(path.parent)
+
+
+def content_hash(path: Path) -> str:
+    """A hash of what is in a file: 16 hexadecimal digits. Raises `OSError`."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 def empty_folder(folder: Path, *, itself: bool = False) -> None:

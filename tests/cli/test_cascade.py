@@ -78,7 +78,8 @@ def test_a_changed_part_is_refused(cascade: Path, trained: Trained, tmp_path: Pa
     shutil.copyfile(trained.kidrr / "weights.safetensors", broken / "dense" / "weights.safetensors")
     result = call("index", DATA, "--gallery", tmp_path / "gallery", "--model", broken)
     assert result.exit_code == 2
-    assert "Build it again" in result.stderr or "do not fit" in result.stderr
+    assert "belongs to another run" in result.stderr
+    assert "make it again" in result.stderr
 
 
 @pytest.mark.parametrize(

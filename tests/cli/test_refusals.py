@@ -56,6 +56,12 @@ def test_resuming_with_other_settings_is_refused(trained: Trained) -> None:
     assert "other settings" in message.splitlines()[-1]
 
 
+def test_changes_alone_are_laid_over_the_settings_of_a_resumed_run(trained: Trained) -> None:
+    words = ("train", "--resume", "--data", DATA, "--out", trained.dual_encoder, "--set", "training.clip=7.0")
+    message = refusal(*words).splitlines()[-1]
+    assert "other settings or other data (training.clip 2.0, now 7.0); resume with the same ones" in message
+
+
 COMPUTING = (
     ("demo",),
     ("train", "--data", "none", "--method", "kidrr", "--out", "run"),

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from crossgraph.errors import ConfigError, ScoreError
 from crossgraph.evaluation.metrics import relevance, retrieval_metrics
 from crossgraph.evaluation.ranking import score_corpus
-from crossgraph.evaluation.two_stage import two_stage, two_stage_blends
+from crossgraph.evaluation.two_stage import require_shortlist, two_stage, two_stage_blends
 from crossgraph.methods.contract import Method
 from crossgraph.progress import JsonLines
 from crossgraph.types import Encoded
+from crossgraph.verbs import evaluate
 
 MakeEncoded = Callable[..., Encoded]
 
@@ -146,6 +147,18 @@ def test_blended_scores_that_are_not_finite_are_refused(method: Method, make_enc
     first[1, 2] = 10
     with pytest.raises(ScoreError, match=r"1 of 12 scores blended with 1e\+38 .* image 1 and caption 2"):
         two_stage(method, images, texts, shortlist_scores=first, k=4, blend=1e38)
+
+
+@pytest.mark.parametrize("k", [2.5, True, "3", 0])
+def test_a_shortlist_is_a_whole_number_of_items(k: object) -> None:
+    with pytest.raises(ConfigError, match=r"shortlist .*; .*at least 1"):
+        require_shortlist(k)
+    require_shortlist(np.int64(3))
+
+
+def test_a_wrong_shortlist_is_refused_before_any_work() -> None:
+    with pytest.raises(ConfigError, match="shortlist of 0"):
+        evaluate("no/such/run", "no/such/data", two_stage_k=0)
 
 
 def test_several_blends_at_once_equal_each_by_itself(method: Method, make_encoded: MakeEncoded) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossgraph.errors import DataError
+from crossgraph.errors import ConfigError, DataError
 from crossgraph.layers.canonical_correlation import CanonicalCorrelation
 
 
@@ -83,6 +83,12 @@ def test_there_are_no_more_components_than_the_narrower_side_is_wide() -> None:
     left, right = draw_pairs()
     assert solved(left, right, k=100).map_right(right).shape == (200, 4)
     assert torch.allclose(solved(left, right, k=2).correlations, solved(left, right).correlations[:2])
+
+
+def test_a_regularisation_that_is_too_small_for_the_data_is_refused() -> None:
+    left, right = draw_pairs()
+    with pytest.raises(ConfigError, match=r"regularisation of 1e-30 leaves a covariance .*; choose one near 0\.1"):
+        solved(torch.cat([left, 1e4 * left], dim=1), right, ridge=1e-30)
 
 
 def test_fewer_than_two_pairs_are_refused() -> None:

@@ -1,4 +1,5 @@
 import inspect
+import math
 import pkgutil
 import sys
 
@@ -46,11 +47,20 @@ def test_an_unknown_setting_is_refused_with_its_section(name: str) -> None:
         ("kidrr", "steps", 0),
         ("dcmh", "bits", 12),
         ("cca", "regularisation", 0.0),
+        ("semantic_matching", "costs", [1.0, -1.0]),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(name: str, setting: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"model\.{setting}"):
         build_method(name, {setting: value}, SIZES["ids"])
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_no_number_of_a_method_may_be_infinite(name: str) -> None:
+    fields = METHODS[name].config_type.model_fields
+    for setting in (key for key, field in fields.items() if field.annotation is float):
+        with pytest.raises(ConfigError, match=rf"model\.{setting}: Input should be a finite number \(got inf\)"):
+            build_method(name, {setting: math.inf}, SIZES["ids"])
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:

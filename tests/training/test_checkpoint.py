@@ -1,5 +1,6 @@
 """A run's files: whole or absent, readable or refused with the reason."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from crossgraph.errors import ModelError
 from crossgraph.methods.contract import InputSizes
 from crossgraph.training.checkpoint import (
     FORMAT,
+    INDIFFERENT,
+    LAST,
     MANIFEST,
     WEIGHTS,
     Blend,
@@ -19,6 +22,7 @@ from crossgraph.training.checkpoint import (
     environment,
     load_weights,
     optimiser_tensors,
+    own_weights,
     read_manifest,
     read_tensors,
     restore_optimiser,
@@ -51,6 +55,41 @@ def test_a_damaged_file_is_refused(damage: bytes | None, tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:-50] if damage is None else damage)
     with pytest.raises(ModelError, match=rf"{WEIGHTS} is damaged \(.+\); restore it or train"):
         read_tensors(path)
+
+
+def flip(path: Path) -> None:
+    """Change one byte in the middle of a file; its header stays whole."""
+    content = bytearray(path.read_bytes())
+    content[-len(content) // 4] ^= 0x40
+    path.write_bytes(content)
+
+
+def test_a_sealed_file_is_refused_where_one_byte_is_another(tmp_path: Path) -> None:
+    path = tmp_path / LAST
+    tensors = {"a": torch.randn(300), "half": torch.ones(3, 2, dtype=torch.bfloat16), "none": torch.zeros(0, 2)}
+    write_tensors(path, {**tensors, "count": torch.tensor(7)}, {"step": 3}, sealed=True)
+    back, facts = read_tensors(path)
+    assert torch.equal(back["a"], tensors["a"])
+    assert facts == {"step": 3}
+    flip(path)
+    with pytest.raises(ModelError, match=rf"{LAST} is damaged \(its content has hash .+\); restore it or train"):
+        read_tensors(path)
+    write_tensors(path, tensors, {})  # as it was before there were seals
+    flip(path)
+    read_tensors(path)
+
+
+def test_weights_are_those_that_the_manifest_was_written_with(tmp_path: Path) -> None:
+    manifest = fake_manifest()
+    with pytest.raises(ModelError, match="is missing"):
+        own_weights(tmp_path, manifest)
+    write_tensors(tmp_path / WEIGHTS, {"w": torch.ones(300)}, {})
+    known = weights_fingerprint(tmp_path)
+    finished = manifest.model_copy(update={"weights": known})
+    assert own_weights(tmp_path, manifest) == own_weights(tmp_path, finished) == known
+    flip(tmp_path / WEIGHTS)
+    with pytest.raises(ModelError, match=rf"{WEIGHTS} is damaged or belongs to another run: .* says {known}\. Copy"):
+        own_weights(tmp_path, finished)
 
 
 def fake_manifest() -> RunManifest:
@@ -87,6 +126,35 @@ def test_what_comes_of_a_run_does_not_change_what_decides_it() -> None:
     assert later.fingerprint == manifest.fingerprint
     other = manifest.model_copy(update={"shortlist": "another"})
     assert other.fingerprint != manifest.fingerprint
+
+
+def test_the_folder_that_the_data_were_in_does_not_decide_a_run() -> None:
+    manifest = fake_manifest()
+    skipped = manifest.data.model_copy(update={"skipped": (("/here/torn.jpg", "cut short"),)})
+    began = manifest.model_copy(update={"data": skipped})
+    elsewhere = skipped.model_copy(update={"name": "moved", "skipped": (("/there/torn.jpg", "cut short"),)})
+    moved = began.model_copy(update={"data": elsewhere})
+    assert moved.fingerprint == began.fingerprint != manifest.fingerprint
+    assert not moved.differences(began)
+
+
+def test_a_run_that_was_saved_while_the_name_of_its_data_counted_is_known() -> None:
+    began = fake_manifest()
+    counted = began.model_dump(mode="json", exclude=INDIFFERENT)  # data.name with all else
+    for section, name in (("images", "encoder"), ("images", "regions"), ("texts", "encoder"), ("training", "teachers")):
+        counted["config"][section][name] = None
+    former = hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:16]
+    moved = began.model_copy(update={"data": began.data.model_copy(update={"name": "moved"})})
+    assert moved.former_fingerprint(began) == began.former_fingerprint(began) == former
+    other = moved.model_copy(update={"shortlist": "another"})
+    assert other.former_fingerprint(began) != former
+
+
+def test_what_differs_from_the_run_as_it_began_is_told_with_both_values() -> None:
+    began = fake_manifest()
+    longer = began.config.model_copy(update={"training": began.config.training.model_copy(update={"epochs": 5})})
+    now = began.model_copy(update={"config": longer, "shortlist": "abc"})
+    assert now.differences(began) == ["training.epochs 20, now 5", 'shortlist none, now "abc"']
 
 
 def test_a_manifest_with_a_field_nobody_knows_is_refused_by_name(tmp_path: Path) -> None:
@@ -155,6 +223,6 @@ def test_weights_of_other_names_or_sizes_are_refused_with_the_way_out(tmp_path: 
     assert (method.weight == 0.5).all()
     renamed = {"see." + name: value for name, value in weights.items()}
     resized = weights | {"weight": torch.zeros(4, 3)}
-    for wrong, says in ((renamed, r"4 of 2 do not fit .* 'bias'"), (resized, r"1 of 2 do not fit .* 'weight'")):
+    for wrong, says in ((renamed, r"4 of 4 do not fit .* 'bias'"), (resized, r"1 of 2 do not fit .* 'weight'")):
         with pytest.raises(ModelError, match=rf"another version of this program: {says}\. Train again"):
             load_weights(method, wrong, run=tmp_path)

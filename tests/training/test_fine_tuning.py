@@ -1,6 +1,7 @@
 """A run that trains its image network: what it keeps, loads, resumes and refuses."""
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -273,6 +274,16 @@ def test_a_run_that_trained_no_network_is_no_encoder(scenes: Corpus, tmp_path: P
     run = train(scenes, plain, tmp_path / "run", cache=FeatureCache(tmp_path / "cache"))
     with pytest.raises(ConfigError, match="trained no image network"):
         build_backbone(str(run.run))
+
+
+def test_the_network_of_a_run_with_damaged_weights_is_no_encoder(from_inside: TrainedModel, tmp_path: Path) -> None:
+    shutil.copytree(from_inside.run, tmp_path / "run")
+    build_backbone(str(tmp_path / "run"))
+    content = bytearray((tmp_path / "run" / WEIGHTS).read_bytes())
+    content[-len(content) // 4] ^= 0x40
+    (tmp_path / "run" / WEIGHTS).write_bytes(content)
+    with pytest.raises(ModelError, match=rf"{WEIGHTS} is damaged or belongs to another run"):
+        build_backbone(str(tmp_path / "run"))
 
 
 def test_lower_layers_have_smaller_rates() -> None:

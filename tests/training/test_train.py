@@ -1,5 +1,6 @@
 """From a folder of pictures to a trained run, and what is refused on the way."""
 
+import errno
 import json
 import os
 import shutil
@@ -18,12 +19,22 @@ from crossgraph.data.drawn.scenes import draw_scenes
 from crossgraph.data.feature_cache import FeatureCache
 from crossgraph.errors import ConfigError, DataError, ImageError, ModelError
 from crossgraph.methods.dual_encoder import DualEncoder
-from crossgraph.training.checkpoint import LAST, LOG, MANIFEST, WEIGHTS, read_manifest, weights_fingerprint
+from crossgraph.training.checkpoint import (
+    LAST,
+    LOG,
+    MANIFEST,
+    WEIGHTS,
+    read_manifest,
+    read_tensors,
+    weights_fingerprint,
+    write_tensors,
+)
 from crossgraph.training.loop import Interrupted
 from crossgraph.training.model import TrainedModel
 from crossgraph.training.run_lock import LOCK
 from crossgraph.training.validation import BLENDS
 from crossgraph.verbs import evaluate, load_model, train
+from crossgraph.verbs.training import require_settings
 from tests.training.fake_dataset import MODELS, Watcher, fake_dataset, fake_trainer
 from tests.training.fake_encoder import ColourEncoder, encode_by_colour
 
@@ -152,6 +163,75 @@ def test_resuming_with_other_settings_or_data_is_refused(scenes: Corpus, cache: 
     assert (tmp_path / "run" / MANIFEST).read_bytes() == manifest
 
 
+def test_a_run_is_resumed_when_its_folder_of_data_has_another_name(
+    scenes: Corpus, cache: FeatureCache, tmp_path: Path
+) -> None:
+    train(scenes, settings(), tmp_path / "whole", cache=cache)
+    with pytest.raises(Interrupted):
+        train(scenes, settings(), tmp_path / "stopped", cache=cache, progress=stop_at(3))
+    with_former_fingerprint(tmp_path / "stopped")
+    train(replace(scenes, name="moved"), settings(), tmp_path / "stopped", cache=cache, resume=True)
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def with_former_fingerprint(run: Path) -> None:
+    """Save where the run stands as it was saved while the name of its data counted, and without a seal."""
+    tensors, facts = read_tensors(run / LAST)
+    began = read_manifest(run)
+    write_tensors(run / LAST, tensors, {**facts, "fingerprint": began.former_fingerprint(began)})
+
+
+def test_resuming_with_other_settings_names_them(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(), tmp_path / "run", cache=cache)
+    with pytest.raises(ModelError, match=r"other data \(training\.epochs 2, now 7; .*\); resume with the same ones"):
+        train(scenes, settings(epochs=7), tmp_path / "run", cache=cache, resume=True)
+
+
+def test_damaged_weights_are_refused_by_all_that_read_them(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    train(scenes, settings(epochs=1), tmp_path / "run", cache=cache)
+    content = bytearray((tmp_path / "run" / WEIGHTS).read_bytes())
+    content[-len(content) // 4] ^= 0x40
+    (tmp_path / "run" / WEIGHTS).write_bytes(content)
+    with pytest.raises(ModelError, match=r"weights\.safetensors is damaged or belongs to another run"):
+        load_model(tmp_path / "run", cache=cache)
+    with pytest.raises(ModelError, match="damaged or belongs to another run"):
+        train(scenes, settings(epochs=1), tmp_path / "run", cache=cache, resume=True)
+    assert read_manifest(tmp_path / "run").weights != weights_fingerprint(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("writes", "kept"), [(0, "Nothing was trained"), (2, "saved nothing"), (4, "saved last")])
+def test_a_full_disk_is_told_with_what_is_kept_and_the_run_goes_on_once_there_is_room(
+    writes: int, kept: str, scenes: Corpus, cache: FeatureCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(scenes, settings(), tmp_path / "whole", cache=cache)
+    left, sync = iter(range(2 * writes)), os.fsync  # each file is synced, and then its folder
+
+    def full(descriptor: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ModelError, match=rf"no room for {tmp_path}.*{kept}.*ake room"):
+        train(scenes, settings(), tmp_path / "run", cache=cache)
+    monkeypatch.setattr(os, "fsync", sync)
+    train(scenes, settings(), tmp_path / "run", cache=cache, resume=(tmp_path / "run" / MANIFEST).exists())
+    assert_equal_runs(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_resumed_run_keeps_its_shortlist(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
+    for name, seed in (("dual", 0), ("other", 1)):
+        train(scenes, settings(epochs=1, seed=seed), tmp_path / name, cache=cache)
+    begun = tmp_path / "kidrr"
+    config = settings("kidrr", epochs=1)
+    train(scenes, config, begun, cache=cache, shortlist=tmp_path / "dual")
+    train(scenes, config, begun, cache=cache, shortlist=tmp_path / "dual", resume=True)
+    with pytest.raises(ConfigError, match=r"was started with shortlist .*other is .*; leave out --shortlist"):
+        train(scenes, config, begun, cache=cache, shortlist=tmp_path / "other", resume=True)
+    with pytest.raises(ConfigError, match="was started with no shortlist"):
+        train(scenes, settings(epochs=1), tmp_path / "dual", cache=cache, shortlist=tmp_path / "other", resume=True)
+
+
 def test_unreadable_pictures_are_left_out_and_recorded(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:
     torn, empty = tmp_path / "torn.jpg", tmp_path / "empty.jpg"
     torn.write_bytes(scenes.image_paths[0].read_bytes()[:200])
@@ -228,6 +308,12 @@ def test_a_re_ranker_keeps_the_blend_that_validates_best(scenes: Corpus, cache: 
         report = evaluate(model, scenes, two_stage_k=50, blend=share)
         assert report.strict.mean["rsum"] == pytest.approx(rsums[share])
     assert train(scenes, settings(), tmp_path / "dual", cache=cache).manifest.blend is None
+
+
+@pytest.mark.parametrize("config", [None, {"method": "kidrr"}, "kidrr"])
+def test_what_are_no_settings_is_refused(config: object) -> None:
+    with pytest.raises(ConfigError, match=r"are a RunConfig; got .*Give crossgraph\.RunConfig\(method="):
+        require_settings(config)
 
 
 def test_a_shortlist_that_is_no_trained_run_is_refused(scenes: Corpus, cache: FeatureCache, tmp_path: Path) -> None:

@@ -119,14 +119,15 @@ def train(
 def settings_of_run(
     config: Path | None, method: str | None, changes: Sequence[str], *, resumed: Path | None
 ) -> RunConfig:
-    """The settings asked for; those in the manifest of a resumed run when none are given."""
+    """The settings asked for; changes alone are laid over those of a resumed run, which may refuse them."""
     from crossgraph.config import read_config
     from crossgraph.training.checkpoint import MANIFEST, read_manifest
 
-    asked = config is not None or method is not None or bool(changes)
-    if resumed is not None and (resumed / MANIFEST).exists() and not asked:
-        return read_manifest(resumed).config
-    if config is None and method is None:
+    unnamed = config is None and method is None
+    if resumed is not None and (resumed / MANIFEST).exists() and unnamed:
+        began = read_manifest(resumed).config
+        return read_config(None, changes=changes, defaults=began.model_dump(mode="json")) if changes else began
+    if unnamed:
         raise ConfigError(
             "nothing says which method to train; give --method NAME or --config FILE (crossgraph methods list)."
         )

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.files import content_hash
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 NETWORK = "backbone."
@@ -26,6 +27,18 @@ TEXT_NETWORK = "text_backbone."
 def is_run(folder: Path) -> bool:
     """Whether `folder` is a trained run rather than a model of another library."""
     return (folder / MANIFEST).is_file()
+
+
+def require_own_weights(run: Path, said: str | None) -> str:
+    """The hash of a run's weights; raises `ModelError` where its manifest has `said` another, `OSError` without any."""
+    found = content_hash(run / WEIGHTS)
+    if said not in (None, found):
+        raise ModelError(
+            f"{run / WEIGHTS} is damaged or belongs to another run: its content has hash {found}, and {MANIFEST} says "
+            f"{said}. Copy the whole run, or the cascade that it is part of, again from where it is sound, or make it "
+            "again."
+        )
+    return found
 
 
 def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
@@ -45,6 +58,8 @@ def load_tuned(folder: Path, *, size: int | None = None) -> Backbone:
         )
     if size not in (None, images["size"]):
         raise ConfigError(f"the network of {folder} was trained at size {images['size']}, got {size}; leave it out.")
+    if (folder / WEIGHTS).is_file():
+        require_own_weights(folder, manifest.get("weights"))
     backbone = build_backbone(_started_from(folder, manifest), size=images["size"], download=False)
     if images.get("from_block"):
         backbone.freeze_below(images["from_block"], beside=images.get("beside", False))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -65,6 +66,14 @@ def require_blend(blend: float) -> None:
         )
 
 
+def require_shortlist(k: object) -> None:
+    """Raise `ConfigError` unless a shortlist can hold `k` items."""
+    if not isinstance(k, int | np.integer) or isinstance(k, bool):
+        raise ConfigError(f"a shortlist holds a whole number of items; got {k!r}. Choose k of at least 1.")
+    if k < 1:
+        raise ConfigError(f"a shortlist of {k} items holds nothing; choose k of at least 1.")
+
+
 def two_stage(
     method: Method,
     images: Encoded,
@@ -110,8 +119,7 @@ def two_stage_blends(
 ) -> list[TwoStageResult]:
     """`two_stage` for each of several blends, in order; every pair is scored once for all of them."""
     n, m = len(images), len(texts)
-    if k < 1:
-        raise ConfigError(f"a shortlist of {k} items holds nothing; choose k of at least 1.")
+    require_shortlist(k)
     for blend in blends:
         require_blend(blend)
     if shortlist_scores.shape != (n, m):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crossgraph.errors import DataError
+from crossgraph.errors import ConfigError, DataError
 
 
 class CanonicalCorrelation(nn.Module):
@@ -74,7 +74,13 @@ class CanonicalCorrelation(nn.Module):
     def _factor(self, covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
         """The Cholesky factor of the regularised covariance."""
         ridge = self.regularisation * covariance.diagonal().mean() + torch.finfo(covariance.dtype).eps
-        factor: Tensor = torch.linalg.cholesky(
-            covariance + ridge * torch.eye(len(covariance), device=covariance.device)
-        )
+        try:
+            factor: Tensor = torch.linalg.cholesky(
+                covariance + ridge * torch.eye(len(covariance), device=covariance.device)
+            )
+        except RuntimeError as error:  # what torch raises where it is not positive definite
+            raise ConfigError(
+                f"a regularisation of {self.regularisation} leaves a covariance that cannot be inverted; choose one "
+                "near 0.1 (model.regularisation)."
+            ) from error
         return factor

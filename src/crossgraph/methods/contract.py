@@ -30,9 +30,9 @@ def nobody_asks(_count: int) -> None:
 
 
 class MethodConfig(BaseModel):
-    """Base of every method's settings: frozen, and unknown keys are errors."""
+    """Base of every method's settings: frozen; unknown keys are errors, and so are infinite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @property
     def goes_without_labels(self) -> bool:

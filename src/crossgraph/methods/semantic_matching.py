@@ -22,7 +22,7 @@ regularisation is chosen on pictures held out of the training set.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +41,7 @@ class SemanticMatchingConfig(MethodConfig):
     """What is classified, and how the two rows of probabilities are compared."""
 
     compare: Literal["product", "cosine"] = Field("product", description="inner product of probabilities, or cosine")
-    costs: tuple[float, ...] = Field(
+    costs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
         min_length=1,
         description="values of C that are tried on the slice",

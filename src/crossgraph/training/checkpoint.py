@@ -29,10 +29,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from crossgraph.config import RunConfig, validated
+from crossgraph.config import RunConfig, differing, validated
 from crossgraph.data.splits import HeldOut
+from crossgraph.encoders.tuned import require_own_weights
 from crossgraph.errors import ConfigError, ModelError
-from crossgraph.files import write_atomically
+from crossgraph.files import content_hash, write_atomically
 from crossgraph.methods.contract import InputSizes
 
 FORMAT: Final = 2
@@ -52,23 +53,45 @@ INDIFFERENT = {"format", "places", "started", "environment", "selected", "weight
 MANIFEST, WEIGHTS, LAST, LOG = "manifest.json", "weights.safetensors", "last.safetensors", "log.jsonl"
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Tensors and JSON facts as one safetensors file."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], *, sealed: bool = False) -> None:
+    """Tensors and JSON facts as one safetensors file; `sealed` with a hash of both, for a file that no other knows."""
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    told = {**facts, "seal": _seal(ready, facts)} if sealed else facts
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save(ready, metadata={"facts": json.dumps(facts)}))
+    write_atomically(path, save(ready, metadata={"facts": json.dumps(told)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `write_tensors` wrote; raises `ModelError` when the file is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+            facts: dict[str, Any] = json.loads((file.metadata() or {}).get("facts", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing; the run was not trained to its first validation. Train it.") from error
+        raise _missing(path) from error
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it or train the run again.") from error
+    seal = facts.pop("seal", None)
+    if seal is not None and (found := _seal(tensors, facts)) != seal:
+        raise ModelError(
+            f"{path} is damaged (its content has hash {found}, and was written with {seal}); restore it or train the "
+            "run again."
+        )
+    return tensors, facts
+
+
+def _missing(path: Path) -> ModelError:
+    return ModelError(f"{path} is missing; the run was not trained to its first validation. Train it.")
+
+
+def _seal(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:
+    """A hash of contiguous tensors on the processor, and of the facts beside them."""
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
 
 
 def load_weights(method: nn.Module, tensors: Mapping[str, Tensor], *, run: Path) -> None:
@@ -76,9 +99,10 @@ def load_weights(method: nn.Module, tensors: Mapping[str, Tensor], *, run: Path)
     wanted = {name: tensor.shape for name, tensor in method.state_dict().items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if found != wanted:
-        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        names = wanted.keys() | found.keys()
+        odd = sorted(name for name in names if wanted.get(name) != found.get(name))
         raise ModelError(
-            f"the weights in {run} were made by another version of this program: {len(odd)} of {len(wanted)} do not "
+            f"the weights in {run} were made by another version of this program: {len(odd)} of {len(names)} do not "
             f"fit the method as it is now, the first is {odd[0]!r}. Train again into another folder."
         )
     method.load_state_dict(dict(tensors))
@@ -159,6 +183,27 @@ class RunManifest(_Section):
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the outcome: a run may be resumed only where it is the same."""
+        return _hashed(self._decides())
+
+    def former_fingerprint(self, began: RunManifest) -> str:
+        """The fingerprint with which the run was saved while the folder of the data counted, which `began` names."""
+        decides, theirs = self._decides(), began.data.model_dump(mode="json")
+        decides["data"]["name"] = theirs["name"]
+        if decides["data"]["skipped"] == began._decides()["data"]["skipped"]:
+            decides["data"]["skipped"] = theirs["skipped"]
+        return _hashed(decides)
+
+    def differences(self, began: RunManifest) -> list[str]:
+        """What decides the outcome and is not as in `began`, each with both values."""
+        was, now = began._decides(), self._decides()
+        found = differing(was.pop("config"), now.pop("config"))
+        if began.weights is not None:  # then it names the networks as the run has trained them
+            trained = {"image_encoder": self.config.images.trainable, "text_encoder": self.config.texts.trainable}
+            was, now = ({key: value for key, value in one.items() if not trained.get(key)} for one in (was, now))
+        return found + differing(was, now)
+
+    def _decides(self) -> dict[str, Any]:
+        """What decides the outcome, less what encoders were called and the folder that the data were in."""
         decides = self.model_dump(mode="json", exclude=INDIFFERENT)
         for *sections, name in HINTS:
             section = decides
@@ -166,7 +211,13 @@ class RunManifest(_Section):
                 section = section[part]
             if name in section:
                 section[name] = None
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+        del decides["data"]["name"]
+        decides["data"]["skipped"] = [[Path(path).name, reason] for path, reason in decides["data"]["skipped"]]
+        return decides
+
+
+def _hashed(tree: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_manifest(run: Path) -> RunManifest:
@@ -204,11 +255,15 @@ def write_manifest(run: Path, manifest: RunManifest) -> None:
 
 def weights_fingerprint(run: Path) -> str:
     """A hash of the selected weights: equal weights, equal fingerprint."""
-    digest = hashlib.sha256()
-    with (run / WEIGHTS).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+    return content_hash(run / WEIGHTS)
+
+
+def own_weights(run: Path, manifest: RunManifest) -> str:
+    """The hash of the selected weights; raises `ModelError` where there are none, or not those of the manifest."""
+    try:
+        return require_own_weights(run, manifest.weights)
+    except FileNotFoundError as error:
+        raise _missing(run / WEIGHTS) from error
 
 
 def run_fingerprint(run: Path) -> str:
@@ -218,7 +273,12 @@ def run_fingerprint(run: Path) -> str:
     """
     if not (run / WEIGHTS).exists():
         return ""
-    weights, texts = weights_fingerprint(run), read_manifest(run).text_encoder
+    return fingerprint_of(weights_fingerprint(run), read_manifest(run))
+
+
+def fingerprint_of(weights: str, manifest: RunManifest) -> str:
+    """The `run_fingerprint` of a run whose weights have this hash."""
+    texts = manifest.text_encoder
     if "languages" not in texts:
         return weights
     return hashlib.sha256(f"{weights} {texts['fingerprint']}".encode()).hexdigest()[:16]

@@ -25,6 +25,7 @@ from crossgraph.training.checkpoint import (
     RunManifest,
     environment,
     load_weights,
+    own_weights,
     read_manifest,
     read_tensors,
     weights_fingerprint,
@@ -53,6 +54,7 @@ def join_runs(runs: Sequence[Path], out: Path, *, cache: FeatureCache, device: s
     first = _leading(runs, manifests)
     for run, manifest in zip(runs, manifests, strict=True):
         _require_like(runs[first], manifests[first], run, manifest)
+        own_weights(run, manifest)
     order = [first, *(place for place in range(len(runs)) if place != first)]
     tensors = [read_tensors(runs[place] / WEIGHTS)[0] for place in order]
     manifest = _described([manifests[place] for place in order], out)

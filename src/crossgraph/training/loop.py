@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -296,15 +296,19 @@ class Trainer:
             tensors |= {f"{phase}/{name}": value for name, value in optimiser_tensors(optimiser).items()}
         tensors |= {**self.random.tensors(), "look_alikes": self.look_alikes}
         facts = {"position": asdict(self.position), "fingerprint": self.fingerprint, "selected": self.selected}
-        write_tensors(self.run / LAST, tensors, facts)
+        write_tensors(self.run / LAST, tensors, facts, sealed=True)
 
-    def restore(self) -> None:
-        """Continue where `save` stopped; refused when the settings or the data have changed since."""
+    def restore(self, *, former_fingerprint: str | None = None, differences: Sequence[str] = ()) -> None:
+        """Continue where `save` stopped; refused when the settings or the data have changed since.
+
+        A run may also have been saved under `former_fingerprint`. `differences` say what has changed, if it is known.
+        """
         tensors, facts = read_tensors(self.run / LAST)
-        if facts["fingerprint"] != self.fingerprint:
+        if facts["fingerprint"] not in (self.fingerprint, former_fingerprint):
+            what = "; ".join(differences) or f"fingerprint {facts['fingerprint']}, now {self.fingerprint}"
             raise ModelError(
-                f"{self.run} was started with other settings or other data (fingerprint {facts['fingerprint']}, now "
-                f"{self.fingerprint}); resume with the same ones, or train into another folder."
+                f"{self.run} was started with other settings or other data ({what}); resume with the same ones, or "
+                "train into another folder."
             )
         load_weights(self.method, _under("weights.", tensors), run=self.run)
         passed = _under("passing.", tensors)

@@ -31,7 +31,14 @@ from crossgraph.graphs.caption_parser import CaptionParser
 from crossgraph.methods.catalogue import build_method
 from crossgraph.methods.contract import Method
 from crossgraph.progress import Progress, Silent
-from crossgraph.training.checkpoint import WEIGHTS, load_weights, read_manifest, read_tensors, run_fingerprint
+from crossgraph.training.checkpoint import (
+    WEIGHTS,
+    fingerprint_of,
+    load_weights,
+    own_weights,
+    read_manifest,
+    read_tensors,
+)
 from crossgraph.training.encoder_pool import EncoderPool
 from crossgraph.training.fine_tuning import own_encoder, own_text_encoder, without_network
 from crossgraph.training.held_out import split_as_trained
@@ -78,15 +85,15 @@ class TrainedModel:
         self.run, self.cache, self.device = run, cache, str(checked_device(device))
         self.manifest = read_manifest(run)
         self.config = self.manifest.config
-        self.fingerprint = run_fingerprint(run)
-        self.method = self._load_method()
+        method = build_method(self.config.method, self.config.model, self.manifest.sizes)
+        self.fingerprint = fingerprint_of(own_weights(run, self.manifest), self.manifest)
+        self.method = self._with_weights(method)
         self.encoders = encoders or EncoderPool()
         self.shortlist: TrainedModel | None = None
         if (run / SHORTLIST).is_dir():
             self.shortlist = TrainedModel(run / SHORTLIST, cache=cache, device=self.device, encoders=self.encoders)
 
-    def _load_method(self) -> Method:
-        method = build_method(self.config.method, self.config.model, self.manifest.sizes)
+    def _with_weights(self, method: Method) -> Method:
         tensors, _ = read_tensors(self.run / WEIGHTS)
         load_weights(method, without_network(tensors), run=self.run)
         return method.eval().to(self.device)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from crossgraph.device import checked_device
 from crossgraph.encoders.backbone import Backbone
 from crossgraph.encoders.backbone_encoder import backbone_fingerprint
 from crossgraph.errors import ConfigError, ModelError
+from crossgraph.files import FULL
 from crossgraph.methods.catalogue import method_type
 from crossgraph.methods.contract import ClosedForm
 from crossgraph.progress import Progress, Silent
@@ -24,8 +26,10 @@ from crossgraph.training.checkpoint import (
     Blend,
     RunManifest,
     load_weights,
+    own_weights,
     read_manifest,
     read_tensors,
+    run_fingerprint,
     weights_fingerprint,
     write_manifest,
 )
@@ -66,8 +70,9 @@ def train_run(
     else:
         progress = Silent()
     if resume:
-        shortlist = out / SHORTLIST if (out / SHORTLIST).exists() else None
+        shortlist = _shortlist_of_resumed(out, shortlist)
     with ExitStack() as held:
+        held.enter_context(_told_where_full(out))
         is_there = out.exists()
         if is_there and workers.leads:
             held.enter_context(sole_trainer(out))
@@ -99,6 +104,24 @@ def train_run(
         )
 
 
+@contextmanager
+def _told_where_full(out: Path) -> Iterator[None]:
+    """Raise `ModelError` where a disk is full: which file has no room, what of the run in `out` is kept, what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        file = error.filename2 or error.filename or out
+        if (out / LAST).exists():
+            kept = f"{out} keeps what it saved last. Make room, and go on from there with --resume."
+        elif (out / MANIFEST).exists():
+            kept = f"{out} has saved nothing of its training. Make room, and start it again with --resume."
+        else:
+            kept = "Nothing was trained. Make room, and train again."
+        raise ModelError(f"there is no room for {file}: {error.strerror}. {kept}") from error
+
+
 def trainer_of(prepared: Prepared, out: Path, *, progress: Progress, device: str, workers: Workers = ALONE) -> Trainer:
     """What trains the run into the folder `out`."""
     return Trainer(
@@ -121,8 +144,11 @@ def begin(prepared: Prepared, trainer: Trainer, *, resume: bool) -> RunManifest:
     """Write what the run is, or continue where it stands; returns its manifest, which says when it was started."""
     run, manifest = trainer.run, prepared.manifest
     if resume and (run / LAST).exists():
-        trainer.restore()
         began = read_manifest(run)
+        if began.weights is not None:
+            own_weights(run, began)
+        former, differences = manifest.former_fingerprint(began), manifest.differences(began)
+        trainer.restore(former_fingerprint=former, differences=differences)
         return manifest.model_copy(update={"started": began.started, "environment": began.environment})
     if not trainer.workers.leads:
         return manifest
@@ -171,6 +197,17 @@ def require_place(out: Path, *, resume: bool) -> None:
         raise ModelError(f"{out} holds a run already; continue it with --resume, or train into another folder.")
     if resume and not (out / MANIFEST).exists():
         raise ModelError(f"{out} holds no run to resume; train without --resume first.")
+
+
+def _shortlist_of_resumed(out: Path, given: Path | None) -> Path | None:
+    """The shortlist model in a begun run, if it has one; raises `ConfigError` where another one is given."""
+    own = out / SHORTLIST
+    if given is not None and (found := run_fingerprint(given)) != (began := read_manifest(out).shortlist):
+        raise ConfigError(
+            f"{out} was started with {f'shortlist {began}' if began else 'no shortlist'}, and {given} is "
+            f"{found or 'not trained'}; leave out --shortlist: a resumed run has its own."
+        )
+    return own if own.exists() else None
 
 
 def _keep_shortlist(helper: TrainedModel | None, out: Path) -> None:

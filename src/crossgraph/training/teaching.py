@@ -57,7 +57,7 @@ K = 10
 class TeachingConfig(BaseModel):
     """How languages are taught."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     pieces: int = Field(12_000, ge=16, description="pieces of words, before phrases are left out")
     width: int = Field(192, gt=0, description="channels of a piece")
@@ -75,7 +75,7 @@ class TeachingConfig(BaseModel):
     whole_weight: float = Field(1.0, ge=0, description="of drawing the mean state to the English one")
     average: float = Field(0.995, ge=0, lt=1, description="decay of the running average of weights")
     clip: float = Field(2.0, gt=0, description="largest gradient norm")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
 
 
 @dataclass(frozen=True)

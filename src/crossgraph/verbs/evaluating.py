@@ -21,7 +21,7 @@ from crossgraph.evaluation.pair_precision import FLOAT32, in_precision, multipli
 from crossgraph.evaluation.protocols import LabelProtocol, protocol_named
 from crossgraph.evaluation.ranking import score_corpus
 from crossgraph.evaluation.report import EvaluationReport, evaluate_scores, over_seeds
-from crossgraph.evaluation.two_stage import TwoStageResult, require_blend, two_stage_blends
+from crossgraph.evaluation.two_stage import TwoStageResult, require_blend, require_shortlist, two_stage_blends
 from crossgraph.evaluation.worst import WorstQueries, caption_of, named, picture_of
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.progress import Progress, Silent
@@ -55,6 +55,8 @@ def evaluate(
     """
     if blend is not None:
         require_blend(blend)
+    if two_stage_k is not None:
+        require_shortlist(two_stage_k)
     given: TrainedModel | CascadeModel = given_search_model(model, device=device)
     with on_cluster(cluster, device=device, progress=progress) as workers:
         return _evaluated(

@@ -43,6 +43,7 @@ def train(
     steps are those of one (docs/workers.md). Raises `ConfigError`, `DataError`, `ModelError`, or `WorkerError` where a
     worker was lost.
     """
+    require_settings(config)
     several = [data] if isinstance(data, Corpus | Path | str) else data
     require_workers(workers, cluster=cluster)
     corpus = join_corpora([given_corpus(one) for one in several], progress=progress)
@@ -68,6 +69,15 @@ def train(
             progress=progress,
             device=device,
             workers=joined,
+        )
+
+
+def require_settings(config: object) -> None:
+    """Raise `ConfigError` for what are no settings of a run."""
+    if not isinstance(config, RunConfig):
+        raise ConfigError(
+            f"the settings of a training are a RunConfig; got {config!r}. Give crossgraph.RunConfig(method=...), or "
+            "what crossgraph.read_config reads."
         )
 
 

@@ -30,6 +30,7 @@ from crossgraph.training.checkpoint import (
     WEIGHTS,
     Place,
     RunManifest,
+    own_weights,
     read_manifest,
     read_tensors,
     run_fingerprint,
@@ -127,7 +128,8 @@ class _Packer:
 
     def pack(self, run: Path, to: Path) -> str:
         """Write the copy of one run, with its shortlist; the fingerprint of the copy's weights."""
-        manifest, before = read_manifest(run), weights_fingerprint(run)
+        manifest = read_manifest(run)
+        before = own_weights(run, manifest)
         shortlist = None
         if (run / SHORTLIST).is_dir():
             shortlist = self.pack(run / SHORTLIST, to / SHORTLIST)
