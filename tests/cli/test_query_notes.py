@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from crossgraph import verbs
+from crossgraph.cli.answers import Printer
+from crossgraph.gallery.search.exact import Match
+from crossgraph.gallery.search.results import SearchResult, SearchResults, Verdict
 from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.training.checkpoint import read_manifest
 from tests.cli.conftest import Trained, call
@@ -69,7 +72,35 @@ def test_a_guess_is_never_called_strong(trained: Trained) -> None:
     assert known.probability == pytest.approx(1, abs=1e-3)
     assert (unknown.verdict, unknown.probability) == ("weak", None)
     named = opened.search(opened.item(known.results[0].path).captions[0])
-    assert named.verdict == "strong"
+    assert (named.results[0].match, named.verdict, named.probability) == ("caption", "strong", None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "probability", "match", "said"),
+    [
+        ("strong", 0.999, "semantic", "match: strong (a good answer is there with probability 0.99)"),
+        ("weak", 0.9468, "semantic", "match: weak (not sure: a good answer is there with probability 0.94)"),
+        ("weak", None, "semantic", "match: weak"),
+        (
+            *("nothing good found", 0.031, "semantic"),
+            "match: nothing good found (a good answer is there with probability 0.03)",
+        ),
+        ("strong", None, "tag", "match: strong (what was searched for is the tag of a picture, to the letter)"),
+        (
+            *("strong", None, "file name"),
+            "match: strong (what was searched for is the file name of a picture, to the letter)",
+        ),
+    ],
+)
+def test_a_verdict_is_said_in_words_and_never_against_its_probability(
+    verdict: Verdict, probability: float | None, match: Match, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = SearchResult(1, Path("a.jpg"), 0.5, "a", 1, 0.5, None, {}, {}, match)
+    found = SearchResults(
+        *("text", "holiday", "images", "shortlist", "", (answer,), 1, {}), verdict=verdict, probability=probability
+    )
+    Printer("people").show(found)
+    assert capsys.readouterr().err.splitlines()[-1] == said
 
 
 def test_an_explanation_says_which_words_are_not_known(trained: Trained, tmp_path: Path) -> None:

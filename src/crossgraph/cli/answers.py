@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -97,8 +98,17 @@ def _print(found: SearchResults, preview: Callable[[str], None] | None) -> None:
     what = "pictures" if found.target == "images" else "captions"
     typer.echo(f"{found.searched:,} {what} searched, {stage} ({times} ms)", err=True)
     if found.verdict is not None:
-        chance = "" if found.probability is None else f" (a good answer with probability {found.probability:.2f})"
-        typer.echo(f"match: {found.verdict}{chance}", err=True)
+        why = _why(found)
+        typer.echo(f"match: {found.verdict}{f' ({why})' if why else ''}", err=True)
+
+
+def _why(found: SearchResults) -> str:
+    """What the verdict says, in words; the probability is cut, not rounded, so that it keeps its side of the lines."""
+    if found.probability is not None:
+        unsure = "not sure: " if found.verdict == "weak" else ""
+        return f"{unsure}a good answer is there with probability {math.floor(100 * found.probability) / 100:.2f}"
+    exact = next((result.match for result in found.results if result.match != "semantic"), None)
+    return "" if exact is None else f"what was searched for is the {exact} of a picture, to the letter"
 
 
 def _moved(found: SearchResults, result: SearchResult) -> str:

@@ -67,6 +67,8 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     if any(text.is_guess for text in ranking.understood):
         weaker_below = nothing_below = None
         probability, verdict = None, "weak" if verdict == "strong" else verdict  # a score of noise is no evidence
+    if ranking.hits:  # what is asked for to the letter is no matter of scores, of which alone the probability speaks
+        probability, verdict = None, "strong"
     kind, text = described(ranking.query)
     found = SearchResults(
         kind,
@@ -83,7 +85,7 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
         mode=options.mode,
         offset=options.offset,
         compared=dict(trace.compared),
-        verdict="strong" if ranking.hits else verdict,
+        verdict=verdict,
         probability=probability,
         weaker_below=weaker_below,
         nothing_below=nothing_below,
