@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from crossgraph import verbs
 from crossgraph.cli.answers import Printer
+from crossgraph.cli.search_notes import SearchNotes
 from crossgraph.gallery.search.exact import Match
 from crossgraph.gallery.search.results import SearchResult, SearchResults, Verdict
 from crossgraph.gallery.search.score_calibration import Calibration
@@ -60,6 +62,60 @@ def test_of_several_queries_a_note_says_which(trained: Trained, tmp_path: Path) 
     assert [line for line in result.stderr.splitlines() if line.startswith("note")] == [
         f"note: 'zebra': the model knows none of these words: zebra; {GUESS}"
     ]
+
+
+def notes_of(*words: object) -> list[str]:
+    """The notes of a search."""
+    result = call("search", *words)
+    assert result.exit_code == 0, result.stderr
+    return [line.removeprefix("note: ") for line in result.stderr.splitlines() if line.startswith("note: ")]
+
+
+@pytest.mark.parametrize("form", ["-k2", "--json", "--paths"])
+def test_a_filter_that_leaves_nothing_says_how_many_there_are_without_it(trained: Trained, form: str) -> None:
+    found = notes_of("a red", "--where", "name = 'nobody.jpg'", form, "--gallery", trained.gallery)
+    assert found == ["this test leaves nothing: name = 'nobody.jpg'; without --where, 40 pictures are searched"]
+    captions = notes_of("a red", "--where", "width > 9999", form, "--captions", "--gallery", trained.gallery)
+    assert "captions are searched" in captions[0]
+    assert not notes_of("a red", "--where", "width > 1", form, "--gallery", trained.gallery)
+
+
+def test_a_picture_file_that_is_asked_for_as_a_sentence_is_noted(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained.images.parent)
+    found = notes_of("images/00000.jpg", "--gallery", trained.gallery)
+    assert found[-1] == (
+        "images/00000.jpg is searched for as a sentence; to search by the file of that name: --image images/00000.jpg"
+    )
+    for words in (["./images/00000.jpg"], ["--image", "images/00000.jpg"], ["images/nobody.jpg"], ["images"]):
+        assert not [note for note in notes_of(*words, "--gallery", trained.gallery) if "of that name" in note], words
+
+
+def test_answers_whose_files_are_gone_are_noted(trained: Trained, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    shutil.copytree(trained.images, pictures)
+    for path in sorted(pictures.iterdir())[5:]:
+        path.unlink()
+    gallery = tmp_path / "gallery"
+    assert call("index", pictures, "--gallery", gallery, "--model", trained.dual_encoder).exit_code == 0
+    words = ("a red", "--unfold", "--gallery", gallery)
+    assert not notes_of(*words)
+    (pictures / "00003.jpg").unlink()
+    (note,) = notes_of(*words)
+    assert note.startswith(f"1 of the 5 files found is no longer there; `crossgraph sync {gallery}` removes")
+    assert call("sync", gallery).exit_code == 0
+    assert not notes_of(*words)
+    pictures.rename(tmp_path / "elsewhere")
+    (note,) = notes_of(*words, "--paths")
+    assert note.startswith("4 of the 4 files found are no longer there")
+
+
+def test_object_stores_are_not_asked_whether_files_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = SearchResult(1, Path("s3://bucket/a.jpg"), 0.5, "a", 1, 0.5, None, {}, {})
+    found = SearchResults("text", "holiday", "images", "shortlist", "", (answer,), 1, {})
+    monkeypatch.setattr("crossgraph.cli.search_notes.is_gone", lambda _: True)
+    assert not list(SearchNotes("gallery", None, lambda _: 1)(found))
 
 
 def test_a_guess_is_never_called_strong(trained: Trained) -> None:

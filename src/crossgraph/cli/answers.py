@@ -22,7 +22,7 @@ Form: TypeAlias = Literal["people", "json", "csv", "paths", "paths0"]
 class Printer:
     """Prints answers in one form; with `several` queries programs are told which it answers, `headed` people too.
 
-    `preview` draws the picture with an id, under its answer.
+    `preview` draws the picture with an id, under its answer; `more` says what else is to be noted of an answer.
     """
 
     form: Form
@@ -30,6 +30,7 @@ class Printer:
     headed: bool = False
     shown: int = 0
     preview: Callable[[str], None] | None = None
+    more: Callable[[SearchResults], Iterable[str]] | None = None
 
     @classmethod
     def of(cls, *, as_json: bool, as_csv: bool, paths: bool, print0: bool, several: bool, headed: bool) -> Printer:
@@ -42,9 +43,9 @@ class Printer:
         return cls("json" if as_json else "csv" if as_csv else listed if paths else "people", several, headed)
 
     def show(self, found: SearchResults) -> None:
-        """Print the answer to one query, and on stderr what of it was not understood."""
-        for note in found.notes:
-            typer.echo(f"note: {found.query!r}: {note}" if self.several else f"note: {note}", err=True)
+        """Print the answer to one query, and on stderr what of it was not understood, and the like."""
+        for note in (*found.notes, *(self.more(found) if self.more else ())):
+            typer.echo(shown(f"note: {found.query!r}: {note}" if self.several else f"note: {note}"), err=True)
         match self.form:
             case "json" if self.several:
                 typer.echo(to_json(found.to_json()))
