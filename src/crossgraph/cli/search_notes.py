@@ -1,4 +1,4 @@
-"""What is said on stderr of a search beside what the model made of its query: files, and a filter that keeps nothing."""
+"""What is said on stderr of a search beside what the model made of its query: files, filters that keep nothing."""
 
 from __future__ import annotations
 
