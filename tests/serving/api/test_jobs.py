@@ -164,7 +164,7 @@ def test_an_error_is_told_by_the_job_and_on_the_log(kind: type[Exception], caplo
 def test_a_server_says_what_it_adds_where(
     own: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run.uvicorn.Server, "run", lambda *_, **__: None)
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
     monkeypatch.setattr(run, "logs_as_json", lambda: None)
     settings = ServerSettings(tmp_path / "gallery", pictures=own.pictures, port=0)
     with caplog.at_level("INFO", "crossgraph.serving"):

@@ -136,10 +136,11 @@ def _distinct(scores: Float[np.ndarray, " k"], looks: UInt8[np.ndarray, "k b"] |
     Calibration was fitted on pictures that are unlike each other: a copy of the best one is no rival of it.
     """
     order = best_first(scores)
-    if looks is None:
-        return scores[order]
-    order = order[:DISTINCT]
-    return scores[order[heads(looks[order])]]
+    if looks is not None:
+        order = order[:DISTINCT]
+        order = order[heads(looks[order])]
+    distinct: Float[np.ndarray, " d"] = scores[order]
+    return distinct
 
 
 def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> SearchResult:
