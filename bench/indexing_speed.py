@@ -88,6 +88,7 @@ def encode_as_before(
     *,
     captions: Iterable[str] = (),  # noqa: ARG001 - as the one it stands for
     known: Container[str] = frozenset(),  # noqa: ARG001
+    read: Callable[[], None] | None = None,  # noqa: ARG001
 ) -> EncodedEntries:
     """What `encode_entries` gives of pictures without captions, each described first and decoded again after that."""
     described: list[tuple[indexing.Entry, Look]] = []

@@ -55,6 +55,14 @@ def test_a_gallery_that_is_not_there_is_made_as_the_message_says(
     assert len(works(*search).splitlines()) == 10
 
 
+def test_queries_side_by_side_are_asked_as_the_message_says(trained: Trained) -> None:
+    image, more = trained.images / "00000.jpg", ("--gallery", trained.gallery, "--paths")
+    for words in (("a dog", "--image", image), ("a", "dog", "--item", image), ("--image", image, "--item", image)):
+        found = re.search("`crossgraph (.*?)`", refusal("search", *words, *more))
+        assert found is not None
+        assert len(works(*shlex.split(found[1]), *more).splitlines()) >= 9
+
+
 def test_a_cascade_that_is_not_there_is_built_as_the_message_says(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "cascade").mkdir()
     message = refusal("cascade", "show", tmp_path / "cascade")

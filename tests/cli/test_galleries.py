@@ -113,12 +113,18 @@ def test_a_gallery_is_given_to_another_model(gallery: Path, trained: Trained) ->
         (("gallery", "optimize", "GALLERY", "--keep", "-1"), "at least 0 minutes"),
         (("sync", "GALLERY", "--watch", "0"), "seconds above 0"),
         (("sync", "GALLERY", "nowhere"), "nowhere: no such folder or file"),
-        (("sync", "elsewhere"), "elsewhere is not a gallery: there is nothing to follow in it"),
+        (("sync", "elsewhere"), "there is nothing at elsewhere. Make a gallery there with `crossgraph index FOLDER"),
+        (("search", "a", "--gallery", "elsewhere"), "there is nothing at elsewhere"),
+        (("sync", "PICTURES", "nowhere"), "the gallery is named first: crossgraph sync GALLERY"),
+        (("gallery", "annotate", "notes.csv"), "/gallery notes.csv`"),
+        (("gallery", "add", "a.jpg"), "/gallery a.jpg`"),
+        (("index", "nosuch", "--gallery", "GALLERY"), "nosuch: no such folder or file. Give a folder of pictures"),
         (("sync", "GALLERY", "--forget", "nowhere"), "remembers no folders"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_message(trained: Trained, words: tuple[str, ...], message: str) -> None:
-    done = call(*(trained.gallery if word == "GALLERY" else word for word in words))
+    places = {"GALLERY": trained.gallery, "PICTURES": trained.images}
+    done = call(*(places.get(word, word) for word in words))
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("error:") == 1

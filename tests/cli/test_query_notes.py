@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from crossgraph import verbs
+from crossgraph.cli.answers import Printer
+from crossgraph.cli.search_notes import SearchNotes
+from crossgraph.gallery.search.exact import Match
+from crossgraph.gallery.search.results import SearchResult, SearchResults, Verdict
 from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.training.checkpoint import read_manifest
 from tests.cli.conftest import Trained, call
@@ -59,6 +64,60 @@ def test_of_several_queries_a_note_says_which(trained: Trained, tmp_path: Path) 
     ]
 
 
+def notes_of(*words: object) -> list[str]:
+    """The notes of a search."""
+    result = call("search", *words)
+    assert result.exit_code == 0, result.stderr
+    return [line.removeprefix("note: ") for line in result.stderr.splitlines() if line.startswith("note: ")]
+
+
+@pytest.mark.parametrize("form", ["-k2", "--json", "--paths"])
+def test_a_filter_that_leaves_nothing_says_how_many_there_are_without_it(trained: Trained, form: str) -> None:
+    found = notes_of("a red", "--where", "name = 'nobody.jpg'", form, "--gallery", trained.gallery)
+    assert found == ["this test leaves nothing: name = 'nobody.jpg'; without --where, 40 pictures are searched"]
+    captions = notes_of("a red", "--where", "width > 9999", form, "--captions", "--gallery", trained.gallery)
+    assert "captions are searched" in captions[0]
+    assert not notes_of("a red", "--where", "width > 1", form, "--gallery", trained.gallery)
+
+
+def test_a_picture_file_that_is_asked_for_as_a_sentence_is_noted(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained.images.parent)
+    found = notes_of("images/00000.jpg", "--gallery", trained.gallery)
+    assert found[-1] == (
+        "images/00000.jpg is searched for as a sentence; to search by the file of that name: --image images/00000.jpg"
+    )
+    for words in (["./images/00000.jpg"], ["--image", "images/00000.jpg"], ["images/nobody.jpg"], ["images"]):
+        assert not [note for note in notes_of(*words, "--gallery", trained.gallery) if "of that name" in note], words
+
+
+def test_answers_whose_files_are_gone_are_noted(trained: Trained, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    shutil.copytree(trained.images, pictures)
+    for path in sorted(pictures.iterdir())[5:]:
+        path.unlink()
+    gallery = tmp_path / "gallery"
+    assert call("index", pictures, "--gallery", gallery, "--model", trained.dual_encoder).exit_code == 0
+    words = ("a red", "--unfold", "--gallery", gallery)
+    assert not notes_of(*words)
+    (pictures / "00003.jpg").unlink()
+    (note,) = notes_of(*words)
+    assert note.startswith(f"1 of the 5 files found is no longer there; `crossgraph sync {gallery}` removes")
+    assert call("sync", gallery).exit_code == 0
+    assert not notes_of(*words)
+    pictures.rename(tmp_path / "elsewhere")
+    (note,) = notes_of(*words, "--paths")
+    assert note.startswith("4 of the 4 files found are no longer there")
+
+
+def test_object_stores_are_not_asked_whether_files_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = SearchResult(1, Path("s3://bucket/a.jpg"), 0.5, "a", 1, 0.5, None, {}, {})
+    found = SearchResults("text", "holiday", "images", "shortlist", "", (answer,), 1, {})
+    monkeypatch.setattr("crossgraph.cli.search_notes.is_gone", lambda _: True)
+    assert not list(SearchNotes("gallery", None, lambda _: 1)(found))
+
+
 def test_a_guess_is_never_called_strong(trained: Trained) -> None:
     opened = verbs.open_gallery(trained.gallery)
     model = opened.require_model()
@@ -69,7 +128,35 @@ def test_a_guess_is_never_called_strong(trained: Trained) -> None:
     assert known.probability == pytest.approx(1, abs=1e-3)
     assert (unknown.verdict, unknown.probability) == ("weak", None)
     named = opened.search(opened.item(known.results[0].path).captions[0])
-    assert named.verdict == "strong"
+    assert (named.results[0].match, named.verdict, named.probability) == ("caption", "strong", None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "probability", "match", "said"),
+    [
+        ("strong", 0.999, "semantic", "match: strong (a good answer is there with probability 0.99)"),
+        ("weak", 0.9468, "semantic", "match: weak (not sure: a good answer is there with probability 0.94)"),
+        ("weak", None, "semantic", "match: weak"),
+        (
+            *("nothing good found", 0.031, "semantic"),
+            "match: nothing good found (a good answer is there with probability 0.03)",
+        ),
+        ("strong", None, "tag", "match: strong (what was searched for is the tag of a picture, to the letter)"),
+        (
+            *("strong", None, "file name"),
+            "match: strong (what was searched for is the file name of a picture, to the letter)",
+        ),
+    ],
+)
+def test_a_verdict_is_said_in_words_and_never_against_its_probability(
+    verdict: Verdict, probability: float | None, match: Match, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = SearchResult(1, Path("a.jpg"), 0.5, "a", 1, 0.5, None, {}, {}, match)
+    found = SearchResults(
+        *("text", "holiday", "images", "shortlist", "", (answer,), 1, {}), verdict=verdict, probability=probability
+    )
+    Printer("people").show(found)
+    assert capsys.readouterr().err.splitlines()[-1] == said
 
 
 def test_an_explanation_says_which_words_are_not_known(trained: Trained, tmp_path: Path) -> None:

@@ -162,6 +162,15 @@ def test_what_is_no_gallery_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path} is not a gallery" in refusal("search", "a ball", "--gallery", tmp_path)
 
 
+def test_a_folder_without_pictures_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "list.txt").write_text("nothing of note")
+    message = refusal("serve", tmp_path / "pictures", "--gallery", tmp_path / "gallery")
+    assert str(tmp_path / "pictures") in message
+    assert "no pictures" in message
+    assert not (tmp_path / "gallery").exists()
+
+
 def test_a_gallery_refuses_another_model(trained: Trained) -> None:
     message = refusal("search", "a ball", "--gallery", trained.gallery, "--model", trained.dual_encoder)
     assert "cannot be compared" in message

@@ -323,12 +323,18 @@ def test_open_corpus_takes_folders_and_files_of_every_kind(tmp_path: Path) -> No
     assert set(DATASETS) == {"scenes", *made_of_rows, *published}
 
 
-def test_open_corpus_suggests_what_was_meant(tmp_path: Path) -> None:
+def test_open_corpus_suggests_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_photos(tmp_path, "holiday/a.jpg")
     with pytest.raises(DataError, match=r"no such folder or file.*Did you mean .*/holiday\?.*Give a folder"):
         open_corpus(tmp_path / "holidays")
     with pytest.raises(DataError, match="Did you mean 'scenes'"):
         open_corpus("scene")
+    monkeypatch.chdir(tmp_path)
+    put_photos(tmp_path, "notes.csv.jpg")
+    with pytest.raises(DataError, match=r"^holidays: no such folder or file\. Did you mean holiday\? Give a folder"):
+        open_corpus("holidays")
+    with pytest.raises(DataError, match=r"^nosuch: no such folder or file\. Give a folder"):
+        open_corpus("nosuch")
     with pytest.raises(DataError, match="is this folder"):
         open_corpus("")
     with pytest.raises(DataError, match="give the folder it is in"):

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,9 @@ class RunsAhead:
     def __init__(self, model: SearchModel) -> None:
         self.model = model
 
-    def stream(self, batches: Iterable[tuple[Note, Batch]]) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
+    def stream(
+        self, batches: Iterable[tuple[Note, Batch]], *, read: Callable[[], None] | None = None
+    ) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
         for note, batch in list(batches):
             yield note, batch, [encode_batch(self.model, batch)] if batch.to_encode else []
 

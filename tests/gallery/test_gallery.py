@@ -139,8 +139,11 @@ def test_another_model_is_refused_with_both_fingerprints(gallery: Gallery, dense
 
 
 def test_a_folder_that_is_no_gallery_is_refused(tmp_path: Path, images: Path, model: FakeModel) -> None:
-    with pytest.raises(GalleryError, match="is not a gallery"):
+    with pytest.raises(GalleryError, match=r"there is nothing at .*nothing\. Make a gallery there with"):
         Gallery.open(tmp_path / "nothing", model)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GalleryError, match=r"empty is not a gallery: it has no gallery\.json"):
+        Gallery.open(tmp_path / "empty", model)
     with pytest.raises(GalleryError, match="holds other files"):
         Gallery.create(images, model)
     (images / "gallery.json").write_text('{"format": 1}')

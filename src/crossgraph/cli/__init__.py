@@ -58,7 +58,8 @@ class _Guarded(TyperGroup):
             typer.echo(f"error: {shown_lines(error)}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt:
-            typer.echo("stopped; what was finished is kept: run the same command again to go on.", err=True)
+            told = "stopped. What was finished by then, if anything, is kept: run the same command again to go on."
+            typer.echo(told, err=True)
             raise typer.Exit(130) from None
 
 

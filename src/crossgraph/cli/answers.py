@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -21,7 +22,7 @@ Form: TypeAlias = Literal["people", "json", "csv", "paths", "paths0"]
 class Printer:
     """Prints answers in one form; with `several` queries programs are told which it answers, `headed` people too.
 
-    `preview` draws the picture with an id, under its answer.
+    `preview` draws the picture with an id, under its answer; `more` says what else is to be noted of an answer.
     """
 
     form: Form
@@ -29,6 +30,7 @@ class Printer:
     headed: bool = False
     shown: int = 0
     preview: Callable[[str], None] | None = None
+    more: Callable[[SearchResults], Iterable[str]] | None = None
 
     @classmethod
     def of(cls, *, as_json: bool, as_csv: bool, paths: bool, print0: bool, several: bool, headed: bool) -> Printer:
@@ -41,9 +43,9 @@ class Printer:
         return cls("json" if as_json else "csv" if as_csv else listed if paths else "people", several, headed)
 
     def show(self, found: SearchResults) -> None:
-        """Print the answer to one query, and on stderr what of it was not understood."""
-        for note in found.notes:
-            typer.echo(f"note: {found.query!r}: {note}" if self.several else f"note: {note}", err=True)
+        """Print the answer to one query, and on stderr what of it was not understood, and the like."""
+        for note in (*found.notes, *(self.more(found) if self.more else ())):
+            typer.echo(shown(f"note: {found.query!r}: {note}" if self.several else f"note: {note}"), err=True)
         match self.form:
             case "json" if self.several:
                 typer.echo(to_json(found.to_json()))
@@ -97,8 +99,17 @@ def _print(found: SearchResults, preview: Callable[[str], None] | None) -> None:
     what = "pictures" if found.target == "images" else "captions"
     typer.echo(f"{found.searched:,} {what} searched, {stage} ({times} ms)", err=True)
     if found.verdict is not None:
-        chance = "" if found.probability is None else f" (a good answer with probability {found.probability:.2f})"
-        typer.echo(f"match: {found.verdict}{chance}", err=True)
+        why = _why(found)
+        typer.echo(f"match: {found.verdict}{f' ({why})' if why else ''}", err=True)
+
+
+def _why(found: SearchResults) -> str:
+    """What the verdict says, in words; the probability is cut, not rounded, so that it keeps its side of the lines."""
+    if found.probability is not None:
+        unsure = "not sure: " if found.verdict == "weak" else ""
+        return f"{unsure}a good answer is there with probability {math.floor(100 * found.probability) / 100:.2f}"
+    exact = next((result.match for result in found.results if result.match != "semantic"), None)
+    return "" if exact is None else f"what was searched for is the {exact} of a picture, to the letter"
 
 
 def _moved(found: SearchResults, result: SearchResult) -> str:

@@ -13,6 +13,7 @@ from crossgraph.cli.move import move
 from crossgraph.cli.options import AsJson, ClusterAddress, Device, GalleryArgument, NamedGallery, OtherRun, Where
 from crossgraph.cli.shards import recall, shard
 from crossgraph.errors import ConfigError, GalleryError
+from crossgraph.gallery.home import home_gallery
 
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
 gallery_commands.command()(move)
@@ -180,7 +181,7 @@ def export(
 @gallery_commands.command()
 def add(
     gallery: NamedGallery,
-    files: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Picture files.")] = None,
     id: Annotated[
         str | None, typer.Option("--id", help="The id, for one file; replaces the picture that has it.")
     ] = None,
@@ -195,6 +196,8 @@ def add(
     from crossgraph.cli.output import print_json, print_skipped
     from crossgraph.gallery.changes.upsert import NewImage
 
+    if not files:
+        raise _named_alone("add", gallery)
     if id is not None and len(files) != 1:
         raise ConfigError(f"--id names one picture, got {len(files)} files.")
     texts, words = tuple(captions or ()), tuple(labels or ())
@@ -255,7 +258,9 @@ def remove(
 @gallery_commands.command()
 def annotate(
     gallery: NamedGallery,
-    file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file: one row a picture, with its id or path.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A .csv or .jsonl file: one row a picture, with its id or path.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Set columns of your own, for --where and exports; an empty cell or null takes a value away.
@@ -267,6 +272,8 @@ def annotate(
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import column_kinds, said_of_strays
 
+    if file is None:
+        raise _named_alone("annotate", gallery)
     opened = Gallery.open(gallery)
     read = read_annotations(file)
     found = matched(read, opened.snapshot())
@@ -299,6 +306,14 @@ def annotate(
             typer.echo(f"  {file}, line {row.line}: {row.reason}", err=True)
     if bad:
         raise typer.Exit(1)
+
+
+def _named_alone(verb: str, name: str) -> ConfigError:
+    """The error that a gallery or a file was named where both are needed."""
+    return ConfigError(
+        f"name the gallery and then the file: crossgraph gallery {verb} GALLERY FILE. Your own gallery: "
+        f"`crossgraph gallery {verb} {home_gallery()} {name}`"
+    )
 
 
 def _count(number: int | None) -> str:

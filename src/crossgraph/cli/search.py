@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -80,6 +81,7 @@ def search(
     from crossgraph import verbs
     from crossgraph.cli.answers import Printer, answer_each
     from crossgraph.cli.queries import lines_of, prompted
+    from crossgraph.cli.search_notes import SearchNotes
     from crossgraph.gallery.search.options import SearchOptions
     from crossgraph.gallery.search.query import Feedback
 
@@ -118,6 +120,11 @@ def search(
         opened.wait_for(at_least)
     if preview:
         printer.preview = Previews(console, opened).show
+    printer.more = SearchNotes(
+        gallery,
+        where,
+        lambda target: len(opened.snapshot().items if target == "images" else opened.snapshot().captions),
+    )
     if asked is not None:
         printer.show(opened.search(asked, options, feedback=feedback))
         return
@@ -135,9 +142,17 @@ def _query(words: list[str], image: Path | None, item: str | None, queries: Path
     if given > 1 or (not given and not sys.stdin.isatty()):
         raise ConfigError(
             "give exactly one query: a sentence, --image FILE, or --item ID_OR_PATH; or several: --queries FILE."
+            + _together(words, image, item)
         )
     if words:
         return parse_query(words)
     if image is not None:
         return ImageQuery(image)
     return None if item is None else ItemQuery(item)
+
+
+def _together(words: list[str], image: Path | None, item: str | None) -> str:
+    """How queries that were given side by side are asked as one, if there are several."""
+    given = [words, [] if image is None else [f"image:{image}"], [] if item is None else [f"item:{item}"]]
+    terms = [shlex.join(one) for one in given if one]
+    return f" To search by their sum: `crossgraph search {' + '.join(terms)}`" if len(terms) > 1 else ""

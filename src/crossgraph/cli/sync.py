@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,8 @@ from crossgraph.cli.options import (
     limit_pixels,
 )
 from crossgraph.errors import ConfigError, CrossgraphError
+from crossgraph.gallery.home import home_gallery
+from crossgraph.storage.address import is_address
 
 if TYPE_CHECKING:
     from crossgraph.gallery.changes.sync import SyncReport
@@ -60,6 +63,7 @@ def sync(
     """
     from crossgraph import verbs
     from crossgraph.cli.output import shown_lines
+    from crossgraph.data.inventory import holds_images
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.progress import Silent
     from crossgraph.progress_bars import choose_progress
@@ -72,6 +76,11 @@ def sync(
         Gallery.open(gallery).forget(forget)
         typer.echo(f"{gallery} looks at {forget} no longer; its pictures stay.")
         return
+    if folders and not is_address(gallery) and not Gallery.exists(gallery) and holds_images(Path(gallery)):
+        raise ConfigError(
+            f"{gallery} is a folder of pictures, and the gallery is named first: crossgraph sync GALLERY {gallery} "
+            f"{' '.join(folders)}. Your own gallery is {home_gallery()}."
+        )
     limit_pixels(max_pixels)
     progress = choose_progress()
     loaded = None if model is None else verbs.load_search_model(model, device=device)

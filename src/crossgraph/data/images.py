@@ -113,8 +113,7 @@ def read_picture(path: Path | str, *, shorter_side: int | None = None) -> Pictur
 def _decoded(
     path: Path, image: Image.Image, max_pixels: int | None, longer_side: int | None, shorter_side: int | None
 ) -> Image.Image:
-    limit = pixel_limit() if max_pixels is None else max_pixels
-    _reduce(path, image, limit, longer_side=longer_side, shorter_side=shorter_side)
+    _reduce(path, image, max_pixels, longer_side=longer_side, shorter_side=shorter_side)
     try:
         image.load()
         return _rgb(upright(image))
@@ -197,24 +196,21 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _reduce(
-    path: Path, image: Image.Image, max_pixels: int, *, longer_side: int | None, shorter_side: int | None
+    path: Path, image: Image.Image, max_pixels: int | None, *, longer_side: int | None, shorter_side: int | None
 ) -> None:
     """Have a picture decoded to at most so many pixels, and to a smaller share of them where sides so long are enough.
 
-    Raises `ImageError` where its decoder cannot do that.
+    Raises `ImageError` where its decoder cannot do that; its text says how to set the limit where that was left open.
     """
-    width, height = image.size
+    (width, height), limit = image.size, pixel_limit() if max_pixels is None else max_pixels
     shares = [
         share
         for share in ((1, 2, 4, 8) if _reduces(image) else (1,))
-        if 0 < -(-width // share) * -(-height // share) <= max_pixels
+        if 0 < -(-width // share) * -(-height // share) <= limit
     ]
     if not shares:
-        raise ImageError(
-            path,
-            f"{width} x {height} pixels; between 1 and {max_pixels:,} pixels can be read (another limit: --max-pixels, "
-            f"or {LIMIT})",
-        )
+        advice = f"another limit: --max-pixels, or {LIMIT}" if max_pixels is None else "a smaller copy of it could be"
+        raise ImageError(path, f"{width} x {height} pixels; between 1 and {limit:,} pixels can be read ({advice})")
     sides = ((max(width, height), longer_side), (min(width, height), shorter_side))
     wanted = [(length, side) for length, side in sides if side is not None]
     enough = [share for share in shares if wanted and all(length // share >= side for length, side in wanted)]

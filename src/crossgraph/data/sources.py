@@ -41,7 +41,7 @@ from crossgraph.data.options import NoOptions, SourceOptions, options_of
 from crossgraph.data.places import exists, is_far, placed
 from crossgraph.data.shares import Shares
 from crossgraph.data.splits import split_of
-from crossgraph.errors import DataError, unknown_name
+from crossgraph.errors import DataError
 from crossgraph.progress import Progress, Silent
 
 DATASETS: dict[str, Callable[..., Corpus]] = {
@@ -229,7 +229,7 @@ def _guide(source: str) -> str:
 
 def _missing(path: Path) -> str:
     beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = [str(path.parent / other) for other in difflib.get_close_matches(path.name, beside, n=4, cutoff=0.5)]
-    if path.is_absolute() or len(path.parts) > 1:
-        return f"{path}: no such folder or file.{f' Did you mean {near[0]}?' if near else ''}"
-    return unknown_name("corpus", str(path), [*DRAWN, *near])
+    words = [] if path.is_absolute() or len(path.parts) > 1 else list(DRAWN)
+    near = difflib.get_close_matches(path.name, [*words, *beside], n=1, cutoff=0.6)
+    meant = [repr(one) if one in words else str(path.parent / one) for one in near]
+    return f"{path}: no such folder or file.{f' Did you mean {meant[0]}?' if meant else ''}"

@@ -91,8 +91,10 @@ class BatchEncoder:
     def __init__(self, pool: Pool, place: Place) -> None:
         self._pool, self._place = pool, place
 
-    def stream(self, batches: Iterable[tuple[Note, Batch]]) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
-        """Each batch in order, with its encodings."""
+    def stream(
+        self, batches: Iterable[tuple[Note, Batch]], *, read: Callable[[], None] | None = None
+    ) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
+        """Each batch in order, with its encodings; workers do not say which picture they are at."""
 
         def jobs() -> Iterator[tuple[tuple[Note, Batch], BatchJob | None]]:
             for note, batch in batches:

@@ -27,6 +27,11 @@ def no_gallery(place: Path | str, reason: str) -> GalleryError:
             f"there is no gallery at {place} yet. Make one with `crossgraph index FOLDER`, which takes a folder of "
             "pictures; or name another one with --gallery."
         )
+    if not is_address(place) and not os.path.lexists(place):
+        return GalleryError(
+            f"there is nothing at {place}. Make a gallery there with `crossgraph index FOLDER --gallery {place}`, or "
+            f"name another one; your own is {home_gallery()}."
+        )
     if not is_address(place) and Path(place).is_dir() and any(Path(place).iterdir()):
         return GalleryError(
             f"{place} is not a gallery: {reason}. If it is a folder of pictures, put them into your own gallery with "

@@ -43,7 +43,7 @@ SEARCH: dict[str, Any] = {
     "compared": {"codes": 7000, "shortlist": 800, "rerank": 50},
     "timings_ms": {"encode": 8.1, "codes": 0.6, "shortlist": 1.9, "rerank": 31.4, "total": 42.3},
     "verdict": "strong",
-    "probability": 0.94,
+    "probability": 0.97,
     "weaker_below": 0.31,
     "nothing_below": 0.18,
     "notes": [],

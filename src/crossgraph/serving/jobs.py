@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from crossgraph.serving.problems import Problem, readable
 
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
 KEPT = 50
+LOG = logging.getLogger("crossgraph.serving")
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,16 @@ class Jobs:
         except _Stopped:
             self._change(id, state="stopped", ended=datetime.now(UTC))
         except (CrossgraphError, OSError) as error:
-            self._change(id, state="failed", error=readable(str(error)), ended=datetime.now(UTC))
+            self._fail(id, str(error))
         except Exception as error:  # told by the job: a thread's error would be lost
-            told = readable(f"{type(error).__name__}: {error}")
-            self._change(id, state="failed", error=told, ended=datetime.now(UTC))
+            self._fail(id, f"{type(error).__name__}: {error}")
             raise
+
+    def _fail(self, id: str, error: str) -> None:
+        """Note that a job failed, and say it on the server's log: nobody may look at the job."""
+        told, job = readable(error), self._jobs.get(id)
+        LOG.error("job failed", extra={"facts": {"job": id, "kind": job and job.kind, "error": told}})
+        self._change(id, state="failed", error=told, ended=datetime.now(UTC))
 
     def _change(self, id: str, **changes: Any) -> None:
         with self._lock:

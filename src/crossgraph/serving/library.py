@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
@@ -32,6 +33,7 @@ WARMED = "served.json"
 DEFAULT = "default"  # what the one gallery of a server is called
 WRITES_PATIENCE = 2.0  # seconds for which a version is waited for that a client knows to be there
 AGAIN = 10.0  # seconds after which loading that failed is tried again
+LOG = logging.getLogger("crossgraph.serving")
 
 
 class Library:
@@ -172,10 +174,16 @@ class Library:
             if then is not None:
                 then(self.gallery)
         except (CrossgraphError, OSError) as error:
-            self.error, self.phase = str(error), "failed"
+            self._fail(str(error))
         except Exception as error:  # a thread's error would be lost: it is kept, and told by every answer
-            self.error, self.phase = f"{type(error).__name__}: {error}", "failed"
+            self._fail(f"{type(error).__name__}: {error}")
             raise
+
+    def _fail(self, error: str) -> None:
+        """Keep why loading failed, and say it on the server's log, once for as long as it is the same."""
+        if error != self.error:
+            LOG.error("the gallery could not be opened; it is tried again", extra={"facts": {"error": error}})
+        self.error, self.phase = error, "failed"
 
 
 def unknown_item(name: str) -> Problem:

@@ -22,6 +22,7 @@ from crossgraph.serving.app import create_app
 from crossgraph.serving.frame import JsonLog
 from crossgraph.serving.problems import problem_response
 from crossgraph.serving.settings import ServerSettings
+from crossgraph.serving.work import require_pictures
 
 GRACE = 10  # seconds that requests under way have to end
 KEPT_ALIVE = 15  # seconds that a connection may be idle between requests
@@ -33,10 +34,18 @@ LOG = logging.getLogger("crossgraph.serving")
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve until SIGINT or SIGTERM. Raises `ConfigError` where nothing can listen at the address."""
+    """Serve until SIGINT or SIGTERM.
+
+    Raises `ConfigError` where nothing can listen at the address, `DataError` for a folder to index without pictures.
+    """
+    if settings.pictures is not None:
+        require_pictures(settings.pictures)
     logs_as_json()
     allow_many_files()
     with listener(settings) as taken:
+        if settings.pictures is not None:
+            added = {"folder": str(settings.pictures), "gallery": str(settings.gallery)}
+            LOG.info("adding the pictures of a folder to a gallery", extra={"facts": added})
         LOG.info("listening", extra={"facts": {"url": address_of(taken)}})
         uvicorn.Server(uvicorn_config(settings, create_app(settings))).run(sockets=[taken])
 

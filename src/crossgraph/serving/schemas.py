@@ -69,7 +69,10 @@ class SearchOut(Out):
     verdict: Literal["strong", "weak", "nothing good found"] | None = Field(
         description="Whether the query has a good answer; null where the model was not calibrated for this."
     )
-    probability: float | None = Field(description="That the query has a good answer, where that is known.")
+    probability: float | None = Field(
+        description="That the query has a good answer, by the scores; null where that is not known, and where a "
+        "caption, tag or file name is the query, which makes the verdict strong whatever the scores are."
+    )
     weaker_below: float | None = Field(
         description="Answers of a lower score are weaker than a strong one; null where none of the first 200 is."
     )

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from crossgraph.data.inventory import holds_images
+from crossgraph.data.sources import open_corpus
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.names import model_reference
 from crossgraph.gallery.changes.sync import SyncReport
@@ -40,6 +42,16 @@ def work_of(kind: Kind, gallery: Gallery, settings: ServerSettings, *, model: st
 def indexing(gallery: Gallery, folder: Path) -> Work:
     """Put a folder into a gallery, a few pictures after the other: they can be searched at once."""
     return lambda progress: _told(gallery.index(folder, batch=BATCH, progress=progress))
+
+
+def require_pictures(place: Path) -> None:
+    """Raise `DataError` where a folder or file to be indexed gives no pictures.
+
+    A folder is only listed, up to the first file with a picture's ending; what has none is opened as a corpus, whose
+    error says what is wrong.
+    """
+    if not holds_images(place):
+        open_corpus(place)
 
 
 def compacting(gallery: Gallery, done: Callable[[str], None]) -> Work:

@@ -1,5 +1,7 @@
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -456,3 +458,50 @@ def test_a_sync_that_was_cut_off_goes_on(
     reopened.sync()
     assert names(reopened) == sorted(path.name for path in images.iterdir())
     assert verify(reopened).problems == ()
+
+
+class Heard:
+    """Notes each advance of the task, with how many pictures the gallery held then; raises after so many."""
+
+    def __init__(self, gallery: Gallery, *, stop_after: int = 1_000) -> None:
+        self._gallery, self._stop_after = gallery, stop_after
+        self.told: list[tuple[int, int]] = []
+        self.total = 0
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator["Heard"]:
+        self.total = total
+        yield self
+
+    def advance(self, amount: int = 1, **_: object) -> None:
+        self.told.append((amount, len(self._gallery)))
+        if len(self.told) > self._stop_after:
+            raise GalleryError("stopped")
+
+    def note(self, event: str, **facts: object) -> None: ...
+
+
+def test_progress_is_told_picture_by_picture_before_a_batch_is_stored(
+    tmp_path: Path, model: FakeModel, images: Path
+) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", model)
+    (images / "005b.png").write_bytes((images / "005.png").read_bytes())
+    (images / "broken.png").write_bytes((images / "001.png").read_bytes()[:60])
+    heard = Heard(gallery)
+    report = gallery.sync([images], batch=8, progress=heard)
+    assert (report.added, len(report.skipped)) == (13, 1)
+    assert sum(amount for amount, _ in heard.told) == heard.total == 14
+    assert heard.told[:8] == [(1, 0)] * 7 + [(1, 8)], "one of the eight is a copy"
+    again = Heard(gallery)
+    gallery.sync(progress=again)
+    assert sum(amount for amount, _ in again.told) == 14
+
+
+def test_work_that_is_stopped_within_a_batch_keeps_the_batches_before(
+    tmp_path: Path, model: FakeModel, images: Path
+) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", model)
+    with pytest.raises(GalleryError, match="stopped"):
+        gallery.sync([images], batch=5, progress=Heard(gallery, stop_after=8))
+    assert len(gallery) == 5
+    assert gallery.sync([images]).added == 7

@@ -1,13 +1,15 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from crossgraph.encoders.understanding import Understanding, read_text
 from crossgraph.errors import GalleryError, ImageError, ScoreError
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.search.cascade import TOO_LITTLE
+from crossgraph.gallery.search.cascade import NO_WORD, NOT_ENGLISH, NOT_KNOWN, NOTHING_LEFT, TOO_LITTLE
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import ImageQuery, ItemQuery, TextQuery
 from crossgraph.gallery.search.results import SearchResults
@@ -98,6 +100,35 @@ def test_a_sentence_that_says_too_little_keeps_the_order_of_the_shortlist(
     assert (one.stage, one.why) == ("shortlist", TOO_LITTLE)
     assert names(one) == names(gallery.search("ball", whole))
     assert gallery.search("red ball", SearchOptions(k=12)).stage == "rerank"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "language", "why"),
+    [
+        ("ball", "", TOO_LITTLE),
+        ("ball", "en", TOO_LITTLE),
+        ("ein roter ball", "de", NOT_ENGLISH),
+        ("!!!", "en", NO_WORD),
+        ("🔴", "en", NO_WORD),
+        ("zebra", "en", NOT_KNOWN),
+    ],
+)
+def test_why_a_sentence_is_not_re_ranked_is_what_the_model_makes_of_it(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, sentence: str, language: str, why: str
+) -> None:
+    def read(_: FakeModel, text: str) -> Understanding:
+        return replace(read_text(text, max_words=40), unknown=("zebra",), language=language)
+
+    monkeypatch.setattr(FakeMethod, "says_enough", lambda _, texts: texts.mask.sum(dim=1) < 1)
+    monkeypatch.setattr(FakeModel, "understanding", read)
+    found = gallery.search(sentence)
+    assert (found.stage, found.why) == ("shortlist", why)
+
+
+@pytest.mark.parametrize("sentence", ["ball", SENTENCE])
+def test_where_a_filter_leaves_nothing_there_is_nothing_to_rank(gallery: Gallery, sentence: str) -> None:
+    found = gallery.search(sentence, SearchOptions(where="name = 'nobody.png'"))
+    assert (found.searched, found.stage, found.why) == (0, "shortlist", NOTHING_LEFT)
 
 
 def test_a_picture_of_the_gallery_finds_itself_first_by_embedding(gallery: Gallery, images: Path) -> None:

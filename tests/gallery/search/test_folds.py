@@ -12,6 +12,7 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, ItemQuery
 from crossgraph.gallery.search.results import SearchResults
+from crossgraph.gallery.search.score_calibration import Calibration
 from crossgraph.gallery.stages.codes import RandomPlanes
 from crossgraph.gallery.tables.likeness import look_alike
 from crossgraph.gallery.tables.matrix import Matrix
@@ -200,3 +201,26 @@ def test_colours_and_words_are_answers_of_their_own_and_copies_are_not(tmp_path:
     }
     assert all(len(names) == 1 for names in together)
     assert sum(len(one.similar) for one in found.results) == 5
+
+
+def test_copies_that_are_folded_out_of_sight_change_no_probability(tmp_path: Path) -> None:
+    by_lead = Calibration(
+        mean=(0,) * 4, scale=(1,) * 4, weights=(1, 2, 0, 0), bias=0, nothing_below=0.3, strong_from=0.9
+    )
+    model = model_with("fine")
+    model.calibration = {stage: by_lead.model_dump() for stage in ("shortlist", "rerank")}
+    folder = draw_images(tmp_path / "pictures", 30)
+    gallery = Gallery.create(tmp_path / "gallery", model)
+    gallery.index(folder)
+    modes = ("balanced", "best")
+    before = [search(gallery, mode=mode) for mode in modes]
+    for name in [result.path.name for result in before[0].results[:3]]:
+        for number in range(4):
+            (folder / f"copy{number}_{name}").write_bytes((folder / name).read_bytes())
+    gallery.index(folder)
+    for mode, found in zip(modes, before, strict=True):
+        again = search(gallery, mode=mode)
+        assert [result.score for result in again.results] == [result.score for result in found.results]
+        assert again.probability == pytest.approx(found.probability, abs=1e-6)
+        assert (again.weaker_below, again.nothing_below) == (found.weaker_below, found.nothing_below)
+        assert search(gallery, mode=mode, fold=False).probability != pytest.approx(found.probability, abs=1e-4)

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from crossgraph.gallery.tables import folding
-from crossgraph.gallery.tables.folding import count_alike, folded
+from crossgraph.gallery.tables.folding import count_alike, folded, heads
 from crossgraph.gallery.tables.likeness import BYTES, UNKNOWN, look_alike, perceptual_hash
 from tests.gallery.looks import frame, photo
 
@@ -26,6 +26,18 @@ def test_no_head_looks_like_another_even_where_likeness_is_a_chain() -> None:
     chain[:, 0] = 8 * np.arange(12)  # each looks like the next four, by the lightness of one place
     groups = [group.tolist() for group in folded(chain, k=12)]
     assert groups == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
+
+
+def test_the_heads_of_all_groups_are_found_at_once() -> None:
+    hashes = np.frombuffer(
+        b"".join(perceptual_hash(frame(photo(seed), number)) for seed in range(3) for number in range(0, 40, 2)),
+        np.uint8,
+    ).reshape(-1, BYTES)
+    mixed = np.random.default_rng(0).permutation(np.concatenate([hashes, np.zeros((3, BYTES), np.uint8)]))
+    expected = sorted(int(group[0]) for group in folded(mixed, k=len(mixed)))
+    assert 3 < len(expected) < len(mixed)
+    assert np.flatnonzero(heads(mixed)).tolist() == expected
+    assert heads(mixed[:0]).tolist() == []
 
 
 def test_counts_equal_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:

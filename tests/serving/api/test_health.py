@@ -59,15 +59,16 @@ def test_alive_at_once_ready_once_it_is_warm(loading: TestClient, go: Event) -> 
 
 
 def test_a_gallery_that_cannot_be_opened_is_told_and_tried_again(
-    served_gallery: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served_gallery: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [0.0]
     own = served_gallery.copy(tmp_path)
     hidden = own.gallery.rename(tmp_path / "elsewhere")
     app = create_app(ServerSettings(own.gallery, rate=0))
     app.state.server.library._clock = lambda: now[0]
-    with TestClient(app, base_url=HOST) as client:
+    with caplog.at_level("INFO", "crossgraph.serving"), TestClient(app, base_url=HOST) as client:
         wait_for(lambda: client.get("/v1/health/ready").json()["status"] == "failed")
+        assert "the gallery could not be opened; it is tried again" in caplog.messages
         assert client.get("/v1/health/ready").status_code == 503
         assert client.get("/v1/health/live").status_code == 200
         refused = client.get("/v1/search?q=a")

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 import crossgraph
 from crossgraph.errors import CrossgraphError, GalleryError
 from crossgraph.progress import Progress
+from crossgraph.serving import run
 from crossgraph.serving.jobs import KEPT, Jobs, require_sources
 from crossgraph.serving.problems import Problem
 from crossgraph.serving.settings import ServerSettings
@@ -144,16 +145,34 @@ def test_one_runs_at_a_time_and_can_be_stopped() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", [CrossgraphError, OSError, ZeroDivisionError])
-def test_an_error_is_told_by_the_job(kind: type[Exception]) -> None:
+def test_an_error_is_told_by_the_job_and_on_the_log(kind: type[Exception], caplog: pytest.LogCaptureFixture) -> None:
     jobs = Jobs()
 
     def work(_: Progress) -> Mapping[str, Any]:
         raise kind("it is cut off")
 
-    job = jobs.start("fail", work)
-    wait_for(lambda: jobs.get(job.id).state == "failed")
+    with caplog.at_level("INFO", "crossgraph.serving"):
+        job = jobs.start("fail", work)
+        wait_for(lambda: jobs.get(job.id).state == "failed")
     assert "it is cut off" in jobs.get(job.id).error
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "job failed")
+    assert vars(record)["facts"] == {"job": job.id, "kind": "fail", "error": jobs.get(job.id).error}
     jobs.close()
+
+
+def test_a_server_says_what_it_adds_where(
+    own: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    monkeypatch.setattr(run, "logs_as_json", lambda: None)
+    settings = ServerSettings(tmp_path / "gallery", pictures=own.pictures, port=0)
+    with caplog.at_level("INFO", "crossgraph.serving"):
+        run.serve(settings)
+    adding, listening = caplog.records
+    assert adding.getMessage() == "adding the pictures of a folder to a gallery"
+    assert vars(adding)["facts"] == {"folder": str(own.pictures), "gallery": str(tmp_path / "gallery")}
+    assert listening.getMessage() == "listening"
 
 
 def test_only_the_last_jobs_are_remembered() -> None:

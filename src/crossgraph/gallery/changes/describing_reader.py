@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,10 +40,12 @@ class DescribingReader:
     """Reads pictures whose digests are known, and refuses those that have another content now.
 
     So nothing of a file that changes meanwhile is taken for what was there before. May be used by many threads.
+    `read` is called, by one thread at a time, for each content that was read for the first time.
     """
 
-    def __init__(self, digests: Mapping[Path, str]) -> None:
-        self._digests = digests
+    def __init__(self, digests: Mapping[Path, str], read: Callable[[], None] | None = None) -> None:
+        self._digests, self._told = digests, read
+        self._telling = threading.Lock()
         self._looks: dict[str, Look] = {}
         self._prepared: dict[tuple[str, Hashable], Image.Image] = {}
 
@@ -74,5 +77,9 @@ class DescribingReader:
         if picture.digest != digest:
             raise ImageError(path, CHANGED)
         if digest not in self._looks:
-            self._looks[digest] = Look.at(picture)
+            look = Look.at(picture)
+            with self._telling:
+                if digest not in self._looks and self._told is not None:
+                    self._told()
+                self._looks[digest] = look
         return picture.image

@@ -5,7 +5,7 @@ Encoding reads files and needs no store, so that it can be done anywhere; storin
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -88,8 +88,13 @@ Note = TypeVar("Note")
 class Encoder(Protocol):
     """Where batches are encoded: in this process, or by workers elsewhere."""
 
-    def stream(self, batches: Iterable[tuple[Note, Batch]]) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
+    def stream(
+        self, batches: Iterable[tuple[Note, Batch]], *, read: Callable[[], None] | None = None
+    ) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
         """Each batch with its encodings, in one piece or several, and what was noted with it; in the order given.
+
+        Where the batches are encoded one after the other, `read` is called for each picture of one before that batch
+        is given.
 
         So many batches may be taken before the first is given that memory stays bounded: what they say of the store
         (`copies`, `known`) must stay true however many are stored after.
@@ -102,10 +107,12 @@ class ThisProcess:
 
     model: SearchModel
 
-    def stream(self, batches: Iterable[tuple[Note, Batch]]) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
+    def stream(
+        self, batches: Iterable[tuple[Note, Batch]], *, read: Callable[[], None] | None = None
+    ) -> Iterator[tuple[Note, Batch, Sequence[EncodedEntries]]]:
         """One batch after the other."""
         for note, batch in batches:
-            yield note, batch, [encode_batch(self.model, batch)] if batch.to_encode else []
+            yield note, batch, [encode_batch(self.model, batch, read=read)] if batch.to_encode else []
 
 
 def commit(
@@ -131,9 +138,9 @@ def batch_of(store: Store, entries: Sequence[Entry], sentences: Container[str]) 
     return Batch(others, tuple(copies.values()), captions, frozenset(key for key in ids if key in sentences))
 
 
-def encode_batch(model: SearchModel, batch: Batch) -> EncodedEntries:
-    """What of a batch is to be encoded, encoded here."""
-    return encode_entries(model, batch.entries, captions=batch.captions, known=batch.known)
+def encode_batch(model: SearchModel, batch: Batch, *, read: Callable[[], None] | None = None) -> EncodedEntries:
+    """What of a batch is to be encoded, encoded here; `read` as in `encode_entries`."""
+    return encode_entries(model, batch.entries, captions=batch.captions, known=batch.known, read=read)
 
 
 def store_batch(
@@ -168,14 +175,20 @@ def copies_of(store: Store, entries: Sequence[Entry]) -> dict[str, Stored]:
 
 
 def encode_entries(
-    model: SearchModel, entries: Sequence[Entry], *, captions: Iterable[str] = (), known: Container[str] = frozenset()
+    model: SearchModel,
+    entries: Sequence[Entry],
+    *,
+    captions: Iterable[str] = (),
+    known: Container[str] = frozenset(),
+    read: Callable[[], None] | None = None,
 ) -> EncodedEntries:
     """The pictures of `entries`, encoded, with their captions and others that are given, less those whose id is known.
 
     Reads the files and nothing else, and writes nowhere. What cannot be read, or changed while it was, is skipped. Each
     picture is decoded once, ahead of the network, for the features, which may be known already, and for its item.
+    `read` is called for each content that was read, by one thread at a time.
     """
-    reader = DescribingReader({entry.path: entry.digest for entry in entries})
+    reader = DescribingReader({entry.path: entry.digest for entry in entries}, read)
     items, skipped, images = list[Item](), list[Skipped](), Features.none()
     encoded, kept, broken = _encode(model, entries, reader)
     skipped += broken

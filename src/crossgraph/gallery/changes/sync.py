@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ from crossgraph.gallery.tables.lance import FRAGMENTS, is_unicode
 from crossgraph.gallery.tables.skipped import BY_HAND as REMOVED
 from crossgraph.gallery.tables.skipped import removed_by_hand
 from crossgraph.gallery.tables.store import Store
-from crossgraph.progress import Progress
+from crossgraph.progress import Progress, Task
 
 SETTLED = timedelta(seconds=2)
 """Only a file that was this old when it was stored is trusted to be unchanged by its size and time."""
@@ -146,6 +146,24 @@ class _Plan:
     skipped: list[Skipped] = field(default_factory=list)
 
 
+@dataclass
+class _Told:
+    """Tells a task of every picture that is read for a batch, and counts them until the batch is stored."""
+
+    task: Task
+    count: int = 0
+
+    def read(self) -> None:
+        """One more was read."""
+        self.count += 1
+        self.task.advance()
+
+    def left_of(self, size: int) -> int:
+        """How many of a batch of so many pictures were not told of; the next batch begins."""
+        left, self.count = size - self.count, 0
+        return left
+
+
 class Sync:
     """One run over `images`, encoded by `encoder`, or, in a dry run, by none.
 
@@ -211,11 +229,11 @@ class Sync:
         self._skipped += skipped
         self._rearrange(self._find_displaced(progress))
         with progress.task("indexing", len(self._images)) as task:
-            plans = self._plans(batch)
-            done = self._dry(plans) if self._encoder is None else self._stored(self._encoder, plans)
+            plans, told = self._plans(batch), _Told(task)
+            done = self._dry(plans) if self._encoder is None else self._stored(self._encoder, plans, told.read)
             for plan in done:
                 task.advance(
-                    plan.size,
+                    told.left_of(plan.size),
                     added=self._counted["add"],
                     updated=self._counted["change"],
                     moved=self._counted["move"],
@@ -356,14 +374,14 @@ class Sync:
                     plan.entries[entry.id], plan.changes[entry.id] = entry, change
         return plan
 
-    def _stored(self, encoder: Encoder, plans: Iterator[_Plan]) -> Iterator[_Plan]:
-        """The plans, each once it was carried out."""
+    def _stored(self, encoder: Encoder, plans: Iterator[_Plan], read: Callable[[], None]) -> Iterator[_Plan]:
+        """The plans, each once it was carried out; `read` hears of pictures before that."""
 
         def batches() -> Iterator[tuple[_Plan, Batch]]:
             for plan in plans:
                 yield plan, batch_of(self._store, list(plan.entries.values()), self._sentences)
 
-        for plan, batch, pieces in encoder.stream(batches()):
+        for plan, batch, pieces in encoder.stream(batches(), read=read):
             items, skipped = list[Item](), list[Skipped]()
             if plan.entries:
                 new = {key for key, change in plan.changes.items() if change is not None and change.kind == "add"}

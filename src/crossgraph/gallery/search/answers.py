@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from crossgraph.encoders.understanding import Understanding
 from crossgraph.gallery.search.exact import Match
@@ -22,6 +22,10 @@ from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.search.score_calibration import Evidence, judge, lines, sample_rows
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.shortlist import Candidates, best_first
+from crossgraph.gallery.tables.folding import heads
+
+DISTINCT = 1024
+"""So many candidates are looked at for those that look like no better one: enough for all that calibration asks."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     if any(text.is_guess for text in ranking.understood):
         weaker_below = nothing_below = None
         probability, verdict = None, "weak" if verdict == "strong" else verdict  # a score of noise is no evidence
+    if ranking.hits:  # what is asked for to the letter is no matter of scores, of which alone the probability speaks
+        probability, verdict = None, "strong"
     kind, text = described(ranking.query)
     found = SearchResults(
         kind,
@@ -84,7 +90,7 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
         mode=options.mode,
         offset=options.offset,
         compared=dict(trace.compared),
-        verdict="strong" if ranking.hits else verdict,
+        verdict=verdict,
         probability=probability,
         weaker_below=weaker_below,
         nothing_below=nothing_below,
@@ -115,13 +121,27 @@ def _best_first(ranking: Ranking, rows: list[int]) -> list[int]:
 
 
 def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | None:
-    """What calibration looks at, if the model was calibrated for this stage."""
+    """What calibration looks at, if the model was calibrated for this stage: with folding, of distinct pictures."""
     scope = ranking.scope
     if ranking.stage not in calibration or scope.target != "images" or not len(ranking.scores):
         return None
     background = scope.scores(sample_rows(len(scope.vectors), scope.allowed), ranking.asked, ranking.first)
-    scores = -np.sort(-ranking.scores)
-    return Evidence(scores, ranking.candidates.scores, background, len(scope))
+    looks = scope.snapshot.looks[ranking.candidates.rows] if folds(ranking.options) else None
+    scores, first = (_distinct(found, looks) for found in (ranking.scores, ranking.candidates.scores))
+    return Evidence(scores, first, background, len(scope))
+
+
+def _distinct(scores: Float[np.ndarray, " k"], looks: UInt8[np.ndarray, "k b"] | None) -> Float[np.ndarray, " d"]:
+    """The scores, best first; where it is known how the pictures look, of those alone that look like none before them.
+
+    Calibration was fitted on pictures that are unlike each other: a copy of the best one is no rival of it.
+    """
+    order = best_first(scores)
+    if looks is not None:
+        order = order[:DISTINCT]
+        order = order[heads(looks[order])]
+    distinct: Float[np.ndarray, " d"] = scores[order]
+    return distinct
 
 
 def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> SearchResult:

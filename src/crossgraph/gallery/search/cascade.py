@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Int
 
+from crossgraph.encoders.language_guess import ENGLISH
 from crossgraph.errors import GalleryError, ScoreError
 from crossgraph.gallery.search.answers import Ranking, answer
 from crossgraph.gallery.search.exact import Match
@@ -33,6 +34,10 @@ BLOCK = 256  # pairs fetched and scored at once
 FEWEST = 10  # candidates of a search that re-ranks nothing: calibration looks at what comes after the first
 TOO_LITTLE = "it names too little to re-rank by"
 """Why the candidates of a short sentence keep their order."""
+NO_WORD = "there is no word in it to re-rank by"
+NOT_ENGLISH = "re-ranking reads English only"
+NOT_KNOWN = "the model knows none of its words to re-rank by"
+NOTHING_LEFT = "nothing is left to rank"
 FOLLOWS = "re-ranking follows"
 """Why the answer of an earlier stage was not re-ranked."""
 
@@ -70,8 +75,9 @@ class Cascade:
         """The orders that answers are made of: that before re-ranking, then, if there is any, that after it."""
         why = options.off or why_not_reranked(self._model, query, feedback, options.target)
         found = self._found(query, options, feedback, why=why)
-        if not why and options.target == "images" and not self._say_enough(found):
-            found, why = replace(found, why=TOO_LITTLE), TOO_LITTLE
+        why = why or self._why_not(found)
+        if why:
+            found = replace(found, why=why)
         yield found
         if not why:
             yield self._reranked(found)
@@ -94,9 +100,19 @@ class Cascade:
         )
         return _with_hits(ranking)
 
-    def _say_enough(self, found: Ranking) -> bool:
-        """Whether any sentence of the query says enough to re-rank by."""
-        return any(bool(self._model.method.says_enough(text)[0]) for _, text in found.asked.fine)
+    def _why_not(self, found: Ranking) -> str:
+        """Why these candidates are not re-ranked; empty if they are: any sentence of the query says enough for that."""
+        if not len(found.candidates.rows):
+            return NOTHING_LEFT
+        if found.options.target != "images":
+            return ""
+        if any(bool(self._model.method.says_enough(text)[0]) for _, text in found.asked.fine):
+            return ""
+        if not any(text.words for text in found.understood):
+            return NO_WORD
+        if all(text.language not in ("", ENGLISH) for text in found.understood):
+            return NOT_ENGLISH
+        return NOT_KNOWN if all(text.is_guess for text in found.understood) else TOO_LITTLE
 
     def _scope(self, options: SearchOptions) -> Scope:
         """What is searched. Raises `GalleryError` where there is nothing."""

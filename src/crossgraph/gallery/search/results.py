@@ -50,7 +50,8 @@ class SearchResults:
 
     `searched` counts the pictures or captions searched; `timings_ms` has one entry per stage that ran, `compared` how
     many each compared with the query. `verdict` and `probability`, that the query has a good answer, are there if the
-    model was calibrated for the last stage (`gallery.search.score_calibration`). Answers whose score is under
+    model was calibrated for the last stage (`gallery.search.score_calibration`); exact hits are a strong answer without
+    a probability, which would be that of scores alone. Answers whose score is under
     `weaker_below` are not as good as a strong one, under `nothing_below` not even weak ones. `notes` say what of the
     query the model did not know or read, and which pictures names were taken for that are written otherwise.
     """

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 
-from crossgraph.gallery.tables.likeness import APART_AT_FIRST, BYTES, first_words, look_alike
+from crossgraph.gallery.tables.likeness import APART_AT_FIRST, BYTES, alike_in_pairs, first_words, look_alike
 
+BLOCK = 16  # pictures that are compared with all others at once
 COMPARED = 8192  # pictures whose every pair is compared while somebody waits for `gallery stats`
 
 
@@ -25,6 +26,21 @@ def folded(hashes: UInt8[np.ndarray, "n b"], *, k: int) -> list[Int[np.ndarray, 
         groups.append(left[near])
         left = left[~near]
     return groups
+
+
+def heads(hashes: UInt8[np.ndarray, "n b"]) -> Bool[np.ndarray, " n"]:
+    """Which pictures go under none before them: the heads of all groups of `folded`, found many at a time."""
+    words, found = first_words(hashes), np.ones(len(hashes), np.bool_)
+    for start in range(0, len(hashes), BLOCK):
+        rows = start + np.flatnonzero(found[start : start + BLOCK])
+        near = np.bitwise_count(words[rows, None] ^ words) <= APART_AT_FIRST
+        near &= found & (np.arange(len(hashes)) > rows[:, None])
+        places, others = near.nonzero()
+        alike = alike_in_pairs(hashes[rows[places]], hashes[others])
+        for one, other in zip(rows[places[alike]].tolist(), others[alike].tolist(), strict=True):
+            if found[one]:
+                found[other] = False
+    return found
 
 
 def count_alike(items: pa.Table) -> tuple[int, int | None]:

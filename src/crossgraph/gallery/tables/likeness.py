@@ -67,6 +67,16 @@ def look_alike(many: UInt8[np.ndarray, "n b"], one: UInt8[np.ndarray, " b"]) -> 
     return found
 
 
+def alike_in_pairs(ones: UInt8[np.ndarray, "n b"], others: UInt8[np.ndarray, "n b"]) -> Bool[np.ndarray, " n"]:
+    """Of which places the two hashes there are of pictures that look alike."""
+    near = np.flatnonzero(np.bitwise_count(first_words(ones) ^ first_words(others)) <= APART_AT_FIRST)
+    apart = np.bitwise_count(ones[near, COLOURS:] ^ others[near, COLOURS:]).sum(1, dtype=np.int64)
+    near, found = near[apart <= APART], np.zeros(len(ones), np.bool_)
+    known = ones[near].any(1) & others[near].any(1)
+    found[near] = known & _same_colours(ones[near, :COLOURS], others[near, :COLOURS])
+    return found
+
+
 def may_look_alike(sieves: UInt8[np.ndarray, "n s"], one: UInt8[np.ndarray, " b"]) -> Bool[np.ndarray, " n"]:
     """Which pictures, of whose hashes only the part `SIEVE` is known, may look like the one of the whole hash `one`."""
     found: Bool[np.ndarray, " n"] = np.bitwise_count(sieves ^ one[SIEVE]).sum(1, dtype=np.int64) <= APART
@@ -79,8 +89,9 @@ def first_words(hashes: UInt8[np.ndarray, "n b"]) -> UInt64[np.ndarray, " n"]:
     return words
 
 
-def _same_colours(many: UInt8[np.ndarray, "n c"], one: UInt8[np.ndarray, " c"]) -> Bool[np.ndarray, " n"]:
-    steps = many.astype(np.int32).reshape(-1, 3, COLOURS // 3) - one.astype(np.int32).reshape(3, -1)
+def _same_colours(many: UInt8[np.ndarray, "n c"], one: UInt8[np.ndarray, "... c"]) -> Bool[np.ndarray, " n"]:
+    """Which of `many` have the colours of the `one` picture, or of that at the same place."""
+    steps = many.astype(np.int32).reshape(-1, 3, COLOURS // 3) - one.astype(np.int32).reshape(-1, 3, COLOURS // 3)
     light, red, blue = steps[:, 0], steps[:, 1], steps[:, 2]
     same: Bool[np.ndarray, " n"] = (np.abs(light) <= LIGHT).all(1) & (red**2 + blue**2 <= COLOUR**2).all(1)
     return same
