@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lance.dataset import Index
+from PIL import Image
 
 from crossgraph.distributed.cluster import BatchEncoder, Cluster
 from crossgraph.distributed.connection import Connection
@@ -59,13 +60,15 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def change(folder: Path) -> None:
-    """Move, change, add and remove pictures, and put the old content of a changed one elsewhere."""
+    """Move, change, add and remove pictures, and put another in the place of one that lies elsewhere now."""
     (folder / "001.png").rename(folder / "moved.png")
     (folder / "001.txt").rename(folder / "moved.txt")
     shutil.copy(folder / "002.png", folder / "zz-old-content.png")
     shutil.copy(folder / "003.png", folder / "002.png")
     (folder / "004.png").unlink()
     (folder / "004.txt").unlink()
+    with Image.open(folder / "005.png") as image:
+        image.transpose(Image.Transpose.ROTATE_180).save(folder / "005.png")
 
 
 def test_planning_ahead_of_what_is_stored_changes_nothing(model: FakeModel, pictures: Path, tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ def test_planning_ahead_of_what_is_stored_changes_nothing(model: FakeModel, pict
     change(pictures)
     found = ahead.sync(batch=3, encoder=encoder)
     assert _told(found) == _told(here.sync(batch=3))
-    assert (found.moved, found.updated, found.removed) == (1, 1, 1)
+    assert (found.moved, found.updated, found.added, found.removed) == (2, 1, 1, 1)
     assert everything(ahead) == everything(here)
 
 

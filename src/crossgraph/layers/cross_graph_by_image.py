@@ -236,7 +236,8 @@ def _looked_back(
     else:
         looks_back = logits[nodes].view(g, c, v).softmax(dim=1)
         coverage = looks[nodes].view(g, c, v).amax(dim=1)
-        other = (block.gram @ looks_back[:, None]).mul_(looks_back[:, None]).sum(dim=2).transpose(0, 1)
+        seen = (block.gram.flatten(1, 2) @ looks_back).view(g, heads, c, v)  # one product a caption for all slices
+        other = seen.mul_(looks_back[:, None]).sum(dim=2).transpose(0, 1)
         both, opens = both.mul_(looks_back).sum(dim=2), opens.mul_(looks_back).sum(dim=1)
         aligned = align.agreed(both, image.own, other.clamp_(min=0), opens)
     return torch.linalg.vecdot(aligned, coverage), coverage.sum(dim=1)
