@@ -16,7 +16,6 @@ With `--photos` also P@10 of label names among the held-out COCO photos, as `wor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,50 +32,22 @@ from crossgraph.data.corpus import Corpus
 from crossgraph.data.sources import open_corpus
 from crossgraph.evaluation.label_metrics import precision_at
 from crossgraph.evaluation.tie_groups import groups_of_scores
-from crossgraph.gallery.calibration.phrases import phrase_of
+from crossgraph.gallery.calibration.phrases import Phrase, drawn_phrases
 from crossgraph.graphs.caption_parser import CaptionParser
-from crossgraph.graphs.scene_graph import GraphObject, SceneGraph
+from crossgraph.graphs.scene_graph import SceneGraph
 from crossgraph.verbs import load_search_model
 
 CUTOFF = 10
 
 
-@dataclass(frozen=True)
-class ShortQuery:
-    """A phrase, the caption it was drawn from, its head noun, and the properties it says."""
-
-    phrase: str
-    caption: int
-    noun: str
-    properties: frozenset[str]
-
-
-def short_query(caption: int, sentence: str, thing: GraphObject) -> ShortQuery | None:
-    """The phrase of one thing; None where the sentence does not name it, or in too many words."""
-    phrase = phrase_of(sentence, thing)
-    if phrase is None:
-        return None
-    inside = frozenset(one.name for one in thing.attributes if set(one.name.split()) <= set(phrase.split()))
-    return ShortQuery(phrase, caption, thing.name, inside)
-
-
-def drawn_queries(captions: Sequence[str], graphs: Sequence[SceneGraph], count: int, *, seed: int) -> list[ShortQuery]:
-    """One phrase each of captions drawn at random, all different."""
-    rng = np.random.default_rng(seed)
-    found: dict[str, ShortQuery] = {}
-    for caption in rng.permutation(len(captions)).tolist():
-        things = [short_query(caption, captions[caption], thing) for thing in graphs[caption].objects]
-        new = [one for one in things if one is not None and one.phrase not in found]
-        if new:
-            one = new[int(rng.integers(len(new)))]
-            found[one.phrase] = one
-        if len(found) == count:
-            break
-    return list(found.values())
+def properties_said(query: Phrase) -> frozenset[str]:
+    """The properties of the thing that the phrase itself says."""
+    said = set(query.text.split())
+    return frozenset(one.name for one in query.thing.attributes if set(one.name.split()) <= said)
 
 
 def pictures_having(
-    queries: Sequence[ShortQuery], corpus: Corpus, graphs: Sequence[SceneGraph], *, noun_only: bool
+    queries: Sequence[Phrase], corpus: Corpus, graphs: Sequence[SceneGraph], *, noun_only: bool
 ) -> Bool[Tensor, "q n"]:
     """Which pictures have a caption that speaks of the thing, with the properties that the phrase says or with any."""
     said: dict[str, list[tuple[int, frozenset[str]]]] = {}
@@ -85,7 +56,8 @@ def pictures_having(
             said.setdefault(thing.name, []).append((image, frozenset(one.name for one in thing.attributes)))
     having = torch.zeros(len(queries), len(corpus), dtype=torch.bool)
     for row, query in enumerate(queries):
-        images = [image for image, has in said.get(query.noun, ()) if noun_only or query.properties <= has]
+        wanted = frozenset() if noun_only else properties_said(query)
+        images = [image for image, has in said.get(query.thing.name, ()) if wanted <= has]
         having[row, images] = True
     return having
 
@@ -111,7 +83,7 @@ def main() -> None:
     asked = options.parse_args()
     corpus = open_corpus(str(asked.data)).split(asked.split)
     graphs = CaptionParser().parse_all(corpus.captions)
-    queries = drawn_queries(corpus.captions, graphs, asked.queries, seed=asked.seed)
+    queries = drawn_phrases(corpus.captions, graphs, asked.queries, seed=asked.seed)
     own = torch.tensor([int(corpus.caption_image[one.caption]) for one in queries])[:, None] == torch.arange(
         len(corpus)
     )
@@ -121,7 +93,7 @@ def main() -> None:
     headings = ["queries", "count", "words", "R@10 own", "R@10 any", "P@10 noun", "P@10 noun, all pictures"]
     rows: list[list[str | int | float]] = []
     for name, texts in (
-        ("phrases", [one.phrase for one in queries]),
+        ("phrases", [one.text for one in queries]),
         ("their captions", [corpus.captions[one.caption] for one in queries]),
     ):
         scores = pictures.scores(texts)
@@ -138,7 +110,7 @@ def main() -> None:
         numbers["labels"] = {"count": count, "p10": p10, "chance": chance}
     if asked.show:
         counts = same.sum(1).tolist()
-        print("\n".join(f"{one.phrase} ({count} pictures)" for one, count in zip(queries, counts, strict=True)))
+        print("\n".join(f"{one.text} ({count} pictures)" for one, count in zip(queries, counts, strict=True)))
     write_numbers(asked.json, asked, numbers)
 
 

@@ -71,11 +71,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 def content_hash(path: Path) -> str:
     """A hash of what is in a file: 16 hexadecimal digits. Raises `OSError`."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def empty_folder(folder: Path, *, itself: bool = False) -> None:

@@ -100,9 +100,9 @@ def phrase_pairs(
 ) -> dict[Stage, Pairs]:
     """The pairs of at most `MOST_QUERIES` phrases of the captions of one half, every other one with an article.
 
-    None where there are fewer than `FEWEST_PHRASES`.
+    Of no stage where there are fewer than `FEWEST_PHRASES`.
     """
-    phrases = drawn_phrases(half.captions, parser, MOST_QUERIES, seed=seed)
+    phrases = drawn_phrases(half.captions, parser.parse_all(half.captions), MOST_QUERIES, seed=seed)
     if len(phrases) < FEWEST_PHRASES:
         return {}
     said = tuple(one.with_article if place % 2 else one.text for place, one in enumerate(phrases))

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossgraph.graphs.caption_parser import CaptionParser
-from crossgraph.graphs.scene_graph import GraphObject
+from crossgraph.graphs.scene_graph import GraphObject, SceneGraph
 from crossgraph.graphs.sentence_edits import phrase_start
 from crossgraph.words import PHRASE
 
@@ -21,6 +20,7 @@ class Phrase:
 
     text: str
     caption: int
+    thing: GraphObject
 
     @property
     def with_article(self) -> str:
@@ -36,15 +36,16 @@ def phrase_of(sentence: str, thing: GraphObject) -> str | None:
     return phrase if 1 <= len(phrase.split()) <= PHRASE else None
 
 
-def drawn_phrases(captions: Sequence[str], parser: CaptionParser, count: int, *, seed: int) -> list[Phrase]:
-    """At most so many phrases, all different, each of another caption, drawn at random."""
+def drawn_phrases(captions: Sequence[str], graphs: Sequence[SceneGraph], count: int, *, seed: int) -> list[Phrase]:
+    """At most so many phrases, all different, each of another caption, drawn at random; `graphs` are the captions'."""
     random = np.random.default_rng(seed)
-    order = random.permutation(len(captions)).tolist()
     found: dict[str, Phrase] = {}
-    for caption, graph in zip(order, parser.parse_all([captions[one] for one in order]), strict=True):
-        said = [phrase_of(captions[caption], thing) for thing in graph.objects]
-        new = [phrase for phrase in said if phrase is not None and phrase not in found]
-        if new and len(found) < count:
+    for caption in random.permutation(len(captions)).tolist():
+        if len(found) == count:
+            break
+        said = [(phrase_of(captions[caption], thing), thing) for thing in graphs[caption].objects]
+        new = [Phrase(text, caption, thing) for text, thing in said if text is not None and text not in found]
+        if new:
             phrase = new[int(random.integers(len(new)))]
-            found[phrase] = Phrase(phrase, caption)
+            found[phrase.text] = phrase
     return list(found.values())

@@ -57,21 +57,15 @@ def perceptual_hash(image: Image.Image) -> bytes:
 
 def look_alike(many: UInt8[np.ndarray, "n b"], one: UInt8[np.ndarray, " b"]) -> Bool[np.ndarray, " n"]:
     """Which of `many` hashes are of pictures that look like that of `one`; none, where either is `UNKNOWN`."""
-    found = np.zeros(len(many), np.bool_)
-    if not one.any():
-        return found
-    near = np.flatnonzero(np.bitwise_count(first_words(many) ^ first_words(one[None])) <= APART_AT_FIRST)
-    apart = np.bitwise_count(many[near, COLOURS:] ^ one[COLOURS:]).sum(1, dtype=np.int64)
-    near = near[apart <= APART]
-    found[near] = _same_colours(many[near, :COLOURS], one[:COLOURS]) & many[near].any(1)
-    return found
+    return alike_in_pairs(many, one[None])
 
 
-def alike_in_pairs(ones: UInt8[np.ndarray, "n b"], others: UInt8[np.ndarray, "n b"]) -> Bool[np.ndarray, " n"]:
-    """Of which places the two hashes there are of pictures that look alike."""
+def alike_in_pairs(ones: UInt8[np.ndarray, "n b"], others: UInt8[np.ndarray, "#n b"]) -> Bool[np.ndarray, " n"]:
+    """Of which places the two hashes there are of pictures that look alike; a single other one stands at all places."""
     near = np.flatnonzero(np.bitwise_count(first_words(ones) ^ first_words(others)) <= APART_AT_FIRST)
+    found, others = np.zeros(len(ones), np.bool_), np.broadcast_to(others, ones.shape)
     apart = np.bitwise_count(ones[near, COLOURS:] ^ others[near, COLOURS:]).sum(1, dtype=np.int64)
-    near, found = near[apart <= APART], np.zeros(len(ones), np.bool_)
+    near = near[apart <= APART]
     known = ones[near].any(1) & others[near].any(1)
     found[near] = known & _same_colours(ones[near, :COLOURS], others[near, :COLOURS])
     return found
@@ -89,9 +83,9 @@ def first_words(hashes: UInt8[np.ndarray, "n b"]) -> UInt64[np.ndarray, " n"]:
     return words
 
 
-def _same_colours(many: UInt8[np.ndarray, "n c"], one: UInt8[np.ndarray, "... c"]) -> Bool[np.ndarray, " n"]:
-    """Which of `many` have the colours of the `one` picture, or of that at the same place."""
-    steps = many.astype(np.int32).reshape(-1, 3, COLOURS // 3) - one.astype(np.int32).reshape(-1, 3, COLOURS // 3)
+def _same_colours(ones: UInt8[np.ndarray, "n c"], others: UInt8[np.ndarray, "#n c"]) -> Bool[np.ndarray, " n"]:
+    """At which places the two pictures have the same colours."""
+    steps = ones.astype(np.int32).reshape(-1, 3, COLOURS // 3) - others.astype(np.int32).reshape(-1, 3, COLOURS // 3)
     light, red, blue = steps[:, 0], steps[:, 1], steps[:, 2]
     same: Bool[np.ndarray, " n"] = (np.abs(light) <= LIGHT).all(1) & (red**2 + blue**2 <= COLOUR**2).all(1)
     return same
