@@ -163,7 +163,7 @@ def test_a_state_stays_what_it_was(gallery: Gallery, images: Path) -> None:
 def test_warming_loads_what_the_first_search_needs(gallery: Gallery) -> None:
     opened = Gallery.open(gallery.folder, coded_model())
     opened.warm()
-    assert opened.current().exact._plain is not None
+    assert opened.current().exact._hashed is not None
     model = opened.require_model()
     assert isinstance(model, FakeModel)
     assert len(model.encoded_paths) == 1

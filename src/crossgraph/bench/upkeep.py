@@ -74,6 +74,7 @@ class _Bench:
 
     def __init__(self, work: Path, size: int, repeats: int) -> None:
         self._place, self._folder, self._new = work / "gallery", work / "pictures", work / "new"
+        self._numbered = self._folder / "numbered"
         self._size, self._repeats, self._numbers = size, repeats, count()
         left = drawn_gallery(self._place, self._folder, size)[repeats * IN_A_FOLDER :]  # of the others, files change
         self._random = np.random.default_rng(0)
@@ -85,6 +86,11 @@ class _Bench:
         yield (
             f"sync, {changed:,} changed",
             self._cost(self._size, lambda: self._change_files(changed), lambda gallery, _: gallery.sync()),
+        )
+        self._add_numbered(changed)
+        yield (
+            f"sync, {changed:,} renumbered",
+            self._cost(self._size, self._renumber, lambda gallery, _: gallery.sync()),
         )
         for pictures, called in ((changed, f"{changed:,}"), (self._size // 100, "a hundredth")):
             yield from self._named(pictures, called)
@@ -136,6 +142,16 @@ class _Bench:
             new.rename(path)
         for path in there[changed // 3 : 2 * (changed // 3)]:
             path.unlink()
+
+    def _add_numbered(self, count: int) -> None:
+        """So many pictures more, in a folder of their own."""
+        draw_files(self._numbered, count, seed=next(self._numbers))
+        Gallery.open(self._place, DrawnModel()).sync()
+
+    def _renumber(self) -> None:
+        """The pictures of that folder get the names of those after them, as where a new one is put before all."""
+        for path in sorted(self._numbered.iterdir(), reverse=True):
+            path.rename(path.with_stem(f"{int(path.stem) + 1:06}"))
 
 
 def _annotate(gallery: Gallery, ids: Sequence[str]) -> int:
