@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 MAX_WORDS = 40
 """Captions are cut after this many words unless told otherwise."""
 
+RECENT = 16
+"""So many readings of few captions are kept."""
 
 MINILM = "minilm"
 """The text model whose weights install with crossgraph: all-MiniLM-L6-v2."""
@@ -64,6 +67,11 @@ class TextEncoder(ABC):
     @abstractmethod
     def encode(self, captions: Sequence[str]) -> list[TextFeatures]:
         """Words of each caption, at least one and at most `max_words`, in order."""
+
+    @cached_property
+    def encode_few(self) -> Callable[[tuple[str, ...]], tuple[TextFeatures, ...]]:
+        """As `encode`, of few captions; what was made of the last is kept, for stages that read the same sentence."""
+        return lru_cache(RECENT)(lambda captions: tuple(self.encode(captions)))
 
     def understanding(self, text: str) -> Understanding:
         """What of a text is read and known; every word, up to `max_words`, unless an encoder knows better."""

@@ -250,6 +250,7 @@ class Gallery(GalleryFolder):
         """Load all that searches need, so that the first is as fast as the others: tables and encoders."""
         state = self.current()
         state.exact.prepare()
+        state.snapshot.prepare()
         model = state.require_model()
         encode_texts_for_stages(model, ["a picture"])
         with tempfile.TemporaryDirectory() as folder:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crossgraph.encoders.tuned_text import TextBackbone
 
 TEXT_BATCH = 64
+FEW = 8  # captions that are a query rather than a corpus
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,9 @@ def extract_text_features(
     """
     distinct = list(dict.fromkeys(captions))
     graph = None if parser is None else _graphs(distinct, encoder, parser, cache, progress=progress).__getitem__
-    if encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
+    if len(distinct) <= FEW:
+        read = dict(zip(distinct, encoder.encode_few(tuple(distinct)), strict=True)).__getitem__
+    elif encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
         read = dict(zip(distinct, encoder.encode(distinct), strict=True)).__getitem__
     else:
         by_reader: dict[TextEncoder, list[str]] = defaultdict(list)

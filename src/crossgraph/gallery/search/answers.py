@@ -23,6 +23,7 @@ from crossgraph.gallery.search.score_calibration import Evidence, judge, lines, 
 from crossgraph.gallery.search.trace import Trace
 from crossgraph.gallery.stages.shortlist import Candidates, best_first
 from crossgraph.gallery.tables.folding import heads
+from crossgraph.gallery.tables.items import Item
 
 DISTINCT = 1024
 """So many candidates are looked at for those that look like no better one: enough for all that calibration asks."""
@@ -75,6 +76,8 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
     if ranking.hits:  # what is asked for to the letter is no matter of scores, of which alone the probability speaks
         probability, verdict = None, "strong"
     kind, text = described(ranking.query)
+    page = _page(ranking)
+    items = scope.items(ranking.candidates.rows[[place for place, _ in page]])
     found = SearchResults(
         kind,
         text,
@@ -82,8 +85,8 @@ def answer(ranking: Ranking, calibration: Mapping[str, Any]) -> SearchResults:
         ranking.stage,
         ranking.why,
         tuple(
-            _result(ranking, rank, place, alike)
-            for rank, (place, alike) in enumerate(_page(ranking), start=options.offset + 1)
+            _result(ranking, rank, place, alike, item)
+            for rank, ((place, alike), item) in enumerate(zip(page, items, strict=True), start=options.offset + 1)
         ),
         len(scope),
         dict(trace.timings),
@@ -116,6 +119,8 @@ def _page(ranking: Ranking) -> list[tuple[int, list[int]]]:
 
 def _best_first(ranking: Ranking, rows: list[int]) -> list[int]:
     """Some rows by the stage that found the candidates: few of them were re-ranked."""
+    if len(rows) < 2:
+        return rows
     scores = ranking.scope.scores(np.array(rows, np.int64), ranking.asked, ranking.first)
     return [rows[place] for place in best_first(scores).tolist()]
 
@@ -144,8 +149,8 @@ def _distinct(scores: Float[np.ndarray, " k"], looks: UInt8[np.ndarray, "k b"] |
     return distinct
 
 
-def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> SearchResult:
-    """The candidate at `place` as the answer at `rank`, with the rows that look `alike`."""
+def _result(ranking: Ranking, rank: int, place: int, alike: list[int], item: Item) -> SearchResult:
+    """The candidate at `place`, the picture `item`, as the answer at `rank`, with the rows that look `alike`."""
     scope, row = ranking.scope, int(ranking.candidates.rows[place])
     ranks, scores = dict[str, int | None](), dict[str, float]()
     for stage, handed_on in ranking.trace.handed_on.items():
@@ -153,7 +158,7 @@ def _result(ranking: Ranking, rank: int, place: int, alike: list[int]) -> Search
         ranks[stage] = places[0] + 1 if places else None
         known = handed_on.scores[places] if places else scope.scores(np.array([row]), ranking.asked, stage)
         scores[stage] = float(known[0])
-    item, under = scope.item(row), scope.snapshot.items.select(["path", "id"]).take(pa.array(alike, pa.int64()))
+    under = scope.snapshot.items.select(["path", "id"]).take(pa.array(alike, pa.int64()))
     return SearchResult(
         rank,
         item.path,

@@ -15,7 +15,7 @@ from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.scope import Scope
 from crossgraph.gallery.stages.shortlist import Candidates
 from crossgraph.gallery.tables.folding import folded
-from crossgraph.gallery.tables.likeness import APART_AT_FIRST, first_words, look_alike, may_look_alike
+from crossgraph.gallery.tables.likeness import look_alike
 
 FEWEST = 200  # candidates of the first look: enough for ten answers of twenty pictures each
 MORE = 4
@@ -80,18 +80,16 @@ def rows_under(scope: Scope, heads: Sequence[int], *, start: int, without: Seque
     looks, found = scope.snapshot.looks, list[list[int]]()
     if start >= len(heads):
         return found
-    (words, lying), own = scope.snapshot.first_words, looks[heads]
+    own = looks[heads]
     for place in range(start, len(heads)):
-        near = lying.in_order(np.bitwise_count(words ^ first_words(own[place : place + 1])) <= APART_AT_FIRST)
-        near = near if scope.allowed is None else near & scope.allowed
-        rows = near.nonzero()[0]
+        rows = scope.snapshot.may_look_like(own[place])
+        rows = rows if scope.allowed is None else rows[scope.allowed[rows]]
         rows = rows[~np.isin(rows, [heads[place], *without])]
-        if scope.snapshot.look_sieves is not None:  # what is fetched from disk should be little
-            sieves = scope.snapshot.look_sieves[rows]
-            rows = rows[may_look_alike(sieves, own[place])]
         hashes = looks[rows]
-        under = look_alike(hashes, own[place])
-        for better in own[:place]:
-            under[under] = ~look_alike(hashes[under], better)
-        found.append(rows[under].tolist())
+        for alike_to, under in ((own[place], True), *((better, False) for better in own[:place])):
+            if not len(rows):
+                break
+            kept = look_alike(hashes, alike_to) == under
+            rows, hashes = rows[kept], hashes[kept]
+        found.append(rows.tolist())
     return found

@@ -120,7 +120,12 @@ class Scope:
 
     def item(self, row: int) -> Item:
         """The picture at a row, or of the caption there."""
-        return self.snapshot.item(row if self.target == "images" else int(self.owners[row]))
+        return self.items(np.array([row], np.int64))[0]
+
+    def items(self, rows: Int[np.ndarray, " r"]) -> tuple[Item, ...]:
+        """The pictures at some rows, or of the captions there, in that order."""
+        images = self.target == "images"
+        return self.snapshot.items_at(rows if images else [int(self.owners[row]) for row in rows.tolist()])
 
     def caption(self, row: int) -> str | None:
         """The caption at a row; None where pictures are compared."""

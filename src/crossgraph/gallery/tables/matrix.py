@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from crossgraph.gallery.tables.splice import Splice
 
+BLOCK = 512  # rows that are copied to be multiplied, so that they are still in the cache
 SPARE = 8
 """For so many rows there is room for one more; untouched, it takes no memory."""
 
@@ -68,8 +69,7 @@ class Matrix:
 
     def __getitem__(self, rows: int | Sequence[int] | Int[np.ndarray, " k"]) -> Shaped[np.ndarray, ...]:
         wanted = np.asarray(rows, np.int64)
-        found = self._pool.rows[wanted if self._places is None else self._places[wanted]]
-        return np.array(found)
+        return self._pool.rows.take(wanted if self._places is None else self._places[wanted], axis=0)
 
     def products(
         self, vector: Float[np.ndarray, " d"], rows: Int[np.ndarray, " k"] | None = None
@@ -78,10 +78,13 @@ class Matrix:
 
         Row by row, so that it depends on nothing but the row: a matrix product rounds by where a row lies.
         """
-        if rows is not None:
-            found: Float[np.ndarray, " k"] = np.vecdot(self[rows], vector)
+        if rows is None:
+            return self.in_order(np.vecdot(self.pooled(), vector))
+        if 4 * len(rows) > self._used:  # to read all is quicker than to copy these
+            found: Float[np.ndarray, " k"] = self.products(vector)[rows]
             return found
-        return self.in_order(np.vecdot(self.pooled(), vector))
+        blocks = [np.vecdot(self[rows[at : at + BLOCK]], vector) for at in range(0, len(rows), BLOCK)]
+        return np.concatenate([np.empty(0, vector.dtype), *blocks])
 
     def pooled(self) -> Shaped[np.ndarray, "used d"]:
         """The rows as they lie, those that are gone among them; `in_order` makes an order of what they give."""
@@ -92,8 +95,8 @@ class Matrix:
         """Whether the rows lie in order, so that `pooled` is all of them as they are."""
         return self._places is None
 
-    def in_order(self, values: Shaped[np.ndarray, " used"]) -> Shaped[np.ndarray, " n"]:
-        """One value for every row, out of one for every row as it lies."""
+    def in_order(self, values: Shaped[np.ndarray, "used ..."]) -> Shaped[np.ndarray, "n ..."]:
+        """What belongs to every row, out of what belongs to every row as it lies."""
         return values if self._places is None else values[self._places]
 
     def whole(self) -> Shaped[np.ndarray, "n d"]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,8 @@ from crossgraph.errors import GalleryError
 
 if TYPE_CHECKING:
     from crossgraph.types import Encoded
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 COLUMNS = (
     ("embedding", pa.list_(pa.float32())),
@@ -66,40 +69,51 @@ def fine_columns(encoded: Encoded) -> dict[str, pa.Array]:
 
 
 def fine_rows(table: pa.Table) -> Iterator[tuple[str, Fine]]:
-    """Key and features of every row of the parts table."""
-    for row in range(len(table)):
-        key, embedding, count, width, values = (
-            table[name][row] for name in ("key", "embedding", "count", "width", "values")
-        )
-        shape = (count.as_py(), width.as_py())
-        parts = values.values.to_numpy().reshape(shape).copy() if shape[1] else None
-        kinds = ends = None
-        if table["kinds"][row].is_valid:
-            kinds = table["kinds"][row].values.to_numpy().astype(np.int64)
-            ends = table["ends"][row].values.to_numpy().astype(np.int64).reshape(-1, 2)
-        yield key.as_py(), Fine(embedding.values.to_numpy(), parts, kinds, ends)
+    """Key and features of every row of the parts table; the numbers are views of it."""
+    for batch in table.to_batches():
+        counts, widths = batch["count"].to_pylist(), batch["width"].to_pylist()
+        embeddings, values = _pieces(batch["embedding"]), _pieces(batch["values"])
+        kinds, ends = _pieces(batch["kinds"]), _pieces(batch["ends"])
+        are_nodes = batch["kinds"].is_valid().to_pylist()
+        for row, key in enumerate(batch["key"].to_pylist()):
+            parts = values[row].reshape(counts[row], widths[row]) if widths[row] else None
+            nodes = (kinds[row].astype(np.int64), ends[row].astype(np.int64).reshape(-1, 2)) if are_nodes[row] else None
+            yield key, Fine(embeddings[row], parts, *(nodes or (None, None)))
+
+
+def _pieces(lists: pa.ListArray) -> list[NDArray[Any]]:
+    """The numbers of each row of a column of lists; of one that is null, none."""
+    offsets, values = lists.offsets.to_pylist(), lists.values.to_numpy()
+    return [values[start:stop] for start, stop in pairwise(offsets)]
 
 
 def pad_fine(rows: Sequence[Fine]) -> Encoded:
     """The rows as one `Encoded`, parts padded to the longest."""
     import torch  # here, so that what only searches vectors need not wait for it
-    from torch.nn.utils.rnn import pad_sequence
 
     from crossgraph.types import Encoded, NodeBatch
 
     embedding = torch.from_numpy(np.stack([row.embedding for row in rows]))
-    pieces = [torch.from_numpy(row.parts) for row in rows if row.parts is not None]
+    pieces = [row.parts for row in rows if row.parts is not None]
     if not pieces:
         return Encoded(embedding)
     counts = torch.tensor([len(piece) for piece in pieces])
-    parts = pad_sequence(pieces, batch_first=True)
+    parts = torch.from_numpy(_padded(pieces))
     mask = torch.arange(parts.shape[1]) < counts[:, None]
-    kinds = [torch.from_numpy(row.kinds) for row in rows if row.kinds is not None]
-    ends = [torch.from_numpy(row.ends) for row in rows if row.ends is not None]
+    kinds = [row.kinds for row in rows if row.kinds is not None]
+    ends = [row.ends for row in rows if row.ends is not None]
     if not kinds:
         return Encoded(embedding, parts, mask)
-    nodes = NodeBatch(pad_sequence(kinds, batch_first=True), pad_sequence(ends, batch_first=True), mask)
+    nodes = NodeBatch(torch.from_numpy(_padded(kinds)), torch.from_numpy(_padded(ends)), mask)
     return Encoded(embedding, parts, mask, nodes)
+
+
+def _padded(pieces: Sequence[NDArray[Kind]]) -> NDArray[Kind]:
+    """Arrays that differ in length alone as one, zeros behind each."""
+    padded = np.zeros((len(pieces), max(map(len, pieces)), *pieces[0].shape[1:]), pieces[0].dtype)
+    for row, piece in zip(padded, pieces, strict=True):
+        row[: len(piece)] = piece
+    return padded
 
 
 def finite(values: NDArray[np.floating]) -> NDArray[np.floating]:

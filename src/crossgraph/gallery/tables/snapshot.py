@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from crossgraph.data.places import placed
 from crossgraph.gallery.tables.disk_matrix import Rows
 from crossgraph.gallery.tables.items import Item
-from crossgraph.gallery.tables.likeness import first_words
+from crossgraph.gallery.tables.likeness import APART_AT_FIRST, first_words, may_look_alike
+from crossgraph.gallery.tables.look_index import LookIndex
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.memory_table import row_of
 from crossgraph.gallery.tables.notes import typed_columns
@@ -49,19 +51,36 @@ class Snapshot:
         """The columns that users added, row by row as in `items`, null where a picture has no value."""
         return typed_columns(self.values, self.items["id"])
 
+    def may_look_like(self, look: UInt8[np.ndarray, " b"]) -> NDArray[np.int64]:
+        """The rows, ascending, of the pictures that look like this perceptual hash, and some others."""
+        if self.look_sieves is None:
+            return self._look_index.near(look)
+        near = np.bitwise_count(self._sieve_words ^ first_words(look[None])) <= APART_AT_FIRST
+        rows = np.flatnonzero(self.look_sieves.in_order(near))
+        # what is fetched from disk should be little
+        found: NDArray[np.int64] = rows[may_look_alike(self.look_sieves[rows], look)]
+        return found
+
+    def prepare(self) -> None:
+        """Make what pictures that look alike are found by, which else the first search does."""
+        _ = self._look_index if self.look_sieves is None else self._sieve_words
+
     @cached_property
-    def first_words(self) -> tuple[NDArray[np.uint64], Matrix]:
-        """The first 64 bits of every perceptual hash as they lie, and the matrix that puts what they give in order."""
-        if self.look_sieves is not None:
-            return np.ascontiguousarray(self.look_sieves.pooled()[:, :8]).view(np.uint64)[:, 0], self.look_sieves
+    def _look_index(self) -> LookIndex:
         assert isinstance(self.looks, Matrix)  # all of them are in memory
-        return first_words(self.looks.pooled()), self.looks
+        return LookIndex(self.looks)
+
+    @cached_property
+    def _sieve_words(self) -> NDArray[np.uint64]:
+        """The first 64 bits of every pattern, as the sieves lie."""
+        assert self.look_sieves is not None
+        return np.ascontiguousarray(self.look_sieves.pooled()[:, :8]).view(np.uint64)[:, 0]
 
     def item(self, row: int) -> Item:
         """The picture at `row`."""
         return as_item({name: self.items[name][row].as_py() for name in ITEM_COLUMNS})
 
-    def items_at(self, rows: Sequence[int]) -> tuple[Item, ...]:
+    def items_at(self, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Item, ...]:
         """The pictures at some rows, in that order."""
         chosen = self.items.select(ITEM_COLUMNS).take(pa.array(rows, pa.int64()))
         return tuple(as_item(values) for values in chosen.to_pylist())
