@@ -497,6 +497,21 @@ def test_a_query_is_encoded_without_a_look_into_the_cache(tmp_path: Path, monkey
     torch.testing.assert_close(asked, read, rtol=0, atol=0)
 
 
+def test_stages_that_share_an_encoder_have_it_read_a_query_once(tmp_path: Path) -> None:
+    encoder, cache = LetterEncoder(), FeatureCache(tmp_path)
+    first, second, other = (
+        extract_text_features([query], encoder, cache).rows([0]) for query in ("a dog", "a dog", "two cats")
+    )
+    assert encoder.encoded == ["a dog", "two cats"]
+    assert first.words == second.words == (("a", "dog"),)
+    assert torch.equal(first.states, second.states)
+    assert other.words == (("two", "cats"),)
+    for number in range(100):
+        extract_text_features([f"query {number}"], encoder, cache)
+    extract_text_features(["a dog"], encoder, cache)
+    assert encoder.encoded.count("a dog") == 2, "only the last are kept"
+
+
 def test_vocabulary_ids_are_padded_and_never_cached(tmp_path: Path) -> None:
     encoder = VocabularyTextEncoder(Vocabulary(("a", "dog")))
     table = extract_text_features(["a dog", "", "a dog", "a"], encoder, FeatureCache(tmp_path))

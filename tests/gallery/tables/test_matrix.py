@@ -1,6 +1,6 @@
 import numpy as np
 
-from crossgraph.gallery.tables.matrix import Matrix
+from crossgraph.gallery.tables.matrix import BLOCK, Matrix
 from crossgraph.gallery.tables.splice import Splice
 
 
@@ -44,4 +44,14 @@ def test_a_product_depends_on_the_row_alone_and_not_on_where_it_lies() -> None:
     matrix, order = Matrix.of(rows), np.random.default_rng(3).permutation(1001)
     full = matrix.products(query)
     assert np.array_equal(Matrix.of(rows[order]).products(query), full[order])
-    assert np.array_equal(matrix.products(query, np.array([8, 500])), full[[8, 500]])
+    for count in (0, 2, 100, 249, 250, 251, 900, 1001):  # few are copied, of many all are multiplied
+        chosen = np.sort(order[:count])
+        assert np.array_equal(matrix.products(query, chosen), full[chosen])
+        assert np.array_equal(Matrix.of(rows[order]).products(query, np.argsort(order)[chosen]), full[chosen])
+
+
+def test_what_is_copied_for_a_product_is_copied_in_blocks() -> None:
+    rows, query = drawn(9 * BLOCK), drawn(1, seed=9)[0]
+    chosen = np.random.default_rng(5).choice(len(rows), 2 * BLOCK + 3, replace=False)
+    matrix = Matrix.of(rows)
+    assert np.array_equal(matrix.products(query, chosen), matrix.products(query)[chosen])
