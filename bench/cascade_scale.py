@@ -3,9 +3,10 @@
     python bench/cascade_scale.py CASCADE --data DATA --split val [--sizes 10000 100000 1000000] [--queries 100]
 
 The others are synthetic: vectors are those of real pictures with noise, so that they compete, codes are made of them
-as those of the cascade are, and fine features have few parts. All lie in the tables of one gallery per size and are
-found through `Gallery.search`. A synthetic picture has no file. Times are in milliseconds; "all" is a whole search,
-what it looks up word for word and the answers as they are told, less encoding the query.
+as those of the cascade are, fine features have few parts, and they are as light as real ones with another pattern. All
+lie in the tables of one gallery per size and are found through `Gallery.search`. A synthetic picture has no file. Times
+are in milliseconds; "all" is a whole search, with what it looks up word for word, what looks alike and the answers as
+they are told, less encoding the query.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 
 from crossgraph import verbs
+from crossgraph.data.images import read_image
 from crossgraph.data.sources import open_corpus
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.options import SearchOptions
@@ -31,10 +33,11 @@ from crossgraph.gallery.stages.model import Coder, SearchModel, Stages, encode_i
 from crossgraph.gallery.stages.modes import MODES
 from crossgraph.gallery.stages.unit_length import unit_rows
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.likeness import BYTES, COLOURS, perceptual_hash
 from crossgraph.gallery.tables.store import Store
 from crossgraph.types import Encoded, NodeBatch
 
-STAGES = ("codes", "shortlist", "fetch", "rerank", "exact")
+STAGES = ("codes", "shortlist", "fetch", "rerank", "exact", "fold")
 BLOCK = 20_000
 NOISE = 1.0  # length of the noise, beside vectors of unit length: a cosine of 0.7 with the picture it was made from
 PARTS = 1  # of a synthetic picture: a million pictures with all their parts would take 25 GB
@@ -68,21 +71,28 @@ def fill(gallery: Gallery, model: SearchModel, data: str, split: str, size: int)
     real, kept, _ = encode_images_for_stages(model, corpus.image_paths)
     paths = [corpus.image_paths[row] for row in kept]
     store = gallery.store
-    write(store, real, [f"{row:016x}" for row in range(len(paths))], paths)
+    looks = [perceptual_hash(read_image(path)) for path in paths]
+    write(store, real, [f"{row:016x}" for row in range(len(paths))], paths, looks)
     random = np.random.default_rng(0)
     for start in range(len(paths), size, BLOCK):
         names = [f"{row:016x}" for row in range(start, min(start + BLOCK, size))]
         made = synthetic(real, len(names), model.coder, random)
-        write(store, made, names, [Path("/synthetic") / f"{name}.jpg" for name in names])
+        drawn = [
+            looks[one][:COLOURS] + random.bytes(BYTES - COLOURS) for one in random.integers(len(looks), size=len(names))
+        ]
+        write(store, made, names, [Path("/synthetic") / f"{name}.jpg" for name in names], drawn)
     store.optimize()
 
 
-def write(store: Store, rows: Stages, names: list[str], paths: list[Path]) -> None:
+def write(store: Store, rows: Stages, names: list[str], paths: list[Path], looks: list[bytes]) -> None:
     """Rows into every table, as indexing writes them."""
     fine = rows.need_fine()
     if fine.parts is not None:
         store.write_parts(names, fine)
-    items = [Item(name, path, name, 640, 480, ()) for name, path in zip(names, paths, strict=True)]
+    items = [
+        Item(name, path, name, 640, 480, (), perceptual_hash=look)
+        for name, path, look in zip(names, paths, looks, strict=True)
+    ]
     store.write_items(items, rows.vectors, rows.codes, new=True)
 
 
@@ -126,7 +136,7 @@ def main() -> None:
             found, totals = list[SearchResults](), list[float]()
             for sentence in sentences:
                 began = gallery.clock()
-                found.append(gallery.search(sentence, SearchOptions(mode=mode)))
+                found.append(gallery.search(sentence, SearchOptions(mode=mode, fold=True)))
                 totals.append(1e3 * (gallery.clock() - began) - found[-1].timings_ms["encode"])
             row: dict[str, float | int | str] = {"pictures": size, "mode": mode}
             for stage in STAGES:

@@ -52,7 +52,10 @@ class Snapshot:
         return typed_columns(self.values, self.items["id"])
 
     def may_look_like(self, look: UInt8[np.ndarray, " b"]) -> NDArray[np.int64]:
-        """The rows, ascending, of the pictures that look like this perceptual hash, and some others."""
+        """The rows, ascending, of the pictures that look like this perceptual hash, and some others; of what is not
+        known to look like anything, none."""
+        if not look.any():
+            return np.empty(0, np.int64)
         if self.look_sieves is None:
             return self._look_index.near(look)
         near = np.bitwise_count(self._sieve_words ^ first_words(look[None])) <= APART_AT_FIRST
