@@ -110,6 +110,21 @@ def test_no_page_depends_on_how_many_are_re_ranked_at_once(gallery: Gallery) -> 
     assert len({one.path for one in paged}) == OTHERS + 1
 
 
+@pytest.mark.parametrize("sentence", [SENTENCE, "One of many", "burst"])
+@pytest.mark.parametrize("mode", MODES)
+def test_pages_of_single_pictures_hold_each_once(gallery: Gallery, mode: str, sentence: str) -> None:
+    """Also where there are more exact hits than a page has answers; a larger page begins as a smaller one."""
+    whole = search(gallery, sentence, fold=False, k=BURST + OTHERS, mode=mode, shortlist=10).results
+    assert len({one.path for one in whole}) == len(whole) == BURST + OTHERS
+    for size in (3, 10, 48):
+        paged = [
+            one
+            for offset in range(0, len(whole), size)
+            for one in search(gallery, sentence, fold=False, k=size, offset=offset, mode=mode, shortlist=10).results
+        ]
+        assert [one.path for one in paged] == [one.path for one in whole]
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_filter_says_what_is_counted(gallery: Gallery, folder: Path, mode: str) -> None:
     kept = [path.name for path in folder.glob("*.png") if path.name < "burst050.png"]

@@ -129,12 +129,14 @@ class Cascade:
     ) -> tuple[Candidates, Int[np.ndarray, " k"]]:
         """The candidates of the last stage before re-ranking, and the part of the ranking that each belongs to.
 
-        With folding, they are enough for so many `parts` of re-ranking, and for the answers asked for.
+        They are enough for the answers asked for, in whole parts if they are re-ranked, so that no page depends on
+        others; with folding, also for so many `parts` of re-ranking.
         """
         depth, shortlist = options.offset + options.k, options.work.shortlist if reranks else None
         if not folds(options):
-            found = self._candidates(asked, scope, options, trace, wanted=max(depth, shortlist or FEWEST))
-            return found, np.zeros(len(found.rows), np.int64)
+            wanted = _in_parts(depth, shortlist) if shortlist else max(depth, FEWEST)
+            found = self._candidates(asked, scope, options, trace, wanted=wanted)
+            return found, _parts(len(found.rows), shortlist)
         groups = 1 + shortlist * max(parts, -(-depth // shortlist)) if shortlist else depth
         found, looks = gathered(
             lambda count: self._candidates(asked, scope, options, trace, wanted=count), scope, groups=groups
@@ -212,31 +214,43 @@ class Cascade:
 
 def _with_hits(ranking: Ranking) -> Ranking:
     """The ranking with the best exact hits that are not among its candidates behind them: as many as there are answers,
-    and with folding none that looks like a better one.
+    and with folding none that looks like a better one. Hits are ranked part by part too, in parts of their own.
     """
-    found, scope = ranking.candidates, ranking.scope
-    more = sorted(set(ranking.hits) - set(found.rows.tolist()))
-    if not more:
+    if not ranking.hits:
         return ranking
-    rows = np.array(more)
+    found, scope, shortlist = ranking.candidates, ranking.scope, ranking.options.work.shortlist
+    rows = np.array(sorted(set(ranking.hits) - set(found.rows.tolist())), np.int64)
     scores = scope.scores(rows, ranking.asked, ranking.first)
     best = best_first(scores)
     if folds(ranking.options):
         best = best[[int(group[0]) for group in groups_of(rows[best], scope, k=ranking.depth)]]
-    best = best[: ranking.depth]
+    best = best[: _in_parts(ranking.depth, shortlist) if shortlist else ranking.depth]
     joined = found.followed_by(rows[best], scores[best])
     parts = np.concatenate([ranking.parts, np.zeros(len(best), np.int64)])
+    hits = np.flatnonzero(np.isin(joined.rows, list(ranking.hits)))
+    parts[hits[best_first(joined.scores[hits])]] = _parts(len(hits), shortlist)
     return replace(ranking, candidates=joined, scores=joined.scores, parts=parts)
+
+
+def _in_parts(count: int, shortlist: int) -> int:
+    """How many there are in as many whole parts as `count` takes."""
+    return shortlist * -(-count // shortlist)
+
+
+def _parts(count: int, shortlist: int | None) -> Int[np.ndarray, " n"]:
+    """The part that each of so many belongs to, best first."""
+    return np.arange(count) // shortlist if shortlist else np.zeros(count, np.int64)
 
 
 def _chosen(found: Ranking, places: list[int], parts: list[int]) -> Ranking:
     """The ranking of the candidates at some places, which belong to these parts, and of its exact hits."""
-    part_of = dict(zip(places, parts, strict=True))
-    kept = [place for place, row in enumerate(found.candidates.rows.tolist()) if place in part_of or row in found.hits]
+    rows = found.candidates.rows.tolist()
+    part_of = {place: part for place, part in zip(places, parts, strict=True) if rows[place] not in found.hits}
+    kept = [place for place, row in enumerate(rows) if place in part_of or row in found.hits]
     candidates = Candidates(found.candidates.rows[kept], found.candidates.scores[kept])
     return replace(
         found,
         candidates=candidates,
         scores=candidates.scores,
-        parts=np.array([part_of.get(place, 0) for place in kept], np.int64),
+        parts=np.array([part_of.get(place, found.parts[place]) for place in kept], np.int64),
     )
