@@ -30,6 +30,9 @@ MOST_IN_MEMORY = 2**30
 ATTEMPTS = 20
 """Readings that a writer outran, one after the other, before it is reported."""
 
+OPENED_AFTER = 3
+"""Of these, so many are tried before the gallery is opened anew: other files may lie there."""
+
 PATIENCE = 5.0
 """Seconds for which a version that should be there is waited for."""
 
@@ -103,7 +106,7 @@ class GalleryFolder:
 
         Raises `GalleryError` if the gallery was given to another model meanwhile.
         """
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 if self._just_looked() and (state := self._opened.state) is not None:
                     return state
@@ -114,12 +117,13 @@ class GalleryFolder:
                 with self._refreshing:
                     looked, news = time.monotonic(), self._news
                     opened = self._followed()  # another thread may have done it meanwhile
-                    state = self._refreshed(opened)
-                    self._opened = replace(opened, state=state)
+                    self._opened = self._refreshed(opened)
                     self._note_look(looked, news)
-                    return state
+                    assert self._opened.state is not None
+                    return self._opened.state
             except ReplacedError:
-                continue
+                if attempt >= OPENED_AFTER:
+                    self._open_anew()
         raise GalleryError(f"{self.storage} changes faster than it can be read. Try again later.")
 
     def version(self) -> str:
@@ -179,7 +183,8 @@ class GalleryFolder:
     def replace_manifest(self, manifest: Manifest, *, model: SearchModel | None = None) -> None:
         """Write another manifest and go on with it, and with another model if the manifest names one."""
         with self._refreshing:
-            manifest.write(self.storage)
+            if not self.storage.is_folder or manifest != self.follow():
+                manifest.write(self.storage)
             self.look_again()
             if model is not None:
                 self._opened = self._open(manifest, model)
@@ -193,16 +198,25 @@ class GalleryFolder:
         """The model it was opened with. Raises `GalleryError` if there is none."""
         return required(self._opened.model, self.storage, self._opened.manifest)
 
-    def _refreshed(self, opened: _Opened) -> State:
+    def _refreshed(self, opened: _Opened) -> _Opened:
+        """With the state of now. Where a gallery lies that is not the one that was read, all is read anew."""
+        if opened.state is not None and not opened.store.holds(opened.state.memory):
+            opened = self._open(opened.manifest, opened.model)
         if opened.state is None:
             on_disk = stays_on_disk(self.memory, opened.store)
-            return State.read(opened.manifest, opened.store, model=opened.model, on_disk=on_disk)
-        if opened.state.snapshot.version == opened.store.version():
-            return opened.state
-        return opened.state.following(opened.manifest)
+            state = State.read(opened.manifest, opened.store, model=opened.model, on_disk=on_disk)
+        elif opened.state.snapshot.version == opened.store.version():
+            state = opened.state
+        else:
+            state = opened.state.following(opened.manifest)
+        return replace(opened, state=state)
 
     def _followed(self) -> _Opened:
-        """What is open, opened again if the manifest was replaced."""
+        """What is open, opened again if the manifest was replaced.
+
+        An equal one in its place is that of a gallery that was put there in the place of this one, as a copy that was
+        kept is: no writer replaces a manifest by an equal one.
+        """
         if self._just_looked() or _stamp(self.storage) == self._opened.stamp:
             return self._opened
         with self._refreshing:
@@ -212,13 +226,17 @@ class GalleryFolder:
             found = Manifest.read(self.storage)
             if before.model is not None:
                 require_same_model(self.storage, found, before.model)
-            old = before.manifest
-            if (found.tables, found.width, found.bits) != (old.tables, old.width, old.bits):
-                self._opened = self._open(found, before.model)
-            else:
-                state = None if before.state is None else replace(before.state, manifest=found)
-                self._opened = replace(before, stamp=stamp, manifest=found, state=state)
-            return self._opened
+            opened, state, old = self._open(found, before.model), before.state, before.manifest
+            is_this = (found.tables, found.width, found.bits) == (old.tables, old.width, old.bits) and found != old
+            if is_this and state is not None and opened.store.holds(state.memory):
+                opened = replace(opened, state=replace(state, manifest=found, store=opened.store))
+            self._opened = opened
+            return opened
+
+    def _open_anew(self) -> None:
+        """Open what lies there now, and forget what was read."""
+        with self._refreshing:
+            self._opened = self._open(Manifest.read(self.storage), self._opened.model)
 
     def _open(self, manifest: Manifest, model: SearchModel | None) -> _Opened:
         while True:  # a migration may end between reading the manifest and opening the tables it names

@@ -26,6 +26,10 @@ def snapshot(tmp_path: Path, dense: FakeModel) -> Snapshot:
     ("sentence", "expected"),
     [
         ("beach 2", {0: "file name", 2: "file name"}),
+        ("Beach_2.JPG", {0: "file name"}),
+        ("beach 2 jpg", {0: "file name"}),
+        ("b.c.png", {1: "file name"}),
+        ("b.c.jpg", {}),
         ("BEACH-2!", {0: "file name", 2: "file name"}),
         ("b c", {1: "file name", 2: "caption"}),
         ("a dog running", {0: "caption", 2: "caption"}),

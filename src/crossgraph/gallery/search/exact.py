@@ -16,6 +16,7 @@ from crossgraph.gallery.tables.splice import Splice
 
 Match: TypeAlias = Literal["caption", "tag", "file name", "semantic"]
 _LISTS: tuple[tuple[str, Match], ...] = (("labels", "tag"), ("captions", "caption"))
+_NAMES = ("name", "name and ending")
 _NAME = r"^.*[/\\]"
 _ENDING = r"\.[^.]*$"
 _BETWEEN = r"[\p{P}\p{Z}\s_]+"
@@ -23,7 +24,8 @@ _HASH = pa.int64()
 
 
 class ExactHits:
-    """Finds exact hits in one snapshot. Case, punctuation and spaces do not count; `beach_2.jpg` is "beach 2".
+    """Finds exact hits in one snapshot. Case, punctuation and spaces do not count; `beach_2.jpg` is "beach 2", and
+    "beach 2 jpg".
 
     Of texts made plain only hashes of 64 bits are kept and compared, which are this process's own.
     """
@@ -54,10 +56,11 @@ class ExactHits:
             return {}
         hashed, key = self.prepare(), _hashes(wanted)[0]
         found: dict[int, Match] = {}
-        start = 0
-        for names in hashed["name"].chunks:
-            found |= dict.fromkeys((start + _places(names, key)).tolist(), "file name")
-            start += len(names)
+        for column in _NAMES:
+            start = 0
+            for names in hashed[column].chunks:
+                found |= dict.fromkeys((start + _places(names, key)).tolist(), "file name")
+                start += len(names)
         for column, kind in _LISTS:
             start = 0
             for lists in hashed[column].chunks:
@@ -70,8 +73,12 @@ class ExactHits:
 
 
 def _hashed_table(items: pa.Table) -> pa.Table:
-    name = pc.replace_substring_regex(pc.replace_substring_regex(items["path"], _NAME, ""), _ENDING, "")
-    columns = {"name": pa.chunked_array([_hashes(_plain(piece)) for piece in name.chunks], _HASH)}
+    name = pc.replace_substring_regex(items["path"], _NAME, "")
+    names = dict(zip(_NAMES, (pc.replace_substring_regex(name, _ENDING, ""), name), strict=True))
+    columns = {
+        which: pa.chunked_array([_hashes(_plain(piece)) for piece in name.chunks], _HASH)
+        for which, name in names.items()
+    }
     return pa.table(columns | {column: pa.chunked_array(_lists(items[column])) for column, _ in _LISTS})
 
 

@@ -63,6 +63,16 @@ class MemoryIndex:
             owners = owners_following(owners, read.rows, texts.rows["id"], new, moved=moved, renewed=renewed)
         return self._of(read, texts, self.notes.following(notes), owners, moved, new)
 
+    def was_read_from(
+        self, items: lance.LanceDataset, captions: lance.LanceDataset, notes: lance.LanceDataset | None
+    ) -> bool:
+        """Whether these versions of the tables are later, or those that were read."""
+        return (
+            self.items.was_read_from(items)
+            and self.captions.was_read_from(captions)
+            and self.notes.was_read_from(notes)
+        )
+
     @classmethod
     def _of(
         cls,

@@ -120,6 +120,12 @@ class MemoryTable:
         )
         return found, splice, new
 
+    def was_read_from(self, dataset: lance.LanceDataset) -> bool:
+        """Whether this version of a table is later, or is this one: of the same files, whose names no others have."""
+        if dataset.version == self.version:
+            return fragments_of(dataset) == dict(self.fragments)
+        return dataset.version > self.version
+
     def _read_new(
         self,
         dataset: lance.LanceDataset,

@@ -168,6 +168,13 @@ class NotesInMemory:
                 pieces[key] = fragment, files[key].to_table(columns=SCHEMA.names)
         return NotesInMemory(dataset.version, pieces)
 
+    def was_read_from(self, dataset: pylance.LanceDataset | None) -> bool:
+        """Whether this version of the table is later, or is this one: of the same files, whose names no others have."""
+        version = 0 if dataset is None else dataset.version
+        if dataset is None or version != self.version:
+            return version >= self.version
+        return fragments_of(dataset) == {key: fragment for key, (fragment, _) in self.pieces.items()}
+
     @cached_property
     def values(self) -> pa.Table:
         """The values, one a row."""

@@ -126,6 +126,11 @@ class Store:
         with lance.plain_errors(self.storage):
             return self._items.version, self._captions.version, self.notes.version()
 
+    def holds(self, memory: MemoryIndex) -> bool:
+        """Whether what is in memory was read from these tables, then or later, and not from others that lay here."""
+        with lance.plain_errors(self.storage):
+            return memory.was_read_from(self._items.dataset, self._captions.dataset, self.notes.dataset())
+
     def bytes_in_memory(self) -> int:
         """How many bytes vectors, codes and hashes take in memory."""
         with lance.plain_errors(self.folder):
