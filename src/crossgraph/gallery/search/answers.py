@@ -132,7 +132,8 @@ def _evidence(ranking: Ranking, calibration: Mapping[str, Any]) -> Evidence | No
         return None
     background = scope.scores(sample_rows(len(scope.vectors), scope.allowed), ranking.asked, ranking.first)
     looks = scope.snapshot.looks[ranking.candidates.rows] if folds(ranking.options) else None
-    scores, first = (_distinct(found, looks) for found in (ranking.scores, ranking.candidates.scores))
+    first = _distinct(ranking.candidates.scores, looks)
+    scores = first if ranking.scores is ranking.candidates.scores else _distinct(ranking.scores, looks)
     return Evidence(scores, first, background, len(scope))
 
 
