@@ -16,9 +16,9 @@ from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving import searching
 from crossgraph.serving.jobs import Job
-from crossgraph.serving.library import Library
+from crossgraph.serving.library import Library, shown_name
 from crossgraph.serving.pages.page_state import MODES, SORTS, TARGETS, Choice, PageState
-from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, item_out
+from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, items_out
 from crossgraph.serving.search_request import DEEPEST, MOST_TERMS, Asked, among_of, asked_of, written_of
 from crossgraph.serving.server import Server
 
@@ -181,8 +181,8 @@ def more_view(server: Server, state: PageState) -> View:
 
 def alike_tiles(server: Server, state: PageState, ids: Sequence[str]) -> list[Tile]:
     """Tiles of the pictures that were folded under one answer, as far as they are still there."""
-    found, show = items_of(server.library.gallery.snapshot(), ids), server.library.settings.show_paths
-    return [_tile(state, item_out(item, show_paths=show)) for item in found.values()]
+    found = items_out(server.library.gallery.snapshot(), ids, show_paths=server.library.settings.show_paths)
+    return [_tile(state, item) for item in found.values()]
 
 
 def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
@@ -282,9 +282,12 @@ def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> 
     state, k = base.state, base.state.asked.k
     options, total, show = asked.options, len(snapshot.items), library.settings.show_paths
     order = "name" if options.sort == "name" else "newest"
-    listing = library.gallery.current().listing
-    found = listing.page(where=options.where, among=options.among, order=order, offset=state.asked.offset, limit=k)
-    tiles = tuple(_tile(state, item_out(item, show_paths=show)) for item in found.items)
+    current = library.gallery.current()
+    found = current.listing.page(
+        where=options.where, among=options.among, order=order, offset=state.asked.offset, limit=k
+    )
+    items = items_out(current.snapshot, [item.id for item in found.items], show_paths=show)
+    tiles = tuple(_tile(state, item) for item in items.values())
     plain = not state.filters and not state.asked.offset
     shown = replace(
         base,
@@ -396,5 +399,4 @@ def ratio_class(width: int, height: int) -> int:
 def _names(snapshot: Snapshot, state: PageState) -> dict[str, str]:
     """The file names of the pictures that a state names."""
     ids = {one.value for one in state.terms if one.kind == "item"} | {*state.asked.like, *state.asked.dislike}
-    found = items_of(snapshot, sorted(ids))
-    return {one: item_out(item, show_paths=False).name for one, item in found.items()}
+    return {one: shown_name(item.path) for one, item in items_of(snapshot, sorted(ids)).items()}
