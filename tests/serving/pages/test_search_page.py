@@ -155,6 +155,7 @@ def test_a_picture_sent_by_a_form_becomes_a_part_of_the_query(app_client: TestCl
         ({}, {"picture": ("p.png", b"", "image/png")}, 422),
         ({}, {"picture": ("p.png", b"no picture", "image/png")}, 422),
         ({"state": "nothing=1"}, {"picture": ("p.png", picture(), "image/png")}, 422),
+        ({"state": "a=1&" * 4900}, {"picture": ("p.png", picture(), "image/png")}, 422),
         ({}, {}, 422),
     ],
 )
