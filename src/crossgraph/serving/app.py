@@ -23,6 +23,7 @@ from crossgraph.serving.description import describe
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import compare, health_page, login, map_page, picture, run_pages, search_page
 from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.presence import Presence
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
@@ -69,6 +70,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     app.add_exception_handler(HTTPException, _http)
     most = settings.upload_bytes + MEBIBYTE // 2
     app.add_middleware(AtLeast, server=parts)
+    app.add_middleware(Presence)
     app.add_middleware(Deadlines, patience=settings.patience, forms=UPLOADS, most_bytes=most, most_plain=MEBIBYTE)
     app.add_middleware(Frame, server=parts)
     describe(app)
