@@ -7,7 +7,7 @@ import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -23,6 +23,7 @@ from crossgraph.serving.description import describe
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import compare, health_page, login, map_page, picture, run_pages, search_page
 from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.parameters import require_known_parameters
 from crossgraph.serving.presence import Presence
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
@@ -61,8 +62,9 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, facets, items, export, explain, facts, map_api, feedback, jobs, runs, health):
-        app.include_router(module.router)
+    for module in (search, facets, items, export, explain, facts, map_api, feedback, jobs, runs):
+        app.include_router(module.router, dependencies=[Depends(require_known_parameters)])
+    app.include_router(health.router)  # what probes append for caches changes nothing there
     for page in (search_page, picture, compare, map_page, health_page, run_pages, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", Assets(), name="static")
