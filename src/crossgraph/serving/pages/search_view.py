@@ -12,7 +12,6 @@ from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.gallery.search.examples import example_queries
 from crossgraph.gallery.search.facets import MOST, Facet, FacetChoice
 from crossgraph.gallery.search.listing import items_of
-from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving import searching
 from crossgraph.serving.jobs import Job
@@ -229,7 +228,7 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
     """What stands around the answers, whatever they are."""
     library, asked = server.library, state.asked
     try:
-        skipped: int | None = len(read_skipped(library.storage))
+        skipped: int | None = len(library.left_out().files)
     except GalleryError:
         skipped = None
     return View(
