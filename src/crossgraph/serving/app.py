@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -81,11 +82,19 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
 
 def _misread(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    said = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'][1:])[:SAID] or 'the request'}: {one['msg'][:SAID]}"
-        for one in error.errors()[:5]
-    )
+    said = "; ".join(_said(request, one) for one in error.errors()[:5])
     return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
+
+
+def _said(request: Request, error: Mapping[str, Any]) -> str:
+    """What is wrong with one part of a request."""
+    place, kind = error["loc"][1:], request.headers.get("content-type", "")
+    if error["type"] == "json_invalid":
+        return f"the body is no JSON: {error['ctx']['error']}, after {place[0]} letters"
+    if error["loc"] == ("body",) and "json" not in kind:
+        called = f"is {kind[:SAID]!r}" if kind else "is not there"
+        return f"the body is read where the header Content-Type is application/json, and it {called}"
+    return f"{'.'.join(str(part) for part in place)[:SAID] or 'the request'}: {error['msg'][:SAID]}"
 
 
 def _http(request: Request, error: Exception) -> Response:

@@ -264,6 +264,25 @@ def test_a_body_that_says_no_search_is_refused(app_client: TestClient, body: Any
     assert refused.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("content", "headers", "said"),
+    [
+        (b'{"q": "a"}', {}, "where the header Content-Type is application/json, and it is not there."),
+        (b'{"q": "a"}', {"Content-Type": "text/plain"}, "application/json, and it is 'text/plain'."),
+        (b"{", {"Content-Type": "application/json"}, "the body is no JSON: Expecting property name"),
+        (b'{"q": "a",}', {"Content-Type": "application/json"}, "after 10 letters."),
+        (b'"a"', {"Content-Type": "application/json"}, "the request: Input should be a valid dictionary"),
+        (b"", {"Content-Type": "application/json"}, "the request: Field required"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said(
+    app_client: TestClient, content: bytes, headers: dict[str, str], said: str
+) -> None:
+    refused = app_client.post("/v1/search", content=content, headers=headers)
+    assert refused.status_code == 422
+    assert said in refused.json()["detail"], refused.text
+
+
 def test_the_lightest_weight_is_searched_by_and_a_lighter_one_told(app_client: TestClient) -> None:
     assert asked(app_client, term="0.000001:text:a red ball")["query"] == "1e-06:a red ball"
     for refused in (
