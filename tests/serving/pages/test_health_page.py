@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from starlette.testclient import TestClient
 
 import crossgraph
 from crossgraph.data.inventory import UNNAMED
+from crossgraph.gallery.tables.manifest import Optimized
 from crossgraph.gallery.tables.skipped import BY_HAND
 from crossgraph.gallery.upkeep.stats import gallery_stats
+from crossgraph.serving.jobs import Jobs
 from crossgraph.serving.settings import ServerSettings
-from tests.serving.served import Served, client_of
+from tests.serving.served import Served, client_of, wait_for
 
 HTML = {"Accept": "text/html"}
 OWN = {**HTML, "Origin": "http://127.0.0.1"}
@@ -112,6 +115,33 @@ def test_before_the_gallery_is_open_the_page_says_how_far_it_is(settings: Server
     with TestClient(create_app(server.settings, server=server), base_url="http://127.0.0.1") as client:
         said = text_of(client.get("/health", headers=HTML).text)
     assert "Loading the model" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (34_000_000, 32_000_000, "34 MB before, 32 MB after, 2 MB saved"),
+        (32_000_000, 32_000_000, "32 MB before, 32 MB after, nothing saved"),
+        (
+            32_000_000,
+            34_000_000,
+            "32 MB before, 34 MB after, nothing saved yet: old versions stay for 10 minutes, optimize again after that",
+        ),
+    ],
+)
+def test_a_compaction_that_saved_nothing_yet_says_why(
+    served_gallery: Served, tmp_path: Path, before: int, after: int, said: str
+) -> None:
+    opened = crossgraph.open_gallery(served_gallery.copy(tmp_path).gallery)
+    noted = Optimized(at=datetime.now(UTC), saved=before - after)
+    opened.replace_manifest(opened.manifest.model_copy(update={"optimized": noted}))
+    with client_of(ServerSettings(opened.folder, rate=0, manage=True), opened) as client:
+        jobs: Jobs = client.app.state.server.jobs  # type: ignore[attr-defined]
+        jobs.start("optimize", lambda _: {"bytes_before": before, "bytes_after": after, "version": "1-1-1"})
+        wait_for(lambda: jobs.running() is None)
+        page = text_of(client.get("/health", headers=HTML).text)
+    assert said in page
+    assert re.search(rf"Last optimized [^,]*, [0-9:]+ UTC , {said.partition('after, ')[2]}", page)
 
 
 def test_what_is_in_the_gallery_or_was_removed_by_hand_is_told_apart_from_what_was_left_out(

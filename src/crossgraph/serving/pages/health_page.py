@@ -13,6 +13,7 @@ from crossgraph.data.corpus import Skipped
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.tables.skipped import LeftOut
+from crossgraph.gallery.upkeep.health import KEEP
 from crossgraph.gallery.upkeep.stats import GalleryStats, gallery_stats
 from crossgraph.serving.api.facts import ModelOut, model_out
 from crossgraph.serving.jobs import Job, require_managing
@@ -146,7 +147,7 @@ def health_of(server: Server) -> Health:
         stats,
         in_bytes(stats.bytes),
         server.library.gallery.store.tables["parts"].unindexed("key"),
-        "" if stats.optimized_saved is None else in_bytes(max(0, stats.optimized_saved)),
+        "" if stats.optimized_saved is None else saved_words(stats.optimized_saved),
         [readable(one) if show else shown_name(one) for one in stats.sources],
         [TableRow(one.name, one.rows, one.fragments, in_bytes(one.bytes)) for one in stats.tables],
         model,
@@ -174,8 +175,21 @@ def job_view(job: Job, *, show_paths: bool) -> JobView:
     return JobView(job, DOING.get(job.kind, job.kind), share, result_of(job))
 
 
+def saved_words(saved: int) -> str:
+    """What a compaction saved, of so many bytes; below 0 it wrote more than it may remove yet."""
+    if saved > 0:
+        return f"{in_bytes(saved)} saved"
+    minutes = f"{KEEP.total_seconds() / 60:g} minutes"
+    return (
+        f"nothing saved yet: old versions stay for {minutes}, optimize again after that" if saved else "nothing saved"
+    )
+
+
 def result_of(job: Job) -> str:
     """What came of a job, in a line."""
+    if {"bytes_before", "bytes_after"} <= set(job.result):
+        before, after = int(job.result["bytes_before"]), int(job.result["bytes_after"])
+        return f"{in_bytes(before)} before, {in_bytes(after)} after, {saved_words(before - after)}"
     counts = [
         f"{name.replace('_', ' ')} {in_bytes(value) if 'bytes' in name else format(value, ',')}"
         for name, value in job.result.items()
