@@ -37,6 +37,7 @@ STAGES = {
     "exact": "exact matches",
     "fold": "folding",
 }
+ORDERED = {"newest": "Recent pictures", "name": "Pictures by name"}
 NARROWEST, WIDEST, STEP = 40, 300, 5
 Kind = Literal["start", "browse", "found", "none", "empty"]
 
@@ -277,10 +278,10 @@ def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> Vi
 
 
 def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> View:
-    """Pictures by the date of their files, the newest first, nothing being looked for."""
+    """Pictures by name, or by date, the newest first, nothing being looked for."""
     state, k = base.state, base.state.asked.k
     options, total, show = asked.options, len(snapshot.items), library.settings.show_paths
-    order = "name" if options.sort == "name" else "newest"
+    order: Literal["name", "newest"] = "name" if options.sort == "name" else "newest"
     current = library.gallery.current()
     found = current.listing.page(
         where=options.where, among=options.among, order=order, offset=state.asked.offset, limit=k
@@ -293,7 +294,7 @@ def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> 
         kind="start" if plain else "browse" if tiles or state.asked.offset else "none",
         tiles=tiles,
         searched=found.total,
-        heading="Recent pictures" if not state.filters else f"{found.total:,} of {total:,} pictures",
+        heading=ORDERED[order] if not state.filters else f"{found.total:,} of {total:,} pictures",
         examples=tuple(
             Choice(text, state.fresh(q=text)) for text in example_queries(snapshot, seed=date.today().isoformat())
         )
@@ -329,7 +330,7 @@ def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
 
 
 def _paged(view: View, complete: bool) -> View:
-    """With the addresses of the pages before and, where this one is `complete`, after it."""
+    """With the addresses of the page before, not behind the end, and, where this one is `complete`, of that after it."""
     state, offset, k = view.state, view.state.asked.offset, view.state.asked.k
     further: dict[str, Any] = {"offset": offset + k, "open": ""}
     complete = complete and offset + k <= DEEPEST
@@ -337,7 +338,7 @@ def _paged(view: View, complete: bool) -> View:
         view,
         next=state.url(**further) if complete else "",
         part=state.url("/parts/more", **further) if complete else "",
-        previous=state.url(offset=max(0, offset - k), open="") if offset else "",
+        previous=state.url(offset=max(0, min(offset - k, (view.searched - 1) // k * k)), open="") if offset else "",
     )
 
 
