@@ -330,7 +330,7 @@ def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
 
 
 def _paged(view: View, complete: bool) -> View:
-    """With the addresses of the page before, not behind the end, and, where this one is `complete`, of that after it."""
+    """With the addresses of the page before, which is not behind the end, and, where `complete`, of that after it."""
     state, offset, k = view.state, view.state.asked.offset, view.state.asked.k
     further: dict[str, Any] = {"offset": offset + k, "open": ""}
     complete = complete and offset + k <= DEEPEST
