@@ -96,7 +96,7 @@ def gallery_stats(place: Storage | Path | str) -> GalleryStats:
     )
 
 
-def _count_left_out(storage: Storage, paths: pa.ChunkedArray) -> tuple[int, int, int] | tuple[None, None, None]:
+def _count_left_out(storage: Storage, paths: pa.ChunkedArray) -> tuple[int | None, int | None, int | None]:
     try:
         found = skipped.left_out(skipped.read_skipped(storage), paths)
     except GalleryError:
