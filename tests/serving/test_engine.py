@@ -90,6 +90,8 @@ def test_what_takes_too_long_is_given_up_and_what_work_raises_is_raised() -> Non
             await engine.run(lambda: go.wait(20))
         assert engine.inside == 1
         go.set()
+        while engine.inside:
+            await asyncio.sleep(0.01)
 
     asyncio.run(steps())
     engine.close()
