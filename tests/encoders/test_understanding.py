@@ -86,8 +86,18 @@ def test_notes_say_what_is_not_known_and_what_decides_then() -> None:
         "the model knows none of these words: zebra, lion; what follows is a guess",
     )
     assert WORDS.understanding("?!").notes() == ("there is no word in '?!'; what follows is a guess",)
+    assert WORDS.understanding("dog 🐕 🐕 🟢").notes() == (
+        "the model does not know 🐕, 🟢; it goes by the other 1 of 3 words and signs",
+    )
     many = WORDS.understanding(" ".join(f"word{number}" for number in range(6)) + "🔴🟠🟡🟢🔵")
     assert "🔴, 🟠 and 3 more; what" in many.notes()[0]
+
+
+def test_notes_are_short_whatever_the_words_are() -> None:
+    for text in ("x" * 2_000, "dog " + "x" * 1_996, "?" * 2_000):
+        (note,) = WORDS.understanding(text).notes()
+        assert "…" in note
+        assert len(note) < 120
 
 
 def test_writing_the_model_was_not_shown_is_named(minilm: TransformerTextEncoder) -> None:

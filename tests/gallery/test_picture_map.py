@@ -134,6 +134,25 @@ def test_colours_and_names_are_those_of_labels(gallery: Gallery) -> None:
     assert len(found.clusters) >= 2
 
 
+def test_labels_that_came_or_went_name_a_kept_map_anew(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = picture_map(gallery.current())
+    assert {one.name for one in before.clusters} == set(KINDS)
+    monkeypatch.setattr(maps, "_plane", None)
+    add(gallery, 0, 240, labels=False)
+    found = picture_map(gallery.current())
+    assert np.array_equal(found.x, before.x)
+    assert {one.name for one in found.clusters} == {"sea", "forest", "town"}
+    assert set(found.groups) == set(KINDS)  # the folders
+
+
+def test_a_label_that_names_no_picture_is_no_group(gallery: Gallery) -> None:
+    rare = [replace(one, labels=("Photo", "Sea", "Bay")) for one in gallery.snapshot().items_at([0, 3])]
+    gallery.store.write_items(rare, vectors(4)[[0, 3]])
+    found = compute_map(gallery.current())
+    assert "Bay" not in found.groups
+    assert sorted(set(found.group.tolist())) == list(range(len(found.groups)))
+
+
 def test_without_labels_colours_are_folders_and_names_words(tmp_path: Path, dense: FakeModel) -> None:
     gallery = Gallery.create(tmp_path / "gallery", dense)
     add(gallery, 0, 240, labels=False)

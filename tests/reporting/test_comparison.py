@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,16 @@ def test_last_values_are_those_of_the_log(make_run: MakeRun) -> None:
         "image→text R@1": "33.33",
         "text→image R@1": "28.57",
     }
+
+
+def test_facts_of_a_copied_run_are_those_that_it_notes(make_run: MakeRun) -> None:
+    run = make_run(log=LOG, selected={"epoch": 1, "rsum": 200.0})
+    (before,) = compare([run]).runs
+    os.utime(run / "log.jsonl", (2e9, 2e9))
+    (copied,) = compare([run]).runs
+    assert copied.summary.changed != before.summary.changed
+    assert copied.facts == before.facts
+    assert copied.facts["started"] == "2026-01-02 03:04"
 
 
 def test_names_lose_the_folders_that_all_are_in_and_stay_different(make_run: MakeRun) -> None:

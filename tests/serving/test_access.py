@@ -188,6 +188,24 @@ def test_a_browser_is_asked_for_the_token_and_comes_back_to_where_it_was(client_
     assert client.get(right.headers["location"]).status_code == 200
 
 
+def test_a_long_link_is_come_back_to_and_one_too_long_to_be_asked_for_signs_in_all_the_same(client_with: Maker) -> None:
+    client = client_with(token=TOKEN)
+    corners = ";".join(f"0.{place:04},0.{place:04}" for place in range(100, 220))
+    asked = client.get("/", params={"q": "two dogs", "region": corners}, headers=HTML)
+    form = client.get(asked.headers["location"])
+    wanted = form.text.split('name="next" value="')[1].split('"')[0].replace("&amp;", "&")
+    assert len(wanted) > 1_500
+    right = client.post("/login", data={"token": TOKEN, "next": wanted})
+    assert (right.status_code, right.headers["location"]) == (303, wanted)
+    endless = client.post("/login", data={"token": TOKEN, "next": "/?q=" + "x" * 99_999})
+    assert (endless.status_code, endless.headers["location"]) == (303, "/")
+
+
+def test_a_wrong_token_is_told_where_the_right_one_is_known(client_with: Maker) -> None:
+    told = client_with(token=TOKEN).post("/login", data={"token": "x" * 20}).text
+    assert "<code>--token</code> or <code>CROSSGRAPH_TOKEN</code> said" in told
+
+
 @pytest.mark.parametrize(
     "elsewhere",
     [

@@ -107,6 +107,37 @@ def test_whatever_is_refused_is_told_as_a_problem(
     assert ("allow" in answer.headers) == (status == 405)
 
 
+def test_every_address_refuses_parameters_that_it_does_not_read(
+    app_client: TestClient, described: dict[str, Any], ids: list[str]
+) -> None:
+    looked_at = 0
+    for name, operation in operations(described):
+        method, path = name.split()
+        if path == "/metrics" or path.startswith("/v1/health/"):
+            continue
+        address = path.replace("{id}", ids[0] if "/items" in path else "0a").replace("{name}", "default")
+        answer = app_client.request(method, address, params={"nothing": "1"})
+        assert (answer.status_code, "'nothing'" in answer.json()["detail"]) == (422, True), (name, answer.text)
+        for one in operation.get("parameters", []):
+            if one["in"] == "query" and one["name"] != "at_least" and one["schema"].get("type") != "array":
+                twice = app_client.request(method, f"{address}?{one['name']}=1&{one['name']}=2")
+                assert "is there 2 times" in twice.json()["detail"], (name, one["name"], twice.text)
+                looked_at += 1
+    assert looked_at > 40
+
+
+def test_probes_may_append_what_they_like(app_client: TestClient) -> None:
+    for address in ("/v1/health/live", "/v1/health/ready", "/metrics"):
+        assert app_client.get(address, params={"at": "12"}).status_code == 200
+
+
+@pytest.mark.parametrize("more", ["where=stars%3D1", "facet=label:ball", "region=0,0;1,0;1,1"])
+def test_no_filter_is_passed_over_in_silence(app_client: TestClient, ids: list[str], more: str) -> None:
+    told = app_client.get(f"/v1/items/{ids[0]}/similar?k=3&{more}")
+    assert told.status_code == 422
+    assert "It reads k, offset" in told.json()["detail"]
+
+
 def test_an_address_names_every_method_that_it_takes(app_client: TestClient, described: dict[str, Any]) -> None:
     for path, methods in described["paths"].items():
         answer = app_client.request("BREW", path.replace("{id}", "0a").replace("{name}", "default"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +15,10 @@ import pytest
 from PIL import Image
 
 import crossgraph
+from crossgraph.serving import searching
+from crossgraph.serving.library import Library
+from crossgraph.serving.schemas import SearchOut
+from crossgraph.serving.search_request import Asked
 from crossgraph.serving.settings import ServerSettings
 from tests.serving.served import LiveServer, Served, live, wait_for
 
@@ -122,6 +128,50 @@ def test_an_answer_that_nobody_takes_is_given_up(large: LiveServer) -> None:
         taken.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         wait_for(lambda: not large.uvicorn.server_state.connections)
     assert len(httpx.get(f"{large.url}{path}", timeout=60).content) == whole
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"GET /v1/search?q=a+red+ball HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /?q=a+red+ball HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/html\r\n\r\n",
+        b"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+        b'{"q": "a"}',
+    ],
+)
+def test_searches_whose_clients_are_gone_are_not_begun_and_give_their_places_back(
+    server_with: Callable[..., LiveServer], monkeypatch: pytest.MonkeyPatch, asked: bytes
+) -> None:
+    whole, go, begun = searching.search, threading.Event(), list[object]()
+
+    def held(library: Library, asked: Asked) -> SearchOut:
+        begun.append(asked)
+        assert go.wait(60)
+        return whole(library, asked)
+
+    monkeypatch.setattr(searching, "search", held)
+    server = server_with(workers=1, waiting=3)
+
+    def inside() -> int:
+        text = httpx.get(f"{server.url}/metrics").text
+        return next(int(float(line.split()[1])) for line in text.splitlines() if 'work{engine="search"}' in line)
+
+    connections = [server.connect() for _ in range(4)]
+    connections[0].sendall(asked)
+    wait_for(lambda: len(begun) == 1)
+    for one in connections[1:]:
+        one.sendall(asked)
+    wait_for(lambda: inside() == 4)
+    assert httpx.get(f"{server.url}/v1/search", params={"q": "a"}).status_code == 429
+    for one in connections:
+        one.close()
+    wait_for(lambda: inside() == 1)  # what a thread does already cannot be stopped
+    with ThreadPoolExecutor() as pool:
+        last = pool.submit(httpx.get, f"{server.url}/v1/search", params={"q": "a red ball"}, timeout=60)
+        wait_for(lambda: inside() == 2)
+        go.set()
+        assert last.result().status_code == 200
+    assert len(begun) == 2
 
 
 @pytest.mark.parametrize("told", [True, False])

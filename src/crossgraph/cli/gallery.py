@@ -24,7 +24,9 @@ gallery_commands.command()(recall)
 @gallery_commands.command()
 def stats(
     gallery: GalleryArgument,
-    skipped: Annotated[bool, typer.Option("--skipped", help="List the files that were left out, and why.")] = False,
+    skipped: Annotated[
+        bool, typer.Option("--skipped", help="List all that the last look at the folders left out, and why.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rows, bytes, fragments, model, folders, duplicates, last compaction."""
@@ -43,7 +45,8 @@ def stats(
         ("captions", f"{found.captions:,}"),
         ("annotated", f"{found.annotated:,} ({', '.join(found.columns) or 'no columns'})"),
         ("duplicates", f"{found.equal:,} equal files, {_count(found.alike)} that look alike"),
-        ("skipped files", f"{len(left_out):,}"),
+        ("skipped files", f"{_count(found.skipped)}; {_count(found.removed)} more removed by hand"),
+        ("not followed", f"{_count(found.unfollowed)} pictures, left out by the last look at the folders"),
         ("bytes", f"{found.bytes:,}"),
         ("fragments", f"{found.fragments:,}"),
         ("model", f"{found.method} {found.model}"),

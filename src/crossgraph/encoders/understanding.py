@@ -18,6 +18,7 @@ from crossgraph.words import WORD, normalise
 RARE = 0.01
 """A script that a smaller share of the training captions has letters of was not learnt."""
 SHOWN = 8  # words of a note
+LETTERS = 40  # of a word of a note
 _SCRIPTS = {
     "CJK": "Chinese",
     "IDEOGRAPHIC": "Chinese",
@@ -58,12 +59,13 @@ class Understanding:
         """What a reader must know of answers to this text, a sentence each; none where all was understood."""
         found = []
         if not self.words and not self.unknown:
-            found.append(f"there is no word in {self.text!r}; what follows is a guess")
+            found.append(f"there is no word in {_short(self.text)!r}; what follows is a guess")
         elif set(self.words) <= set(self.unknown):
             found.append(f"the model knows none of these words: {_listed(self.unknown)}; what follows is a guess")
         elif self.unknown:
             known = sum(word not in self.unknown for word in self.words)
-            others = f"{known} of {len(self.words)} words"
+            signs = len(set(self.unknown) - set(self.words))
+            others = f"{known} of {len(self.words) + signs} words{' and signs' if signs else ''}"
             found.append(f"the model does not know {_listed(self.unknown)}; it goes by the other {others}")
         if self.strange:
             guess = "; what follows is a guess" if self.is_guess and not found else ""
@@ -72,10 +74,10 @@ class Understanding:
                 f"{' and '.join(self.seen)} letters{guess}"
             )
         if self.left_out:
-            last = f", {self.words[-1]!r}" if self.words else ""
+            last = f", {_short(self.words[-1])!r}" if self.words else ""
             found.append(
                 f"the text is cut after word {len(self.words)}{last}; {len(self.left_out)} more are not read, from "
-                f"{self.left_out[0]!r} on"
+                f"{_short(self.left_out[0])!r} on"
             )
         return tuple(found)
 
@@ -136,4 +138,8 @@ def _once(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _listed(words: tuple[str, ...]) -> str:
     more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + more
+    return ", ".join(map(_short, words[:SHOWN])) + more
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"

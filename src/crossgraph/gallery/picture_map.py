@@ -4,17 +4,16 @@ Positions are t-SNE *(van der Maaten & Hinton 2008; Barnes-Hut 2014)* of at most
 over the first 50 principal components of their shortlist vectors, scaled to unit length; every other picture lies among
 the landmarks that it is most like. They are computed once and kept in the gallery's folder, by the fingerprint of the
 model. A picture that is new finds its place in the same way, so a map stays as people know it; it is old when more than
-`OLD` of the pictures came or went since.
+`OLD` of the pictures came or went since. Its parts are named anew from positions, labels and captions as they are now.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +122,7 @@ def kept_map(state: State) -> PictureMap | None:
     stored = _read(map_file(state.folder, state.manifest))
     if stored is None:
         return None
-    table, clusters, method = stored
+    table, method = stored
     items = state.snapshot.items
     where = pc.index_in(items["id"], table["id"])
     same = pc.equal(items["digest"], table["digest"].take(where))
@@ -135,8 +134,9 @@ def kept_map(state: State) -> PictureMap | None:
     positions[known] = np.stack([table["x"].to_numpy(), table["y"].to_numpy()], 1)[rows[known]]
     landmark = known & np.asarray(table["landmark"].to_numpy(), np.bool_)[rows] if len(table) else known
     changed = int((~known).sum()) + len(table) - int(known.sum())
-    _place_others(state.snapshot, positions, ~known, landmark if landmark.any() else known)
-    return _made(state, positions, clusters, method, old=changed > OLD * max(len(table), 1))
+    landmark = landmark if landmark.any() else known
+    _place_others(state.snapshot, positions, ~known, landmark)
+    return _made(state, positions, landmark, method, old=changed > OLD * max(len(table), 1))
 
 
 def compute_map(state: State) -> PictureMap:
@@ -149,7 +149,6 @@ def compute_map(state: State) -> PictureMap:
     if count:
         positions[landmarks] = _in_square(_plane(_unit(snapshot, landmarks)))
         _place_others(snapshot, positions, ~landmark, landmark)
-    clusters = _clusters(snapshot, positions, landmarks)
     table = pa.table(
         {
             "id": snapshot.items["id"],
@@ -159,9 +158,9 @@ def compute_map(state: State) -> PictureMap:
             "landmark": landmark,
         }
     )
-    about = {"format": FORMAT, "method": method, "clusters": json.dumps([asdict(one) for one in clusters])}
+    about = {"format": FORMAT, "method": method}
     _write(map_file(state.folder, state.manifest), table.replace_schema_metadata(about))
-    return _made(state, positions, clusters, method, old=False)
+    return _made(state, positions, landmark, method, old=False)
 
 
 def map_file(folder: Path, manifest: Manifest) -> Path:
@@ -224,15 +223,19 @@ def _place_others(
 
 
 def _made(
-    state: State, positions: Float32[np.ndarray, "n 2"], clusters: tuple[Cluster, ...], method: str, *, old: bool
+    state: State, positions: Float32[np.ndarray, "n 2"], landmark: Bool[np.ndarray, " n"], method: str, *, old: bool
 ) -> PictureMap:
     group, groups = _groups(state)
+    clusters = _clusters(state.snapshot, positions, np.flatnonzero(landmark))
     ids = tuple(state.snapshot.items["id"].to_pylist())
     return PictureMap(ids, positions[:, 0], positions[:, 1], group, groups, clusters, method, old)
 
 
 def _groups(state: State) -> tuple[Int[np.ndarray, " n"], tuple[str, ...]]:
-    """Of each picture the most frequent of its labels, or its folder, as a place in a list; the rare are `OTHER`."""
+    """Of each picture the most frequent of its labels, or its folder, as a place in a list; the rare are `OTHER`.
+
+    What no picture is grouped by, as all that have it have a more frequent one, is not in the list.
+    """
     snapshot = state.snapshot
     count = len(snapshot.items)
     lists = snapshot.items["labels"].combine_chunks()
@@ -253,8 +256,9 @@ def _groups(state: State) -> tuple[Int[np.ndarray, " n"], tuple[str, ...]]:
     rank[order] = np.arange(len(order))
     best = np.full(count, len(order))
     np.minimum.at(best, rows, rank[codes])
-    named = tuple(encoded.dictionary[place].as_py() for place in order.tolist())
-    return best, named if (best < len(named)).all() else (*named, OTHER)
+    named = (*(encoded.dictionary[place].as_py() for place in order.tolist()), OTHER)
+    used, group = np.unique(best, return_inverse=True)
+    return group, tuple(named[place] for place in used.tolist())
 
 
 def _clusters(
@@ -294,15 +298,14 @@ def _clusters(
     return tuple(found)
 
 
-def _read(file: Path) -> tuple[pa.Table, tuple[Cluster, ...], str] | None:
+def _read(file: Path) -> tuple[pa.Table, str] | None:
     """What is kept; None if there is none, or none that this version reads: it is computed again then."""
     try:
         table = pq.read_table(io.BytesIO(file.read_bytes()))
         about = table.schema.metadata or {}
         if about.get(b"format") != FORMAT.encode():
             return None
-        clusters = tuple(Cluster(**one) for one in json.loads(about[b"clusters"]))
-        return table.select(["id", "digest", "x", "y", "landmark"]), clusters, about[b"method"].decode()
+        return table.select(["id", "digest", "x", "y", "landmark"]), about[b"method"].decode()
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
 

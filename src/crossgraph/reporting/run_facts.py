@@ -61,23 +61,11 @@ def facts_of(summary: RunSummary, manifest: RunManifest) -> dict[str, str]:
         "blend": "" if manifest.blend is None else f"{manifest.blend.chosen:g} of the shortlist's score",
         "weights": manifest.weights or "",
         "started": shown_time(summary.started),
-        "took": _took(summary),
         "crossgraph": str(environment.get("crossgraph", "")),
         "source": f"{commit}{changed}" if commit else "",
         "torch": f"{environment.get('torch', '')}, {environment.get('threads', '?')} threads",
     }
     return {name: text for name, text in facts.items() if text}
-
-
-def _took(summary: RunSummary) -> str:
-    """From the start to the last line of the log: a run that was stopped and went on was not at work all the time."""
-    if summary.started is None or summary.changed is None:
-        return ""
-    seconds = (summary.changed - summary.started).total_seconds()
-    if seconds < 0:
-        return ""
-    spoken = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-    return f"{spoken if seconds < 7200 else f'{seconds / 3600:.1f} h'} to its last line, pauses included"
 
 
 def _flat(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:

@@ -6,8 +6,9 @@ import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -23,6 +24,8 @@ from crossgraph.serving.description import describe
 from crossgraph.serving.frame import Frame
 from crossgraph.serving.pages import compare, health_page, login, map_page, picture, run_pages, search_page
 from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.parameters import require_known_parameters
+from crossgraph.serving.presence import Presence
 from crossgraph.serving.server import Server
 from crossgraph.serving.settings import MEBIBYTE, ServerSettings
 
@@ -60,8 +63,9 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
         form_limits={"max_files": MOST_FILES, "max_fields": MOST_FIELDS},
     )
     app.state.server = parts
-    for module in (search, facets, items, export, explain, facts, map_api, feedback, jobs, runs, health):
-        app.include_router(module.router)
+    for module in (search, facets, items, export, explain, facts, map_api, feedback, jobs, runs):
+        app.include_router(module.router, dependencies=[Depends(require_known_parameters)])
+    app.include_router(health.router)  # what probes append for caches changes nothing there
     for page in (search_page, picture, compare, map_page, health_page, run_pages, login):
         app.include_router(page.router, include_in_schema=False)
     app.mount("/static", Assets(), name="static")
@@ -69,6 +73,7 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
     app.add_exception_handler(HTTPException, _http)
     most = settings.upload_bytes + MEBIBYTE // 2
     app.add_middleware(AtLeast, server=parts)
+    app.add_middleware(Presence)
     app.add_middleware(Deadlines, patience=settings.patience, forms=UPLOADS, most_bytes=most, most_plain=MEBIBYTE)
     app.add_middleware(Frame, server=parts)
     describe(app)
@@ -77,11 +82,19 @@ def create_app(settings: ServerSettings, *, server: Server | None = None) -> Fas
 
 def _misread(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    said = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'][1:])[:SAID] or 'the request'}: {one['msg'][:SAID]}"
-        for one in error.errors()[:5]
-    )
+    said = "; ".join(_said(request, one) for one in error.errors()[:5])
     return _answer(request, 422, f"{said}. /v1/openapi.json says what is read.", {})
+
+
+def _said(request: Request, error: Mapping[str, Any]) -> str:
+    """What is wrong with one part of a request."""
+    place, kind = error["loc"][1:], request.headers.get("content-type", "")
+    if error["type"] == "json_invalid":
+        return f"the body is no JSON: {error['ctx']['error']}, after {place[0]} letters"
+    if error["loc"] == ("body",) and "json" not in kind:
+        called = f"is {kind[:SAID]!r}" if kind else "is not there"
+        return f"the body is read where the header Content-Type is application/json, and it {called}"
+    return f"{'.'.join(str(part) for part in place)[:SAID] or 'the request'}: {error['msg'][:SAID]}"
 
 
 def _http(request: Request, error: Exception) -> Response:

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from crossgraph.gallery.explanations.compare import StageComparison, WordComparison
-from crossgraph.serving.library import shown_name
+from crossgraph.serving.library import unknown_item
 from crossgraph.serving.problems import Problem, readable
-from crossgraph.serving.schemas import ItemOut, Out, item_out
+from crossgraph.serving.schemas import ItemOut, Out, items_out
 from crossgraph.serving.search_request import SearchBody, asked_of
 from crossgraph.serving.server import Server
 
@@ -68,11 +68,16 @@ def compared(server: Server, body: SearchBody, first: str, second: str) -> Compa
     Raises `Problem` 404 for an unknown id, 422 where nothing is looked for or a picture is no answer.
     """
     library = server.library
-    one, other = library.item(first), library.item(second)
+    show, snapshot = server.settings.show_paths, library.gallery.snapshot()
+    known = items_out(snapshot, [first, second], show_paths=show)
+    for id in (first, second):
+        if id not in known:
+            raise unknown_item(id)
+    one, other = known[first], known[second]
     asked = asked_of(body, library, server.uploads)
     if asked.query is None:
         raise Problem(422, "nothing is looked for, so no answer is above another. Give a sentence: q=two dogs.")
-    names = shown_name(one.path), shown_name(other.path)
+    names = one.name, other.name
     found = library.gallery.compare(
         asked.query,
         first,
@@ -81,11 +86,10 @@ def compared(server: Server, body: SearchBody, first: str, second: str) -> Compa
         feedback=asked.feedback,
         names=names if names[0] != names[1] else ("A", "B"),
     )
-    show = server.settings.show_paths
     return CompareOut(
         query=readable(found.query),
-        first=item_out(one, show_paths=show),
-        second=item_out(other, show_paths=show),
+        first=one,
+        second=other,
         above=found.above,
         decided=found.decided,
         stages=[_stage(stage) for stage in found.stages],

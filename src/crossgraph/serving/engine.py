@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
+from crossgraph.serving.presence import ClientLeftError, left
 from crossgraph.serving.problems import Problem
 
 Answer = TypeVar("Answer")
@@ -33,7 +34,9 @@ class Engine:
         return self._inside
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
-        """What `work` gives, or raises. Raises `Problem` 429 where too many wait, 503 where it took too long."""
+        """What `work` gives, or raises. Raises `Problem` 429 where too many wait, 503 where it took too long, and
+        `ClientLeftError` where the client was gone before it began: it is not done then.
+        """
         with self._lock:
             if self._inside >= self._most:
                 raise Problem(
@@ -47,18 +50,25 @@ class Engine:
         except RuntimeError:  # closed
             with self._lock:
                 self._inside -= 1
-            raise Problem(503, "the server is stopping. Ask again when it is there again.") from None
+            raise _stopping() from None
         future.add_done_callback(self._ended)
+        answer, leaving = asyncio.wrap_future(future), asyncio.ensure_future(left())
+        leaving.add_done_callback(lambda _: future.cancel())  # where a thread does it already, nothing comes of that
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self.seconds)
-        except TimeoutError:
-            if future.done() and not future.cancelled():  # what the work itself raised
-                raise
+            done, _ = await asyncio.wait({answer}, timeout=self.seconds)
+            gone = leaving.done()
+        finally:
+            leaving.cancel()
+            answer.cancel()
+        if not done:
             raise Problem(
                 503,
                 f"this took longer than {self.seconds:g} seconds. Ask for less (mode=fast, a smaller k) or later.",
                 headers={"Retry-After": "5"},
-            ) from None
+            )
+        if not answer.cancelled():
+            return answer.result()
+        raise ClientLeftError if gone else _stopping()
 
     def close(self) -> None:
         """Take no more work, and do not wait for what is under way."""
@@ -67,3 +77,7 @@ class Engine:
     def _ended(self, _: Future[Answer]) -> None:
         with self._lock:
             self._inside -= 1
+
+
+def _stopping() -> Problem:
+    return Problem(503, "the server is stopping. Ask again when it is there again.")

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crossgraph.errors import CrossgraphError
 from crossgraph.serving.access import HEADERS, require_access
 from crossgraph.serving.pages.errors import refusal
+from crossgraph.serving.presence import LEFT, ClientLeftError
 from crossgraph.serving.problems import Problem, status_of, told
 from crossgraph.serving.server import Server
 
@@ -71,6 +72,8 @@ class Frame:
             self._require_rate(scope)
             response = require_access(Request(scope), self._server.settings) or self._app
             await response(inner, receive, send_framed)
+        except ClientLeftError:
+            status = status or LEFT
         except CrossgraphError as problem:
             error = str(problem)
             if status:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from crossgraph.data.corpus import Skipped
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.encoders.names import model_reference
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
@@ -21,6 +22,8 @@ from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.picture_map import PictureMap
 from crossgraph.gallery.search.facets import FacetIndex
 from crossgraph.gallery.tables.items import ID, Item
+from crossgraph.gallery.tables.skipped import LeftOut, left_out, read_skipped
+from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.maps import Maps
 from crossgraph.serving.problems import NotReady, Problem, readable
 from crossgraph.serving.settings import ServerSettings
@@ -53,6 +56,7 @@ class Library:
         self._thread: threading.Thread | None = None
         self._then: Callable[[Gallery], None] | None = None
         self._maps = Maps()
+        self._left_out: tuple[Snapshot, tuple[Skipped, ...], LeftOut] | None = None
 
     def start(self, then: Callable[[Gallery], None] | None = None) -> None:
         """Load it in a thread, and call `then` with it once it is loaded; errors are kept for those who ask."""
@@ -132,6 +136,14 @@ class Library:
     def facets(self) -> FacetIndex:
         """The facets of the gallery as it is now."""
         return self.gallery.current().facets
+
+    def left_out(self) -> LeftOut:
+        """What is left out of the gallery, or not followed, as of now. Raises `GalleryError` if the list is damaged."""
+        snapshot, listed = self.gallery.snapshot(), read_skipped(self.storage)
+        held = self._left_out
+        if held is None or held[0] is not snapshot or held[1] != listed:
+            held = self._left_out = snapshot, listed, left_out(listed, snapshot.items["path"])
+        return held[2]
 
     def version(self) -> str:
         """What names the state of the gallery: another one after every write."""

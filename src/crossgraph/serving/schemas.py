@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from crossgraph.gallery.search.results import SearchResult, SearchResults
 from crossgraph.gallery.tables.items import Item
+from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving.library import shown_name
 from crossgraph.serving.problems import readable
 
@@ -109,8 +111,14 @@ class HealthOut(Out):
     seconds_last_time: float | None = Field(description="How long it took the last time, if that is known.")
 
 
-def item_out(item: Item, *, show_paths: bool, notes: dict[str, Any] | None = None) -> ItemOut:
-    """A picture as the API says it."""
+def items_out(snapshot: Snapshot, ids: Sequence[str], *, show_paths: bool) -> dict[str, ItemOut]:
+    """The pictures with these ids as the API says them, by id, in that order; ids of none are left out."""
+    rows = snapshot.rows(ids)
+    known = zip(snapshot.items_at(rows), snapshot.notes_at(rows), strict=True)
+    return {item.id: _item_out(item, notes, show_paths=show_paths) for item, notes in known}
+
+
+def _item_out(item: Item, notes: dict[str, Any], *, show_paths: bool) -> ItemOut:
     name = shown_name(item.path)
     captions = [readable(text) for text in item.captions]
     labels = [readable(text) for text in item.labels]
@@ -125,14 +133,14 @@ def item_out(item: Item, *, show_paths: bool, notes: dict[str, Any] | None = Non
         labels=labels,
         modified=item.modified,
         taken=item.taken,
-        notes=notes or {},
+        notes=notes,
         thumbnail=f"/v1/items/{item.id}/thumbnail",
         picture=f"/v1/items/{item.id}/picture",
         alt=captions[0] if captions else ", ".join(labels) or name,
     )
 
 
-def answer_out(result: SearchResult, item: Item, *, show_paths: bool) -> AnswerOut:
+def answer_out(result: SearchResult, item: ItemOut) -> AnswerOut:
     """An answer as the API says it."""
     return AnswerOut(
         rank=result.rank,
@@ -142,7 +150,7 @@ def answer_out(result: SearchResult, item: Item, *, show_paths: bool) -> AnswerO
         ranks=result.ranks,
         scores=result.scores,
         similar=list(result.similar_ids),
-        item=item_out(item, show_paths=show_paths),
+        item=item,
     )
 
 

@@ -8,17 +8,26 @@ uploaded one). `q` is a sentence with weight 1, taken as it is written.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from crossgraph.gallery.search.facets import FacetChoice
 from crossgraph.gallery.search.filters import WHERE_THEY_LIE
 from crossgraph.gallery.search.options import SearchOptions, Sort, Target
-from crossgraph.gallery.search.query import Feedback, ImageQuery, ItemQuery, Query, Single, SumQuery, Term, TextQuery
+from crossgraph.gallery.search.query import (
+    LIGHTEST,
+    Feedback,
+    ImageQuery,
+    ItemQuery,
+    Query,
+    Single,
+    SumQuery,
+    Term,
+    TextQuery,
+)
 from crossgraph.gallery.search.where import columns_of, parse_filter
 from crossgraph.gallery.tables.items import ID
 from crossgraph.serving.library import Library
@@ -29,13 +38,14 @@ from crossgraph.serving.uploads import Uploads
 LONGEST = 2_000  # letters of a sentence or filter
 DEEPEST = 10_000  # answers that can be passed over
 MOST_TERMS, MOST_MARKS = 16, 50
-_TERM = re.compile(r"(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+)):(?P<kind>text|item|image):(?P<value>.+)", re.DOTALL)
+HEAVIEST = 100  # the weight of a term
+PREFIX = 30  # letters that the weight and the kind of a term may take before its value
+TERM = r"^[+-]?([0-9]{1,6}\.?[0-9]{0,6}|\.[0-9]{1,6}):(text|item|image):[^\x00]+$"
 
 Kind: TypeAlias = Literal["text", "item", "image"]
 ItemId: TypeAlias = Annotated[str, Field(pattern=f"^{ID}$")]
-WrittenTerm: TypeAlias = Annotated[
-    str, Field(pattern=r"^[+-]?([0-9]{1,6}\.?[0-9]{0,6}|\.[0-9]{1,6}):(text|item|image):[^\x00]+$", max_length=LONGEST)
-]
+WrittenTerm: TypeAlias = Annotated[str, Field(max_length=LONGEST + PREFIX, json_schema_extra={"pattern": TERM})]
+"""What `read_term` reads, which says what is wrong with another one."""
 
 
 class TermIn(BaseModel):
@@ -43,20 +53,27 @@ class TermIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weight: float = Field(1.0, ge=-100, le=100, allow_inf_nan=False, description="Other than 0; below 0 takes away.")
+    weight: float = Field(
+        1.0,
+        ge=-HEAVIEST,
+        le=HEAVIEST,
+        allow_inf_nan=False,
+        description=f"At least {LIGHTEST:f} in size; below 0 takes away.",
+    )
     kind: Kind = Field("text", description="What `value` is: a sentence, the id of a picture, or of an uploaded one.")
     value: str = Field(min_length=1, max_length=LONGEST)
 
     @field_validator("weight")
     @classmethod
     def _says_something(cls, weight: float) -> float:
-        if weight == 0:
-            raise ValueError("the weight must be other than 0")
+        if abs(weight) < LIGHTEST:
+            raise ValueError(f"the weight must be at least {LIGHTEST:f} in size, below 0 to take away")
         return weight
 
     def written(self) -> str:
         """The term as a URL says it."""
-        return f"{self.weight:g}:{self.kind}:{self.value}"
+        weight = f"{self.weight:.6f}".rstrip("0").rstrip(".")
+        return f"{weight}:{self.kind}:{self.value}"
 
 
 class Narrowed(BaseModel):
@@ -150,16 +167,22 @@ class Asked:
 
 def read_term(text: str) -> TermIn:
     """The term that a URL says. Raises `Problem` 422."""
-    match = _TERM.fullmatch(text)
-    weight = float(match["weight"]) if match else 0.0
-    value = match["value"].strip() if match else ""
-    if match is None or not math.isfinite(weight) or not 0 < abs(weight) <= 100 or not value:
-        raise Problem(
-            422,
-            f"the term {text[:80]!r} cannot be read. Write WEIGHT:KIND:VALUE, as in -0.5:text:ball; the weight is not "
-            "0 and at most 100, the kind is text, item or image.",
-        )
-    return TermIn.model_validate({"weight": weight, "kind": match["kind"], "value": value})
+    if not re.fullmatch(TERM, text):
+        raise _unread(text)
+    weight, kind, value = text.split(":", 2)
+    try:
+        return TermIn.model_validate({"weight": float(weight), "kind": kind, "value": value.strip()})
+    except ValidationError as error:
+        raise _unread(text) from error
+
+
+def _unread(text: str) -> Problem:
+    return Problem(
+        422,
+        f"the term {text[:80]!r} cannot be read. Write WEIGHT:KIND:VALUE, as in -0.5:text:ball; the weight is from "
+        f"{LIGHTEST:f} to {HEAVIEST}, with a - to take away, the kind is text, item or image, and the value has at "
+        f"most {LONGEST:,} letters.",
+    )
 
 
 def asked_of(body: SearchBody, library: Library, uploads: Uploads) -> Asked:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crossgraph.gallery.search.listing import items_of
 from crossgraph.gallery.search.query import ImageQuery, Query, SumQuery, described
 from crossgraph.gallery.search.results import SearchResults
 from crossgraph.serving.library import Library
 from crossgraph.serving.problems import Problem
-from crossgraph.serving.schemas import SearchOut, answer_out, search_out
+from crossgraph.serving.schemas import SearchOut, answer_out, items_out, search_out
 from crossgraph.serving.search_request import Asked
 
 
@@ -36,10 +35,9 @@ def _required(asked: Asked) -> Query:
 def _out(library: Library, asked: Asked, found: SearchResults) -> SearchOut:
     """The answers whose pictures are still there, in their order."""
     state, show = library.gallery.current(), library.settings.show_paths
-    items, answers = items_of(state.snapshot, [one.id for one in found.results]), []
-    for result in found.results:
-        if result.id in items:  # else removed since it was found
-            answers.append(answer_out(result, items[result.id], show_paths=show))
+    items = items_out(state.snapshot, [one.id for one in found.results], show_paths=show)
+    # what is not there was removed since it was found
+    answers = [answer_out(result, items[result.id]) for result in found.results if result.id in items]
     return search_out(found, answers, version=str(state.version), query=_said(asked.query, found))
 
 

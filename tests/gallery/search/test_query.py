@@ -51,6 +51,8 @@ def test_a_sum_is_described_as_it_can_be_written_again() -> None:
     kind, text = described(SUM)
     assert (kind, text) == ("sum", '"2:golden retriever" + image:pool.jpg - fruit')
     assert parse_query([text]) == SUM
+    light = SumQuery((Term(1.0, TextQuery("a")), Term(-1e-5, TextQuery("b c"))))
+    assert parse_query([described(light)[1]]) == light
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,9 @@ def test_a_sum_is_described_as_it_can_be_written_again() -> None:
         (["a + + b"], "missing before '\\+'"),
         (["- fruit"], "minus terms alone"),
         (["0:a", "+", "b"], "weight of '0:a' must be above 0"),
+        (["1e-100:a", "+", "b"], "from 0.000001 to 1000000 in size, other than 0; got 1e-100"),
+        (["a", "-", "0.0000001:b"], "got -1e-07"),
+        (["1e99:a", "+", "b"], "got 1e\\+99"),
         ([" "], ""),
     ],
 )

@@ -31,6 +31,19 @@ def problems(gallery: Gallery) -> list[tuple[str, str]]:
     return [(Path(one.subject).name, one.message.split(";")[0]) for one in verify(gallery).problems]
 
 
+def test_a_caption_file_that_names_few_leaves_the_others_unfollowed_and_not_left_out(
+    gallery: Gallery, captioned: Path
+) -> None:
+    for file in (*captioned.glob("*.txt"), *captioned.glob("*.json*"), *captioned.glob("*.csv")):
+        file.unlink()
+    (captioned / "captions.csv").write_text("image,caption\n000.png,a red ball\n", encoding="utf-8")
+    (captioned / "new.png").write_bytes((captioned / "001.png").read_bytes() + b"more")
+    gallery.sync()
+    gallery.remove([captioned / "002.png"])
+    found = gallery_stats(gallery.folder)
+    assert (found.rows, found.skipped, found.removed, found.unfollowed) == (5, 1, 1, 4)
+
+
 def test_stats_count_what_there_is(gallery: Gallery, captioned: Path) -> None:
     shutil.copy(captioned / "000.png", captioned / "copy.png")
     (captioned / "bad.png").touch()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import crossgraph
+from crossgraph.serving.settings import ServerSettings
+from tests.serving.served import FOLDERS, Served, client_of
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "name"])
@@ -46,6 +50,26 @@ def test_notes_are_told_where_there_are_any(app_client: TestClient, ids: list[st
     noted = [app_client.get(f"/v1/items/{id}").json()["notes"] for id in ids]
     assert sum(set(one) == {"stars", "place"} for one in noted) == 20
     assert sum(one == {} for one in noted) == 40
+
+
+def test_notes_are_told_by_lists_searches_and_comparisons_too(app_client: TestClient, ids: list[str]) -> None:
+    noted = {id: app_client.get(f"/v1/items/{id}").json()["notes"] for id in ids}
+    listed = app_client.get("/v1/items", params={"k": 60}).json()["items"]
+    assert {one["id"]: one["notes"] for one in listed} == noted
+    found = app_client.get("/v1/search", params={"q": "a red ball", "k": 60, "fold": False}).json()["results"]
+    assert {one["item"]["id"]: one["item"]["notes"] for one in found} == noted
+    a, b = ids[0], ids[-1]
+    told = app_client.get("/v1/compare", params={"q": "a red ball", "a": a, "b": b, "fold": False}).json()
+    assert (told["first"]["notes"], told["second"]["notes"]) == (noted[a], noted[b])
+
+
+def test_where_nothing_was_noted_notes_are_empty(
+    served_gallery: Served, opened: crossgraph.Gallery, settings: ServerSettings, tmp_path: Path
+) -> None:
+    bare = crossgraph.Gallery.create(tmp_path / "bare", opened.require_model(), run=str(served_gallery.model))
+    bare.index(served_gallery.pictures / FOLDERS[0])
+    with client_of(replace(settings, gallery=tmp_path / "bare"), bare) as client:
+        assert [one["notes"] for one in client.get("/v1/items", params={"k": 2}).json()["items"]] == [{}, {}]
 
 
 @pytest.mark.parametrize("size", [320, 1280])

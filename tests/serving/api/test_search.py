@@ -216,6 +216,10 @@ def test_the_very_caption_comes_first_if_that_is_wanted(app_client: TestClient, 
         ({"term": "nan:text:a"}, 422),
         ({"term": "0:text:a"}, 422),
         ({"term": "101:text:a"}, 422),
+        ({"term": "1e-100:text:a"}, 422),
+        ({"term": "0.0000001:text:a"}, 422),
+        ({"term": "1:text:" + "x" * 2_001}, 422),
+        ({"term": "1:text:" + " " * 9}, 422),
         ({"term": "1:picture:a"}, 422),
         ({"term": ["1:text:a"] * 17}, 422),
         ({"q": "a", "like": ["x"] * 51}, 422),
@@ -239,6 +243,8 @@ def test_what_cannot_be_searched_for_is_refused_by_every_way(
     [
         {"terms": [{"value": "a", "weight": 0}]},
         {"terms": [{"value": "a", "weight": 1e3}]},
+        {"terms": [{"value": "a", "weight": 1e-100}]},
+        {"terms": [{"value": "a", "weight": -9e-7}]},
         {"terms": [{"value": ""}]},
         {"terms": [{"value": "a", "kind": "path"}]},
         {"terms": [{"value": "a", "more": 1}]},
@@ -256,6 +262,34 @@ def test_a_body_that_says_no_search_is_refused(app_client: TestClient, body: Any
     refused = app_client.post("/v1/search", json=body)
     assert refused.status_code == 422
     assert refused.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "said"),
+    [
+        (b'{"q": "a"}', {}, "where the header Content-Type is application/json, and it is not there."),
+        (b'{"q": "a"}', {"Content-Type": "text/plain"}, "application/json, and it is 'text/plain'."),
+        (b"{", {"Content-Type": "application/json"}, "the body is no JSON: Expecting property name"),
+        (b'{"q": "a",}', {"Content-Type": "application/json"}, "after 10 letters."),
+        (b'"a"', {"Content-Type": "application/json"}, "the request: Input should be a valid dictionary"),
+        (b"", {"Content-Type": "application/json"}, "the request: Field required"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said(
+    app_client: TestClient, content: bytes, headers: dict[str, str], said: str
+) -> None:
+    refused = app_client.post("/v1/search", content=content, headers=headers)
+    assert refused.status_code == 422
+    assert said in refused.json()["detail"], refused.text
+
+
+def test_the_lightest_weight_is_searched_by_and_a_lighter_one_told(app_client: TestClient) -> None:
+    assert asked(app_client, term="0.000001:text:a red ball")["query"] == "1e-06:a red ball"
+    for refused in (
+        app_client.post("/v1/search", json={"terms": [{"value": "a", "weight": 1e-100}]}),
+        app_client.get("/v1/search", params={"term": "1e-100:text:a"}),
+    ):
+        assert "0.000001" in refused.json()["detail"], refused.text
 
 
 def test_the_shortlist_is_sent_before_it_is_re_ranked(app_client: TestClient, opened: crossgraph.Gallery) -> None:

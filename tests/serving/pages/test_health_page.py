@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -12,9 +13,13 @@ import pytest
 from starlette.testclient import TestClient
 
 import crossgraph
+from crossgraph.data.inventory import UNNAMED
+from crossgraph.gallery.tables.manifest import Optimized
+from crossgraph.gallery.tables.skipped import BY_HAND
 from crossgraph.gallery.upkeep.stats import gallery_stats
+from crossgraph.serving.jobs import Jobs
 from crossgraph.serving.settings import ServerSettings
-from tests.serving.served import Served, client_of
+from tests.serving.served import Served, client_of, wait_for
 
 HTML = {"Accept": "text/html"}
 OWN = {**HTML, "Origin": "http://127.0.0.1"}
@@ -112,6 +117,64 @@ def test_before_the_gallery_is_open_the_page_says_how_far_it_is(settings: Server
     assert "Loading the model" in said
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (34_000_000, 32_000_000, "34 MB before, 32 MB after, 2 MB saved"),
+        (32_000_000, 32_000_000, "32 MB before, 32 MB after, nothing saved"),
+        (
+            32_000_000,
+            34_000_000,
+            "32 MB before, 34 MB after, nothing saved yet: old versions stay for 10 minutes, optimize again after that",
+        ),
+    ],
+)
+def test_a_compaction_that_saved_nothing_yet_says_why(
+    served_gallery: Served, tmp_path: Path, before: int, after: int, said: str
+) -> None:
+    opened = crossgraph.open_gallery(served_gallery.copy(tmp_path).gallery)
+    noted = Optimized(at=datetime.now(UTC), saved=before - after)
+    opened.replace_manifest(opened.manifest.model_copy(update={"optimized": noted}))
+    with client_of(ServerSettings(opened.folder, rate=0, manage=True), opened) as client:
+        jobs: Jobs = client.app.state.server.jobs  # type: ignore[attr-defined]
+        jobs.start("optimize", lambda _: {"bytes_before": before, "bytes_after": after, "version": "1-1-1"})
+        wait_for(lambda: jobs.running() is None)
+        page = text_of(client.get("/health", headers=HTML).text)
+    assert said in page
+    assert re.search(rf"Last optimized [^,]*, [0-9:]+ UTC , {said.partition('after, ')[2]}", page)
+
+
+def test_what_is_in_the_gallery_or_was_removed_by_hand_is_told_apart_from_what_was_left_out(
+    managed: TestClient,
+) -> None:
+    server = managed.app.state.server  # type: ignore[attr-defined]
+    file = server.settings.gallery / "skipped.json"
+    before = file.read_bytes()
+    paths = sorted(server.library.gallery.snapshot().items["path"].to_pylist())[:2]
+    listed = dict.fromkeys([*paths, "/a/new.jpg"], UNNAMED) | {"/a/gone.jpg": BY_HAND, "/a/\udcff.jpg": "it is cut off"}
+    try:
+        file.write_text(json.dumps(listed), encoding="utf-8")
+        page = text_of(managed.get("/health", headers=HTML).text)
+        assert "2 left out" in page
+        told = page[page.index("What was left out, and why") :]
+        for part in (
+            f"1 {UNNAMED} new.jpg",
+            f"Removed by you 1 {BY_HAND} gone.jpg",
+            f"but not followed any longer 2 {UNNAMED} {Path(paths[0]).name} {Path(paths[1]).name}",
+        ):
+            assert part in told
+        assert "2 files of the folders were left out" in text_of(managed.get("/?q=ball", headers=HTML).text)
+        stats = managed.get("/v1/stats").json()
+        assert (stats["skipped"], stats["removed"], stats["unfollowed"]) == (2, 1, 2)
+        assert stats["skipped_reasons"] == {UNNAMED: 1, "it is cut off": 1}
+        assert stats["unfollowed_reasons"] == {UNNAMED: 2}
+        file.write_text(json.dumps(dict.fromkeys(paths, UNNAMED)), encoding="utf-8")
+        assert "every other file of the folders was read" in text_of(managed.get("/health", headers=HTML).text)
+        assert "left out" not in text_of(managed.get("/?q=ball", headers=HTML).text)
+    finally:
+        file.write_bytes(before)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": 1', "\udcff".encode("utf-8", "surrogatepass")])
 def test_a_damaged_list_is_said_and_not_counted_as_empty(managed: TestClient, content: str | bytes) -> None:
     folder = managed.app.state.server.settings.gallery  # type: ignore[attr-defined]
@@ -125,10 +188,10 @@ def test_a_damaged_list_is_said_and_not_counted_as_empty(managed: TestClient, co
         assert "Delete it and sync again" in page.text
         assert "Nothing was: every file" not in page.text
         assert str(folder.parent) not in page.text
-        assert "list of files that could not be read is damaged" in managed.get("/?q=ball", headers=HTML).text
+        assert "list of files that were left out is damaged" in managed.get("/?q=ball", headers=HTML).text
         assert managed.get("/v1/stats").status_code == 422
         file.write_text('{"/a/one.jpg": "it is cut off"}', encoding="utf-8")
         assert "one.jpg" in managed.get("/health", headers=HTML).text
-        assert "1 file could not be read" in text_of(managed.get("/?q=ball", headers=HTML).text)
+        assert "1 file of the folders was left out" in text_of(managed.get("/?q=ball", headers=HTML).text)
     finally:
         file.write_bytes(before)

@@ -91,6 +91,23 @@ def test_chips_change_their_term_and_leave_the_others() -> None:
     assert said(liked.without) == {"q": ["a dog"]}
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        state(q="dog", term=["0.00001:text:ball"]),
+        state(q="x" * 2_000, term=["1:text:ball"]),
+        state(term=["0.000001:text:" + "x" * 2_000, "-100:text:ball"]),
+    ],
+)
+def test_every_link_of_a_chip_can_be_read(one: PageState) -> None:
+    links = [link for chip in one.chips() for link in (chip.without, chip.turned, *(to.href for to in chip.weights))]
+    assert len(links) == 10
+    for link in links:
+        given = said(link)
+        asked = PageParameters(q=given.get("q", [None])[0], term=given.get("term", []))
+        assert asked.as_body().every_term()
+
+
 def test_the_last_sentence_that_is_left_stands_in_the_box() -> None:
     _, other = state(q="a dog", term=["1:text:a cat"]).chips()
     first, _ = state(q="a dog", term=["1:text:a cat"]).chips()

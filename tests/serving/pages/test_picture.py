@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+import crossgraph
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.serving.pages.explanation_view import bars, shown
 from crossgraph.serving.pages.picture import in_bytes, ordinal
 from crossgraph.serving.settings import ServerSettings
 from tests.serving.explaining import SENTENCE, NodeModel, WordModel, gallery_of
-from tests.serving.served import client_of
+from tests.serving.served import Served, client_of
 
 HTML = {"Accept": "text/html"}
 PART = {**HTML, "HX-Request": "true"}
@@ -52,6 +53,23 @@ def test_without_scripts_the_page_has_all_of_it(app_client: TestClient, ids: lis
     assert 'data-lit="word"' in found.text
     assert " style=" not in found.text
     assert "<style" not in found.text
+
+
+def test_notes_are_told_as_people_write_them(served_gallery: Served, tmp_path: Path) -> None:
+    opened = crossgraph.open_gallery(served_gallery.copy(tmp_path).gallery)
+    one, other = sorted(opened.snapshot().items["id"].to_pylist())[:2]
+    opened.annotate(
+        {
+            one: {"stars": 4, "share": 0.25, "seen": False, "on": "2024-01-12", "at": "2024-01-12T10:30:05+02:00"},
+            other: {"stars": 2015, "share": 1e-7, "seen": True, "on": "1999-12-31T00:00", "place": "<b>Ulm</b>"},
+        }
+    )
+    with client_of(ServerSettings(opened.folder, rate=0), opened) as client:
+        first, second = (text_of(client.get(f"/picture/{id}", headers=HTML).text) for id in (one, other))
+    for part in ("at 2024-01-12 08:30 UTC on 2024-01-12", "seen no share 0.25 stars 4"):
+        assert part in first
+    for part in ("on 1999-12-31 place <b>Ulm</b> seen yes share 1e-07 stars 2015",):
+        assert part in second
 
 
 def test_a_word_that_is_chosen_is_lit(app_client: TestClient, ids: list[str]) -> None:

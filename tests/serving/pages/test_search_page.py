@@ -80,6 +80,23 @@ def test_before_a_query_there_are_recent_pictures_and_examples_that_find_somethi
     assert shown(app_client.get(unescape(examples[0]), headers=HTML).text)
 
 
+def test_pictures_in_order_of_name_are_not_called_recent(app_client: TestClient) -> None:
+    for query, heading in (({}, "Recent pictures"), ({"sort": "name"}, "Pictures by name")):
+        assert heading in text_of(app_client.get("/", params=query, headers=HTML).text)
+    assert "Recent" not in text_of(app_client.get("/?sort=name&offset=12&k=12", headers=HTML).text)
+
+
+@pytest.mark.parametrize("query", [{}, {"q": "a dog", "fold": "false"}])
+@pytest.mark.parametrize(("offset", "before"), [(9_990, 48), (60, 48), (48, 36), (5, 0)])
+def test_from_behind_the_end_a_link_leads_to_the_last_answers(
+    app_client: TestClient, query: dict[str, str], offset: int, before: int
+) -> None:
+    page = app_client.get("/", params={**query, "k": 12, "offset": offset}, headers=HTML).text
+    href = unescape(re.search(r'href="([^"]+)">Back to the answers before', page)[1])
+    assert (f"offset={before}" in href) or (before == 0 and "offset" not in href)
+    assert len(shown(app_client.get(href, headers=HTML).text)) == 12
+
+
 def test_the_next_page_is_a_link_and_a_part(app_client: TestClient) -> None:
     page = app_client.get("/", params={"q": "a dog", "k": 20}, headers=HTML).text
     part, href = re.search(r'data-part="([^"]+)" href="([^"]+)"', page).groups()
@@ -155,6 +172,7 @@ def test_a_picture_sent_by_a_form_becomes_a_part_of_the_query(app_client: TestCl
         ({}, {"picture": ("p.png", b"", "image/png")}, 422),
         ({}, {"picture": ("p.png", b"no picture", "image/png")}, 422),
         ({"state": "nothing=1"}, {"picture": ("p.png", picture(), "image/png")}, 422),
+        ({"state": "a=1&" * 4900}, {"picture": ("p.png", picture(), "image/png")}, 422),
         ({}, {}, 422),
     ],
 )

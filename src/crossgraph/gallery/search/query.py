@@ -10,7 +10,6 @@ else it holds.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +19,11 @@ from typing import Literal, TypeAlias
 from crossgraph.errors import ConfigError
 
 PATHS = ("./", "../", "/", "~/")
+LIGHTEST, HEAVIEST = 1e-6, 1e6
+"""The sizes that the weight of a term may have."""
+
 _TOKEN = re.compile(r'"(?P<quoted>[^"]*)"(?=\s|$)|(?P<bare>\S+)')
-_WEIGHT = re.compile(r"(?P<weight>\d+(\.\d+)?|\.\d+):(?P<rest>.+)", re.DOTALL)
+_WEIGHT = re.compile(r"(?P<weight>(\d+(\.\d+)?|\.\d+)(e[+-]?\d+)?):(?P<rest>.+)", re.DOTALL | re.IGNORECASE | re.ASCII)
 _JOINS = {"+": 1.0, "-": -1.0}
 
 
@@ -66,8 +68,12 @@ class SumQuery:
     def __post_init__(self) -> None:
         if not any(term.weight > 0 for term in self.terms):
             raise ConfigError("a query of minus terms alone says nothing to look for; add a term.")
-        if not all(math.isfinite(term.weight) and term.weight for term in self.terms):
-            raise ConfigError("the weights of a query's terms must be numbers other than 0.")
+        wrong = next((one.weight for one in self.terms if not LIGHTEST <= abs(one.weight) <= HEAVIEST), None)
+        if wrong is not None:
+            raise ConfigError(
+                f"the weights of a query's terms must be from {LIGHTEST:f} to {HEAVIEST:.0f} in size, other than 0; "
+                f"got {wrong:g}."
+            )
 
 
 Query: TypeAlias = TextQuery | ImageQuery | ItemQuery | SumQuery

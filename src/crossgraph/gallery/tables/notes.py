@@ -185,7 +185,7 @@ class NotesInMemory:
 
 def typed_columns(values: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
     """Every column for the pictures `ids`, in that order, as what all its values can be read as."""
-    there = values.filter(pc.is_in(values["id"], ids))
+    there = values.filter(pc.is_in(values["id"], ids)) if len(values) else values
     found = {}
     for name in sorted(pc.unique(there["name"]).to_pylist()):
         rows = there.filter(pc.equal(there["name"], name)).combine_chunks()

@@ -5,17 +5,47 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from crossgraph.data.corpus import Skipped
 from crossgraph.data.places import absolute, placed
 from crossgraph.errors import GalleryError
+from crossgraph.gallery.tables.lance import is_unicode
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
 FILE = "skipped.json"
 BY_HAND = "removed from the gallery by hand; `crossgraph gallery add` brings it back"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What the last look at each folder left out: `files` that are not in the gallery, pictures that were `removed`
+    by hand, and `unfollowed` ones, which are in the gallery as they were.
+    """
+
+    files: tuple[Skipped, ...]
+    removed: tuple[Skipped, ...]
+    unfollowed: tuple[Skipped, ...]
+
+
+def left_out(listed: Sequence[Skipped], paths: pa.ChunkedArray) -> LeftOut:
+    """What `read_skipped` lists, told apart by the `paths` of the pictures that are in the gallery."""
+    by_path = {absolute(one.path): one for one in listed}
+    wanted = pa.array([path for path in by_path if is_unicode(path)], pa.string())
+    there = set(paths.filter(pc.is_in(paths, wanted)).to_pylist()) if len(wanted) else set()
+    removed = tuple(one for one in listed if one.reason == BY_HAND)
+    others = {path: one for path, one in by_path.items() if one.reason != BY_HAND}
+    return LeftOut(
+        tuple(one for path, one in others.items() if path not in there),
+        removed,
+        tuple(one for path, one in others.items() if path in there),
+    )
 
 
 def read_skipped(place: Storage | Path | str) -> tuple[Skipped, ...]:

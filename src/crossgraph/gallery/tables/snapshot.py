@@ -88,6 +88,16 @@ class Snapshot:
         chosen = self.items.select(ITEM_COLUMNS).take(pa.array(rows, pa.int64()))
         return tuple(as_item(values) for values in chosen.to_pylist())
 
+    def notes_at(self, rows: Sequence[int] | NDArray[np.int64]) -> tuple[dict[str, Any], ...]:
+        """What users noted of the pictures at some rows, in that order, by column; columns without a value left out."""
+        columns = {
+            name: self.notes[name].take(pa.array(rows, pa.int64())).to_pylist() for name in self.notes.column_names
+        }
+        return tuple(
+            {name: values[place] for name, values in columns.items() if values[place] is not None}
+            for place in range(len(rows))
+        )
+
     def row(self, item: str) -> int | None:
         """The row of the picture with this id, or None."""
         return row_of(self.items["id"], item)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossgraph.errors import GalleryError
@@ -32,7 +33,8 @@ class GalleryStats:
     """What a gallery holds.
 
     `annotated` pictures have notes, `equal` ones have the content of another before them, `alike` ones only look like
-    one (None: too many to compare). `skipped` files were left out (None: the list of them is damaged).
+    one (None: too many to compare). `skipped` files are not in it, `removed` ones were taken out by hand, and
+    `unfollowed` pictures are in it though the last look at the folders left them out (None: that list is damaged).
     """
 
     folder: str
@@ -48,6 +50,8 @@ class GalleryStats:
     run: str | None
     sources: tuple[str, ...]
     skipped: int | None
+    removed: int | None
+    unfollowed: int | None
     equal: int
     alike: int | None
     columns: tuple[str, ...]
@@ -64,7 +68,7 @@ def gallery_stats(place: Storage | Path | str) -> GalleryStats:
         tables_at = storage.under(manifest.tables) if manifest.tables else storage
         places = {name: tables_at.under(f"{name}.lance") for name in TABLES}
         tables = {name: lance.Table(place) for name, place in places.items() if lance.exists(place)}
-        items = tables["items"].read(["id", "digest", "perceptual_hash", "caption_ids"])
+        items = tables["items"].read(["id", "path", "digest", "perceptual_hash", "caption_ids"])
         every = tuple(_table_stats(name, table) for name, table in {**tables, **notes.tables}.items())
         captions = pc.is_in(tables["captions"].read(["id"])["id"], pc.list_flatten(items["caption_ids"]))
         values = NotesInMemory.read(notes.dataset()).values
@@ -82,7 +86,7 @@ def gallery_stats(place: Storage | Path | str) -> GalleryStats:
         manifest.shortlist,
         manifest.run,
         manifest.sources,
-        _count_skipped(storage),
+        *_count_left_out(storage, items["path"]),
         equal,
         alike,
         tuple(typed_columns(values, items["id"]).column_names),
@@ -92,11 +96,12 @@ def gallery_stats(place: Storage | Path | str) -> GalleryStats:
     )
 
 
-def _count_skipped(storage: Storage) -> int | None:
+def _count_left_out(storage: Storage, paths: pa.ChunkedArray) -> tuple[int | None, int | None, int | None]:
     try:
-        return len(skipped.read_skipped(storage))
+        found = skipped.left_out(skipped.read_skipped(storage), paths)
     except GalleryError:
-        return None
+        return None, None, None
+    return len(found.files), len(found.removed), len(found.unfollowed)
 
 
 def _table_stats(name: str, table: lance.Table) -> TableStats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated
 
@@ -44,8 +45,11 @@ class StatsOut(Out):
     fragments: int
     equal: int = Field(description="Pictures with the content of another before them.")
     alike: int | None = Field(description="Pictures that look like another before them; null: too many to compare.")
-    skipped: int
+    skipped: int = Field(description="Files that were left out: they are not in the gallery.")
     skipped_reasons: dict[str, int] = Field(description="Why files were left out, and how many.")
+    removed: int = Field(description="Pictures that were removed by hand, which a sync leaves out.")
+    unfollowed: int = Field(description="Pictures that are in the gallery though the last sync left them out.")
+    unfollowed_reasons: dict[str, int] = Field(description="Why those were left out, and how many.")
     sources: list[str] = Field(description="The names of the folders it follows.")
     method: str
     model: str
@@ -104,13 +108,7 @@ async def models(server: TheServer) -> list[ModelOut]:
 
 def stats_out(server: Server) -> StatsOut:
     """How the gallery is."""
-    from crossgraph.gallery.tables.skipped import read_skipped
-
-    storage = server.library.gallery.storage
-    found, skipped = gallery_stats(storage), read_skipped(storage)
-    reasons: dict[str, int] = {}
-    for one in skipped:
-        reasons[readable(one.reason)] = reasons.get(readable(one.reason), 0) + 1
+    found, left_out = gallery_stats(server.library.gallery.storage), server.library.left_out()
     return StatsOut(
         rows=found.rows,
         captions=found.captions,
@@ -119,8 +117,11 @@ def stats_out(server: Server) -> StatsOut:
         fragments=found.fragments,
         equal=found.equal,
         alike=found.alike,
-        skipped=len(skipped),
-        skipped_reasons=reasons,
+        skipped=len(left_out.files),
+        skipped_reasons=Counter(readable(one.reason) for one in left_out.files),
+        removed=len(left_out.removed),
+        unfollowed=len(left_out.unfollowed),
+        unfollowed_reasons=Counter(readable(one.reason) for one in left_out.unfollowed),
         sources=[readable(one) if server.settings.show_paths else shown_name(one) for one in found.sources],
         method=found.method,
         model=found.model,

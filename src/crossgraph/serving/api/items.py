@@ -14,9 +14,10 @@ from crossgraph.gallery.tables.items import ID
 from crossgraph.gallery.thumbnails import SIZES
 from crossgraph.serving.api.search import answered
 from crossgraph.serving.description import conditional
+from crossgraph.serving.library import unknown_item
 from crossgraph.serving.pictures import picture_response, thumbnail_response
 from crossgraph.serving.problems import documented
-from crossgraph.serving.schemas import ItemOut, ItemsOut, SearchOut, item_out
+from crossgraph.serving.schemas import ItemOut, ItemsOut, SearchOut, items_out
 from crossgraph.serving.search_request import DEEPEST, Narrowed, SearchBody, TermIn, among_of, where_of
 from crossgraph.serving.server import Server, TheServer
 
@@ -103,12 +104,10 @@ async def picture(id: Id, request: Request, server: TheServer, download: bool = 
 
 def known(server: Server, id: str) -> ItemOut:
     """A picture and its notes. Raises `Problem` 404 if there is none."""
-    item = server.library.item(id)
-    snapshot = server.library.gallery.snapshot()
-    row = snapshot.row(id)
-    notes = {} if row is None else {name: snapshot.notes[name][row].as_py() for name in snapshot.notes.column_names}
-    present = {name: value for name, value in notes.items() if value is not None}
-    return item_out(item, show_paths=server.settings.show_paths, notes=present)
+    found = items_out(server.library.gallery.snapshot(), [id], show_paths=server.settings.show_paths)
+    if id not in found:
+        raise unknown_item(id)
+    return found[id]
 
 
 def listed(server: Server, parameters: ListParameters) -> ItemsOut:
@@ -121,6 +120,6 @@ def listed(server: Server, parameters: ListParameters) -> ItemsOut:
     return ItemsOut(
         total=found.total,
         offset=found.offset,
-        items=[item_out(item, show_paths=show) for item in found.items],
+        items=list(items_out(state.snapshot, [item.id for item in found.items], show_paths=show).values()),
         version=str(state.version),
     )

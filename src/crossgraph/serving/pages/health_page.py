@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from crossgraph.data.corpus import Skipped
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import GalleryError
-from crossgraph.gallery.tables.skipped import read_skipped
+from crossgraph.gallery.tables.skipped import LeftOut
+from crossgraph.gallery.upkeep.health import KEEP
 from crossgraph.gallery.upkeep.stats import GalleryStats, gallery_stats
 from crossgraph.serving.api.facts import ModelOut, model_out
 from crossgraph.serving.jobs import Job, require_managing
@@ -80,6 +83,8 @@ class Health:
     model: ModelOut
     model_bytes: str
     reasons: list[Reason]
+    removed: list[Reason]
+    unfollowed: list[Reason]
     damaged: str
 
 
@@ -133,29 +138,31 @@ def health_of(server: Server) -> Health:
     """How the gallery is. Raises `GalleryError` where it cannot be read."""
     folder = server.library.gallery.storage
     stats, model = gallery_stats(folder), model_out(server)
-    show, reasons, damaged = server.settings.show_paths, list[Reason](), ""
+    show, left_out, damaged = server.settings.show_paths, LeftOut((), (), ()), ""
     try:
-        reasons = reasons_of(server)
+        left_out = server.library.left_out()
     except GalleryError as error:
         damaged = told(error, show_paths=show)
     return Health(
         stats,
         in_bytes(stats.bytes),
         server.library.gallery.store.tables["parts"].unindexed("key"),
-        "" if stats.optimized_saved is None else in_bytes(max(0, stats.optimized_saved)),
+        "" if stats.optimized_saved is None else saved_words(stats.optimized_saved),
         [readable(one) if show else shown_name(one) for one in stats.sources],
         [TableRow(one.name, one.rows, one.fragments, in_bytes(one.bytes)) for one in stats.tables],
         model,
         in_bytes(model.bytes),
-        reasons,
+        reasons_of(left_out.files),
+        reasons_of(left_out.removed),
+        reasons_of(left_out.unfollowed),
         damaged,
     )
 
 
-def reasons_of(server: Server) -> list[Reason]:
+def reasons_of(left_out: Sequence[Skipped]) -> list[Reason]:
     """What was left out, by reason, the most frequent first; files by name alone."""
     names: dict[str, list[str]] = {}
-    for one in read_skipped(server.library.gallery.storage):
+    for one in left_out:
         names.setdefault(readable(one.reason), []).append(shown_name(one.path))
     found = [Reason(reason, len(all), sorted(all)[:SHOWN], max(0, len(all) - SHOWN)) for reason, all in names.items()]
     return sorted(found, key=lambda one: (-one.count, one.reason))
@@ -168,8 +175,21 @@ def job_view(job: Job, *, show_paths: bool) -> JobView:
     return JobView(job, DOING.get(job.kind, job.kind), share, result_of(job))
 
 
+def saved_words(saved: int) -> str:
+    """What a compaction saved, of so many bytes; below 0 it wrote more than it may remove yet."""
+    if saved > 0:
+        return f"{in_bytes(saved)} saved"
+    minutes = f"{KEEP.total_seconds() / 60:g} minutes"
+    return (
+        f"nothing saved yet: old versions stay for {minutes}, optimize again after that" if saved else "nothing saved"
+    )
+
+
 def result_of(job: Job) -> str:
     """What came of a job, in a line."""
+    if {"bytes_before", "bytes_after"} <= set(job.result):
+        before, after = int(job.result["bytes_before"]), int(job.result["bytes_after"])
+        return f"{in_bytes(before)} before, {in_bytes(after)} after, {saved_words(before - after)}"
     counts = [
         f"{name.replace('_', ' ')} {in_bytes(value) if 'bytes' in name else format(value, ',')}"
         for name, value in job.result.items()

@@ -13,6 +13,7 @@ from crossgraph.serving.pages.templates import page
 from crossgraph.serving.server import TheServer
 
 router = APIRouter()
+LONGEST = 16_384  # letters of an address
 
 
 @router.get("/login")
@@ -23,7 +24,7 @@ async def ask(next: str = "/") -> Response:
 
 @router.post("/login")
 async def sign_in(
-    server: TheServer, token: Annotated[str, Form(max_length=500)], next: Annotated[str, Form(max_length=500)] = "/"
+    server: TheServer, token: Annotated[str, Form(max_length=500)], next: Annotated[str, Form()] = "/"
 ) -> Response:
     """Where one came from, with the token kept; the form again for a wrong one."""
     wanted = server.settings.token
@@ -34,6 +35,8 @@ async def sign_in(
 
 
 def own_address_of(text: str) -> str:
-    """`text`, if it is an address of this server, else its first page."""
+    """`text`, if it is an address of this server that is not too long to be asked for, else its first page."""
+    if len(text) > LONGEST:
+        return "/"
     path, _, query = text.partition("?")
     return own_address(unquote(path), query if query.isprintable() and query.isascii() else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
 from typing import Annotated
 from urllib.parse import parse_qsl
 
@@ -88,6 +89,7 @@ class Panel:
     disliked: bool
     links: dict[str, str]
     hidden: list[tuple[str, str]]
+    notes: dict[str, str]
     explanation: Explanation | None = None
     place: Place | None = None
 
@@ -141,6 +143,7 @@ def panel_of(item: ItemOut, state: PageState, *, part: bool) -> Panel:
         item.id in asked.dislike,
         links(state, item),
         parse_qsl(state.query(open="")),
+        {name: note_words(value) for name, value in item.notes.items()},
     )
 
 
@@ -265,6 +268,20 @@ def in_bytes(count: int) -> str:
             break
         size /= 1000
     return f"{count} bytes" if unit == "bytes" else f"{size:.3g} {unit}"
+
+
+def note_words(value: str | float | bool | datetime) -> str:
+    """A value of a note as people write it; the moment 0:00 UTC of a day is the day.
+
+    >>> [note_words(one) for one in (4.0, 0.5, True, "Ulm", datetime(2024, 1, 12, tzinfo=UTC))]
+    ['4', '0.5', 'yes', 'Ulm', '2024-01-12']
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        at = value.astimezone(UTC)
+        return at.date().isoformat() if at.time() == time() else f"{at.isoformat(' ', 'minutes')[:16]} UTC"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def state_of(asked: PictureParameters, id: str) -> PageState:

@@ -25,6 +25,7 @@ from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter()
 Parameters = Annotated[PageParameters, Query()]
+MOST_FIELDS = 500
 UPLOADED = "private, max-age=3600"
 
 
@@ -177,7 +178,12 @@ def warming(server: Server, shell: Shell) -> Response:
 
 def _read(query: str) -> PageParameters:
     """The state that a query string says. Raises `Problem` 422."""
-    given = parse_qs(query, keep_blank_values=True, max_num_fields=500)
+    try:
+        given = parse_qs(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Problem(
+            422, f"the state of the page has more than {MOST_FIELDS} fields. Open the first page and search anew."
+        ) from None
     many = {"term", "like", "dislike", "facet"}
     values: dict[str, Any] = {name: found if name in many else found[-1] for name, found in given.items()}
     try:

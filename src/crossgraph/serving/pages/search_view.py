@@ -12,13 +12,12 @@ from crossgraph.gallery.search.cascade import FOLLOWS
 from crossgraph.gallery.search.examples import example_queries
 from crossgraph.gallery.search.facets import MOST, Facet, FacetChoice
 from crossgraph.gallery.search.listing import items_of
-from crossgraph.gallery.tables.skipped import read_skipped
 from crossgraph.gallery.tables.snapshot import Snapshot
 from crossgraph.serving import searching
 from crossgraph.serving.jobs import Job
-from crossgraph.serving.library import Library
+from crossgraph.serving.library import Library, shown_name
 from crossgraph.serving.pages.page_state import MODES, SORTS, TARGETS, Choice, PageState
-from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, item_out
+from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, items_out
 from crossgraph.serving.search_request import DEEPEST, MOST_TERMS, Asked, among_of, asked_of, written_of
 from crossgraph.serving.server import Server
 
@@ -38,6 +37,7 @@ STAGES = {
     "exact": "exact matches",
     "fold": "folding",
 }
+ORDERED = {"newest": "Recent pictures", "name": "Pictures by name"}
 NARROWEST, WIDEST, STEP = 40, 300, 5
 Kind = Literal["start", "browse", "found", "none", "empty"]
 
@@ -181,8 +181,8 @@ def more_view(server: Server, state: PageState) -> View:
 
 def alike_tiles(server: Server, state: PageState, ids: Sequence[str]) -> list[Tile]:
     """Tiles of the pictures that were folded under one answer, as far as they are still there."""
-    found, show = items_of(server.library.gallery.snapshot(), ids), server.library.settings.show_paths
-    return [_tile(state, item_out(item, show_paths=show)) for item in found.values()]
+    found = items_out(server.library.gallery.snapshot(), ids, show_paths=server.library.settings.show_paths)
+    return [_tile(state, item) for item in found.values()]
 
 
 def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
@@ -229,7 +229,7 @@ def _frame(server: Server, state: PageState, snapshot: Snapshot) -> View:
     """What stands around the answers, whatever they are."""
     library, asked = server.library, state.asked
     try:
-        skipped: int | None = len(read_skipped(library.storage))
+        skipped: int | None = len(library.left_out().files)
     except GalleryError:
         skipped = None
     return View(
@@ -278,20 +278,23 @@ def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> Vi
 
 
 def _browsed(base: View, library: Library, asked: Asked, snapshot: Snapshot) -> View:
-    """Pictures by the date of their files, the newest first, nothing being looked for."""
+    """Pictures by name, or by date, the newest first, nothing being looked for."""
     state, k = base.state, base.state.asked.k
     options, total, show = asked.options, len(snapshot.items), library.settings.show_paths
-    order = "name" if options.sort == "name" else "newest"
-    listing = library.gallery.current().listing
-    found = listing.page(where=options.where, among=options.among, order=order, offset=state.asked.offset, limit=k)
-    tiles = tuple(_tile(state, item_out(item, show_paths=show)) for item in found.items)
+    order: Literal["name", "newest"] = "name" if options.sort == "name" else "newest"
+    current = library.gallery.current()
+    found = current.listing.page(
+        where=options.where, among=options.among, order=order, offset=state.asked.offset, limit=k
+    )
+    items = items_out(current.snapshot, [item.id for item in found.items], show_paths=show)
+    tiles = tuple(_tile(state, item) for item in items.values())
     plain = not state.filters and not state.asked.offset
     shown = replace(
         base,
         kind="start" if plain else "browse" if tiles or state.asked.offset else "none",
         tiles=tiles,
         searched=found.total,
-        heading="Recent pictures" if not state.filters else f"{found.total:,} of {total:,} pictures",
+        heading=ORDERED[order] if not state.filters else f"{found.total:,} of {total:,} pictures",
         examples=tuple(
             Choice(text, state.fresh(q=text)) for text in example_queries(snapshot, seed=date.today().isoformat())
         )
@@ -327,7 +330,7 @@ def _drops(library: Library, state: PageState) -> tuple[Dropped, ...]:
 
 
 def _paged(view: View, complete: bool) -> View:
-    """With the addresses of the pages before and, where this one is `complete`, after it."""
+    """With the addresses of the page before, which is not behind the end, and, where `complete`, of that after it."""
     state, offset, k = view.state, view.state.asked.offset, view.state.asked.k
     further: dict[str, Any] = {"offset": offset + k, "open": ""}
     complete = complete and offset + k <= DEEPEST
@@ -335,7 +338,7 @@ def _paged(view: View, complete: bool) -> View:
         view,
         next=state.url(**further) if complete else "",
         part=state.url("/parts/more", **further) if complete else "",
-        previous=state.url(offset=max(0, offset - k), open="") if offset else "",
+        previous=state.url(offset=max(0, min(offset - k, (view.searched - 1) // k * k)), open="") if offset else "",
     )
 
 
@@ -396,5 +399,4 @@ def ratio_class(width: int, height: int) -> int:
 def _names(snapshot: Snapshot, state: PageState) -> dict[str, str]:
     """The file names of the pictures that a state names."""
     ids = {one.value for one in state.terms if one.kind == "item"} | {*state.asked.like, *state.asked.dislike}
-    found = items_of(snapshot, sorted(ids))
-    return {one: item_out(item, show_paths=False).name for one, item in found.items()}
+    return {one: shown_name(item.path) for one, item in items_of(snapshot, sorted(ids)).items()}
