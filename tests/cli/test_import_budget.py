@@ -54,9 +54,7 @@ def one_after_the_other() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("row", one_after_the_other(), ids=lambda row: row[-1])
-def test_a_verb_loads_no_more_than_it_needs(
-    trained: Trained, by_minilm: Path, tmp_path: Path, row: list[str]
-) -> None:
+def test_a_verb_loads_no_more_than_it_needs(trained: Trained, by_minilm: Path, tmp_path: Path, row: list[str]) -> None:
     given = {
         "MINILM": str(by_minilm),
         "DATA": DATA,
@@ -108,9 +106,7 @@ for words in json.loads(sys.argv[1]):
 
 def loaded_by(row: list[list[str]]) -> list[set[str]]:
     """What of the watched modules a new process has loaded when each of the commands is done."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(row)], capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run([sys.executable, "-c", PROGRAM, json.dumps(row)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     told = [json.loads(line[8:]) for line in done.stderr.splitlines() if line.startswith("loaded: ")]
     assert [code for code, *_ in told] == [0] * len(row), done.stderr
