@@ -7,6 +7,8 @@ CODE := src tests bench
 # PyTorch's threads give their core away while they wait: on a machine that does anything else that is far quicker.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 1000
+# What is compiled is kept, wherever that is turned off: tests start many processes, which would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 # One process more than there are cores, so each may have one thread only; a file stays in one process, with its fixtures,
 # and files are given out in the order of tests/sharing_out.py.
 TESTS := -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder

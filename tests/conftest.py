@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from tests import executed_annotations
+from tests import executed_annotations, one_cluster
 
 if TYPE_CHECKING:
     from crossgraph.graphs.caption_parser import CaptionParser
@@ -46,6 +46,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from tests.sharing_out import slow_files_first
 
         slow_files_first(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """What comes after the last test that wants the Ray cluster does without."""
+    try:
+        return (yield)
+    finally:
+        if one_cluster.wanted_by(item.nodeid) and not (nextitem and one_cluster.wanted_by(nextitem.nodeid)):
+            one_cluster.end()
 
 
 @pytest.fixture(scope="session", autouse=True)

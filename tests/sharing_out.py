@@ -11,14 +11,14 @@ from collections import Counter
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-ON_A_CLUSTER = ("tests/distributed/", "tests/cli/test_cluster.py")
+from tests import one_cluster
 
 
 class OneCluster(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     """A file stays in one process; those that want a Ray cluster stay together, so that it is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "on a cluster" if nodeid.startswith(ON_A_CLUSTER) else super()._split_scope(nodeid)
+        return "on a cluster" if one_cluster.wanted_by(nodeid) else super()._split_scope(nodeid)
 
 
 def slow_files_first(items: list[pytest.Item]) -> None:

@@ -184,21 +184,23 @@ def test_variants_are_compared_under_a_protocol_of_labels(corpus: Corpus, tmp_pa
 def test_a_re_ranker_is_measured_by_itself_too(
     result: AblationResult, corpus: Corpus, out: Path, tmp_path: Path
 ) -> None:
-    shortlist = out / "runs" / "full-0"
+    shortlist, corpus = out / "runs" / "full-0", corpus.take(list(range(24)))
     training = CONFIG.training.model_copy(update={"epochs": 1})
     config = CONFIG.model_copy(update={"method": "racg", "training": training})
     found = run_ablation(
-        corpus, config, tmp_path, seeds=1, only=["one-head"], shortlist=shortlist, split="train", two_stage_k=10
+        corpus, config, tmp_path, seeds=1, only=["one-head"], shortlist=shortlist, split="train", two_stage_k=12
     )
     assert found.columns[:2] == (BY_ITSELF, "rsum")
     assert "| variant | rSum by itself | rSum |" in found.markdown()
     for variant in found.variants:
         run = variant.runs[0]
         folder = tmp_path / run.folder
-        alone = evaluate(folder, corpus, split="train", two_stage_k=10, blend=0.0)
-        blended = evaluate(folder, corpus, split="train", two_stage_k=10)
+        alone = evaluate(folder, corpus, split="train", two_stage_k=12, blend=0.0)
+        blended = evaluate(folder, corpus, split="train", two_stage_k=12)
         assert run.measures[BY_ITSELF] == pytest.approx(alone.strict.mean["rsum"])
         assert run.measures["rsum"] == pytest.approx(blended.strict.mean["rsum"])
         assert run.queries[BY_ITSELF] == alone.runs[0].strict.hits.tolist()
+    full = found.variants[0].runs[0].measures
+    assert full[BY_ITSELF] != full["rsum"], "or nothing would tell one from the other"
     told = found.to_json()["variants"][1]["measures"][BY_ITSELF]  # type: ignore[index]
     assert told["interval"]["low"] <= told["difference"] <= told["interval"]["high"]

@@ -1,7 +1,6 @@
 """The verbs with --cluster: the same answers as without. One cluster of two workers, joined by this process."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,18 +18,17 @@ from crossgraph.distributed.settings import ClusterSettings
 from crossgraph.errors import ModelError
 from crossgraph.gallery.calibration.pairs import encode_corpus
 from crossgraph.gallery.gallery import Gallery
+from tests import one_cluster
 from tests.cli.conftest import DATA, Trained, call
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def cluster(trained: Trained) -> Iterator[str]:
+def cluster(trained: Trained) -> str:
     """Two workers, which every command here finds started."""
-    pytest.importorskip("ray", reason="crossgraph[ray] is not installed")
-    address = "local[2]"
-    with connected(ClusterSettings.parse(address)):
-        yield address
+    one_cluster.joined()
+    return one_cluster.ADDRESS
 
 
 def test_a_gallery_indexed_by_workers_is_that_of_one_process(cluster: str, trained: Trained, tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 GPU, INSIDE = torch.device("cuda", 0), torch.device("meta")
 aten = torch.ops.aten
@@ -131,30 +130,32 @@ class TaggedTensor(torch.Tensor):
 
 def run(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What `func` gives, on the device where it would be; `RuntimeError` where CUDA would refuse."""
-    flat, shape = tree_flatten((args, dict(kwargs)))
-    assert not any(type(one) is Tensor and one.is_meta for one in flat), f"{func}: a tensor without values"
-    wrappers = {id(one.content): one for one in flat if isinstance(one, TaggedTensor)}
+    tensors = _tensors((*args, *kwargs.values()))
+    assert not any(type(one) is Tensor and one.is_meta for one in tensors), f"{func}: a tensor without values"
+    wrappers = {id(one.content): one for one in tensors if isinstance(one, TaggedTensor)}
     target = kwargs.get("device")
     if not wrappers and target is None:
         return func(*args, **kwargs)
-    require_one_device(func, args, kwargs)
+    if len(wrappers) < len(tensors) or func in PACKED:
+        require_one_device(func, args, kwargs)
     if target is None:
         on_gpu = isinstance(args[0], TaggedTensor) if func is aten.copy_.default else bool(wrappers)
     else:
         on_gpu = torch.device(target) == INSIDE
-        flat = [torch.device("cpu") if one is target else one for one in flat]
+    values, named = _contents(args), {key: _contents(one) for key, one in kwargs.items()}
+    if target is not None:
+        named["device"] = torch.device("cpu")
     draws = on_gpu and torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None
     with GENERATOR.drawing() if draws else nullcontext():
-        values, named = tree_unflatten([one.content if isinstance(one, TaggedTensor) else one for one in flat], shape)
         found = func(*values, **named)
-    if torch.Tag.inplace_view in func.tags and wrappers:
+    if wrappers and torch.Tag.inplace_view in func.tags:
         with no_dispatch():
             func(*args, **kwargs)  # shapes and strides alone
     if not on_gpu:
         return found
     if func in PACKED and isinstance(found, tuple):
         return _tagged(found[0], wrappers), found[1]
-    return tree_map(lambda one: _tagged(one, wrappers), found)
+    return _tagged(found, wrappers)
 
 
 def require_one_device(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -168,7 +169,7 @@ def require_one_device(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, An
         indices = [one for one in strict.pop(place) if one is not None]
         if not isinstance(args[0], TaggedTensor) and any(isinstance(one, TaggedTensor) for one in indices):
             raise RuntimeError(f"{func}: indices on {GPU} into a tensor on cpu")
-    tensors = [one for one in tree_flatten((strict, dict(kwargs)))[0] if isinstance(one, Tensor)]
+    tensors = _tensors((*strict, *kwargs.values()))
     gpu = [one for one in tensors if isinstance(one, TaggedTensor)]
     cpu = [one for one in tensors if not isinstance(one, TaggedTensor) and not (scalars and one.dim() == 0)]
     if gpu and cpu:
@@ -178,11 +179,29 @@ def require_one_device(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, An
         raise RuntimeError(f"{func}: a value on {GPU} put into a tensor on cpu")
 
 
-def _tagged(one: Any, known: Mapping[int, TaggedTensor]) -> Any:
-    """A result as one on the GPU; one that was changed in place keeps its identity."""
-    if not isinstance(one, Tensor):
-        return one
-    return known[id(one)] if id(one) in known else TaggedTensor(one)
+def _tensors(given: Sequence[Any]) -> list[Tensor]:
+    """The tensors among what an operation is given, also in lists; operations are given no deeper ones."""
+    found = []
+    for one in given:
+        if isinstance(one, Tensor):
+            found.append(one)
+        elif isinstance(one, (list, tuple)):
+            found += _tensors(one)
+    return found
+
+
+def _contents(given: Any) -> Any:
+    """The same with what tagged tensors hold in their places."""
+    if isinstance(given, TaggedTensor):
+        return given.content
+    return type(given)(map(_contents, given)) if type(given) in (list, tuple) else given
+
+
+def _tagged(found: Any, known: Mapping[int, TaggedTensor]) -> Any:
+    """A result, or several, as on the GPU; one that was changed in place keeps its identity."""
+    if isinstance(found, Tensor):
+        return known[id(found)] if id(found) in known else TaggedTensor(found)
+    return type(found)(_tagged(one, known) for one in found) if type(found) in (list, tuple) else found
 
 
 class _Operations(TorchDispatchMode):

@@ -1,16 +1,12 @@
-"""One private cluster of two workers for all tests here: starting it takes seconds."""
-
-from collections.abc import Iterator
+"""The cluster of all tests here."""
 
 import pytest
 
-from crossgraph.distributed.connection import Connection, connected
-from crossgraph.distributed.settings import ClusterSettings
+from crossgraph.distributed.connection import Connection
+from tests.one_cluster import joined
 
 
-@pytest.fixture(scope="session")
-def connection() -> Iterator[Connection]:
+@pytest.fixture(scope="module")
+def connection() -> Connection:
     """A cluster of two workers on this machine."""
-    pytest.importorskip("ray", reason="crossgraph[ray] is not installed")
-    with connected(ClusterSettings.parse("local[2]")) as opened:
-        yield opened
+    return joined()

@@ -59,11 +59,11 @@ def _serve() -> None:
     import logging
     import threading
 
-    from moto.server import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
+    from moto.server import create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    store, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+    store, turn = create_backend_app("s3"), threading.Lock()
 
     def in_turn(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         body = environ["wsgi.input"]
@@ -72,6 +72,7 @@ def _serve() -> None:
         with turn:
             return [b"".join(store(environ, start_response))]
 
+    WSGIRequestHandler.protocol_version = "HTTP/1.1"  # else every request is a connection, and a thread, of its own
     server = make_server("127.0.0.1", 0, in_turn, threaded=True)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
     threading.Thread(target=server.serve_forever, daemon=True).start()
