@@ -23,7 +23,7 @@ async def ask(next: str = "/") -> Response:
 
 @router.post("/login")
 async def sign_in(
-    server: TheServer, token: Annotated[str, Form(max_length=500)], next: Annotated[str, Form(max_length=500)] = "/"
+    server: TheServer, token: Annotated[str, Form(max_length=500)], next: Annotated[str, Form(max_length=20_000)] = "/"
 ) -> Response:
     """Where one came from, with the token kept; the form again for a wrong one."""
     wanted = server.settings.token
