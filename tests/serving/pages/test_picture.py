@@ -118,7 +118,7 @@ def test_neighbours_are_known_across_pages(app_client: TestClient) -> None:
 
 
 def test_a_rank_finds_the_page_of_the_answers(app_client: TestClient) -> None:
-    asked = {"q": "a red ball", "exact": "false", "mode": "fast", "k": 5}
+    asked: dict[str, Any] = {"q": "a red ball", "exact": "false", "mode": "fast", "k": 5}
     every = app_client.get("/v1/search", params={**asked, "k": 30}).json()["results"]
     there = every[21]["item"]["id"]
     for offset in (0, 5, 7, 25):
@@ -132,7 +132,7 @@ def test_a_rank_finds_the_page_of_the_answers(app_client: TestClient) -> None:
 
 
 def test_a_picture_that_is_folded_stands_under_the_answer_that_is_shown_for_it(app_client: TestClient) -> None:
-    asked = {"q": "a red ball", "k": 60}
+    asked: dict[str, Any] = {"q": "a red ball", "k": 60}
     every = app_client.get("/v1/search", params=asked).json()["results"]
     one = next(one for one in every if one["similar"])
     params = asked | {"at": one["rank"], "k": 5}
