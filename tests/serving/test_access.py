@@ -206,6 +206,20 @@ def test_a_wrong_token_is_told_where_the_right_one_is_known(client_with: Maker) 
     assert "<code>--token</code> or <code>CROSSGRAPH_TOKEN</code> said" in told
 
 
+@pytest.mark.parametrize("script", [{"HX-Request": "true"}, {"Sec-Fetch-Dest": "empty"}])
+def test_a_script_is_told_that_the_token_is_wanted_and_gets_no_form(client_with: Maker, script: dict[str, str]) -> None:
+    client = client_with(token=TOKEN)
+    for path in ("/parts/page?q=dog", "/parts/more?q=dog", "/picture/a?q=dog"):
+        assert client.get(path, headers=HTML | script).status_code == 401
+    assert client.get("/?q=dog", headers=HTML | {"Sec-Fetch-Dest": "document"}).status_code == 303
+
+
+def test_signing_in_leads_back_to_a_long_search(client_with: Maker) -> None:
+    wanted = f"/?q={'dog+' * 400}a&where={'id+!=+1+and+' * 100}id+!=+2"
+    answer = client_with(token=TOKEN).post("/login", data={"token": TOKEN, "next": wanted})
+    assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+
+
 @pytest.mark.parametrize(
     "elsewhere",
     [

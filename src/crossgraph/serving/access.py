@@ -36,7 +36,10 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.A
 
 
 def require_access(request: Request, settings: ServerSettings) -> Response | None:
-    """None for who may ask, or a redirect that first takes a browser elsewhere. Raises `Problem` 421, 403 or 401."""
+    """None for who may ask, or a redirect that first takes a browser elsewhere. Raises `Problem` 421, 403 or 401.
+
+    A script is not taken elsewhere: it would put the form that asks for the token into the page.
+    """
     require_known_host(request.headers, settings)
     require_own_origin(request.method, request.headers)
     token, path = settings.token, request.scope["path"]
@@ -48,7 +51,8 @@ def require_access(request: Request, settings: ServerSettings) -> Response | Non
         return signed_in(RedirectResponse(here, 303), token)
     if is_right(shown_token(request.headers, request.cookies), token):
         return None
-    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+    browses = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    if browses and not by_script(request.headers):
         return RedirectResponse(f"/login?next={quote(here, safe='/')}", 303)
     raise Problem(
         401,
@@ -56,6 +60,13 @@ def require_access(request: Request, settings: ServerSettings) -> Response | Non
         "server.",
         headers={"WWW-Authenticate": "Bearer"},
     )
+
+
+def by_script(headers: Headers) -> bool:
+    """Whether a script of the page asks, and not the browser for a page. Only over https, and to this machine itself,
+    do browsers say so by themselves: the scripts send `HX-Request`.
+    """
+    return headers.get("hx-request") == "true" or headers.get("sec-fetch-dest") == "empty"
 
 
 def require_known_host(headers: Headers, settings: ServerSettings) -> None:

@@ -63,6 +63,16 @@ def region_of(address: str) -> str:
     return unquote(found)
 
 
+def test_a_long_name_leaves_room_for_its_count(page: Page) -> None:
+    page.evaluate(
+        "for (const one of document.querySelectorAll('.map-side .name')) one.textContent = 'a_long_name_'.repeat(9); 0"
+    )
+    right = page.locator(".map-side").evaluate("(one) => one.getBoundingClientRect().left + one.clientWidth")
+    counts = page.locator(".map-side .count").evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
+    assert counts
+    assert max(counts) <= right
+
+
 @pytest.mark.parametrize("how", ["tool", "shift"])
 def test_a_line_around_pictures_leads_to_them(page: Page, drawn: PictureMap, how: str) -> None:
     if how == "tool":

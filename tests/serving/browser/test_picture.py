@@ -182,7 +182,7 @@ def test_two_answers_are_compared_in_the_panel(browser_page: Page) -> None:
     browser_page.wait_for_function(
         "(before) => document.querySelectorAll('#picture-compared figcaption')[1]?.innerText !== before", arg=first[1]
     )
-    assert browser_page.url.endswith(f"open={browser_page.locator('#opened').get_attribute('data-picture')}")
+    assert f"open={browser_page.locator('#opened').get_attribute('data-picture')}&at=1" in browser_page.url
 
 
 def test_neighbours_by_keyboard_and_the_way_back(browser_page: Page) -> None:
@@ -199,6 +199,37 @@ def test_neighbours_by_keyboard_and_the_way_back(browser_page: Page) -> None:
     browser_page.keyboard.press("Escape")
     browser_page.wait_for_selector("#opened", state="detached")
     assert "open=" not in browser_page.url
+
+
+def test_a_picture_that_came_by_scrolling_has_its_place_and_so_has_its_address(browser_page: Page) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.goto("/?q=a+red+ball&exact=false&k=10")
+    while (tiles := page.locator("#grid .tile")).count() < 25:
+        page.mouse.wheel(0, 1000)
+        page.wait_for_timeout(50)
+    tiles.nth(24).locator(".pic").click()
+    for _ in range(2):
+        page.wait_for_selector("[data-do=before]:has-text('24')")
+        assert page.locator("[data-do=after]").inner_text().startswith("26")
+        page.reload()
+    page.locator(".picture-why button").click()
+    page.wait_for_selector("#picture-compared .compare")
+    page.click("#picture [data-close]")
+    page.wait_for_url("**/?q=a+red+ball&exact=false&k=10")
+
+
+def test_a_picture_that_is_folded_says_under_which_answer(browser_page: Page) -> None:
+    page = browser_page
+    page.goto("/?q=a+red+ball&k=60")
+    tile = page.locator(".tile[data-alike]").first
+    rank = tile.locator(".rank").inner_text().split()[-1]
+    tile.locator(".alike").click()
+    page.locator(".tile[data-alike] + .tile.unfolded .pic").first.click()
+    page.wait_for_selector(f"#picture-place :text('answer {rank},')")
+    page.click("#picture-place a")
+    page.wait_for_url(f"**at={rank}")
+    page.wait_for_selector("#picture-place .picture-way")
 
 
 def test_without_scripts_words_are_links(browser: Browser, worded: LiveServer) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-DOGS = "/?q=a+red+ball&k=20"
+BALLS = "/?q=a+red+ball"
+DOGS = f"{BALLS}&k=20"
+TOKEN = "a-token-of-32-letters-0123456789"
 SHIFTS = """
 window.shifted = 0;
 new PerformanceObserver((list) => {
@@ -180,12 +184,16 @@ def test_a_picture_is_searched_by(browser_page: Page, how: str) -> None:
     assert not page.is_visible("#dropping")
 
 
-def test_what_is_no_picture_is_refused_in_words(browser_page: Page, complaints: list[str]) -> None:
+def test_what_is_no_picture_is_refused_in_words_and_the_answers_stay(browser_page: Page, complaints: list[str]) -> None:
     page = browser_page
-    page.goto("/")
+    page.goto(BALLS)
+    before = shown(page)
     page.set_input_files("#file", {"name": "p.png", "mimeType": "image/png", "buffer": b"no picture"})
-    page.wait_for_selector(".problem h1")
-    assert "cannot be read" in page.locator(".problem h1").inner_text()
+    page.wait_for_selector("#bar:not([hidden])")
+    assert page.locator("#bar-text").inner_text().startswith("The picture that was sent: not a picture (JPEG, PNG")
+    assert shown(page) == before
+    page.click("#bar button:has-text('Close')")
+    assert not page.is_visible("#bar")
     complaints.clear()  # the browser notes the status
 
 
@@ -382,12 +390,66 @@ def test_a_range_is_selected_and_exported(browser_page: Page) -> None:
     page.click("#exports")
     with page.expect_request("**/v1/export") as sent:
         page.click("#export button[value=json]")
-    assert parse_qs(sent.value.post_data or "")["ids"] == [",".join(shown(page))]
+    assert parse_qs(sent.value.post_data or "")["ids"] == shown(page)
     page.keyboard.press("Escape")
     assert not page.is_visible("#export")
 
 
-def test_plain_links_and_forms_do_it_without_scripts(opened_with: Callable[..., Page], live_server: LiveServer) -> None:
+def test_all_that_is_shown_is_exported_up_to_what_the_server_takes(browser_page: Page) -> None:
+    page = browser_page
+    page.goto(BALLS)
+    page.keyboard.press("e")
+    assert page.locator("#selected").inner_text() == "All 48 shown"
+    with page.expect_download() as taken:
+        page.click("#export button[value=json]")
+    assert [one["id"] for one in json.loads(taken.value.path().read_text(encoding="utf-8"))] == shown(page)
+    page.evaluate("document.getElementById('export').dataset.most = 15; 0")
+    page.keyboard.press("e")
+    assert page.locator("#selected").inner_text() == "All 48 shown: the first 15 can be exported"
+    with page.expect_download() as taken:
+        page.click("#export button[value=csv]")
+    with taken.value.path().open(encoding="utf-8", newline="") as table:
+        assert [row["id"] for row in csv.DictReader(table)] == shown(page)[:15]
+    page.goto("/?q=a&where=width>9999")
+    page.keyboard.press("e")
+    assert page.locator("#selected").inner_text() == "Nothing is shown"
+    assert page.locator("#export button[name=format]:enabled").count() == 0
+
+
+def test_what_is_selected_stays_so_while_answers_come_and_go(browser_page: Page) -> None:
+    page = browser_page
+    page.route("**/v1/export", lambda route: route.fulfill(status=204))
+    page.goto(BALLS)
+    order = shown(page)
+    for place in (0, 1, 19):
+        page.locator(".tile .pick input").nth(place).check()
+    wanted = {order[0], order[1], order[19]}
+    page.locator(".tile .pic").first.focus()
+    page.keyboard.press("+")
+    page.wait_for_url("**term=1%3Aitem*")
+    settled(page)
+    page.fill("#q", "a green house")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?q=a+green+house*")
+    settled(page)
+    away = len(wanted - set(shown(page)))
+    assert away > 0
+    assert page.locator("#selected").inner_text() == f"3 selected, {away} not shown here"
+    assert page.locator(".tile :checked").count() == 3 - away
+    with page.expect_request("**/v1/export") as sent:
+        page.click("#export button[value=csv]")
+    assert sorted(parse_qs(sent.value.post_data or "")["ids"]) == sorted(wanted)
+    page.go_back()
+    page.go_back()
+    page.wait_for_url(f"**{BALLS}")
+    assert page.locator("#selected").inner_text() == "3 selected"
+    assert page.locator(".tile :checked").count() == 3
+    page.click("#export button[type=reset]")
+    until(page, "!document.querySelector('.tile :checked')")
+    assert not page.is_visible("#export")
+
+
+def test_plain_links_and_forms_do_it_without_scripts(opened_with: Callable[..., Page], complaints: list[str]) -> None:
     page = opened_with(java_script_enabled=False)
     page.goto("/")
     page.fill("#q", "a red ball")
@@ -412,10 +474,22 @@ def test_plain_links_and_forms_do_it_without_scripts(opened_with: Callable[..., 
     page.click(".next a")
     page.wait_for_url("**offset=20*")
     assert page.locator(".tile").count() == 20
+    page.click("text=Send picture")
+    assert "No picture was chosen" in page.locator("section.problem").inner_text()
+    complaints.clear()  # the browser notes the status
+    page.click("text=Back to the answers")
+    page.wait_for_url("**offset=20*")
     page.set_input_files("#file", {"name": "p.png", "mimeType": "image/png", "buffer": red_picture()})
     page.click("text=Send picture")
     page.wait_for_url("**term=1%3Aimage*")
     assert page.locator(".tile").count() == 20
+    page.click(".chip-text [aria-label^=Remove]")
+    page.locator(".tile .pic").nth(2).click()
+    page.click("text=Its place among the answers")
+    page.wait_for_url("**/picture/*")
+    assert page.locator("[data-do=before] .at").inner_text() == "2"
+    assert page.locator(".picture-why button").count() == 1
+    page.click("[data-do=close]")
     page.hover(".tile")
     page.check(".tile .pick input >> nth=0")
     assert page.is_visible("#export button[value=json]")
@@ -527,6 +601,68 @@ def test_a_picture_whose_file_is_gone_says_so(browser_page: Page, complaints: li
     page.wait_for_selector(".tile.gone .missing")
     assert "the file cannot be shown" in page.locator(".missing").inner_text()
     assert page.locator(".missing").count() == 1
+    complaints.clear()  # the browser notes the status
+
+
+def test_a_picture_that_was_removed_meanwhile_is_closed_like_any_other(
+    opened_with: Callable[..., Page], complaints: list[str]
+) -> None:
+    page = opened_with(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    page.goto(BALLS)
+    page.evaluate(
+        """(() => {
+          const tile = document.querySelector("#grid .tile");
+          tile.dataset.id = tile.querySelector(".pick input").value = "removed";
+          tile.querySelector(".pic").href = "/?open=removed&at=1";
+        })()"""
+    )
+    first = page.locator("#grid .tile").first
+    first.locator(".pick input").check()
+    assert page.locator("#selected").inner_text() == "1 selected"
+    first.locator(".pic").tap()
+    page.wait_for_selector("#picture h2:has-text('not there any more')")
+    page.tap("#picture .picture-close")
+    until(page, "document.getElementById('picture').hidden")
+    page.wait_for_url(f"**{BALLS}")
+    assert "not in the gallery any more" in first.locator(".missing").inner_text()
+    assert not page.is_visible("#export")
+    assert len(shown(page)) == 48
+    complaints.clear()  # the browser notes the status
+
+
+def test_where_the_token_is_wanted_again_it_is_asked_for_and_leads_back(
+    browser: Browser, server_with: Callable[..., LiveServer], complaints: list[str]
+) -> None:
+    server = server_with(token=TOKEN)
+    with browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 500}) as context:
+        page = context.new_page()
+        watch(page, server.url, complaints)
+
+        def signed_in() -> None:
+            page.wait_for_url("**/login?next=**")
+            page.fill("input[name=token]", TOKEN)
+            page.click("text=Sign in")
+
+        page.goto(f"/?q=a+red+ball&k=20&token={TOKEN}")
+        context.clear_cookies()
+        page.fill("#q", "a blue cup")
+        page.keyboard.press("Enter")
+        signed_in()
+        page.wait_for_url("**/?q=a+blue+cup&k=20")
+        context.clear_cookies()
+        page.locator(".tile .pic").nth(1).click()
+        signed_in()
+        page.wait_for_url("**/?q=a+blue+cup&k=20&open=*")
+        assert page.is_visible("#picture [data-picture]")
+        page.goto("/?q=a+blue+cup&k=20")
+        context.clear_cookies()
+        page.mouse.wheel(0, 3000)
+        page.wait_for_selector("#bar:not([hidden])")
+        assert "token is asked for" in page.locator("#bar").inner_text()
+        assert page.locator("#grid .login").count() == 0
+        page.click("#bar button:has-text('Sign in')")
+        signed_in()
+        page.wait_for_url("**/?q=a+blue+cup&k=20")
     complaints.clear()  # the browser notes the status
 
 

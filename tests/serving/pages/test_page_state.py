@@ -30,6 +30,15 @@ def test_another_search_begins_at_its_first_answer_with_nothing_opened() -> None
     assert said(asked.fresh(mode="fast")) == {"q": ["a dog"], "mode": ["fast"], "theme": ["dark"]}
 
 
+def test_the_rank_of_the_open_picture_goes_with_it() -> None:
+    asked = state(q="a dog", open="abc", at=7)
+    assert said(asked.url()) == {"q": ["a dog"], "open": ["abc"], "at": ["7"]}
+    assert said(asked.url(open="abd", at=8)) == {"q": ["a dog"], "open": ["abd"], "at": ["8"]}
+    for without in (asked.url(open=""), asked.fresh()):
+        assert said(without) == {"q": ["a dog"]}
+    assert ("at", "7") not in asked.hidden()
+
+
 def test_the_search_that_is_made_is_that_of_the_address() -> None:
     body = state(q="a dog", term=["2:item:x1"], like=["x2"], sort="name", open="x3").asked.as_body()
     assert (body.q, body.terms[0].written(), body.like, body.sort, body.k) == ("a dog", "2:item:x1", ["x2"], "name", 48)

@@ -135,6 +135,31 @@ def test_neighbours_are_known_across_pages(app_client: TestClient) -> None:
     }
 
 
+def test_a_rank_finds_the_page_of_the_answers(app_client: TestClient) -> None:
+    asked: dict[str, Any] = {"q": "a red ball", "exact": "false", "mode": "fast", "k": 5}
+    every = app_client.get("/v1/search", params={**asked, "k": 30}).json()["results"]
+    there = every[21]["item"]["id"]
+    for offset in (0, 5, 7, 25):
+        params = {**asked, "offset": offset, "at": 22}
+        text = app_client.get(f"/picture/{there}/place", params=params, headers=PART).text
+        assert [unescape(one) for one in re.findall(r'data-do="\w+" data-open="([^"]+)"', text)] == [
+            every[20]["item"]["id"],
+            every[22]["item"]["id"],
+        ]
+        assert "at=21" in text
+
+
+def test_a_picture_that_is_folded_stands_under_the_answer_that_is_shown_for_it(app_client: TestClient) -> None:
+    asked: dict[str, Any] = {"q": "a red ball", "k": 60}
+    every = app_client.get("/v1/search", params=asked).json()["results"]
+    one = next(one for one in every if one["similar"])
+    params = asked | {"at": one["rank"], "k": 5}
+    for headers in (PART, HTML):
+        path = f"/picture/{one['similar'][0]}" + ("/place" if headers is PART else "")
+        text = app_client.get(path, params=params, headers=headers).text
+        assert f"It looks like answer {one['rank']}, {one['item']['name']}" in text_of(text)
+
+
 def test_a_picture_that_is_no_answer_is_said_to_be_none(app_client: TestClient, ids: list[str]) -> None:
     asked = {"q": "a red ball", "where": f"id != '{ids[0]}'"}
     assert "not among these answers" in app_client.get(f"/picture/{ids[0]}/place", params=asked, headers=PART).text
@@ -195,6 +220,7 @@ def test_a_picture_that_is_not_there_is_said_as_what_was_asked_for(app_client: T
     assert (whole.status_code, part.status_code) == (404, 404)
     assert "<html" in whole.text
     assert "<html" not in part.text
+    assert "data-close" in part.text
 
 
 def test_an_explanation_that_cannot_be_made_leaves_the_rest(tmp_path: Path) -> None:

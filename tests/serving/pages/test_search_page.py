@@ -16,6 +16,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import crossgraph
+from crossgraph.gallery.gallery import Gallery
 from crossgraph.serving import searching
 from crossgraph.serving.assets import STATIC
 from crossgraph.serving.library import Library
@@ -24,6 +25,7 @@ from crossgraph.serving.pages.search_view import NARROWEST, STEP, WIDEST, ratio_
 from crossgraph.serving.schemas import SearchOut
 from crossgraph.serving.search_request import Asked
 from crossgraph.serving.settings import ServerSettings
+from tests.gallery.fake_model import FakeModel, draw_images
 from tests.serving.served import FOLDERS, Served, client_of
 
 HTML = {"Accept": "text/html"}
@@ -180,6 +182,39 @@ def test_what_is_no_picture_is_refused(
     app_client: TestClient, data: dict[str, str], files: dict[str, tuple[str, bytes, str]], status: int
 ) -> None:
     assert app_client.post("/upload", data=data, files=files, headers=HTML).status_code == status
+
+
+def test_a_form_without_a_picture_is_answered_below_the_query(app_client: TestClient) -> None:
+    sent: list[dict[str, Any]] = [{}, {"files": {"picture": ("", b"", "application/octet-stream")}}]
+    for one in sent:
+        page = app_client.post("/upload", data={"state": "q=a+dog&mode=fast"}, headers=HTML, **one)
+        assert page.status_code == 422
+        assert "No picture was chosen. Choose a file and send it again." in text_of(page.text)
+        assert '<a href="/?q=a+dog&amp;mode=fast">Back to the answers</a>' in page.text
+        assert 'value="a dog"' in page.text
+
+
+def test_a_search_of_captions_that_are_gone_is_one_of_pictures_and_says_so(tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", FakeModel("dense", fine=False))
+    gallery.index(draw_images(tmp_path / "pictures", 6))
+    asked = {"q": "a dog", "target": "captions"}
+    with client_of(ServerSettings(gallery.folder), gallery) as client:
+        page = client.get("/", params=asked, headers=HTML)
+        (line,) = client.get("/parts/page", params=asked).text.splitlines()
+        assert len(shown(client.get("/parts/more", params=asked | {"k": 2, "offset": 2}).text)) == 2
+    assert page.status_code == 200
+    for html in (page.text, json.loads(line)["page"]):
+        assert len(shown(html)) == 6
+        assert "There are no captions to search in any more" in text_of(html)
+        assert 'name="target"' not in html
+        assert "target=" not in "".join(re.findall(r'href="([^"]*)"', html))
+    assert json.loads(line)["url"] == "/?q=a+dog"
+
+
+def test_an_export_that_cannot_be_is_a_page_for_who_sent_a_form(app_client: TestClient) -> None:
+    for headers, kind in ((HTML, "text/html; charset=utf-8"), ({}, "application/problem+json")):
+        answer = app_client.post("/v1/export", data={"ids": "gone", "format": "zip"}, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, kind)
 
 
 def test_stages_come_as_lines_the_shortlist_first(app_client: TestClient) -> None:

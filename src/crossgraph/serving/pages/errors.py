@@ -11,12 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crossgraph.errors import CrossgraphError
+from crossgraph.serving.access import by_script
 from crossgraph.serving.pages.templates import page
 from crossgraph.serving.problems import Problem, problem_response, status_of, told
 
 _FOR_PROGRAMS = re.compile(r" /v1/openapi\.json says [^.]*\.| /v1/openapi\.json lists [^.]*\.")
 PARTS = ("/parts/", "/picture/", "/compare")
 """What is a part of a page where a script asks for it, and else a page."""
+
+SENT_BY_FORMS = ("/v1/export",)
+"""What is for programs, and what forms of the page send to as well: browsers go there."""
 
 TITLES = {
     401: "A token is wanted",
@@ -34,13 +38,14 @@ TITLES = {
 
 @dataclass(frozen=True)
 class PageProblem:
-    """What could not be done, for people."""
+    """What could not be done, for people; `back` is where to go on, "" for the beginning."""
 
     status: int
     title: str
     detail: str
     request_id: str
     headers: dict[str, str] = field(default_factory=dict)
+    back: str = ""
 
 
 def problem_of(error: CrossgraphError, request: Request) -> PageProblem:
@@ -64,13 +69,13 @@ def title_of(status: int, detail: str) -> str:
 
 def wants_page(path: str, headers: Headers) -> bool:
     """Whether a browser asked, for something to show."""
-    return not path.startswith(("/v1/", "/metrics")) and "text/html" in headers.get("accept", "")
+    for_programs = path.startswith(("/v1/", "/metrics")) and path not in SENT_BY_FORMS
+    return not for_programs and "text/html" in headers.get("accept", "")
 
 
 def is_part(path: str, headers: Headers) -> bool:
     """Whether a script asks, for a part of a page."""
-    by_script = headers.get("hx-request") == "true" or headers.get("sec-fetch-dest") == "empty"
-    return path.startswith("/parts/") or (path.startswith(PARTS) and by_script)
+    return path.startswith("/parts/") or (path.startswith(PARTS) and by_script(headers))
 
 
 def refusal(
@@ -81,5 +86,7 @@ def refusal(
         return problem_response(status, detail, request_id=request_id, headers=headers)
     plain = _FOR_PROGRAMS.sub("", detail).strip() or detail
     problem = PageProblem(status, title_of(status, detail), plain[:1].upper() + plain[1:], request_id)
-    template = "parts/problem.html" if is_part(path, asked) else "error.html"
+    template = "error.html"
+    if is_part(path, asked):
+        template = "picture_problem.html" if path.startswith("/picture/") else "parts/problem.html"
     return page(template, status, {**(headers or {}), "Cache-Control": "no-store"}, problem=problem)

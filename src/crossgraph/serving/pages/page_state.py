@@ -12,6 +12,7 @@ from pydantic import Field
 from crossgraph.gallery.tables.items import ID
 from crossgraph.serving.problems import Problem
 from crossgraph.serving.search_request import (
+    DEEPEST,
     LONGEST,
     MOST_TERMS,
     SearchBody,
@@ -25,7 +26,7 @@ MODES = ("fast", "balanced", "best")
 SORTS = {"score": "best first", "date": "newest first", "name": "by name"}
 TARGETS = {"images": "pictures", "captions": "captions"}
 _FIRST = ("q", "term", "like", "dislike")  # in addresses
-_PAGE_ONLY = {"open", "theme", "all", "do", "was"}
+_PAGE_ONLY = {"open", "at", "theme", "all", "do", "was"}
 
 
 class PageParameters(SearchParameters):
@@ -33,6 +34,7 @@ class PageParameters(SearchParameters):
 
     k: int = Field(48, ge=1, le=200, description="How many answers.")
     open: Annotated[str, Field(pattern=f"^({ID})?$")] = ""
+    at: int = Field(0, ge=0, le=DEEPEST + 200, description="The rank of the picture that is open; 0 where it has none.")
     theme: Literal["", "light", "dark"] = ""
     all: Annotated[str, Field(max_length=200)] = Field("", description="The facet of which every value is shown.")
     do: Literal["", "add", "without"] = Field("", description="What a form does with `q`, beside the query it was.")
@@ -73,14 +75,15 @@ class Chip:
 
 @dataclass(frozen=True)
 class PageState:
-    """What the page shows. `names` are texts for the ids of pictures."""
+    """What the page shows. `names` are texts for the ids of pictures, `notes` say what of it was not what was asked."""
 
     asked: PageParameters
     names: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def query(self, **changes: Any) -> str:
-        """The query string of this state with some values changed, defaults left out."""
-        values = self._values | changes
+        """The query string of this state with some values changed, defaults left out. `at` goes with `open`."""
+        values = self._values | ({"at": 0} if "open" in changes else {}) | changes
         return urlencode([pair for name, value in values.items() for pair in _pairs(name, value)])
 
     def url(self, path: str = "/", **changes: Any) -> str:
@@ -129,7 +132,7 @@ class PageState:
 
     def hidden(self) -> list[tuple[str, str]]:
         """What the form of the box sends along beside its sentence."""
-        left = {name: value for name, value in self._values.items() if name not in ("q", "offset", "open", "all")}
+        left = {name: value for name, value in self._values.items() if name not in ("q", "offset", "open", "at", "all")}
         return [pair for name, value in left.items() for pair in _pairs(name, value)]
 
     def chips(self) -> list[Chip]:

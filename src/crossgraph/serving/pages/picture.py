@@ -23,7 +23,7 @@ from crossgraph.serving.pages.shell import shell_of
 from crossgraph.serving.pages.templates import page
 from crossgraph.serving.problems import told
 from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut
-from crossgraph.serving.search_request import SearchBody, asked_of
+from crossgraph.serving.search_request import DEEPEST, SearchBody, asked_of
 from crossgraph.serving.server import Server, TheServer
 
 router = APIRouter()
@@ -52,7 +52,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture stands among the answers: its way there, its neighbours, and the others to compare it with."""
+    """Where a picture stands among the answers: its way there, its neighbours, and the others to compare it with.
+
+    `folded`: it is none of them, but looks like `answer`, which is shown for both.
+    """
 
     answer: AnswerOut
     steps: tuple[Step, ...]
@@ -61,6 +64,7 @@ class Place:
     others: tuple[AnswerOut, ...]
     chosen: str
     of: int
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class Panel:
     notes: dict[str, str]
     explanation: Explanation | None = None
     place: Place | None = None
+
+    @property
+    def own(self) -> str:
+        """The address of the picture's own page."""
+        return here(self.state, self.item.id)
 
 
 @router.get("/picture/{id}")
@@ -190,15 +199,15 @@ async def explanation_for(
 
 
 async def place_for(server: Server, panel: Panel) -> Place | None:
-    """Where a picture stands among the answers of its page; None where it is none of them."""
+    """Where a picture stands among the answers of its page, or which of them it is folded under; None for neither."""
     state, id = panel.state, panel.item.id
     if not state.looks_for or state.asked.target != "images":
         return None
     try:
-        found = await answers(server, widened(state.asked.as_body()))
+        found = await answers(server, widened(page_of(state.asked.as_body(), state.asked.at)))
     except CrossgraphError:
         return None  # the page of the search says what is wrong with it
-    index = next((place for place, one in enumerate(found.results) if one.item.id == id), None)
+    index = next((place for place, one in enumerate(found.results) if id in (one.item.id, *one.similar)), None)
     if index is None:
         return None
     answer = found.results[index]
@@ -214,6 +223,7 @@ async def place_for(server: Server, panel: Panel) -> Place | None:
         tuple(one for one in found.results if one is not answer),
         "" if chosen is None else chosen.item.id,
         found.searched,
+        folded=answer.item.id != id,
     )
 
 
@@ -232,6 +242,14 @@ async def answers(server: Server, body: SearchBody) -> SearchOut:
         return server.answers.get(key, make)
 
     return await server.engine.run(work)
+
+
+def page_of(body: SearchBody, rank: int) -> SearchBody:
+    """The page of the answers that has a `rank`, which came while one scrolled; the page of the address for rank 0."""
+    if not rank:
+        return body
+    offset = body.offset + (rank - 1 - body.offset) // body.k * body.k
+    return body.model_copy(update={"offset": min(DEEPEST, max(0, offset))})
 
 
 def widened(body: SearchBody) -> SearchBody:
@@ -292,4 +310,4 @@ def state_of(asked: PictureParameters, id: str) -> PageState:
 
 def here(state: PageState, id: str) -> str:
     """The address of a picture's own page, with the search it was found by."""
-    return state.url(f"/picture/{id}", open="")
+    return state.url(f"/picture/{id}", open="", at=state.asked.at if state.asked.open == id else 0)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from markupsafe import Markup
 from pydantic import Field, ValidationError
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from crossgraph.errors import CrossgraphError
-from crossgraph.serving.pages.errors import problem_of, title_of
+from crossgraph.serving.api.export import MOST as MOST_EXPORTED
+from crossgraph.serving.pages.errors import PageProblem, problem_of, title_of
 from crossgraph.serving.pages.page_state import PageParameters, PageState
 from crossgraph.serving.pages.picture import panel_for
 from crossgraph.serving.pages.search_view import MOST_ALIKE, View, alike_tiles, first_view, more_view, views
@@ -27,6 +29,7 @@ router = APIRouter()
 Parameters = Annotated[PageParameters, Query()]
 MOST_FIELDS = 500
 UPLOADED = "private, max-age=3600"
+NOT_TAKEN = "That picture was not taken"
 
 
 class AlikeParameters(PageParameters):
@@ -48,23 +51,13 @@ async def first(parameters: Parameters, request: Request, server: TheServer) -> 
 
     def work(opened: Markup | None) -> Response:
         view = first_view(server, state)
-        return page("search.html", shell=shell, view=view, problem=None, state=state, opened=opened)
+        return state_page(shell, view.state, view=view, opened=opened)
 
     try:
         opened = await picture_panel(server, state)
         return await server.engine.run(lambda: work(opened))
     except CrossgraphError as error:
-        problem = problem_of(error, request)
-        return page(
-            "search.html",
-            problem.status,
-            problem.headers,
-            shell=shell,
-            view=None,
-            problem=problem,
-            state=state,
-            opened=None,
-        )
+        return state_page(shell, state, problem=problem_of(error, request))
 
 
 @router.get("/parts/page")
@@ -79,7 +72,6 @@ async def parts(parameters: Parameters, request: Request, server: TheServer) -> 
         state = PageState(_read(leads.partition("?")[2]))
     if not server.library.is_ready:
         raise NotReady(server.library.phase)
-    url = state.url()
     steps = views(server, state, staged=True)
 
     def step() -> View | None:
@@ -92,12 +84,12 @@ async def parts(parameters: Parameters, request: Request, server: TheServer) -> 
             while (view := await server.engine.run(step)) is not None:
                 template, name = ("parts/found.html", "found") if sent else ("parts/page.html", "page")
                 html = filled(template, view=view, state=view.state, problem=None, opened=opened)
-                yield _line(**{name: html}, url=url, told=view.told, waits=view.waits)
+                yield _line(**{name: html}, url=view.state.url(), told=view.told, waits=view.waits)
                 sent = True
         except CrossgraphError as error:
             problem = problem_of(error, request)
             html = filled("parts/page.html", view=None, state=state, problem=problem, opened=None)
-            yield _line(page=html, url=url, told=problem.title, waits=False)
+            yield _line(page=html, url=state.url(), told=problem.title, waits=False)
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
 
@@ -127,14 +119,22 @@ async def alike(parameters: Annotated[AlikeParameters, Query()], server: TheServ
 
 @router.post("/upload")
 async def upload(
-    picture: UploadFile, server: TheServer, state: Annotated[str, Form(max_length=20_000)] = ""
+    request: Request,
+    server: TheServer,
+    picture: Annotated[UploadFile | None, File()] = None,
+    state: Annotated[str, Form(max_length=20_000)] = "",
 ) -> Response:
     """Keep a picture that was sent, and go to the search by it, beside what the query was."""
     asked = _read(state)
-    data = await picture.read()
-    if not data:
-        raise Problem(422, "no picture was chosen. Choose a file and send it again.")
-    kept = await server.files.run(lambda: server.uploads.add(data))
+    data = b"" if picture is None else await picture.read()
+    try:
+        if not data:
+            raise Problem(422, "no picture was chosen. Choose a file and send it again.")
+        kept = await server.files.run(lambda: server.uploads.add(data))
+    except CrossgraphError as error:
+        back = PageState(asked)
+        problem = replace(problem_of(error, request), title=NOT_TAKEN, back=back.url())
+        return state_page(shell_of(request, "/", theme=asked.theme), back, problem=problem)
     term = f"1:image:{kept.id}"
     return RedirectResponse(PageState(asked).fresh(term=[*asked.term, term][-MOST_TERMS:]), 303)
 
@@ -144,6 +144,20 @@ async def uploaded(id: ItemId, server: TheServer) -> Response:
     """A picture that was sent, as its chip shows it."""
     path = await server.files.run(lambda: server.uploads.path(id))
     return FileResponse(path, media_type="image/png", headers={"Cache-Control": UPLOADED})
+
+
+def state_page(
+    shell: Shell,
+    state: PageState,
+    *,
+    view: View | None = None,
+    problem: PageProblem | None = None,
+    opened: Markup | None = None,
+) -> Response:
+    """The whole page of a state: what it shows, or what could not be done, below the box and the query."""
+    status, headers = (200, {}) if problem is None else (problem.status, problem.headers)
+    shown: dict[str, Any] = {"shell": shell, "state": state, "view": view, "problem": problem, "opened": opened}
+    return page("search.html", status, headers, **shown, most_exported=MOST_EXPORTED)
 
 
 async def picture_panel(server: Server, state: PageState) -> Markup | None:

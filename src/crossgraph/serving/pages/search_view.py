@@ -21,6 +21,7 @@ from crossgraph.serving.schemas import AnswerOut, ItemOut, SearchOut, items_out
 from crossgraph.serving.search_request import DEEPEST, MOST_TERMS, Asked, among_of, asked_of, written_of
 from crossgraph.serving.server import Server
 
+NO_CAPTIONS = "there are no captions to search in any more; these are pictures"
 MOST_VALUES = 200
 MOST_ALIKE = 100
 VERDICTS = {
@@ -154,7 +155,7 @@ def views(server: Server, state: PageState, *, staged: bool) -> Iterator[View]:
     """The page of a state as soon as it can be shown: the shortlist first where `staged`, then what it ends with."""
     library = server.library
     snapshot = library.gallery.snapshot()
-    state = replace(state, names=_names(snapshot, state))
+    state = replace(_answerable(snapshot, state), names=_names(snapshot, state))
     if not len(snapshot.items):
         yield View("empty", state, 0, job=server.jobs.running())
         return
@@ -172,6 +173,7 @@ def more_view(server: Server, state: PageState) -> View:
     """The tiles of a further page alone. Raises what a search does."""
     library = server.library
     snapshot = library.gallery.snapshot()
+    state = _answerable(snapshot, state)
     asked = asked_of(state.asked.as_body(), library, server.uploads)
     base = View("found", state, len(snapshot.items))
     if asked.query is None:
@@ -180,9 +182,9 @@ def more_view(server: Server, state: PageState) -> View:
 
 
 def alike_tiles(server: Server, state: PageState, ids: Sequence[str]) -> list[Tile]:
-    """Tiles of the pictures that were folded under one answer, as far as they are still there."""
+    """Tiles of the pictures that were folded under the answer of the rank `at`, as far as they are still there."""
     found = items_out(server.library.gallery.snapshot(), ids, show_paths=server.library.settings.show_paths)
-    return [_tile(state, item) for item in found.values()]
+    return [_tile(state, item, rank=state.asked.at) for item in found.values()]
 
 
 def facets_shown(library: Library, state: PageState) -> tuple[FacetShown, ...]:
@@ -269,7 +271,7 @@ def _found(base: View, library: Library, found: SearchOut, *, waits: bool) -> Vi
         searched=found.searched,
         milliseconds=sum(found.timings_ms.values()),
         timings=tuple((STAGES.get(name, name), value) for name, value in found.timings_ms.items()),
-        notes=tuple(found.notes),
+        notes=(*state.notes, *found.notes),
         drops=drops,
         folded=sum(tile.alike for tile in tiles),
         left_out=base.total - found.searched if state.filters and asked.target == "images" else 0,
@@ -344,14 +346,16 @@ def _paged(view: View, complete: bool) -> View:
 
 def _answer_tile(state: PageState, answer: AnswerOut) -> Tile:
     return replace(
-        _tile(state, answer.item),
+        _tile(state, answer.item, rank=answer.rank),
         rank=answer.rank,
         score=f"{answer.score:.3f}",
         badge="" if answer.match == "semantic" else answer.match,
         caption=answer.caption or "",
         alike=len(answer.similar),
         alike_href=state.fresh(fold=False) if answer.similar else "",
-        alike_part=state.url("/parts/alike", ids=answer.similar[:MOST_ALIKE], open="") if answer.similar else "",
+        alike_part=state.url("/parts/alike", ids=answer.similar[:MOST_ALIKE], open="", at=answer.rank)
+        if answer.similar
+        else "",
     )
 
 
@@ -373,13 +377,13 @@ def _lined(state: PageState, found: SearchOut, tiles: tuple[Tile, ...]) -> tuple
     return tuple(replace(tile, line=lines.get(place, "")) for place, tile in enumerate(tiles))
 
 
-def _tile(state: PageState, item: ItemOut) -> Tile:
+def _tile(state: PageState, item: ItemOut, *, rank: int = 0) -> Tile:
     asked, one = state.asked, item.id
     searches = state.looks_for
     return Tile(
         item,
         ratio_class(item.width, item.height),
-        state.url(open=one),
+        state.url(open=one, at=rank),
         liked=one in asked.like,
         disliked=one in asked.dislike,
         like=state.marked(one, "like") if searches else "",
@@ -394,6 +398,13 @@ def ratio_class(width: int, height: int) -> int:
     if width < 1 or height < 1:
         return 100
     return min(WIDEST, max(NARROWEST, round(100 * width / height / STEP) * STEP))
+
+
+def _answerable(snapshot: Snapshot, state: PageState) -> PageState:
+    """`state`; where it would search captions and none are left, the same search of pictures."""
+    if state.asked.target == "images" or len(snapshot.captions):
+        return state
+    return replace(state, asked=state.asked.model_copy(update={"target": "images"}), notes=(NO_CAPTIONS,))
 
 
 def _names(snapshot: Snapshot, state: PageState) -> dict[str, str]:

@@ -3,8 +3,10 @@
 const AHEAD = "600px";
 let observer = null;
 let anchor = null; // where a range of selected pictures begins
+const chosen = new Set(); // the ids of the selected pictures, also of those that are not shown now
 
 const tiles = () => [...document.querySelectorAll("#grid .tile")];
+const there = () => tiles().filter((one) => !one.classList.contains("removed"));
 const pictureOf = (tile) => tile?.querySelector(".pic");
 const boxOf = (tile) => tile?.querySelector(".pick input");
 const here = () => document.activeElement?.closest?.(".tile") ?? null;
@@ -39,17 +41,52 @@ function beside(tile, key) {
   return all.filter((one) => one.offsetTop === row).reduce((best, one) => (away(one) < away(best) ? one : best));
 }
 
+function choose(box, is) {
+  box.checked = is;
+  if (is) chosen.add(box.value);
+  else chosen.delete(box.value);
+}
+
 function select(from, to) {
   const all = tiles();
   const [first, last] = [all.indexOf(from), all.indexOf(to)].sort((one, other) => one - other);
-  for (const tile of all.slice(Math.max(0, first), last + 1)) boxOf(tile).checked = true;
+  const meant = new Set(all.slice(Math.max(0, first), last + 1));
+  for (const tile of there()) if (meant.has(tile)) choose(boxOf(tile), true);
   count();
 }
 
+/** Check the boxes of what is selected: pictures come and go with the answers. */
+export function showSelected() {
+  for (const tile of tiles()) boxOf(tile).checked = chosen.has(tile.dataset.id);
+  count();
+}
+
+/** Take a picture that is gone out of what is selected. */
+export function unselect(id) {
+  if (chosen.delete(id)) showSelected();
+}
+
+/** The ids of what is exported: what is selected, in the order of the page, or all that is shown. */
+function exported() {
+  const shown = there().map((one) => one.dataset.id);
+  if (!chosen.size) return shown;
+  return [...new Set([...shown.filter((one) => chosen.has(one)), ...chosen])];
+}
+
 function count() {
-  const number = document.querySelectorAll(".pick :checked").length;
-  const shown = tiles().length;
-  document.getElementById("selected").textContent = number ? `${number} selected` : `All ${shown} shown`;
+  const exporting = document.getElementById("export");
+  const said = document.getElementById("selected");
+  const most = Number(exporting.dataset.most);
+  const number = (count) => count.toLocaleString("en");
+  const all = exported().length;
+  const away = chosen.size && chosen.size - tiles().filter((one) => chosen.has(one.dataset.id)).length;
+  let text = chosen.size ? `${number(all)} selected` : `All ${number(all)} shown`;
+  if (!all) text = "Nothing is shown";
+  if (away) text += `, ${number(away)} not shown here`;
+  if (all > most) text += `: the first ${number(most)} can be exported`;
+  if (said.textContent !== text) said.textContent = text;
+  exporting.classList.toggle("chosen", chosen.size > 0);
+  for (const one of exporting.querySelectorAll("[name=format]")) one.disabled = !all;
 }
 
 /** Keys, boxes and the form of the export; `change`, `closePicture` and `undo` are what the page does. */
@@ -60,7 +97,7 @@ export function startGrid({ change, closePicture, undo }) {
   function openExport() {
     count();
     exporting.classList.add("open");
-    exporting.querySelector("button").focus();
+    exporting.querySelector("button:enabled").focus();
   }
 
   const keys = {
@@ -72,7 +109,7 @@ export function startGrid({ change, closePicture, undo }) {
     l: (tile) => tile?.querySelector("[data-do=like]")?.click(),
     d: (tile) => tile?.querySelector("[data-do=dislike]")?.click(),
     "+": (tile) => tile?.querySelector("[data-do=add]")?.click(),
-    x: (tile) => { if (tile) { boxOf(tile).checked = !boxOf(tile).checked; anchor = tile; count(); } },
+    x: (tile) => { if (there().includes(tile)) { choose(boxOf(tile), !boxOf(tile).checked); anchor = tile; count(); } },
   };
 
   document.addEventListener("keydown", (event) => {
@@ -148,17 +185,21 @@ export function startGrid({ change, closePicture, undo }) {
     if (event.shiftKey && last?.isConnected && box.checked) select(last, tile);
     last = anchor = tile;
   });
-  document.addEventListener("change", (event) => { if (event.target.closest(".pick")) count(); });
+  document.addEventListener("change", (event) => {
+    const box = event.target.closest(".pick input");
+    if (!box) return;
+    choose(box, box.checked);
+    count();
+  });
+  for (const box of document.querySelectorAll(".pick :checked")) choose(box, true); // a browser may keep them over a reload
 
-  exporting.addEventListener("submit", () => {
-    for (const one of exporting.querySelectorAll("input[type=hidden]")) one.remove();
-    if (document.querySelector(".pick :checked")) return;
-    const all = document.createElement("input");
-    Object.assign(all, { type: "hidden", name: "ids", value: tiles().map((one) => one.dataset.id).join(",") });
-    exporting.append(all);
+  exporting.addEventListener("formdata", ({ formData }) => {
+    formData.delete("ids");
+    for (const id of exported().slice(0, Number(exporting.dataset.most))) formData.append("ids", id);
   });
   exporting.addEventListener("reset", () => {
     exporting.classList.remove("open");
+    chosen.clear();
     setTimeout(() => {
       count();
       if (!document.activeElement || document.activeElement === document.body || exporting.contains(document.activeElement)) {

@@ -243,6 +243,7 @@ document.addEventListener(
 async function part(address, signal) {
   const answer = await fetch(address, { headers: { "HX-Request": "true", Accept: "text/html" }, signal });
   const text = await answer.text();
+  if (answer.status === 401) location.reload(); // which asks for the token, and comes back
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   const held = document.createElement("template");
   held.innerHTML = text;

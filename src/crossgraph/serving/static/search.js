@@ -1,13 +1,13 @@
 // The search page without reloading: answers stage by stage, addresses, the way back, the opened picture.
 // All of it works without this file, too, by plain links and forms.
 import { keepFocus, keepOpen, remember } from "./focus.js";
-import { startGrid, watchGrid } from "./grid.js";
+import { showSelected, startGrid, unselect, watchGrid } from "./grid.js";
 import { watchJob } from "./job.js";
 import { reuseImages, slide } from "./slide.js";
 import { startUploads } from "./uploads.js";
 
 const KEPT = 12; // pages that going back shows as they were left
-const HTML = { Accept: "text/html" };
+const PART = { Accept: "text/html", "HX-Request": "true" };
 const root = document.documentElement;
 const box = document.getElementById("q");
 const form = document.getElementById("search");
@@ -15,7 +15,7 @@ const told = document.getElementById("told");
 const bar = document.getElementById("bar");
 const kept = new Map(); // search -> what was shown
 let running = null;
-let again = null;
+let mend = null; // what the button of the bar does
 
 const page = () => document.getElementById("page");
 const aside = () => document.getElementById("picture");
@@ -33,15 +33,14 @@ export async function search(parameters, { push = true, keepScroll = false } = {
   const typed = box.value;
   const focus = remember();
   root.classList.add("busy");
-  again = () => search(parameters, { push, keepScroll });
   try {
-    const answer = await fetch(`/parts/page?${parameters}`, { headers: HTML, signal: control.signal });
+    const answer = await fetch(`/parts/page?${parameters}`, { headers: PART, signal: control.signal });
     if (!answer.ok) {
       if (answer.status === 401 || answer.status === 503) return location.assign(`/?${parameters}`);
       showProblem(await answer.text());
       return;
     }
-    offline(false);
+    calm();
     let first = true;
     for await (const one of lines(answer.body)) {
       if (first) {
@@ -57,7 +56,7 @@ export async function search(parameters, { push = true, keepScroll = false } = {
     }
   } catch (error) {
     if (error.name === "AbortError") return;
-    offline(true);
+    failed(null, () => search(parameters, { push, keepScroll }));
   } finally {
     if (running === control) {
       running = null;
@@ -94,10 +93,8 @@ function keep() {
 
 function showPage(next, { typed, focus, keepScroll }) {
   const before = page();
-  const picked = new Set([...document.querySelectorAll(".pick :checked")].map((one) => one.value));
   reuseImages(before, next);
   before.replaceWith(next);
-  for (const one of next.querySelectorAll(".pick input")) one.checked = picked.has(one.value);
   if (document.activeElement !== box || box.value === typed) box.value = next.dataset.q;
   arrive();
   if (!keepScroll) scrollTo({ top: 0, behavior: "instant" });
@@ -107,10 +104,9 @@ function showPage(next, { typed, focus, keepScroll }) {
 function showFound(next) {
   const before = document.getElementById("found");
   const focus = remember();
-  const picked = new Set([...before.querySelectorAll(".pick :checked")].map((one) => one.value));
   keepOpen(before, next);
   slide(before, next);
-  for (const one of next.querySelectorAll(".pick input")) one.checked = picked.has(one.value);
+  showSelected();
   page().removeAttribute("aria-busy");
   watchGrid(more);
   markOpen();
@@ -121,6 +117,7 @@ function showProblem(html) {
   const problem = element(html);
   for (const one of page().querySelectorAll(":scope > .columns, :scope > .hello, :scope > .problem")) one.remove();
   page().append(problem);
+  showSelected();
   say(problem.querySelector("h1")?.textContent ?? "");
 }
 
@@ -131,6 +128,7 @@ function arrive() {
   document.title = `${page().dataset.q ? `${page().dataset.q.slice(0, 60)} · ` : ""}crossgraph`;
   page().dataset.search = entry().search;
   showUndo();
+  showSelected();
   watchGrid(more);
   watchJob(() => search(location.search.slice(1), { push: false, keepScroll: true }));
   markOpen();
@@ -146,48 +144,75 @@ function say(text) {
   requestAnimationFrame(() => { told.textContent = text ?? ""; });
 }
 
-function offline(is) {
-  bar.hidden = !is;
-  if (is) document.getElementById("bar-text").textContent = "The server does not answer. What is shown was found before.";
+/** Say above the answers, which stay, what did not work; the button does `act`. */
+function complain(text, label = "Close", act = () => box.focus()) {
+  document.getElementById("bar-text").textContent = text;
+  document.getElementById("retry").textContent = label;
+  mend = act;
+  bar.hidden = false;
+}
+
+function calm() {
+  bar.hidden = true;
+}
+
+/** Say why a request brought nothing: `answer` is what the server said, null where it said nothing; `act` asks again. */
+function failed(answer, act) {
+  const kept = "What is shown was found before.";
+  if (!answer) return complain(`The server does not answer. ${kept}`, "Try again", act);
+  if (answer.status === 401) return complain(`The token is asked for again. ${kept}`, "Sign in", () => location.reload());
+  complain(`The server could not do that (status ${answer.status}). ${kept}`, "Try again", act);
+}
+
+/** The elements of a part of the page; null where it did not come, which the bar says. */
+async function part(address, act) {
+  const answer = await fetch(address, { headers: PART }).catch(() => null);
+  const held = document.createElement("template");
+  try {
+    if (!answer?.ok) throw Error();
+    held.innerHTML = await answer.text();
+  } catch {
+    failed(answer?.ok ? null : answer, act);
+    return null;
+  }
+  calm();
+  return held.content;
 }
 
 /** Change the query by a step; `parameters` begin as those of the address. */
 export function change(step) {
   const parameters = new URLSearchParams(location.search);
-  for (const name of ["offset", "open", "all"]) parameters.delete(name);
+  for (const name of ["offset", "open", "at", "all"]) parameters.delete(name);
   step(parameters);
   return search(parameters);
 }
 
 async function more(link) {
-  const answer = await fetch(link.dataset.part, { headers: HTML });
-  if (!answer.ok) throw new Error(answer.statusText);
-  const held = document.createElement("template");
-  held.innerHTML = await answer.text();
+  const found = await part(link.dataset.part, () => more(link));
   const grid = document.getElementById("grid");
-  if (!grid.contains(link)) return;
+  if (!found || !grid?.contains(link)) return; // the link stays
   const there = new Set([...grid.querySelectorAll(".tile")].map((one) => one.dataset.id));
-  for (const one of held.content.querySelectorAll(".tile")) if (there.has(one.dataset.id)) one.remove();
+  for (const one of found.querySelectorAll(".tile")) if (there.has(one.dataset.id)) one.remove();
   const focused = document.activeElement === link;
-  const first = held.content.querySelector(".pic");
+  const first = found.querySelector(".pic");
   for (const one of grid.querySelectorAll(".next, .filler")) one.remove();
-  grid.append(held.content);
+  grid.append(found);
   if (focused) first?.focus();
+  showSelected();
   watchGrid(more);
   say(`${grid.querySelectorAll(".tile").length} pictures.`);
 }
 
 async function unfold(tile) {
   const link = tile.querySelector(".alike");
-  const answer = await fetch(tile.dataset.alike, { headers: HTML }).catch(() => null);
-  if (!answer?.ok) return offline(!answer);
-  const held = document.createElement("template");
-  held.innerHTML = await answer.text();
-  const shown = [...held.content.querySelectorAll(".tile")];
+  const found = await part(tile.dataset.alike, () => unfold(tile));
+  if (!found || !link?.isConnected) return;
+  const shown = [...found.querySelectorAll(".tile")];
   for (const one of shown) one.classList.add("unfolded");
   tile.classList.add("unfolded");
-  tile.after(held.content);
+  tile.after(found);
   link.remove();
+  showSelected();
   (shown[0] ?? tile).querySelector(".pic").focus();
   say(`${shown.length} alike shown.`);
 }
@@ -212,15 +237,16 @@ async function showPicture(id, { focus = false } = {}) {
     const query = new URLSearchParams(location.search);
     query.delete("open");
     try {
-      const answer = await fetch(`/picture/${encodeURIComponent(id)}?${query}`, { headers: { ...HTML, "HX-Request": "true" } });
+      const answer = await fetch(`/picture/${encodeURIComponent(id)}?${query}`, { headers: PART });
+      if (answer.status === 401) return location.reload();
       const html = await answer.text();
       if (new URLSearchParams(location.search).get("open") !== id) return;
       place.innerHTML = html;
+      if (answer.status === 404) removed(tileOf(id));
       place.dispatchEvent(new CustomEvent("crossgraph:picture", { bubbles: true, detail: { id } }));
-      offline(false);
+      calm();
     } catch {
-      again = () => showPicture(id, { focus });
-      offline(true);
+      failed(null, () => showPicture(id, { focus }));
       return;
     } finally {
       place.removeAttribute("aria-busy");
@@ -232,9 +258,13 @@ async function showPicture(id, { focus = false } = {}) {
 }
 
 function openPicture(url) {
-  const id = new URL(url, location).searchParams.get("open");
+  const asked = new URL(url, location).searchParams;
+  const id = asked.get("open");
   const address = new URLSearchParams(location.search); // what is shown stays what it is
-  address.set("open", id);
+  for (const name of ["open", "at"]) {
+    address.delete(name);
+    if (asked.has(name)) address.set(name, asked.get(name));
+  }
   const undo = entry().undo ? entry().undo + 1 : 0;
   history.pushState({ search: entry().search, undo }, "", `/?${address}`);
   showPicture(id, { focus: true });
@@ -245,6 +275,7 @@ export function closePicture() {
   const id = address.get("open");
   if (!id) return false;
   address.delete("open");
+  address.delete("at");
   const undo = entry().undo ? entry().undo + 1 : 0;
   const query = address.toString();
   history.pushState({ search: entry().search, undo }, "", query ? `/?${query}` : "/");
@@ -271,7 +302,10 @@ export function undo() {
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
   if (event.target.closest?.("#undo")) return undo();
-  if (event.target.closest?.("#retry")) return again?.();
+  if (event.target.closest?.("#retry")) {
+    calm();
+    return mend?.();
+  }
   for (const one of document.querySelectorAll("details:is(.weights, .menu, .timings)[open]")) {
     if (!one.contains(event.target)) one.open = false;
   }
@@ -283,7 +317,7 @@ document.addEventListener("click", (event) => {
   if (link.matches("[data-open]")) return openPicture(url);
   if (link.matches("[data-close]")) return closePicture();
   if (link.matches("[data-alike-of]")) return unfold(link.closest(".tile"));
-  if (link.matches("[data-part]")) return more(link).catch(() => offline(true));
+  if (link.matches("[data-part]")) return more(link);
   search(url.searchParams, { keepScroll: ["like", "dislike"].includes(link.dataset.do) });
 });
 
@@ -315,16 +349,36 @@ addEventListener("popstate", () => {
   say(held.page.dataset.told);
 });
 
-// A picture whose file is gone is said to be, by its name.
-const missing = (image) => {
+// A picture whose file is gone, or which was removed, is said to be, by its name.
+function gone(tile, text) {
+  const image = tile.querySelector(".pic img");
+  tile.classList.add("gone");
+  const note = tile.querySelector(".missing") ?? document.createElement("span");
+  note.className = "missing";
+  note.textContent = `${image.dataset.name}: ${text}`;
+  image.closest(".pic").append(note);
+}
+
+function removed(tile) {
+  if (!tile) return;
+  gone(tile, "it is not in the gallery any more.");
+  tile.classList.add("removed");
+  tile.querySelector(".acts")?.remove();
+  unselect(tile.dataset.id);
+}
+
+async function missing(image) {
   const tile = image.closest?.(".tile");
   if (!tile || tile.classList.contains("gone")) return;
   tile.classList.add("gone");
-  const note = document.createElement("span");
-  note.className = "missing";
-  note.textContent = `${image.dataset.name}: the file cannot be shown. Connect its disk, or sync the gallery.`;
-  image.closest(".pic").append(note);
-};
+  const answer = await fetch(image.src, { method: "HEAD" }).catch(() => null); // an image does not say why
+  const now = image.closest(".tile"); // further answers may have come
+  if (answer?.status === 401) failed(answer);
+  if (!now) return;
+  if (answer?.status === 404) removed(now);
+  else if (answer?.status === 401) gone(now, "it is shown when you have signed in.");
+  else gone(now, "the file cannot be shown. Connect its disk, or sync the gallery.");
+}
 document.addEventListener("error", (event) => { if (event.target.matches?.(".pic img")) missing(event.target); }, true);
 
 let lastScroll = scrollY;
@@ -335,6 +389,6 @@ addEventListener("pagehide", () => { history.scrollRestoration = "auto"; });
 if (!entry().search) history.replaceState({ search: `first-${Date.now()}`, undo: 0 }, "");
 for (const image of document.querySelectorAll(".pic img")) if (image.complete && !image.naturalWidth && image.src) missing(image);
 startGrid({ change, closePicture, undo });
-startUploads({ change, problem: showProblem, offline });
+startUploads({ change, complain, failed });
 arrive();
 say(page().dataset.told);

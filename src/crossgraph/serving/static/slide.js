@@ -14,7 +14,8 @@ export function reuseImages(before, next) {
     fresh.replaceWith(image);
     if (old.classList.contains("gone")) {
       tile.classList.add("gone");
-      image.closest(".pic").append(old.querySelector(".missing"));
+      const note = old.querySelector(".missing");
+      if (note) image.closest(".pic").append(note);
     }
   }
 }

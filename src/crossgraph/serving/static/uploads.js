@@ -1,6 +1,6 @@
 // Pictures to search by: chosen, dropped anywhere, or pasted. A picture of the grid that is dropped is one of the query.
 
-export function startUploads({ change, problem, offline }) {
+export function startUploads({ change, complain, failed }) {
   const file = document.getElementById("file");
   const dropping = document.getElementById("dropping");
   const form = document.getElementById("search");
@@ -10,27 +10,14 @@ export function startUploads({ change, problem, offline }) {
     body.append("picture", picture, picture.name || "picture");
     document.documentElement.classList.add("busy");
     try {
-      const answer = await fetch("/v1/uploads", { method: "POST", body });
-      const told = await answer.json();
-      if (!answer.ok) return refused(told);
-      await change((parameters) => parameters.append("term", `1:image:${told.id}`));
-    } catch {
-      offline(true);
+      const answer = await fetch("/v1/uploads", { method: "POST", body }).catch(() => null);
+      const told = await answer?.json().catch(() => null);
+      if (answer?.ok) await change((parameters) => parameters.append("term", `1:image:${told.id}`));
+      else if (!answer || answer.status === 401) failed(answer, () => send(picture));
+      else complain(told ? told.detail.charAt(0).toUpperCase() + told.detail.slice(1) : "That picture was not taken.");
     } finally {
       document.documentElement.classList.remove("busy");
     }
-  }
-
-  function refused({ title, detail, request_id: id }) {
-    const held = document.createElement("section");
-    held.className = "problem";
-    const [head, text, name] = [document.createElement("h1"), document.createElement("p"), document.createElement("p")];
-    head.textContent = `That picture cannot be read (${title.toLowerCase()})`;
-    text.textContent = detail;
-    name.className = "id";
-    name.textContent = `Request ${id}`;
-    held.append(head, text, name);
-    problem(held.outerHTML);
   }
 
   file.addEventListener("change", () => {
