@@ -289,14 +289,14 @@ def annotate(
             "annotated": count,
             "columns": own,
             "left_out": left_out,
-            "notes": [*found.guesses, *told_of],
+            "notes": [*read.notes, *found.guesses, *told_of],
             "version": opened.version(),
         }
         print_json({"gallery": str(gallery), **told})
     else:
         listed = ", ".join(f"{name} ({kind})" for name, kind in own.items())
         typer.echo(f"{gallery}: {count:,} pictures annotated; columns: {listed or 'none'}")
-        for note in found.guesses:
+        for note in (*read.notes, *found.guesses):
             typer.echo(f"note: {file}, {note}", err=True)
         for said in told_of:
             typer.echo(f"note: {shown(said)}", err=True)

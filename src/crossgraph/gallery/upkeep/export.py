@@ -16,8 +16,9 @@ from jaxtyping import Int
 from crossgraph.errors import GalleryError, unknown_name
 from crossgraph.files import replacing
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.search.filters import WHERE_THEY_LIE, column_kinds, read_column, rows_where
+from crossgraph.gallery.search.filters import BUILT_IN, WHERE_THEY_LIE, Kind, column_kinds, read_column, rows_where
 from crossgraph.gallery.tables.csv_cells import guarded
+from crossgraph.gallery.tables.notes import WHOLE
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 Format = Literal["csv", "jsonl", "paths"]
@@ -50,12 +51,16 @@ def row_lines(snapshot: Snapshot, rows: Int[np.ndarray, " k"], *, format: Format
     where pictures lie: there are names for paths, and neither folders nor sources.
     """
     hidden = () if places else WHERE_THEY_LIE
-    names = [name for name in column_kinds(snapshot) if name not in LEFT_OUT and name not in hidden]
+    kinds = column_kinds(snapshot)
+    names = [name for name in kinds if name not in LEFT_OUT and name not in hidden]
     if not places:
         names.insert(1, "name")
     if format == "paths":
         names = ["path" if places else "name"]
-    columns = {name: read_column(snapshot, name) for name in names}
+    columns = {
+        name: read_column(snapshot, name) if name in BUILT_IN or format != "csv" else snapshot.written_notes[name]
+        for name in names
+    }
     if format == "csv":
         yield _csv_line(names)
     for start in range(0, len(rows), BLOCK):
@@ -64,7 +69,7 @@ def row_lines(snapshot: Snapshot, rows: Int[np.ndarray, " k"], *, format: Format
             if format == "paths":
                 yield values[0]
             elif format == "csv":
-                yield _csv_line([_cell(value) for value in values])
+                yield _csv_line([_cell(value, kinds[name]) for name, value in zip(names, values, strict=True)])
             else:
                 yield json.dumps(dict(zip(names, map(_plain, values), strict=True)), ensure_ascii=False)
 
@@ -89,12 +94,14 @@ def _csv_line(values: list[str]) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= WHOLE:
+        return int(value)
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, kind: Kind) -> str:
     if isinstance(value, list):
         return guarded("\n".join(value))
     if isinstance(value, str):
-        return guarded(value)
+        return value if kind == "number" else guarded(value)
     return "" if value is None else str(_plain(value))
