@@ -210,7 +210,7 @@ def _source_of(path: Path, exclude: Sequence[str]) -> str:
             return "scenes"
         if any((path / file).is_file() for file in CAPTION_FILES):
             return "folder"
-        probes = {**LAYOUTS, "imagefolder": partial(is_imagefolder, exclude=exclude)}
+        probes: dict[str, Callable[[Path], bool]] = {**LAYOUTS, "imagefolder": partial(is_imagefolder, exclude=exclude)}
         return next((layout for layout, is_one in probes.items() if is_one(path)), "folder")
     if not path.is_file() and not exists(path):
         raise DataError(f"{_missing(path)} Give a folder of pictures, a caption file, or scenes.")

@@ -179,8 +179,11 @@ class Gallery(GalleryFolder):
             progress=progress,
         )
 
-    def forget(self, source: Path | str) -> None:
-        """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
+    def forget(self, source: Path | str, *, dry_run: bool = False) -> None:
+        """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown.
+
+        With `dry_run` that is all.
+        """
         name = absolute(source if is_far(source) else Path(source).expanduser())
         with self.changing():
             if name not in self.manifest.sources:
@@ -189,6 +192,8 @@ class Gallery(GalleryFolder):
                     if self.manifest.sources
                     else f"{self.storage} remembers no folders, so there is none to forget."
                 )
+            if dry_run:
+                return
             left = tuple(one for one in self.manifest.sources if one != name)
             self.replace_manifest(self.manifest.model_copy(update={"sources": left}))
 

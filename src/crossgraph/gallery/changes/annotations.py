@@ -143,7 +143,7 @@ def _said_of_passed(passed: Sequence[str]) -> tuple[str, ...]:
     """What to say of columns that were passed over, of which "" has no name."""
     named, said = [name for name in passed if name], []
     if named:
-        lists = "".join(map(said_of_lists, named))
+        lists = "" if "digest" in named else "".join(map(said_of_lists, named))  # an export has them all
         said.append(f"{', '.join(named)}: built in, and passed over; columns of yours need other names.{lists}")
     if "" in passed:
         said.append("a column without a name was passed over.")
