@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from crossgraph.data.feature_cache import RecordStore
-from crossgraph.files import ABANDONED, TEMPORARY, replacing, write_atomically
+from crossgraph.files import ABANDONED, TEMPORARY, replacing, write_atomically, writing_out
 
 
 def names(folder: Path) -> list[str]:
@@ -133,3 +133,43 @@ def test_what_a_kill_leaves_is_removed_by_a_later_writer_once_it_is_old(tmp_path
     os.utime(left, (long_ago, long_ago))
     write_atomically(file, b"newer")
     assert names(tmp_path) == ["a [b] file"]
+
+
+def write_out(path: Path, content: bytes) -> None:
+    with writing_out(path) as file:
+        file.write(content)
+
+
+def test_what_is_written_out_follows_links_and_keeps_the_mode(tmp_path: Path) -> None:
+    file, link = tmp_path / "there" / "file", tmp_path / "link"
+    file.parent.mkdir()
+    file.write_bytes(b"old")
+    file.chmod(0o600)
+    link.symlink_to(file)
+    write_out(link, b"new")
+    assert (link.is_symlink(), file.read_bytes(), file.stat().st_mode & 0o777) == (True, b"new", 0o600)
+    assert names(file.parent) == ["file"]
+
+    def write_half() -> None:
+        with writing_out(link) as stream:
+            stream.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert (file.read_bytes(), names(tmp_path)) == (b"new", ["link", "there"])
+    file.unlink()
+    write_out(link, b"again")  # a link to what is not there yet
+    assert (link.is_symlink(), file.read_bytes()) == (True, b"again")
+    with pytest.raises(IsADirectoryError):
+        write_out(file.parent, b"x")
+
+
+def test_what_is_written_into_a_pipe_is_read_from_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit(pipe.read_bytes)
+        write_out(pipe, b"through")
+        assert got.result(timeout=30) == b"through"
+    assert (pipe.is_fifo(), names(tmp_path)) == (True, ["pipe"])

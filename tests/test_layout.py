@@ -73,7 +73,7 @@ INSIDE = {
         ("object_tars",),
         ("places",),
         ("images", "exclusions", "archives", "encodings", "names", "tables", "columns", "label_cells"),
-        ("image_reader", "inventory", "decoding_worker"),
+        ("image_reader", "inventory", "probes", "decoding_worker"),
         ("unused",),
         ("assembly", "concepts", "batches", "splits", "other_captions"),
         ("joined", "label_captions"),

@@ -6,10 +6,11 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import BinaryIO
@@ -67,6 +68,29 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
     if durable:
         _sync_folder(path.parent)
+
+
+@contextmanager
+def writing_out(path: Path) -> Iterator[BinaryIO]:
+    """A stream into the file that somebody named for an answer, which becomes it at once, as by `replacing`.
+
+    A link stays, and what it leads to is written; a file that was there keeps its mode and, if it may, its owner; a
+    pipe or a device is written as it goes. The folder must exist. Raises `OSError`.
+    """
+    try:
+        before = path.stat()
+    except FileNotFoundError:
+        before = None
+    if before is not None and not stat.S_ISREG(before.st_mode):
+        with path.open("wb") as file:
+            yield file
+        return
+    with replacing(Path(os.path.realpath(path))) as file:
+        if before is not None:
+            with suppress(OSError):
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+        yield file
 
 
 def content_hash(path: Path) -> str:

@@ -112,6 +112,14 @@ def test_a_gallery_is_given_to_another_model(gallery: Path, trained: Trained) ->
         (("gallery", "export", "GALLERY", "--format", "xml"), "unknown format"),
         (("gallery", "optimize", "GALLERY", "--keep", "-1"), "at least 0 minutes"),
         (("sync", "GALLERY", "--watch", "0"), "seconds above 0"),
+        (("sync", "GALLERY", "--watch", "nan"), "seconds above 0"),
+        (("sync", "GALLERY", "--watch", "inf"), "seconds above 0, at most a year's"),
+        (("sync", "GALLERY", "--watch", "1e300"), "seconds above 0, at most a year's"),
+        (("gallery", "optimize", "GALLERY", "--keep", "nan"), "at least 0 minutes"),
+        (("gallery", "optimize", "GALLERY", "--keep", "1e300"), "at most a year's"),
+        (("gallery", "export", "GALLERY", "--out", "nowhere.xls"), "an export ends in .csv"),
+        (("sync", "GALLERY", "--forget", "x", "--rehash", "--watch", "3"), "goes without --rehash and --watch"),
+        (("sync", "GALLERY", "PICTURES", "--forget", "x", "--allow-empty"), "without FOLDERS and --allow-empty"),
         (("sync", "GALLERY", "nowhere"), "nowhere: no such folder or file"),
         (("sync", "elsewhere"), "there is nothing at elsewhere. Make a gallery there with `crossgraph index FOLDER"),
         (("search", "a", "--gallery", "elsewhere"), "there is nothing at elsewhere"),
@@ -146,3 +154,46 @@ def test_rows_and_texts_that_were_not_used_are_listed_by_index_and_sync(trained:
     assert [(row["path"], row["where"]) for row in told["skipped_rows"]] == [(str(folder / "captions.csv"), "line 3")]
     assert [one["path"] for one in told["unused"]] == [str(folder / "notes.csv")]
     assert str(folder / "notes.csv") in done.stderr
+
+
+def test_a_folder_is_forgotten_but_for_a_dry_run(gallery: Path, tmp_path: Path) -> None:
+    folder = str(tmp_path / "photos")
+
+    def sources() -> list[str]:
+        told = json.loads(call("gallery", "stats", gallery, "--json").stdout)
+        assert told["gallery"] == str(gallery)
+        return list(told["sources"])
+
+    done = call("sync", gallery, "--forget", folder, "--dry-run")
+    assert done.stdout == f"{gallery} would look at {folder} no longer; its pictures would stay.\n"
+    assert sources() == [folder]
+    wrong = call("sync", gallery, "--forget", folder + "x", "--dry-run")
+    assert (wrong.exit_code, "Did you mean" in wrong.stderr) == (2, True)
+    done = call("sync", gallery, "--forget", folder, "--json")
+    assert json.loads(done.stdout) == {"gallery": str(gallery), "dry_run": False, "forgotten": folder}
+    assert sources() == []
+
+
+def test_only_what_fits_is_removed_of_what_is_named(gallery: Path, tmp_path: Path) -> None:
+    first, second, third = sorted((tmp_path / "photos").iterdir())[:3]
+    done = call("gallery", "remove", gallery, first.name, second, "--where", f"name != '{first.name}'")
+    assert done.stdout == f"{gallery}: 1 removed\n"
+    assert done.stderr == f"note: {first.name} does not fit --where, and stays\n"
+    told = json.loads(call("gallery", "remove", gallery, first, "--where", "width < 0", "--json").stdout)
+    assert (told["removed"], told["unfit"]) == ([], [str(first)])
+    gone = call("gallery", "remove", gallery, third, "nosuch.png", "--where", "width > 0")
+    assert (gone.exit_code, "nosuch.png" in gone.stderr) == (2, True)
+    left = call("gallery", "export", gallery).stdout.splitlines()
+    assert (str(first) in left, str(second) in left, str(third) in left) == (True, False, True)
+    assert "9 removed" in call("gallery", "remove", gallery, "--where", "width > 0").stdout
+
+
+def test_adding_lists_what_is_skipped_and_leaves_out_empty_texts(gallery: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "good.png"
+    Image.new("RGB", (40, 40), (9, 90, 200)).save(picture)
+    words = ("--caption", "", "--caption", "a blue one", "--label", " ")
+    done = call("gallery", "add", gallery, tmp_path / "nosuch.png", picture, *words)
+    assert (done.exit_code, "1 added" in done.stdout, "nosuch.png" in done.stderr) == (1, True, True)
+    exported = call("gallery", "export", gallery, "--format", "jsonl", "--where", "name = 'good.png'").stdout
+    told = json.loads(exported)
+    assert (told["caption"], told["label"]) == (["a blue one"], [])

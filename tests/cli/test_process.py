@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -48,6 +49,14 @@ def test_a_broken_pipe_is_quiet() -> None:
     assert process.stderr.read() == ""
     process.stderr.close()
     process.wait(timeout=60)
+
+
+@pytest.mark.slow
+def test_a_closed_stream_is_no_fault() -> None:
+    command = shlex.join([*COMMAND, "methods", "list"])
+    for closed in (">&-", "<&- >&-", "2>&-"):
+        done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr, bool(done.stdout)) == (0, "", closed == "2>&-")
 
 
 @pytest.mark.slow

@@ -455,3 +455,16 @@ def test_a_source_that_takes_no_options_refuses_them(tmp_path: Path) -> None:
     put_photos(tmp_path, "a.jpg")
     with pytest.raises(DataError, match="unknown option 'seed'; this source takes none"):
         open_corpus(f"folder:{tmp_path}?seed=1")
+
+
+@pytest.mark.usefixtures("heeding_permissions")
+@pytest.mark.parametrize("rights", [0o000, 0o400, 0o100])
+def test_a_folder_that_may_not_be_opened_itself_is_refused(tmp_path: Path, rights: int) -> None:
+    put_photos(tmp_path / "photos", "a.jpg")
+    for spec in (tmp_path / "photos", f"folder:{tmp_path / 'photos'}"):
+        (tmp_path / "photos").chmod(rights)
+        try:
+            with pytest.raises(DataError, match=r"photos cannot be opened: permission denied\. .*chmod u\+rx"):
+                open_corpus(spec)
+        finally:
+            (tmp_path / "photos").chmod(0o700)

@@ -7,6 +7,7 @@ can mend (one message, no traceback), 130 stopped by Ctrl-C. Each verb imports w
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -123,5 +124,13 @@ app.command()(doctor)
 
 def main() -> None:
     """Run the command line; ends the process."""
+    _open_closed_streams()
     keep_freed_memory()
     app()
+
+
+def _open_closed_streams() -> None:
+    """What is written to a closed stream (`>&-`) goes nowhere, and no file of a gallery gets the number of one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open until the process ends

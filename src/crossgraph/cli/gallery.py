@@ -15,6 +15,8 @@ from crossgraph.cli.shards import recall, shard
 from crossgraph.errors import ConfigError, GalleryError
 from crossgraph.gallery.home import home_gallery
 
+LONGEST = 60 * 24 * 366  # minutes
+
 gallery_commands = typer.Typer(help="Look after a gallery, and change single pictures of it.", no_args_is_help=True)
 gallery_commands.command()(move)
 gallery_commands.command()(shard)
@@ -38,7 +40,14 @@ def stats(
     left_out = read_skipped(gallery)
     if as_json:
         at = None if found.optimized_at is None else found.optimized_at.isoformat()
-        print_json({**asdict(found), "optimized_at": at, "skipped_files": [one.to_json() for one in left_out]})
+        print_json(
+            {
+                "gallery": str(gallery),
+                **asdict(found),
+                "optimized_at": at,
+                "skipped_files": [one.to_json() for one in left_out],
+            }
+        )
         return
     rows: list[tuple[str, object]] = [
         ("pictures", f"{found.rows:,}"),
@@ -103,8 +112,8 @@ def optimize(
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep import health
 
-    if keep < 0:
-        raise ConfigError(f"--keep must be at least 0 minutes, got {keep}.")
+    if not 0 <= keep <= LONGEST:
+        raise ConfigError(f"--keep must be at least 0 minutes, and at most a year's ({LONGEST:,}), got {keep}.")
     before, after = health.optimize(Gallery.open(gallery), keep=timedelta(minutes=keep))
     if as_json:
         print_json({"gallery": str(gallery), "bytes_before": before, "bytes_after": after})
@@ -157,14 +166,18 @@ def export(
     gallery: GalleryArgument,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; none: stdout.")] = None,
     format: Annotated[
-        str | None, typer.Option("--format", help="csv, jsonl or paths; else by the ending of --out.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="csv, jsonl, json or paths; else by the ending of --out (.csv, .jsonl, .ndjson, .json, .txt).",
+        ),
     ] = None,
     where: Where = None,
     print0: Annotated[
         bool, typer.Option("--print0", help="With paths: end each with a NUL, not a new line, for xargs -0.")
     ] = False,
 ) -> None:
-    """Everything known of the pictures besides features: CSV, JSON lines, or bare paths."""
+    """Everything known of the pictures besides features: CSV, JSON lines, a JSON list, or bare paths."""
     from crossgraph.cli.output import print_raw, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.upkeep.export import export_file, export_lines, format_of
@@ -194,16 +207,20 @@ def add(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Add or replace single pictures. A sync keeps their captions and labels."""
+    """Add or replace single pictures. A sync keeps their captions and labels.
+
+    Files that cannot be used are listed, and the exit code is then 1.
+    """
     from crossgraph import verbs
     from crossgraph.cli.output import print_json, print_skipped
     from crossgraph.gallery.changes.upsert import NewImage
+    from crossgraph.words import is_blank
 
     if not files:
         raise _named_alone("add", gallery)
     if id is not None and len(files) != 1:
         raise ConfigError(f"--id names one picture, got {len(files)} files.")
-    texts, words = tuple(captions or ()), tuple(labels or ())
+    texts, words = (tuple(text for text in given or () if not is_blank(text)) for given in (captions, labels))
     report = verbs.open_gallery(gallery, model=model, device=device).upsert(
         [NewImage(file, texts, words, id) for file in files]
     )
@@ -217,7 +234,7 @@ def add(
             f"{len(report.skipped):,} skipped"
         )
         print_skipped(report.skipped)
-    if len(report.skipped) == len(files):
+    if report.skipped:
         raise typer.Exit(1)
 
 
@@ -230,21 +247,33 @@ def remove(
 ) -> None:
     """Take pictures out of the gallery; their files stay, and a sync leaves them out.
 
-    Their notes apply again when they are added again.
+    With --where, of those that are named only those that fit, and where none is named all that fit. Their notes apply
+    again when they are added again.
     """
-    from crossgraph.cli.output import print_json
+    import numpy as np
+    import pyarrow as pa
+
+    from crossgraph.cli.output import print_json, shown
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.gallery.search.filters import rows_where
-    from crossgraph.gallery.tables.item_names import NamedRow, find_items
+    from crossgraph.gallery.tables.item_names import NamedRow, find_items, find_rows
     from crossgraph.gallery.tables.lookups import items_by_name
 
     opened = Gallery.open(gallery)
-    names = list(items or ())
+    names, unfit = list(items or ()), list[str]()
     if where is not None:
         snapshot = opened.snapshot()
-        names += [snapshot.item(row).id for row in rows_where(snapshot, where).tolist()]
+        fitting = rows_where(snapshot, where)
+        if names:
+            fits = np.isin(find_rows(snapshot, names), fitting).tolist()
+            unfit = [name for name, one in zip(names, fits, strict=True) if not one]
+            names = [name for name, one in zip(names, fits, strict=True) if one]
+        else:
+            names = snapshot.items["id"].take(pa.array(fitting)).to_pylist()
     elif not names:
         raise GalleryError("name the pictures to remove, by id or path, or by --where.")
+    for name in unfit:
+        typer.echo(f"note: {shown(name)} does not fit --where, and stays", err=True)
     called = items_by_name(opened.store, names)
     others = [name for name in names if name not in called]  # the whole gallery is read for these alone
     for found in find_items(opened.snapshot(), others) if others else ():
@@ -253,7 +282,7 @@ def remove(
     removed = opened.remove(names)
     if as_json:
         gone = [{"id": item.id, "path": str(item.path)} for item in removed]
-        print_json({"gallery": str(gallery), "removed": gone, "version": opened.version()})
+        print_json({"gallery": str(gallery), "removed": gone, "unfit": unfit, "version": opened.version()})
     else:
         typer.echo(f"{gallery}: {len(removed):,} removed")
 
@@ -292,14 +321,14 @@ def annotate(
             "annotated": count,
             "columns": own,
             "left_out": left_out,
-            "notes": [*found.guesses, *told_of],
+            "notes": [*read.notes, *found.guesses, *told_of],
             "version": opened.version(),
         }
         print_json({"gallery": str(gallery), **told})
     else:
         listed = ", ".join(f"{name} ({kind})" for name, kind in own.items())
         typer.echo(f"{gallery}: {count:,} pictures annotated; columns: {listed or 'none'}")
-        for note in found.guesses:
+        for note in (*read.notes, *found.guesses):
             typer.echo(f"note: {file}, {note}", err=True)
         for said in told_of:
             typer.echo(f"note: {shown(said)}", err=True)

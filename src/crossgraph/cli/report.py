@@ -19,7 +19,7 @@ def report(
 
     It needs nothing beside itself: no script, no connection.
     """
-    from crossgraph.files import write_atomically
+    from crossgraph.files import writing_out
     from crossgraph.reporting.comparison import compare
     from crossgraph.reporting.evaluations import evaluations_of
     from crossgraph.reporting.pages import static_report
@@ -32,7 +32,8 @@ def report(
     page = static_report(compared, command=command, evaluations=kept)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, page.encode("utf-8", "replace"))
+        with writing_out(out) as file:
+            file.write(page.encode("utf-8", "replace"))
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror or error}. Give --out another place.") from error
     typer.echo(f"{out}: {compared.title}")

@@ -24,6 +24,8 @@ from crossgraph.errors import ConfigError, CrossgraphError
 from crossgraph.gallery.home import home_gallery
 from crossgraph.storage.address import is_address
 
+LONGEST = 366 * 24 * 3600  # seconds between two looks
+
 if TYPE_CHECKING:
     from crossgraph.gallery.changes.sync import SyncReport
 
@@ -62,20 +64,38 @@ def sync(
     `crossgraph gallery stats --skipped`.
     """
     from crossgraph import verbs
-    from crossgraph.cli.output import shown_lines
+    from crossgraph.cli.output import print_json, shown, shown_lines
     from crossgraph.data.inventory import holds_images
     from crossgraph.gallery.gallery import Gallery
     from crossgraph.progress import Silent
     from crossgraph.progress_bars import choose_progress
 
+    if forget is not None:
+        beside = {
+            "FOLDERS": folders,
+            "--model": model is not None,
+            "--rehash": rehash,
+            "--allow-empty": allow_empty,
+            "--watch": watch is not None,
+            "--exclude": exclude,
+            "--max-pixels": max_pixels is not None,
+            "--cluster": cluster is not None,
+        }
+        if given := [name for name, value in beside.items() if value]:
+            raise ConfigError(f"--forget only forgets a folder, and goes without {' and '.join(given)}.")
+        Gallery.open(gallery).forget(forget, dry_run=dry_run)
+        if as_json:
+            print_json({"gallery": str(gallery), "dry_run": dry_run, "forgotten": forget})
+        else:
+            looks = "would look" if dry_run else "looks"
+            typer.echo(f"{gallery} {looks} at {shown(forget)} no longer; its pictures {'would ' * dry_run}stay.")
+        return
     if cluster is not None and (dry_run or watch is not None):
         raise ConfigError("--cluster goes without --dry-run and --watch.")
-    if watch is not None and (as_json or dry_run or watch <= 0):
-        raise ConfigError("--watch takes a number of seconds above 0, and goes without --json and --dry-run.")
-    if forget is not None:
-        Gallery.open(gallery).forget(forget)
-        typer.echo(f"{gallery} looks at {forget} no longer; its pictures stay.")
-        return
+    if watch is not None and (as_json or dry_run or not 0 < watch <= LONGEST):
+        raise ConfigError(
+            "--watch takes a number of seconds above 0, at most a year's, and goes without --json and --dry-run."
+        )
     if folders and not is_address(gallery) and not Gallery.exists(gallery) and holds_images(Path(gallery)):
         raise ConfigError(
             f"{gallery} is a folder of pictures, and the gallery is named first: crossgraph sync GALLERY {gallery} "

@@ -87,10 +87,19 @@ def take_inventory(folder: Path, *, exclude: Sequence[str] = ()) -> Inventory:
 def holds_images(folder: Path) -> bool:
     """Whether a picture of the user's, by its ending, is anywhere under `folder`: quicker than an inventory."""
     for _, folders, files in os.walk(folder):
-        folders[:] = [one for one in folders if _not_the_users(one) is None]
-        if any(ending_of(file) in IMAGE_ENDINGS and _not_the_users(file) is None for file in files):
+        folders[:] = [one for one in folders if not_the_users(one) is None]
+        if any(ending_of(file) in IMAGE_ENDINGS and not_the_users(file) is None for file in files):
             return True
     return False
+
+
+def not_the_users(name: str) -> str | None:
+    """What a file or folder of this name is called where it is left out; None if it is the user's."""
+    if name.startswith("._"):
+        return APPLE_DOUBLE
+    if name.lower() in NOT_THE_USERS:
+        return name.strip()
+    return HIDDEN if name.startswith(".") else None
 
 
 def without_excluded(corpus: Corpus, folder: Path, *, exclude: Sequence[str] = ()) -> Corpus:
@@ -168,7 +177,7 @@ class _Walk:
 
     def _sort(self, entry: os.DirEntry[str], patterns: bool) -> None:
         is_folder = _is_folder(entry)
-        reason = _not_the_users(entry.name)
+        reason = not_the_users(entry.name)
         if reason is None and patterns:
             reason = self._exclusions.source(entry.path, is_folder=is_folder)
         if reason is not None:
@@ -219,15 +228,6 @@ class _Walk:
 
 def _in_order(paths: list[str]) -> tuple[Path, ...]:
     return tuple(map(Path, sorted(paths, key=lambda path: path.split(os.sep))))
-
-
-def _not_the_users(name: str) -> str | None:
-    """What a file or folder of this name is called where it is left out; None if it is the user's."""
-    if name.startswith("._"):
-        return APPLE_DOUBLE
-    if name.lower() in NOT_THE_USERS:
-        return name.strip()
-    return HIDDEN if name.startswith(".") else None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

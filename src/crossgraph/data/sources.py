@@ -39,6 +39,7 @@ from crossgraph.data.layouts.rsicd import open_rsicd
 from crossgraph.data.objects import ObjectPath
 from crossgraph.data.options import NoOptions, SourceOptions, options_of
 from crossgraph.data.places import exists, is_far, placed
+from crossgraph.data.probes import require_open
 from crossgraph.data.shares import Shares
 from crossgraph.data.splits import split_of
 from crossgraph.errors import DataError
@@ -145,7 +146,7 @@ def given_corpus(data: Corpus | Path | str) -> Corpus:
 def source_of(spec: str | Path) -> str:
     """The name in `DATASETS` (or `DRAWN`) under which `spec` is read. Raises `DataError` as `open_corpus` does."""
     word, path, _ = _parsed(spec)
-    return word or _source_of(path)
+    return word or _source_of(path, ())
 
 
 def folder_of(spec: str | Path) -> Path | None:
@@ -175,7 +176,8 @@ def _open(spec: str | Path, name: str | None, exclude: Sequence[str], progress: 
         raise DataError(f"{_missing(path)}{_guide(word)}")
     if isinstance(path, ObjectPath):
         return open_bucket(path, name=name, exclude=exclude)
-    source = word or _source_of(path)
+    require_open(path)
+    source = word or _source_of(path, exclude)
     opener, options = DATASETS[source], options_of(OPTIONS.get(source, NoOptions), told, spec=str(spec))
     opener = partial(opener, options=options) if source in OPTIONS else opener
     if source in EXCLUDING:
@@ -202,13 +204,14 @@ def _parsed(spec: str | Path) -> tuple[str, Path, str]:
     return "", placed(spec) if is_far(spec) else Path(spec).expanduser(), ""
 
 
-def _source_of(path: Path) -> str:
+def _source_of(path: Path, exclude: Sequence[str]) -> str:
     if path.is_dir():
         if (path / MANIFEST).is_file():
             return "scenes"
         if any((path / file).is_file() for file in CAPTION_FILES):
             return "folder"
-        return next((layout for layout, is_one in LAYOUTS.items() if is_one(path)), "folder")
+        probes: dict[str, Callable[[Path], bool]] = {**LAYOUTS, "imagefolder": partial(is_imagefolder, exclude=exclude)}
+        return next((layout for layout, is_one in probes.items() if is_one(path)), "folder")
     if not path.is_file() and not exists(path):
         raise DataError(f"{_missing(path)} Give a folder of pictures, a caption file, or scenes.")
     if path.suffix.lower() not in _BY_SUFFIX:

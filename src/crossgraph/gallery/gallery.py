@@ -13,9 +13,9 @@ from PIL import Image
 
 from crossgraph.data.places import absolute, is_far
 from crossgraph.errors import CrossgraphError, GalleryError, unknown_name
+from crossgraph.gallery.changes.own_columns import own_column
 from crossgraph.gallery.folder import ATTEMPTS, GalleryFolder, Memory, described, require_same_model
 from crossgraph.gallery.search.cascade import Cascade
-from crossgraph.gallery.search.filters import BUILT_IN
 from crossgraph.gallery.search.listing import items_of
 from crossgraph.gallery.search.options import SearchOptions
 from crossgraph.gallery.search.query import Feedback, Query, as_query
@@ -26,7 +26,7 @@ from crossgraph.gallery.tables.items import Item, caption_id
 from crossgraph.gallery.tables.lance import ReplacedError
 from crossgraph.gallery.tables.lookups import drop_unused, rows_by_name
 from crossgraph.gallery.tables.manifest import TABLES, Manifest
-from crossgraph.gallery.tables.notes import Value, checked_name, said_of_lists
+from crossgraph.gallery.tables.notes import Cell, checked_name, checked_value
 from crossgraph.gallery.tables.skipped import note_removed
 from crossgraph.gallery.tables.snapshot import ITEM_COLUMNS, as_item
 from crossgraph.gallery.tables.store import Store, writing
@@ -179,8 +179,11 @@ class Gallery(GalleryFolder):
             progress=progress,
         )
 
-    def forget(self, source: Path | str) -> None:
-        """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown."""
+    def forget(self, source: Path | str, *, dry_run: bool = False) -> None:
+        """Look at this folder or caption file no longer; its pictures stay. Raises `GalleryError` if it is unknown.
+
+        With `dry_run` that is all.
+        """
         name = absolute(source if is_far(source) else Path(source).expanduser())
         with self.changing():
             if name not in self.manifest.sources:
@@ -189,6 +192,8 @@ class Gallery(GalleryFolder):
                     if self.manifest.sources
                     else f"{self.storage} remembers no folders, so there is none to forget."
                 )
+            if dry_run:
+                return
             left = tuple(one for one in self.manifest.sources if one != name)
             self.replace_manifest(self.manifest.model_copy(update={"sources": left}))
 
@@ -217,20 +222,19 @@ class Gallery(GalleryFolder):
             drop_unused(self.store, (item.digest for item in items), captions)
         return items
 
-    def annotate(self, values: Mapping[str | Path, Mapping[str, Value | None]]) -> int:
+    def annotate(self, values: Mapping[str | Path, Mapping[str, Cell | None]]) -> int:
         """Set columns of the pictures with these ids or paths; None takes a value away. Returns how many pictures.
 
-        All in one commit, or, if any picture is not there or a column has the name of a built-in one, none.
+        All in one commit, or, if any picture is not there, a column has the name of a built-in one or a word of
+        filters, or a value cannot be kept, none.
         """
         with self.changing():
-            rows = dict[str, dict[str, Value | None]]()
+            rows = dict[str, dict[str, Cell | None]]()
             for row, columns in zip(self._named(list(values), ("id",)), values.values(), strict=True):
-                named = {checked_name(column): value for column, value in columns.items()}
-                taken = sorted(set(named) & set(BUILT_IN))
-                if taken:
-                    raise GalleryError(
-                        f"the column {taken[0]!r} is built in. Choose another name for yours.{said_of_lists(taken[0])}"
-                    )
+                named = {
+                    checked_name(column) if value is None else own_column(column): checked_value(column, value)
+                    for column, value in columns.items()
+                }
                 rows.setdefault(row["id"], {}).update(named)
             self.store.notes.write(rows)
             self.store.merge_small_files()

@@ -25,7 +25,7 @@ from crossgraph.errors import ConfigError, ModelError
 from crossgraph.evaluation.label_report import LabelReport
 from crossgraph.evaluation.report import EvaluationReport
 from crossgraph.evaluation.worst import Item, WorstQueries, WorstQuery
-from crossgraph.files import write_atomically
+from crossgraph.files import writing_out
 from crossgraph.gallery.stages.cascade_model import CascadeModel
 from crossgraph.reporting.identifiers import identifier, with_identifier
 from crossgraph.reporting.runs import DEPTH, folders_in, shown_time
@@ -276,7 +276,8 @@ def save_evaluation(record: EvaluationRecord, file: Path | str) -> Path:
     content = json.dumps(record.model_dump(mode="json"), indent=1)  # ASCII: names that are no UTF-8 stay what they are
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, content.encode())
+        with writing_out(file) as stream:
+            stream.write(content.encode())
     except OSError as error:
         raise ConfigError(
             f"{file} cannot be written: {error.strerror or error}. Give another place with --out FILE.json."

@@ -144,3 +144,27 @@ def test_matrices_and_statistics_of_other_tools_do_not_hide_pictures(tmp_path: P
     corpus = open_corpus(tmp_path)
     assert corpus.image_ids == ("a.jpg",)
     assert set(unused_of(corpus)) == {"vectors.npy", "settings.json"}
+
+
+@pytest.mark.usefixtures("heeding_permissions")
+@pytest.mark.parametrize("name", ["lost+found", "c", "annotations", "meta", "ImageList", "mirflickr", "data", "images"])
+def test_a_folder_within_that_may_not_be_opened_costs_only_itself(tmp_path: Path, name: str) -> None:
+    put_photos(tmp_path, "a.jpg", f"{name}/b.jpg")
+    (tmp_path / name).chmod(0)
+    try:
+        corpus = open_corpus(tmp_path)
+    finally:
+        (tmp_path / name).chmod(0o700)
+    assert corpus.image_ids == ("a.jpg",)
+    listed = {} if name == "lost+found" else {name: "permission denied"}
+    assert {one.path.name: one.reason for one in corpus.skipped} == listed
+
+
+def test_metadata_that_are_left_out_are_not_read(tmp_path: Path) -> None:
+    put_photos(tmp_path, "a.jpg", "c/b.jpg", "@eaDir/c.jpg")
+    put_lines(tmp_path / "c/metadata.csv", "file_name,text", "b.jpg,bee")
+    put_lines(tmp_path / "@eaDir/metadata.csv", "file_name,text", "c.jpg,sea")
+    assert captions_of(open_corpus(tmp_path)) == {"c/b.jpg": ["bee"]}
+    assert captions_of(open_corpus(tmp_path, exclude=["c/"])) == {"a.jpg": []}
+    (tmp_path / ".crossgraphignore").write_text("c/\n")
+    assert captions_of(open_corpus(tmp_path)) == {"a.jpg": []}

@@ -160,3 +160,26 @@ def test_a_picture_read_reduced_is_noted_in_its_full_size(
     gallery.index(tmp_path / "walls")
     found = gallery.item(tmp_path / "walls" / "wall.jpg")
     assert (found.width, found.height) == (200, 100)
+
+
+@pytest.mark.usefixtures("heeding_permissions")
+@pytest.mark.parametrize("rights", [0o000, 0o400])
+def test_a_folder_that_may_not_be_opened_is_not_taken_for_an_empty_one(
+    tmp_path: Path, model: FakeModel, library: Path, rights: int
+) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", model)
+    gallery.index(library)
+    library.chmod(rights)
+    try:
+        for allowed in (False, True):
+            with pytest.raises(DataError, match="library cannot be opened: permission denied"):
+                gallery.sync([library], allow_empty=allowed)
+    finally:
+        library.chmod(0o700)
+    assert len(inside(gallery, library)) == 6
+    (library / "old").chmod(0)
+    try:
+        report = gallery.sync()
+    finally:
+        (library / "old").chmod(0o700)
+    assert (report.removed, [one.path.name for one in report.skipped]) == (0, ["old"])

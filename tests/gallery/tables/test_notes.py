@@ -6,7 +6,15 @@ import pytest
 from crossgraph.errors import DataError, GalleryError
 from crossgraph.gallery.changes.annotations import Annotation, Annotations, read_annotations
 from crossgraph.gallery.gallery import Gallery
-from crossgraph.gallery.tables.notes import Notes, NotesInMemory, Value, checked_name, typed_columns
+from crossgraph.gallery.tables.notes import (
+    AsWritten,
+    Cell,
+    Notes,
+    NotesInMemory,
+    checked_name,
+    find_strays,
+    typed_columns,
+)
 
 
 @pytest.fixture
@@ -55,6 +63,36 @@ def test_a_column_is_what_all_its_values_can_be_read_as(notes: Notes) -> None:
     assert column(notes, "text")[0] == "string"
 
 
+def test_a_number_keeps_the_text_that_it_was_written_as(notes: Notes) -> None:
+    version = AsWritten(1.1, "1.10")
+    notes.write({"a": {"ver": version, "old": 491511234567.0}, "b": {"ver": 1.2, "old": 12.5}})
+    assert column(notes, "ver") == ("double", [1.1, 1.2, None])
+    assert notes.values(["a", "b"])["a"] == {"ver": version, "old": 491511234567.0}
+    notes.write({"c": {"ver": "1.2.1", "old": "x"}})
+    assert column(notes, "ver") == ("string", ["1.10", "1.2", "1.2.1"])
+    assert column(notes, "old") == ("string", ["491511234567", "12.5", "x"])
+    notes.write({"a": {"ver": 3}})
+    assert column(notes, "ver")[1][0] == "3"
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "strays", "others"),
+    [
+        ((True, False, "yes", AsWritten(True, "TRUE"), 0), "flag", ["yes", "0"], 3),
+        (("2023-01-01", "2023-01-02", 2023), "date", ["2023"], 2),
+        ((1, 2.5, "x", True), "number", ["x", "true"], 2),
+    ],
+)
+def test_what_makes_a_column_text_is_told_by_what_most_of_it_is(
+    notes: Notes, given: tuple[Cell, ...], kind: str, strays: list[str], others: int
+) -> None:
+    notes.write({key: {"x": value} for key, value in zip("abcde", given, strict=False)})
+    ids = pa.chunked_array([list("abcde")], pa.string())
+    found = find_strays(NotesInMemory.read(notes.dataset()).values, ids, "x")
+    assert found is not None
+    assert (found.kind, list(found.values.values()), found.others) == (kind, strays, others)
+
+
 def test_names_of_columns_are_lower_case_and_plain() -> None:
     assert checked_name("Year_2") == "year_2"
     for name in ("", "2nd", "a b", "a'; --", "x" * 65, "é"):
@@ -65,8 +103,8 @@ def test_names_of_columns_are_lower_case_and_plain() -> None:
 def test_a_csv_gives_numbers_truth_values_and_texts(tmp_path: Path) -> None:
     file = tmp_path / "notes.csv"
     file.write_text('path,Year,ok,code,who\nsub/a.jpg,1999,TRUE,007,"Ann, B."\n/abs/b.jpg,,false,1e3,\n')
-    first: dict[str, Value | None] = {"year": 1999.0, "ok": True, "code": "007", "who": "Ann, B."}
-    second: dict[str, Value | None] = {"year": None, "ok": False, "code": 1000.0, "who": None}
+    first: dict[str, Cell | None] = {"year": 1999.0, "ok": AsWritten(True, "TRUE"), "code": "007", "who": "Ann, B."}
+    second: dict[str, Cell | None] = {"year": None, "ok": False, "code": AsWritten(1000.0, "1e3"), "who": None}
     assert read_annotations(file).rows == (
         Annotation(2, (str(tmp_path / "sub/a.jpg"), "sub/a.jpg"), first),
         Annotation(3, ("/abs/b.jpg", "/abs/b.jpg"), second),
@@ -93,6 +131,17 @@ def test_json_lines_give_values_as_they_are(tmp_path: Path) -> None:
         ("a.jsonl", '{"id": "a", "tags": ["x"]}\n', "line 1: tags must be .* labels of a picture.*gallery add --label"),
         ("a.jsonl", "[]\n", "line 1: expected an object"),
         ("a.jsonl", "{\n", "line 1: not JSON"),
+        ("a.csv", "id,And\nx,1\n", "'And' cannot name a column: filters use the word"),
+        ("a.csv", "id,a,A\nx,1,2\n", "names the column 'a' twice"),
+        ("a.csv", "path,Path,a\nx,y,2\n", "names the column 'path' twice"),
+        ("a.jsonl", '{"id": "a", "null": 1}\n', "line 1: 'null' cannot name a column: filters use the word"),
+        ("a.jsonl", '{"id": "a", "b": 1, "B": 2}\n', "line 1: it names the column 'b' twice"),
+        ("a.jsonl", '{"id": "a", "n": 1' + "0" * 400 + "}\n", "line 1: n has more digits than a number keeps"),
+        ("a.jsonl", '{"id": "a", "n": 9007199254740993}\n', "line 1: n has more digits than a number keeps"),
+        ("a.jsonl", '{"id": "a", "m": "\\ud800"}\n', "line 1: m holds half a letter"),
+        ("a.csv", "path\nx\n", "there is nothing to note: beside the 'id' or 'path' of pictures give a column"),
+        ("a.csv", "path,Width,,label\nx,1,2,3\n", "nothing to note.*Width, label: built in.*--label.*without a name"),
+        ("a.jsonl", '{"id": "a", "width": 3}\n', "there is nothing to note.*width: built in"),
         ("a.txt", "", r"ends in \.csv, \.tsv or \.jsonl"),
     ],
 )
@@ -116,6 +165,14 @@ def test_annotating_is_all_or_nothing(tmp_path: Path, model: object, images: Pat
         gallery.annotate({first: {"label": "a"}})
     with pytest.raises(GalleryError, match=r"'caption' is built in.* The captions of a picture.*gallery add --caption"):
         gallery.annotate({first: {"caption": "a"}})
+    for value in (10**400, 2**53 + 1, float("nan"), "\ud800"):
+        with pytest.raises(GalleryError, match=r"^x (has more digits|must be a finite number|holds half a letter)"):
+            gallery.annotate({first: {"x": value}})
+    with pytest.raises(GalleryError, match="'null' cannot name a column"):
+        gallery.annotate({first: {"null": "a"}})
+    assert gallery.snapshot().notes.column_names == []
+    gallery.store.notes.write({gallery.item(first).id: {"null": 1}})  # as was allowed once
+    gallery.annotate({first: {"null": None}})
     assert gallery.snapshot().notes.column_names == []
     assert gallery.annotate({first: {"Year": 1}, gallery.item(first).id: {"who": "Ann"}}) == 1
     assert gallery.snapshot().notes.column_names == ["who", "year"]

@@ -1,6 +1,8 @@
 import csv
 import json
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -139,6 +141,30 @@ def test_exports_hold_every_picture_and_column(gallery: Gallery, captioned: Path
     assert format_of(None, tmp_path / "all.csv") == "csv"
     with pytest.raises(GalleryError, match="Did you mean 'csv'"):
         format_of("cvs", None)
+
+
+def test_the_ending_of_an_export_says_how_it_is_written(gallery: Gallery, tmp_path: Path) -> None:
+    said = {"a.CSV": "csv", "a.jsonl": "jsonl", "a.ndjson": "jsonl", "a.json": "json", "a.txt": "paths", "a": "paths"}
+    assert {name: format_of(None, tmp_path / name) for name in said} == said
+    assert (format_of("csv", tmp_path / "a.xls"), format_of(None, None)) == ("csv", "paths")
+    with pytest.raises(GalleryError, match=r"a\.xls: an export ends in \.csv, .*\.txt.*--format too"):
+        format_of(None, tmp_path / "a.xls")
+    for where, count in (("id is not null", 6), ("id is null", 0)):
+        assert export_file(gallery, tmp_path / "all.json", format="json", where=where) == count
+        told = json.loads((tmp_path / "all.json").read_text())
+        assert told == [json.loads(line) for line in export_lines(gallery, format="jsonl", where=where)]
+        assert len(told) == count
+
+
+def test_an_export_goes_through_pipes_and_links(gallery: Gallery, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit((tmp_path / "pipe").read_text)
+        export_file(gallery, tmp_path / "pipe", format="paths")
+        assert len(got.result(timeout=30).splitlines()) == 6
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    export_file(gallery, tmp_path / "link", format="paths")
+    assert len((tmp_path / "file").read_text().splitlines()) == 6
 
 
 def test_migrating_keeps_all_but_the_features(gallery: Gallery, captioned: Path, tmp_path: Path) -> None:

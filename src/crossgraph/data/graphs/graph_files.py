@@ -31,7 +31,7 @@ from pydantic_core import PydanticCustomError
 
 from crossgraph.data.assembly import malformed, text_lines
 from crossgraph.data.graphs.rows import parsed_json, parsed_row
-from crossgraph.files import write_atomically
+from crossgraph.files import writing_out
 from crossgraph.graphs.scene_graph import Attribute, Box, GraphObject, Relation, SceneGraph, Span
 
 HEADER: dict[str, object] = {"format": "crossgraph-graphs", "version": 1}
@@ -165,7 +165,8 @@ def write_graphs(path: Path, graphs: Mapping[str, SceneGraph], *, kind: Kind) ->
         _graph(parsed_row(GraphRow, plain, path, where), path, where)
         lines.append(json.dumps(plain))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, "".join(line + "\n" for line in lines).encode())
+    with writing_out(path) as file:
+        file.write("".join(line + "\n" for line in lines).encode())
 
 
 def graph_to_json(key: str, graph: SceneGraph, *, kind: Kind) -> dict[str, Any]:

@@ -8,7 +8,6 @@ pictures have neither captions nor instances. A caption file alone is read too. 
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from crossgraph.data.corpus import Corpus, Understood
 from crossgraph.data.guides import missing_from
 from crossgraph.data.layouts.csv_captions import picture_folders
 from crossgraph.data.options import SourceOptions
+from crossgraph.data.probes import names_in
 from crossgraph.errors import DataError
 
 _FILE = re.compile(r"(?:captions|instances)_(?:train|val)(\d{4})\.json")
@@ -151,8 +151,7 @@ def _rows(
 
 def _years(folder: Path) -> list[str]:
     place = _annotations(folder)
-    names = os.listdir(place) if place.is_dir() else ()
-    return sorted({found[1] for name in names if name.endswith(".json") and (found := _FILE.fullmatch(name))})
+    return sorted({found[1] for name in names_in(place) if name.endswith(".json") and (found := _FILE.fullmatch(name))})
 
 
 def _annotations(folder: Path) -> Path:

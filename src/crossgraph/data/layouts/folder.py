@@ -25,6 +25,7 @@ from crossgraph.data.layouts.jsonl import is_lines, open_jsonl, read_lines
 from crossgraph.data.layouts.karpathy import open_karpathy
 from crossgraph.data.layouts.rsicd import CLASSES, open_rsicd
 from crossgraph.data.layouts.sidecar import open_sidecar
+from crossgraph.data.probes import is_file, names_in
 from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
@@ -95,11 +96,11 @@ def caption_files(folder: Path, exclusions: Exclusions) -> list[list[Path]]:
         texts = [name for name in texts if os.path.splitext(name)[0] not in stems]
     places = [folder / name for name in sorted(texts, key=lambda one: (_LIKELY.search(one) is None, one))]
     below = [folder / name for name in _FOLDERS if (folder / name).is_dir()]
-    places += [file for one in below for file in sorted(one.iterdir()) if file.name.lower().endswith(endings)]
+    places += [one / name for one in below for name in names_in(one) if name.lower().endswith(endings)]
     known = [file for file in places if not _is_other(file)][:_MOST]
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in known:
-        if file.is_file() and exclusions.source_above(file) is None and opener_of(file) is not None:
+        if is_file(file) and exclusions.source_above(file) is None and opener_of(file) is not None:
             template = _SPLIT_WORD.sub("*", file.name)
             groups.setdefault((file.parent, template), []).append(file)
     return list(groups.values())

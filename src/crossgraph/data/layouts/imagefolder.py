@@ -7,27 +7,29 @@ Folders called train, validation, test and so on are the splits.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from crossgraph.data.assembly import CorpusBuilder, split_name
 from crossgraph.data.corpus import Corpus, Understood
-from crossgraph.data.inventory import take_inventory
+from crossgraph.data.exclusions import Exclusions
+from crossgraph.data.inventory import not_the_users, take_inventory
 from crossgraph.data.layouts.class_folders import SPLIT_FOLDERS
 from crossgraph.data.layouts.csv_captions import TableOptions, is_table, read_table
 from crossgraph.data.layouts.json_entries import EntryOptions
 from crossgraph.data.layouts.jsonl import is_lines, read_lines
+from crossgraph.data.probes import is_file, is_folder, names_in
 from crossgraph.data.unused import with_unused
 from crossgraph.errors import DataError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 
 
-def is_imagefolder(folder: Path) -> bool:
-    """Whether a folder, or one below it, holds a metadata file with captions."""
-    return any(is_table(file) if file.suffix == ".csv" else is_lines(file) for file in metadata_files(folder))
+def is_imagefolder(folder: Path, *, exclude: Sequence[str] = ()) -> bool:
+    """Whether a folder, or one below it, holds a metadata file with captions that `exclude` does not leave out."""
+    files = metadata_files(folder, exclude=exclude)
+    return any(is_table(file) if file.suffix == ".csv" else is_lines(file) for file in files)
 
 
 def open_imagefolder(folder: Path, *, name: str | None = None, exclude: Sequence[str] = ()) -> Corpus:
@@ -35,7 +37,7 @@ def open_imagefolder(folder: Path, *, name: str | None = None, exclude: Sequence
 
     Raises `DataError` where no row could be used.
     """
-    files = metadata_files(folder)
+    files = metadata_files(folder, exclude=exclude)
     builder = CorpusBuilder(folder if len(files) != 1 else files[0], [folder])
     found: list[Understood] = []
     for file in files:
@@ -57,14 +59,20 @@ def open_imagefolder(folder: Path, *, name: str | None = None, exclude: Sequence
     return with_unused(_with_splits(corpus), take_inventory(folder, exclude=exclude), files, exclude=exclude)
 
 
-def metadata_files(folder: Path) -> list[Path]:
-    """The metadata files of a folder or of the folders in it; of two in one folder the first counts."""
-    own = next((folder / name for name in METADATA if (folder / name).is_file()), None)
-    if own is not None:
-        return [own]
-    below = [folder / name for name in sorted(os.listdir(folder)) if "." not in name and (folder / name).is_dir()]
-    found = [next((one / name for name in METADATA if (one / name).is_file()), None) for one in below]
-    return [file for file in found if file is not None]
+def metadata_files(folder: Path, *, exclude: Sequence[str] = ()) -> list[Path]:
+    """The metadata files of a folder or of the folders in it; of two in one folder the first counts.
+
+    What is left out of an inventory, and by the patterns of `exclude`, is left out here.
+    """
+    exclusions = Exclusions(folder, exclude)
+
+    def first(place: Path) -> list[Path]:
+        files = [place / name for name in METADATA if is_file(place / name)]
+        return [file for file in files if exclusions.source_above(file) is None][:1]
+
+    names = [name for name in names_in(folder) if "." not in name and not_the_users(name) is None]
+    below = [folder / name for name in names if is_folder(folder / name)]
+    return first(folder) or [file for one in below for file in first(one)]
 
 
 def _with_splits(corpus: Corpus) -> Corpus:

@@ -19,6 +19,7 @@ from pydantic import Field
 from crossgraph.data.assembly import CorpusBuilder, malformed, text_lines
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.guides import missing_from
+from crossgraph.data.probes import is_folder
 from crossgraph.data.shares import Shares, share_splits
 
 ANNOTATION_FOLDERS = ("annotations", "annotations_v080", "mirflickr25k_annotations_v080")
@@ -108,8 +109,8 @@ def _tag_folder(folder: Path, *, raw: bool) -> Path | None:
 def _images(folder: Path) -> Path:
     """Where the pictures lie: the folder that the archive makes, if it is there, or `images`."""
     places = [folder / "mirflickr", folder / "images"]
-    return next((place for place in places if place.is_dir()), folder)
+    return next((place for place in places if is_folder(place)), folder)
 
 
 def _first_folder(places: Iterable[Path]) -> Path | None:
-    return next((place for place in places if place.is_dir()), None)
+    return next((place for place in places if is_folder(place)), None)

@@ -22,6 +22,7 @@ from pydantic import Field
 from crossgraph.data.assembly import CorpusBuilder, malformed, text_lines
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.guides import missing_from
+from crossgraph.data.probes import is_file
 from crossgraph.data.shares import Shares, hold_out, share_splits
 from crossgraph.errors import DataError
 
@@ -145,4 +146,4 @@ def _splits(images: Sequence[str], lists: dict[str, list[str]], options: Nuswide
 
 def _find(folder: Path, below: str, file_name: str) -> Path | None:
     places = (folder / below / file_name, folder / file_name)
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if is_file(place)), None)

@@ -12,6 +12,7 @@ import numpy as np
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.inventory import accounted, take_inventory
 from crossgraph.data.places import exists, is_far, placed
+from crossgraph.data.probes import require_open
 from crossgraph.data.sources import open_corpus, place_of
 from crossgraph.data.tars import shards
 from crossgraph.errors import DataError, GalleryError
@@ -149,6 +150,7 @@ def open_source(place: str, exclude: Sequence[str] = (), *, allow_empty: bool = 
     Raises `DataError` if it cannot be read.
     """
     path, patterns = placed(place), tuple(pattern for pattern in exclude if pattern.strip())
+    require_open(path)
     try:
         corpus = open_corpus(path, exclude=patterns)
     except DataError:

@@ -103,7 +103,7 @@ def read_column(snapshot: Snapshot, name: str) -> pa.ChunkedArray:
 
 
 def said_of_strays(snapshot: Snapshot, name: str, *, few: bool = False) -> str:
-    """Which values make a column that users added text, though it holds numbers or dates too; empty if none does.
+    """Which values make a column that users added text, though it holds others; empty if none does.
 
     With `few` only if they are no more than the others.
     """
@@ -116,8 +116,8 @@ def said_of_strays(snapshot: Snapshot, name: str, *, few: bool = False) -> str:
     if len(strays.values) > _SHOWN:
         shown.append("...")
     return (
-        f"{name} holds text because {len(strays.values):,} of its {len(strays.values) + strays.others:,} values are no "
-        f"{strays.kind}: {', '.join(shown)}."
+        f"{name} holds text because {len(strays.values):,} of its {len(strays.values) + strays.others:,} values are "
+        f"{'neither true nor false' if strays.kind == 'flag' else f'no {strays.kind}'}: {', '.join(shown)}."
     )
 
 

@@ -4,13 +4,16 @@ A column is what all its values can be read as: truth values, numbers, dates, el
 longer in the gallery are invisible. What it was is noted when it goes (`Departed`), so that they apply again where its
 content comes back, under its id, and to no other picture.
 
-The table has one row per picture and column, with the value under its kind; a row with none was taken away.
+The table has one row per picture and column, with the value under its kind; a row with none was taken away. Beside a
+number or a truth value that a file wrote otherwise than it is printed (`1.10`, `TRUE`) is that text.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +30,8 @@ from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
 Value = str | float | int | bool
+WHOLE = 2**53
+"""Up to here every whole number is a number of its own."""
 KINDS = ("flag", "number", "text")
 SCHEMA = pa.schema(
     [("id", pa.string()), ("name", pa.string()), ("flag", pa.bool_()), ("number", pa.float64()), ("text", pa.string())]
@@ -39,6 +44,17 @@ TAKEN_AWAY = " AND ".join(f"{kind} IS NULL" for kind in KINDS)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class AsWritten:
+    """A number or a truth value that would be printed otherwise than the text that it was read from."""
+
+    value: float | bool
+    text: str
+
+
+Cell = Value | AsWritten
 
 
 @dataclass(frozen=True)
@@ -72,17 +88,17 @@ class Notes:
         table = self._found("notes")
         return None if table is None else table.dataset
 
-    def values(self, ids: Sequence[str]) -> dict[str, dict[str, Value]]:
+    def values(self, ids: Sequence[str]) -> dict[str, dict[str, Cell]]:
         """The values by column, by id, of these pictures."""
-        found: dict[str, dict[str, Value]] = {}
+        found: dict[str, dict[str, Cell]] = {}
         table = self._found("notes")
         for row in [] if table is None else table.find("id", ids, SCHEMA.names).to_pylist():
             given = [row[kind] for kind in KINDS if row[kind] is not None]
             if given:
-                found.setdefault(row["id"], {})[row["name"]] = given[0]
+                found.setdefault(row["id"], {})[row["name"]] = AsWritten(*given) if len(given) > 1 else given[0]
         return found
 
-    def write(self, values: Mapping[str, Mapping[str, Value | None]]) -> None:
+    def write(self, values: Mapping[str, Mapping[str, Cell | None]]) -> None:
         """Set columns of pictures by id; None takes a value away, columns not named stay. One commit."""
         rows = [_row(key, name, value) for key, columns in values.items() for name, value in columns.items()]
         with lance.plain_errors(self._folder):
@@ -185,17 +201,18 @@ class NotesInMemory:
 
 def typed_columns(values: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
     """Every column for the pictures `ids`, in that order, as what all its values can be read as."""
-    there = values.filter(pc.is_in(values["id"], ids)) if len(values) else values
-    found = {}
-    for name in sorted(pc.unique(there["name"]).to_pylist()):
-        rows = there.filter(pc.equal(there["name"], name)).combine_chunks()
-        found[name] = _column(rows).take(pc.index_in(ids, rows["id"]))
-    return pa.table(found) if found else pa.table({"": pa.nulls(len(ids))}).select([])
+    return _columns(values, ids, _column)
+
+
+def written_columns(values: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
+    """Every column for the pictures `ids`, in that order, as the texts that its values were written as."""
+    return _columns(values, ids, _texts)
 
 
 @dataclass(frozen=True)
 class Strays:
-    """The values of a column, by the id of the picture, for which it is no column of a `kind`; others are so many."""
+    """The values of a column, by the id of the picture, for which it is no column of a `kind` (number, date, flag);
+    others are so many."""
 
     kind: str
     values: Mapping[str, str]
@@ -203,13 +220,19 @@ class Strays:
 
 
 def find_strays(values: pa.Table, ids: pa.ChunkedArray, name: str) -> Strays | None:
-    """What makes a column of these pictures text that holds numbers or dates too; None if it holds none."""
-    rows = values.filter(pc.and_(pc.is_in(values["id"], ids), pc.equal(values["name"], name)))
-    texts = {row["id"]: row["text"] for row in rows.select(["id", "text"]).to_pylist() if row["text"] is not None}
-    numbers = len(rows) - rows["number"].null_count
-    strays = texts if numbers else {key: text for key, text in texts.items() if read_date(text) is None}
-    others = numbers or len(texts) - len(strays)
-    return Strays("number" if numbers else "date", strays, others) if strays and others else None
+    """What makes a column of these pictures text though it holds numbers, dates or truth values too, by the most of
+    these; None if it holds none."""
+    rows = values.filter(pc.and_(pc.is_in(values["id"], ids), pc.equal(values["name"], name))).combine_chunks()
+    texts = dict(zip(rows["id"].to_pylist(), _texts(rows).to_pylist(), strict=True))
+    given = zip(rows["flag"].is_valid().to_pylist(), rows["number"].is_valid().to_pylist(), texts.values(), strict=True)
+    kinds = [
+        "flag" if flag else "number" if number else "text" if read_date(text) is None else "date"
+        for flag, number, text in given
+    ]
+    counts = Counter(kinds)
+    kind = max(("number", "date", "flag"), key=counts.__getitem__)
+    strays = {key: text for (key, text), one in zip(texts.items(), kinds, strict=True) if one != kind}
+    return Strays(kind, strays, counts[kind]) if strays and counts[kind] else None
 
 
 def checked_name(name: str) -> str:
@@ -219,6 +242,22 @@ def checked_name(name: str) -> str:
             f"{name!r} cannot name a column. Use at most 64 letters, digits and underscores, a letter first."
         )
     return name.lower()
+
+
+def checked_value(name: str, value: Cell | None) -> Cell | None:
+    """`value`, if it can be kept. Raises `GalleryError` for what a number, or a text, cannot hold."""
+    if isinstance(value, int) and not _is_kept(value):
+        raise GalleryError(f"{name} has more digits than a number keeps. Give it as a text, in quotes.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise GalleryError(f"{name} must be a finite number, got {value}.")
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise GalleryError(f"{name} holds half a letter (a lone surrogate), which is no text. Take it out.")
+    return value
+
+
+def printed(number: float) -> str:
+    """A number as a text, a whole one without a point."""
+    return str(int(number)) if number.is_integer() and abs(number) <= WHOLE else repr(number)
 
 
 def said_of_lists(name: str) -> str:
@@ -245,12 +284,40 @@ def read_date(text: str) -> datetime | None:
         return None
 
 
-def _row(key: str, name: str, value: Value | None) -> dict[str, Value | None]:
+def _is_kept(number: int) -> bool:
+    try:
+        return int(float(number)) == number
+    except OverflowError:
+        return False
+
+
+def _row(key: str, name: str, value: Cell | None) -> dict[str, Value | None]:
     row: dict[str, Value | None] = {"id": key, "name": name}
+    if isinstance(value, AsWritten):
+        row["text"], value = value.text, value.value
     if value is not None:
         kind = "flag" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
         row[kind] = float(value) if kind == "number" else value
     return row
+
+
+def _columns(values: pa.Table, ids: pa.ChunkedArray, read: Callable[[pa.Table], pa.ChunkedArray]) -> pa.Table:
+    there = values.filter(pc.is_in(values["id"], ids)) if len(values) else values
+    found = {}
+    for name in sorted(pc.unique(there["name"]).to_pylist()):
+        rows = there.filter(pc.equal(there["name"], name)).combine_chunks()
+        found[name] = read(rows).take(pc.index_in(ids, rows["id"]))
+    return pa.table(found) if found else pa.table({"": pa.nulls(len(ids))}).select([])
+
+
+def _texts(rows: pa.Table) -> pa.ChunkedArray:
+    """The values of one column as texts: as they were written, else as they are printed."""
+    if rows["text"].null_count == 0:
+        return rows["text"]
+    known = pc.unique(rows["number"])
+    texts = pa.array([None if one is None else printed(one) for one in known.to_pylist()], pa.string())
+    numbers = pa.chunked_array([texts]).take(pc.index_in(rows["number"], known))
+    return pc.coalesce(rows["text"], numbers, rows["flag"].cast(pa.string()))
 
 
 def _column(rows: pa.Table) -> pa.ChunkedArray:
@@ -258,7 +325,7 @@ def _column(rows: pa.Table) -> pa.ChunkedArray:
     for kind in ("flag", "number"):
         if rows[kind].null_count == 0:
             return rows[kind]
-    texts = pc.coalesce(rows["text"], rows["number"].cast(pa.string()), rows["flag"].cast(pa.string()))
+    texts = _texts(rows)
     if rows["text"].null_count:
         return texts
     known: list[str] = pc.unique(texts).to_pylist()

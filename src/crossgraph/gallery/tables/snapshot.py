@@ -20,7 +20,7 @@ from crossgraph.gallery.tables.likeness import APART_AT_FIRST, first_words, may_
 from crossgraph.gallery.tables.look_index import LookIndex
 from crossgraph.gallery.tables.matrix import Matrix
 from crossgraph.gallery.tables.memory_table import row_of
-from crossgraph.gallery.tables.notes import typed_columns
+from crossgraph.gallery.tables.notes import typed_columns, written_columns
 
 ITEM_COLUMNS = tuple(field.name for field in fields(Item) if field.name != "perceptual_hash")
 
@@ -50,6 +50,11 @@ class Snapshot:
     def notes(self) -> pa.Table:
         """The columns that users added, row by row as in `items`, null where a picture has no value."""
         return typed_columns(self.values, self.items["id"])
+
+    @cached_property
+    def written_notes(self) -> pa.Table:
+        """The columns that users added as the texts that they wrote, row by row as in `items`."""
+        return written_columns(self.values, self.items["id"])
 
     def may_look_like(self, look: UInt8[np.ndarray, " b"]) -> NDArray[np.int64]:
         """The rows, ascending, of the pictures that look like this perceptual hash, and some others; of what is not
