@@ -13,6 +13,8 @@ from crossgraph.encoders.names import model_folder
 from crossgraph.errors import ModelError
 from crossgraph.gallery.stages.cascade_manifest import CascadeManifest
 from crossgraph.quick.reading import QuickReader
+from crossgraph.training.model import TrainedModel
+from crossgraph.types import Encoded
 
 SENTENCES = (
     "dogs",
@@ -29,15 +31,22 @@ def run(*, repeats: int = 30) -> Outcome:
     if reader is None:
         raise ModelError(f"the model in {folder} is not read without torch; this benchmark is of one that is.")
     model = verbs.load()
-    dense = model.shortlist or model
+    dense = model.shortlist
+    assert dense is not None, "the model that is read without torch has one"
     rows: list[dict[str, Any]] = []
     for sentence in SENTENCES:
         ways = {
             "arrays": lambda sentence=sentence: reader.vector(sentence),
-            "torch": lambda sentence=sentence: dense.encode_raw_texts([sentence]),
+            "torch": lambda sentence=sentence: _read_anew(dense, sentence),
         }
         apart = np.abs(reader.vector(sentence) - dense.encode_raw_texts([sentence]).embedding.numpy()[0]).max()
         for name, taken in by_turns(ways, repeats=repeats).items():
             facts = taken.facts()
             rows.append({"words": len(sentence.split()), "way": name, **facts, "farthest apart": float(apart)})
     return Outcome("sentences", Machine.now(), rows, ["wanted: 12,000 microseconds"])
+
+
+def _read_anew(model: TrainedModel, sentence: str) -> Encoded:
+    """The sentence encoded, also where it was a moment before and what was read of it is kept."""
+    vars(model.text_encoder).pop("encode_few", None)
+    return model.encode_raw_texts([sentence])
