@@ -238,6 +238,16 @@ def read_date(text: str) -> datetime | None:
         return None
 
 
+def is_day(text: str) -> bool:
+    """Whether `text` names a whole day (2024-01-31), of which `read_date` gives the first moment.
+
+    >>> is_day("2024-01-31"), is_day("2024-01-31T00:00")
+    (True, False)
+    """
+    match = _DATE.fullmatch(text)
+    return match is not None and match[1] is None
+
+
 def _row(key: str, name: str, value: Value | None) -> dict[str, Value | None]:
     row: dict[str, Value | None] = {"id": key, "name": name}
     if value is not None:
