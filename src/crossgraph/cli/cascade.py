@@ -21,7 +21,8 @@ def build(
     dense: Annotated[Path | None, typer.Option("--dense", help="The run whose embedding makes the shortlist.")] = None,
     rerank: Annotated[Path | None, typer.Option("--rerank", help="The run whose score re-ranks it.")] = None,
     blend: Annotated[
-        float | None, typer.Option("--blend", help="The share of the dense score added in re-ranking.")
+        float | None,
+        typer.Option("--blend", help="The share of the dense score added in re-ranking; default: the re-ranker's own."),
     ] = None,
     explains: Annotated[
         Literal["dense", "rerank"] | None,
