@@ -89,8 +89,11 @@ def left_out_to_json(report: SyncReport) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def print_left_out(report: SyncReport) -> None:
+def print_left_out(report: SyncReport, *, dry_run: bool = False) -> None:
     """Files, rows and texts that a run could not use, each with its reason, on stderr; and notes to be looked at."""
+    for lost in report.labels_lost:
+        verb = "would lose" if dry_run else "lost"
+        typer.echo(f"note: {lost.count:,} pictures {verb} their labels: {shown(lost.why)}", err=True)
     if report.notes_kept:
         typer.echo(
             f"note: notes of {report.notes_kept:,} pictures stay with their names though the contents changed", err=True

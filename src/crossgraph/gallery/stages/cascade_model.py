@@ -75,8 +75,9 @@ def build_cascade(
     Codes by `itq` are learned of the dense vectors of the pictures and captions in one `split` of `data`, of at most
     `most` of each, drawn evenly from its sources. `blend` is by default the one that the re-ranking run chose (or
     that of the cascade which it is a part of), if that was for the dense run, else 0, and `progress` is told why.
-    `explains` is the stage that explains, by default the last. Raises `ConfigError` for parts that do not go together and for a blend that is
-    below 0 or not finite, `ModelError` for a part that is no trained run or gives vectors that are all alike.
+    `explains` is the stage that explains, by default the last. Raises `ConfigError` for parts that do not go together
+    and for a blend that is below 0 or not finite, `ModelError` for a part that is no trained run or gives vectors that
+    are all alike.
     """
     if blend is not None:
         require_blend(blend)
