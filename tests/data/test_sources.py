@@ -455,3 +455,9 @@ def test_a_source_that_takes_no_options_refuses_them(tmp_path: Path) -> None:
     put_photos(tmp_path, "a.jpg")
     with pytest.raises(DataError, match="unknown option 'seed'; this source takes none"):
         open_corpus(f"folder:{tmp_path}?seed=1")
+
+
+@pytest.mark.parametrize("spec", ["gs://bucket/photos", "S3://bucket/photos"])
+def test_an_address_of_another_kind_is_told_how_one_is_written(spec: str) -> None:
+    with pytest.raises(DataError, match=r"no such folder or file\. Pictures in an object store are named s3://BUCKET"):
+        open_corpus(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -19,6 +20,11 @@ def named(place: str) -> str:
     if not place.strip():
         raise ConfigError("a folder or file is named by an empty text. Name it; . is this folder.")
     return place
+
+
+def at_home(place: Path | None) -> Path | None:
+    """A folder or file with the user's own folder for `~`, which no shell expands in quotes or after `--out=`."""
+    return None if place is None else place.expanduser()
 
 
 def placed(gallery: str) -> str:
