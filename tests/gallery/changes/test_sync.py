@@ -555,3 +555,11 @@ def test_what_differs_of_a_picture_is_told(gallery: Gallery, images: Path, tmp_p
     (images / "moved.txt").write_text("another thing", encoding="utf-8")
     told = {change.path.name: change.differs for change in gallery.sync(dry_run=True).changes}
     assert told == {"002.png": ("content",), "003.png": ("captions",), "moved.png": ("captions",)}
+
+
+def test_a_gallery_among_its_pictures_is_not_looked_into(model: FakeModel, images: Path) -> None:
+    made = Gallery.create(images / "gallery", model)
+    for _ in range(2):
+        report = made.sync([images])
+        assert (report.unused, report.skipped, report.files.texts) == ((), (), 0)
+        assert list(report.files.left_out) == ["galleries"]
