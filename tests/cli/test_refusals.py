@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,26 @@ def test_the_folder_of_the_user_may_be_named_by_its_sign(
     assert list((tmp_path / "here").iterdir()) == []
     assert (tmp_path / "made" / "cascade.json").is_file()
     assert (tmp_path / "gallery" / "gallery.json").is_file()
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every command by the words that name it."""
+    found = {path: command}
+    for name, below in getattr(command, "commands", {}).items():
+        found |= commands(below, (*path, name))
+    return found
+
+
+EVERY = commands(get_command(app))
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_help_shows_what_stands_in_brackets(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets around a word are markup for what prints help, and would be eaten."""
+    monkeypatch.setenv("COLUMNS", "2000")
+    shown = " ".join(call(*path, "--help").stdout.split())
+    command = EVERY[path]
+    texts = [command.help or "", *(getattr(one, "help", None) or "" for one in command.params)]
+    for text in texts:
+        for piece in re.findall(r"\S*\[\S*", text.replace("\\[", "[")):
+            assert piece in shown

@@ -103,7 +103,7 @@ ClusterAddress: TypeAlias = Annotated[
         "--cluster",
         metavar="ADDRESS|local[N]",
         help="Have workers do it: of the Ray cluster at HOST:PORT, of the one this machine is in (auto), or N "
-        "processes here. More: ADDRESS?workers=8&threads=2&batch_seconds=600&seconds=7200. Needs crossgraph[ray].",
+        "processes here. More: ADDRESS?workers=8&threads=2&batch_seconds=600&seconds=7200. Needs crossgraph\\[ray].",
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

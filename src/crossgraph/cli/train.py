@@ -37,7 +37,7 @@ def train(
     cluster: Annotated[
         str | None,
         typer.Option(
-            "--cluster", metavar="ADDRESS|local[N]", help="The workers run on a Ray cluster: crossgraph[ray]."
+            "--cluster", metavar="ADDRESS|local[N]", help="The workers run on a Ray cluster: crossgraph\\[ray]."
         ),
     ] = None,
     protocol: ProtocolName = None,
