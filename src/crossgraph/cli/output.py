@@ -37,6 +37,15 @@ def shown_lines(text: object) -> str:
     return "\n".join(map(shown, str(text).split("\n")))
 
 
+def brief(text: str, most: int = 200) -> str:
+    """`text`, or, of one that has more letters than `most`, its beginning and how many it has.
+
+    >>> brief("a" * 1234, 3)
+    'aaa... (1,234 letters)'
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} letters)"
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:

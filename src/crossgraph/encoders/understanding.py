@@ -18,6 +18,7 @@ from crossgraph.words import WORD, normalise
 RARE = 0.01
 """A script that a smaller share of the training captions has letters of was not learnt."""
 SHOWN = 8  # words of a note
+LETTERS = 200  # of a text in one
 _SCRIPTS = {
     "CJK": "Chinese",
     "IDEOGRAPHIC": "Chinese",
@@ -58,7 +59,8 @@ class Understanding:
         """What a reader must know of answers to this text, a sentence each; none where all was understood."""
         found = []
         if not self.words and not self.unknown:
-            found.append(f"there is no word in {self.text!r}; what follows is a guess")
+            text = self.text if len(self.text) <= LETTERS else f"{self.text[:LETTERS]}..."
+            found.append(f"there is no word in {text!r}; what follows is a guess")
         elif set(self.words) <= set(self.unknown):
             found.append(f"the model knows none of these words: {_listed(self.unknown)}; what follows is a guess")
         elif self.unknown:

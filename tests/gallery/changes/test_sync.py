@@ -563,3 +563,12 @@ def test_a_gallery_among_its_pictures_is_not_looked_into(model: FakeModel, image
         report = made.sync([images])
         assert (report.unused, report.skipped, report.files.texts) == ((), (), 0)
         assert list(report.files.left_out) == ["galleries"]
+
+
+def test_a_picture_whose_place_became_a_folder_is_gone(gallery: Gallery, images: Path) -> None:
+    (images / "003.png").unlink()
+    draw_images(images / "003.png", 1, seed=8)
+    report = gallery.sync()
+    assert counts(report) == (1, 0, 0, 1, 11)
+    assert [change.path for change in report.changes if change.kind == "remove"] == [images / "003.png"]
+    assert verify(gallery).problems == ()
