@@ -62,7 +62,7 @@ def run_ablation(
     names the variants beside the full method. Runs that `out` holds already are kept. Raises `ConfigError` for a method
     without variants, an unknown variant, or a folder whose runs have other settings.
     """
-    out, corpus = Path(out), given_corpus(data)
+    out, corpus = Path(out).expanduser(), given_corpus(data)
     corpus, split = (corpus, split) if protocol is None else (protocol.drawn(corpus), protocol.query_split)
     _refuse(corpus, config, seeds=seeds, split=split, two_stage_k=two_stage_k, protocol=protocol)
     plans, known = plan_variants(config, only=only), method_type(config.method).ablations

@@ -81,7 +81,7 @@ def run_demo(
     A demo that was stopped goes on where it was; one that is complete is only measured and reported again; one with
     other settings is replaced. Raises `ConfigError` if `out` holds anything else.
     """
-    out = Path(out)
+    out = Path(out).expanduser()
     _claim(out, scenes=scenes, seed=seed)
     corpus = draw_scenes(out / "scenes", scenes, seed=seed, progress=progress)
     shortlist = _train(SHORTLIST, corpus, out, shortlist=None, progress=progress, device=device)

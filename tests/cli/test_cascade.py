@@ -30,6 +30,33 @@ def test_a_cascade_shows_its_parts_with_their_fingerprints(cascade: Path, traine
     assert "random planes" in call("cascade", "show", cascade).stdout
 
 
+@pytest.fixture
+def blended(cascade: Path, tmp_path: Path) -> Path:
+    """A copy of the cascade whose blend is an eighth."""
+    shutil.copytree(cascade, tmp_path / "blended")
+    CascadeManifest.read(cascade).model_copy(update={"blend": 0.125}).write(tmp_path / "blended")
+    return tmp_path / "blended"
+
+
+def test_a_cascade_of_the_parts_of_another_keeps_its_blend(blended: Path, trained: Trained, tmp_path: Path) -> None:
+    for dense in (blended, trained.dual_encoder):
+        out = tmp_path / f"of {dense.name}"
+        built = call("cascade", "build", "--dense", dense, "--rerank", blended, "--out", out)
+        assert CascadeManifest.read(out).blend == 0.125
+        assert "for the dense run" not in built.stderr
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_blend_that_was_chosen_for_another_dense_run_is_left_with_a_word(
+    blended: Path, trained: Trained, tmp_path: Path, dense: bool
+) -> None:
+    words = ("--rerank", blended, *(("--dense", trained.kidrr) if dense else ()))
+    built = call("cascade", "build", *words, "--out", tmp_path / "new")
+    assert CascadeManifest.read(tmp_path / "new").blend == 0
+    own = json.loads((trained.dual_encoder / "manifest.json").read_text())["weights"]
+    assert f"chose 0.125 for the dense run {own}" in " ".join(built.stderr.split())
+
+
 @pytest.mark.parametrize("blend", ["NaN", "Infinity", "-1"])
 def test_a_cascade_whose_blend_cannot_be_is_refused(tmp_path: Path, blend: str) -> None:
     (tmp_path / "cascade.json").write_text(f'{{"blend": {blend}}}', encoding="utf-8")

@@ -104,6 +104,24 @@ def test_a_gallery_is_given_to_another_model(gallery: Path, trained: Trained) ->
     assert call("gallery", "verify", gallery).exit_code == 0
 
 
+def test_a_sync_says_which_pictures_lose_their_labels_and_why(trained: Trained, tmp_path: Path) -> None:
+    folder, gallery = tmp_path / "classes", tmp_path / "gallery"
+    for number, path in enumerate(sorted(trained.images.iterdir())[:4]):
+        (folder / ("cat", "dog")[number % 2]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / ("cat", "dog")[number % 2])
+    assert call("sync", gallery, folder, "--model", trained.dual_encoder).exit_code == 0
+    (folder / "cat" / "sub").mkdir()
+    shutil.copy(max(trained.images.iterdir()), folder / "cat" / "sub")
+    planned = call("sync", gallery, "--dry-run")
+    assert "(labels)" in planned.stdout
+    because = f"{folder} is no longer read as class folders because of {folder}/cat/sub"
+    assert f"4 pictures would lose their labels: {because}" in planned.stderr
+    told = json.loads(call("sync", gallery, "--dry-run", "--json").stdout)
+    assert [(one["source"], one["count"]) for one in told["labels_lost"]] == [(str(folder), 4)]
+    assert {tuple(one["differs"]) for one in told["changes"] if one["kind"] == "change"} == {("labels",)}
+    assert "4 pictures lost their labels" in call("sync", gallery).stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

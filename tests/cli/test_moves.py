@@ -115,7 +115,7 @@ def test_a_library_renamed_as_a_whole_is_synced_by_naming_its_new_place(library:
     done_saying("10 unchanged", "sync", gallery)
 
 
-def test_what_is_missing_at_the_new_place_is_named(library: Path) -> None:
+def test_what_is_missing_at_the_new_place_is_named(library: Path, tmp_path: Path) -> None:
     gallery, old = library / "gallery", library / "photos"
     new = old.rename(library / "renamed")
     gone = sorted(new.iterdir())[0]
@@ -123,7 +123,15 @@ def test_what_is_missing_at_the_new_place_is_named(library: Path) -> None:
     told = ("gallery", "move", gallery, old, new)
     refused = call(*told)
     assert (refused.exit_code, "--allow-missing moves the rest" in refused.stderr) == (2, True)
-    assert f"{gone}: is not there" in call(*told, "--dry-run").stderr
+    planned = call(*told, "--dry-run")
+    assert f"{gone}: is not there" in planned.stderr
+    assert "would be refused: 0 with other content, 1 missing; --allow-missing moves 9 pictures." in planned.stdout
+    assert planned.exit_code == 2
+    assert json.loads(call(*told, "--dry-run", "--json").stdout)["refused"] is True
+    would = call(*told, "--dry-run", "--allow-missing")
+    assert (would.exit_code, "9 pictures would be moved" in would.stdout) == (0, True)
+    nowhere = call("gallery", "move", gallery, old, tmp_path / "nowhere", "--dry-run")
+    assert (nowhere.exit_code, "NEW the right place?" in nowhere.stdout) == (2, True)
     done_saying("9 pictures moved, 0 with other content, 1 missing", *told, "--allow-missing")
     done_saying("1 removed", "sync", gallery, old, "--allow-empty")
     assert "OLD NEW; got 1" in call("gallery", "move", gallery, old).stderr

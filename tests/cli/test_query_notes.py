@@ -48,6 +48,16 @@ def test_a_query_that_is_not_understood_is_answered_and_said(query: str, notes: 
     assert [f"note: {note}" for note in found["notes"]] == said
 
 
+def test_a_query_of_very_many_words_is_not_repeated_whole(trained: Trained, tmp_path: Path) -> None:
+    words, few = "a red ball " * 7000, ("search", "--gallery", trained.gallery, "-k", 2)
+    (tmp_path / "queries.txt").write_text(f"{words}\n{'?' * 50_000}\n")
+    for asked in ((words,), (words, "-", "tree"), ("--queries", tmp_path / "queries.txt"), (f"{words} zebra",)):
+        result = call(*few, *asked)
+        assert result.exit_code == 0, result.stderr[:2000]
+        assert "a red ball a red ball" in result.stdout + result.stderr or asked[0] != "--queries"
+        assert len(result.stdout + result.stderr) < 3000
+
+
 def test_every_sentence_of_a_sum_is_read(trained: Trained) -> None:
     found = json.loads(call("search", "--gallery", trained.gallery, "--json", "zebra", "+", "a", "-", "lion").stdout)
     assert [note.partition(";")[0] for note in found["notes"]] == [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +211,51 @@ def test_a_folder_that_cannot_be_written_is_named(trained: Trained, tmp_path: Pa
 @pytest.mark.parametrize("words", [("serach",), ("search", "--galery", "g"), ("methods", "shwo")])
 def test_an_unknown_command_or_option_is_refused(words: tuple[str, ...]) -> None:
     assert "No such" in refusal(*words)
+
+
+@pytest.mark.parametrize("verb", ["index", "search", "sync"])
+def test_a_gallery_at_an_address_of_another_kind_is_refused_and_leaves_no_folder(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("gs://b/g", ".") if verb == "sync" else (".", "--gallery", "gs://b/g")
+    assert "'gs://b/g' is neither a folder nor an address that is known" in refusal(verb, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_the_user_may_be_named_by_its_sign(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(trained.images, tmp_path / "photos", ignore=shutil.ignore_patterns("000[1-9]*"))
+    assert call("cascade", "build", "--dense", trained.dual_encoder, "--out", "~/made").exit_code == 0
+    assert call("index", "~/photos", "--gallery", "~/gallery", "--model", "~/made").exit_code == 0
+    assert call("sync", "~/gallery", "~/photos").exit_code == 0
+    assert list((tmp_path / "here").iterdir()) == []
+    assert (tmp_path / "made" / "cascade.json").is_file()
+    assert (tmp_path / "gallery" / "gallery.json").is_file()
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every command by the words that name it."""
+    found = {path: command}
+    for name, below in getattr(command, "commands", {}).items():
+        found |= commands(below, (*path, name))
+    return found
+
+
+EVERY = commands(get_command(app))
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_help_shows_what_stands_in_brackets(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets around a word are markup for what prints help, and would be eaten."""
+    monkeypatch.setenv("COLUMNS", "2000")
+    shown = " ".join(call(*path, "--help").stdout.split())
+    command = EVERY[path]
+    texts = [command.help or "", *(getattr(one, "help", None) or "" for one in command.params)]
+    for text in texts:
+        for piece in re.findall(r"\S*\[\S*", text.replace("\\[", "[")):
+            assert piece in shown

@@ -361,6 +361,24 @@ ODD_ENDINGS = (
         ".7z",
     ),
 )
+
+
+def test_galleries_and_runs_among_pictures_are_left_out_whole_and_counted(tmp_path: Path) -> None:
+    made = {
+        "gal": ("gallery.json", "items.lance/_versions/1.manifest", "skipped.json", "captions.csv"),
+        "runs/a": ("manifest.json", "weights.safetensors", "log.jsonl", "evaluations/val.json", "a.jpg"),
+        "casc": ("cascade.json", "dense/manifest.json", "dense/weights.safetensors", "codes/planes.npz"),
+    }
+    files = {f"{folder}/{file}": b"{}" for folder, names in made.items() for file in names}
+    fill(tmp_path, {"a.jpg": jpeg(), "gallery.json": b"{}", **files})
+    found = take_inventory(tmp_path)
+    assert names(found) == ["a.jpg"]
+    assert found.left_out == {"trained runs": 5, "galleries": 4, "cascades": 4}
+    assert [path.name for path in found.texts] == ["gallery.json"]
+    assert open_corpus(tmp_path).image_ids == ("a.jpg",)
+    assert names(take_inventory(tmp_path / "runs" / "a")) == ["a.jpg"]  # what is named is looked at
+
+
 ODD_FOLDERS = ("", "", "in", "in/deep", "@eaDir/a.jpg", "#recycle", ".thumbnails", "out.jpg", "leer\n", "lost+found")
 CONTENTS = (
     *(jpeg(), jpeg()[:40], b"", b"a shopping list", b"<html>", b"\0" * 70, zipped("a.jpg"), zipped(), tarred("a.jpg")),

@@ -468,3 +468,9 @@ def test_a_folder_that_may_not_be_opened_itself_is_refused(tmp_path: Path, right
                 open_corpus(spec)
         finally:
             (tmp_path / "photos").chmod(0o700)
+
+
+@pytest.mark.parametrize("spec", ["gs://bucket/photos", "S3://bucket/photos"])
+def test_an_address_of_another_kind_is_told_how_one_is_written(spec: str) -> None:
+    with pytest.raises(DataError, match=r"no such folder or file\. Pictures in an object store are named s3://BUCKET"):
+        open_corpus(spec)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from crossgraph.data.corpus import Corpus
 from crossgraph.data.given_features import GivenFeatures
@@ -156,6 +157,14 @@ def test_a_source_without_splits_answers_for_train_val_and_all(tmp_path: Path) -
         (tmp_path / f"{number}.png").write_bytes(bytes([number]))
     assert len(open_corpus(file, split="val")) == 2
     assert len(open_corpus(file, split="all")) == 5
+
+
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_a_split_of_pictures_without_captions_is_refused_for_what_it_is(tmp_path: Path, name: str) -> None:
+    for number in range(3):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    with pytest.raises(DataError, match=f"no split '{name}': its source names none, and 0 pictures with captions"):
+        open_corpus(tmp_path, split=name)
 
 
 def test_a_rule_that_holds_nothing_out_of_another_corpus_says_so() -> None:

@@ -36,6 +36,7 @@ def test_an_address_says_where_and_how_much(text: str, meant: ClusterSettings) -
         ("auto?worker=2", "Did you mean 'workers'"),
         ("auto?workers=two", "is a number"),
         ("auto?workers=0", "above 0"),
+        ("local[2]?workers=9", r"9 workers of 2 processes: give local\[9\]"),
     ],
 )
 def test_what_names_no_cluster_is_refused(text: str, said: str) -> None:

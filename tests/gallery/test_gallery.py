@@ -157,6 +157,15 @@ def test_a_folder_that_is_no_gallery_is_refused(tmp_path: Path, images: Path, mo
         Gallery.open(images, model)
 
 
+def test_a_gallery_that_was_only_begun_is_told_from_a_folder_of_pictures(
+    gallery: Gallery, model: FakeModel, images: Path
+) -> None:
+    (gallery.folder / "gallery.json").unlink()  # as after a kill before it was written
+    with pytest.raises(GalleryError, match=r"is no gallery yet: .* Run the same again: crossgraph index FOLDER"):
+        Gallery.open(gallery.folder)
+    assert Gallery.create(gallery.folder, model).index(images).added == len(list(images.iterdir()))
+
+
 def test_a_gallery_is_not_created_twice(gallery: Gallery, model: FakeModel) -> None:
     with pytest.raises(GalleryError, match="a gallery already"):
         Gallery.create(gallery.folder, model)

@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations
+from crossgraph.cli.options import AsJson, Data, Device, ProtocolName, Variations, at_home
 from crossgraph.errors import ConfigError
 
 
 def ablate(
     data: Data,
-    out: Annotated[Path, typer.Option("--out", help="Where runs and table go; an earlier ablation there goes on.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", callback=at_home, help="Where runs and table go; an earlier ablation there goes on."),
+    ],
     method: Annotated[str | None, typer.Option("--method", help="See: crossgraph methods list.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Settings as a TOML file.")] = None,
     changes: Annotated[

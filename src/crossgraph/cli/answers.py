@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import typer
 
 from crossgraph.cli.output import as_json as to_json
-from crossgraph.cli.output import print_json, print_raw, shown
+from crossgraph.cli.output import brief, print_json, print_raw, shown
 from crossgraph.errors import ConfigError, CrossgraphError
 from crossgraph.gallery.search.query import Query, parse_query
 from crossgraph.gallery.search.results import SearchResult, SearchResults
@@ -45,7 +45,7 @@ class Printer:
     def show(self, found: SearchResults) -> None:
         """Print the answer to one query, and on stderr what of it was not understood, and the like."""
         for note in (*found.notes, *(self.more(found) if self.more else ())):
-            typer.echo(shown(f"note: {found.query!r}: {note}" if self.several else f"note: {note}"), err=True)
+            typer.echo(shown(f"note: {brief(found.query)!r}: {note}" if self.several else f"note: {note}"), err=True)
         match self.form:
             case "json" if self.several:
                 typer.echo(to_json(found.to_json()))
@@ -61,7 +61,7 @@ class Printer:
                     print_raw(str(path), end="\0")
             case "people":
                 if self.headed:
-                    typer.echo(("\n" if self.shown else "") + shown(found.query))
+                    typer.echo(("\n" if self.shown else "") + shown(brief(found.query)))
                 _print(found, self.preview)
         self.shown += 1
         if found.offset and not found.results:
@@ -80,13 +80,13 @@ def answer_each(lines: Iterable[tuple[str, str]], search: Callable[[Query], Sear
             raise
         except (CrossgraphError, OSError) as error:
             failed += 1
-            typer.echo(f"error: {f'{place}, {line!r}: ' if place else ''}{shown(error)}", err=True)
+            typer.echo(f"error: {f'{place}, {brief(line)!r}: ' if place else ''}{shown(error)}", err=True)
     return failed
 
 
 def _print(found: SearchResults, preview: Callable[[str], None] | None) -> None:
     if found.kind == "sum":
-        typer.echo(f"searched for: {shown(found.query)}", err=True)
+        typer.echo(f"searched for: {shown(brief(found.query))}", err=True)
     for result in found.results:
         caption = "" if result.caption is None else f"  {shown(result.caption)}"
         notes = "" if result.match == "semantic" else f"  [{result.match}]"

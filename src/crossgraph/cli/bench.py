@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson
+from crossgraph.cli.options import AsJson, at_home
 
 
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Which; none: list them.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write each as NAME.json into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", callback=at_home, help="Write each as NAME.json into this folder.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure: both sides of a comparison in one run, medians by turns, with the machine's own rates."""

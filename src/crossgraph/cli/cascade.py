@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, all_named
+from crossgraph.cli.options import AsJson, Device, all_named, at_home
 
 CascadeFolder = Annotated[Path, typer.Argument(help="The cascade's folder.")]
 
 
 def build(
-    out: Annotated[Path, typer.Option("--out", help="The new folder of the cascade.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The new folder of the cascade.")],
     codes: Annotated[
         str | None,
         typer.Option("--codes", help="A hashing run; itq:BITS learns codes of --data, random:BITS learns nothing."),
@@ -21,7 +21,8 @@ def build(
     dense: Annotated[Path | None, typer.Option("--dense", help="The run whose embedding makes the shortlist.")] = None,
     rerank: Annotated[Path | None, typer.Option("--rerank", help="The run whose score re-ranks it.")] = None,
     blend: Annotated[
-        float | None, typer.Option("--blend", help="The share of the dense score added in re-ranking.")
+        float | None,
+        typer.Option("--blend", help="The share of the dense score added in re-ranking; default: the re-ranker's own."),
     ] = None,
     explains: Annotated[
         Literal["dense", "rerank"] | None,
@@ -60,7 +61,7 @@ def build(
 
 def pack(
     cascade: CascadeFolder,
-    out: Annotated[Path, typer.Option("--out", help="The new folder of the copy.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The new folder of the copy.")],
     limit: Annotated[float, typer.Option("--limit", min=0, help="Megabytes that the copy may have.")] = 40,
     as_json: AsJson = False,
 ) -> None:

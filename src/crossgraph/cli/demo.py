@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import Device
+from crossgraph.cli.options import Device, at_home
 
 NEXT = "then open http://127.0.0.1:8000 in a browser (`make serve` does the same)"
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Where everything goes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="Where everything goes.")] = Path("demo"),
     scenes: Annotated[int, typer.Option("--scenes", min=40, help="How many pictures to draw.")] = 1200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which pictures to draw.")] = 0,
     device: Device = "cpu",

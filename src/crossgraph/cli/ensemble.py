@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device
+from crossgraph.cli.options import AsJson, Device, at_home
 
 
 def ensemble(
     runs: Annotated[list[Path], typer.Argument(help="Finished dual encoders on the same inputs, at least two.")],
-    out: Annotated[Path, typer.Option("--out", help="The new folder of the ensemble.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The new folder of the ensemble.")],
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import CPU, AsJson, ClusterAddress, Data, Device, ProtocolName, Variations
+from crossgraph.cli.options import CPU, AsJson, ClusterAddress, Data, Device, ProtocolName, Variations, at_home
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
@@ -77,7 +77,9 @@ def evaluate(
         bool,
         typer.Option("--save", help="Keep numbers, protocol, command and worst queries in the run: RUN/evaluations/."),
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Keep them in this file instead: FILE.json.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", callback=at_home, help="Keep them in this file instead: FILE.json.")
+    ] = None,
     cluster: ClusterAddress = None,
     device: Device = "cpu",
     as_json: AsJson = False,

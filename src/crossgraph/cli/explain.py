@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, RunOrCascade
+from crossgraph.cli.options import AsJson, Device, RunOrCascade, at_home
 from crossgraph.default_model import DEFAULT_MODEL
 from crossgraph.errors import ConfigError
 
@@ -17,7 +17,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 def explain(
     sentence: Annotated[str, typer.Argument(help="The sentence.")],
     image: Annotated[Path, typer.Argument(help="The picture's file.")],
-    out: Annotated[Path, typer.Option("--out", help="Where to draw the explanation.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="Where to draw the explanation.")],
     model: RunOrCascade = DEFAULT_MODEL,
     device: Device = "cpu",
     as_json: AsJson = False,

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from crossgraph.cli.explain import ENDINGS
-from crossgraph.cli.options import AsJson
+from crossgraph.cli.options import AsJson, at_home
 from crossgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ graph_commands = typer.Typer(
 @graph_commands.command("show")
 def show(
     target: Annotated[str, typer.Argument(help="A sentence, a picture's file, or, with --data, a picture's id.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to draw the graph.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", callback=at_home, help="Where to draw the graph.")] = None,
     data: Annotated[
         str | None,
         typer.Option("--data", help="Where the picture is: a folder, a caption file, scenes[:COUNT[:SEED]]."),
@@ -84,7 +84,7 @@ def show(
 @graph_commands.command("import")
 def import_graphs(
     source: Annotated[Path, typer.Argument(help="A JSON list or JSON lines, one picture an entry.")],
-    out: Annotated[Path, typer.Option("--out", help="The file of graphs to write.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The file of graphs to write.")],
     format: Annotated[
         Format, typer.Option("--format", help="What wrote SOURCE: a detector, or Visual Genome's scene_graphs.json.")
     ] = "detections",

@@ -29,7 +29,8 @@ def move(
         bool, typer.Option("--allow-missing", help="Leave what is not at its new place as it was, and move the rest.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would move and what is missing; write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Say what would move and what is missing; write nothing; end as the real run."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,9 +57,19 @@ def move(
         print_json({"gallery": str(gallery), "dry_run": dry_run, **done.to_json()})
     else:
         _print(done, gallery, dry_run=dry_run)
+    if done.refused:
+        raise typer.Exit(2)
 
 
 def _print(done: Relocation, gallery: str, *, dry_run: bool) -> None:
+    if done.refused:
+        rest = "is the disk connected, and NEW the right place?"
+        typer.echo(
+            f"{gallery}: would be refused: {len(done.changed):,} with other content, {len(done.missing):,} missing; "
+            f"{f'--allow-missing moves {done.pictures:,} pictures.' if done.pictures else rest}"
+        )
+        _print_lacking(done)
+        return
     would = "would be " if dry_run else ""
     joined = f", {done.joined:,} of them {would}one with what was added there anew" if done.joined else ""
     typer.echo(
@@ -69,6 +80,10 @@ def _print(done: Relocation, gallery: str, *, dry_run: bool) -> None:
         typer.echo(f"  {old} -> {new}")
     if done.hints is not None:
         typer.echo(f"  {done.hints}")
+    _print_lacking(done)
+
+
+def _print_lacking(done: Relocation) -> None:
     for path in done.changed:
         typer.echo(f"  {path}: has other content; the next sync encodes it", err=True)
     for path in done.missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -19,6 +20,11 @@ def named(place: str) -> str:
     if not place.strip():
         raise ConfigError("a folder or file is named by an empty text. Name it; . is this folder.")
     return place
+
+
+def at_home(place: Path | None) -> Path | None:
+    """A folder or file with the user's own folder for `~`, which no shell expands in quotes or after `--out=`."""
+    return None if place is None else place.expanduser()
 
 
 def placed(gallery: str) -> str:
@@ -97,7 +103,7 @@ ClusterAddress: TypeAlias = Annotated[
         "--cluster",
         metavar="ADDRESS|local[N]",
         help="Have workers do it: of the Ray cluster at HOST:PORT, of the one this machine is in (auto), or N "
-        "processes here. More: ADDRESS?workers=8&threads=2&batch_seconds=600&seconds=7200. Needs crossgraph[ray].",
+        "processes here. More: ADDRESS?workers=8&threads=2&batch_seconds=600&seconds=7200. Needs crossgraph\\[ray].",
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

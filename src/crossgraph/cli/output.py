@@ -37,6 +37,15 @@ def shown_lines(text: object) -> str:
     return "\n".join(map(shown, str(text).split("\n")))
 
 
+def brief(text: str, most: int = 200) -> str:
+    """`text`, or, of one that has more letters than `most`, its beginning and how many it has.
+
+    >>> brief("a" * 1234, 3)
+    'aaa... (1,234 letters)'
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} letters)"
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:
@@ -89,8 +98,11 @@ def left_out_to_json(report: SyncReport) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def print_left_out(report: SyncReport) -> None:
+def print_left_out(report: SyncReport, *, dry_run: bool = False) -> None:
     """Files, rows and texts that a run could not use, each with its reason, on stderr; and notes to be looked at."""
+    for lost in report.labels_lost:
+        verb = "would lose" if dry_run else "lost"
+        typer.echo(f"note: {lost.count:,} pictures {verb} their labels: {shown(lost.why)}", err=True)
     if report.notes_kept:
         typer.echo(
             f"note: notes of {report.notes_kept:,} pictures stay with their names though the contents changed", err=True

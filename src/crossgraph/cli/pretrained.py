@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Device, named
+from crossgraph.cli.options import AsJson, Device, at_home, named
 
 
 def pretrained(
@@ -18,7 +18,7 @@ def pretrained(
             help="CLIP, SigLIP, ALIGN, Chinese-CLIP, ...: its folder, or hf:owner/model, which is fetched.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The run's folder; it must not hold a run yet.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The run's folder; it must not hold a run yet.")],
     cells: Annotated[
         list[int] | None, typer.Option("--cells", help="Grid cells a side, for explanations; repeatable. Default: 5.")
     ] = None,

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AllData, AsJson, Device
+from crossgraph.cli.options import AllData, AsJson, Device, at_home
 
 
 def query_bank(
     run: Annotated[Path, typer.Argument(help="A finished dual encoder, or an ensemble of them.")],
     data: AllData,
-    out: Annotated[Path, typer.Option("--out", help="The new folder of the run with its bank.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The new folder of the run with its bank.")],
     images: Annotated[int, typer.Option("--images", min=10, help="So many training pictures at most.")] = 1000,
     texts: Annotated[int, typer.Option("--texts", min=10, help="So many training sentences at most.")] = 2000,
     share: Annotated[

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
+from crossgraph.cli.options import at_home
 from crossgraph.errors import ConfigError
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Trained runs, or one that is being trained.")],
-    out: Annotated[Path, typer.Option("--out", help="The HTML file; one that is there is replaced.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The HTML file; one that is there is replaced.")],
 ) -> None:
     """Write curves of losses, rates and validation, settings compared and kept evaluations into one file.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import GALLERY_HELP, HOME_GALLERY, Device, OtherRun
+from crossgraph.cli.options import GALLERY_HELP, HOME_GALLERY, Device, OtherRun, at_home
 from crossgraph.errors import ConfigError
 from crossgraph.gallery.home import home_gallery
 from crossgraph.storage.address import folder_or_address, is_address
@@ -23,7 +23,9 @@ def serve(
     ] = None,
     gallery: Annotated[str | None, typer.Option("--gallery", show_default=HOME_GALLERY, help=GALLERY_HELP)] = None,
     model: OtherRun = None,
-    runs: Annotated[Path | None, typer.Option("--runs", help="Show the trained runs in this folder too.")] = None,
+    runs: Annotated[
+        Path | None, typer.Option("--runs", callback=at_home, help="Show the trained runs in this folder too.")
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Where to listen; any address but this machine's own demands a token.")
     ] = "127.0.0.1",
@@ -50,6 +52,7 @@ def serve(
     from crossgraph.serving.run import serve as run
     from crossgraph.serving.settings import ServerSettings
 
+    pictures = None if pictures is None else str(folder_or_address(pictures))
     if pictures is not None and not is_address(pictures) and not Path(pictures).exists():
         raise ConfigError(f"{pictures} is not there. Name a gallery, or a folder of pictures.")
     if pictures is not None and (is_address(pictures) or Gallery.exists(pictures)):

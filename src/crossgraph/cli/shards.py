@@ -16,7 +16,9 @@ def shard(
         int | None,
         typer.Option("--lists", min=1, help="Lists of every shard; by default the square root of its rows."),
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", min=256, help="Rows of one shard at most.")] = 1_000_000,
+    rows: Annotated[
+        int, typer.Option("--rows", min=256, help="Rows of one shard at most, but whole files of the tables.")
+    ] = 1_000_000,
     anew: Annotated[bool, typer.Option("--anew", help="All rows, not only those that are in no shard yet.")] = False,
     cluster: ClusterAddress = None,
     as_json: AsJson = False,
@@ -24,7 +26,7 @@ def shard(
     """Put vectors and codes into shards on disk, so that a gallery larger than the memory can be searched.
 
     What is added later is compared one by one, beside the shards, until this is run again, or `gallery optimize`. With
-    `--cluster` each worker builds whole shards of up to `--rows`.
+    `--cluster` each worker builds whole shards. Files of the tables are never parted, so one may have more rows.
     """
     from crossgraph.cli.output import print_json
     from crossgraph.distributed.given import on_cluster

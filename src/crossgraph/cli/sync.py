@@ -143,6 +143,7 @@ def _print(report: SyncReport, gallery: str, *, dry_run: bool, as_json: bool) ->
                 "kind": change.kind,
                 "path": str(change.path),
                 "before": None if change.before is None else str(change.before),
+                "differs": change.differs,
             }
             for change in report.changes
         ]
@@ -160,7 +161,8 @@ def _print(report: SyncReport, gallery: str, *, dry_run: bool, as_json: bool) ->
     would = "would be " if dry_run else ""
     for change in report.changes if dry_run else ():
         before = "" if change.before is None else f"{shown(change.before)} -> "
-        typer.echo(f"{change.kind:6}  {before}{shown(change.path)}")
+        differs = f"  ({', '.join(change.differs)})" if change.differs else ""
+        typer.echo(f"{change.kind:6}  {before}{shown(change.path)}{differs}")
     typer.echo(
         f"{gallery}: {would}{report.added:,} added, {report.updated:,} updated, {report.moved:,} moved, "
         f"{report.removed:,} removed, {report.unchanged:,} unchanged, {len(report.skipped):,} skipped, "
@@ -175,4 +177,4 @@ def _print(report: SyncReport, gallery: str, *, dry_run: bool, as_json: bool) ->
                 f"crossgraph sync {gallery} {moved.before} --allow-empty",
                 err=True,
             )
-    print_left_out(report)
+    print_left_out(report, dry_run=dry_run)

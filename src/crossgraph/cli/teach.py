@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossgraph.cli.options import AsJson, Data, Device
+from crossgraph.cli.options import AsJson, Data, Device, at_home
 
 
 def teach(
@@ -19,7 +19,7 @@ def teach(
         ),
     ],
     data: Data,
-    out: Annotated[Path, typer.Option("--out", help="The new folder of the copy.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The new folder of the copy.")],
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="One setting of teaching: epochs=5. Repeatable.")
     ] = None,

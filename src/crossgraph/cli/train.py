@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossgraph.cli.options import AllData, AsJson, Device, ProtocolName, Variations
+from crossgraph.cli.options import AllData, AsJson, Device, ProtocolName, Variations, at_home
 from crossgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def train(
     data: AllData,
-    out: Annotated[Path, typer.Option("--out", help="The run's folder; it must not hold a run yet.")],
+    out: Annotated[Path, typer.Option("--out", callback=at_home, help="The run's folder; it must not hold a run yet.")],
     method: Annotated[str | None, typer.Option("--method", help="See: crossgraph methods list.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Settings as a TOML file.")] = None,
     changes: Annotated[
@@ -37,7 +37,7 @@ def train(
     cluster: Annotated[
         str | None,
         typer.Option(
-            "--cluster", metavar="ADDRESS|local[N]", help="The workers run on a Ray cluster: crossgraph[ray]."
+            "--cluster", metavar="ADDRESS|local[N]", help="The workers run on a Ray cluster: crossgraph\\[ray]."
         ),
     ] = None,
     protocol: ProtocolName = None,

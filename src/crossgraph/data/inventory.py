@@ -40,6 +40,14 @@ NOT_THE_USERS = frozenset(
 )
 """Files and folders that systems, not people, put among pictures, in small letters; each is counted by its name."""
 
+MADE_HERE = (
+    ("galleries", frozenset({"gallery.json", "items.lance"})),
+    ("trained runs", frozenset({"manifest.json", "weights.safetensors"})),
+    ("cascades", frozenset({"cascade.json", "dense"})),
+    ("cascades", frozenset({"cascade.json", "rerank"})),
+)
+"""Folders that crossgraph writes, by what is in them; among pictures each is left out whole, and counted."""
+
 UNNAMED = "no row of the caption file names it"
 
 
@@ -158,6 +166,9 @@ class _Walk:
             except OSError as error:
                 self._unsearched.append(Skipped(Path(current), file_reason(error)))
                 continue
+            if current != str(self._folder) and (made := _made_here(entries)) is not None:
+                self._left_out[made] += sum(len(files) for _, _, files in os.walk(current))
+                continue
             has_file = any(entry.name == IGNORE_FILE and _is_file(entry) for entry in entries)
             patterns = self._exclusions.enter(current, has_file=has_file)
             for entry in entries:
@@ -228,6 +239,12 @@ class _Walk:
 
 def _in_order(paths: list[str]) -> tuple[Path, ...]:
     return tuple(map(Path, sorted(paths, key=lambda path: path.split(os.sep))))
+
+
+def _made_here(entries: Sequence[os.DirEntry[str]]) -> str | None:
+    """What crossgraph made of the folder with these entries; None where it made nothing."""
+    names = {entry.name for entry in entries}
+    return next((what for what, known in MADE_HERE if known <= names), None)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -49,14 +49,14 @@ def exists(place: Path | str) -> bool:
 
 
 def is_gone(place: str) -> bool:
-    """Whether nothing is at a place any more; one that cannot be looked into says nothing."""
+    """Whether no file is at a place any more, though a folder may be; one that cannot be looked into says nothing."""
     try:
         if is_far(place):
             object_tars.state(ObjectPath(place))
         elif tars.split(place) is not None:
             tars.state(Path(place))
         else:
-            os.lstat(place)
+            return stat.S_ISDIR(os.lstat(place).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except (OSError, ValueError):

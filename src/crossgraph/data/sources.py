@@ -44,6 +44,7 @@ from crossgraph.data.shares import Shares
 from crossgraph.data.splits import split_of
 from crossgraph.errors import DataError
 from crossgraph.progress import Progress, Silent
+from crossgraph.storage.address import SCHEME
 
 DATASETS: dict[str, Callable[..., Corpus]] = {
     "scenes": open_scenes,
@@ -235,4 +236,7 @@ def _missing(path: Path) -> str:
     words = [] if path.is_absolute() or len(path.parts) > 1 else list(DRAWN)
     near = difflib.get_close_matches(path.name, [*words, *beside], n=1, cutoff=0.6)
     meant = [repr(one) if one in words else str(path.parent / one) for one in near]
-    return f"{path}: no such folder or file.{f' Did you mean {meant[0]}?' if meant else ''}"
+    hint = f" Did you mean {meant[0]}?" if meant else ""
+    if str(path).partition("/")[0].endswith(":"):
+        hint += f" Pictures in an object store are named {SCHEME}BUCKET/FOLDER."
+    return f"{path}: no such folder or file.{hint}"

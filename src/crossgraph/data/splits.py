@@ -137,7 +137,10 @@ def split_of(corpus: Corpus, name: str, rule: HeldOut | None = None) -> Corpus:
         return corpus
     of = undivided(corpus)
     if name == VAL or (name == TRAIN and (of == NO_SPLIT or rule is not None)):
-        corpus = drawn_splits(corpus, rule)
+        try:
+            corpus = drawn_splits(corpus, rule)
+        except DataError as error:
+            raise _undrawn(corpus, name) if of == NO_SPLIT else error from None
     if name not in corpus.splits and of == NO_SPLIT:
         can_be = (
             "none of its pictures is held out by the rule of this run" if name == VAL else "train and val are drawn"
@@ -146,6 +149,16 @@ def split_of(corpus: Corpus, name: str, rule: HeldOut | None = None) -> Corpus:
             f"corpus {corpus.name!r} has no split {name!r}: its source names none; {can_be}, and all is everything."
         )
     return corpus.split(name)
+
+
+def _undrawn(corpus: Corpus, name: str) -> DataError:
+    """The error that a split was asked for where there are none, and too few captions to draw any."""
+    described = sum(map(bool, corpus.captions_of_images()))
+    return DataError(
+        f"corpus {corpus.name!r} has no split {name!r}: its source names none, and {described} pictures with captions "
+        f"are too few to draw train and val (at least {FEWEST + LEFT}, no two alike). Leave the split out, or say "
+        "all, for every picture."
+    )
 
 
 def _drawn(corpus: Corpus, of: str, *, seed: int) -> dict[int, str]:

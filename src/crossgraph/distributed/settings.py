@@ -55,6 +55,11 @@ class ClusterSettings:
                 raise ConfigError(f"{name} of --cluster is a number, got {value!r}.") from None
         host, colon, port = place.rpartition(":")
         if (local := LOCAL.fullmatch(place)) is not None:
+            if values.get("workers", 0) > int(local[1]):
+                raise ConfigError(
+                    f"--cluster {text!r} asks for {values['workers']} workers of {local[1]} processes: give "
+                    f"local[{values['workers']}], or leave workers out."
+                )
             place, values = "", {"workers": int(local[1]), **values}
         elif place != "auto" and not (host and colon and port.isdigit() and "/" not in host):
             raise ConfigError(f"--cluster {text!r} is no cluster. Give {GRAMMAR}.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from crossgraph.data.corpus import Corpus, FileCounts, Skipped
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.changes.indexing import Encoder, ThisProcess
+from crossgraph.gallery.changes.lost_labels import labels_lost
 from crossgraph.gallery.changes.moved_sources import Digests, find_moved_sources, without_moved
 from crossgraph.gallery.changes.sources import Sources, open_sources, source_to_index
 from crossgraph.gallery.changes.sync import Sync, SyncReport, images_of
@@ -89,7 +90,8 @@ def _follow(
             allow_empty=sources.allow_empty,
         )
         if dry_run:
-            return _told(run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora)), sources.corpora)
+            report = run.run(batch=batch, progress=progress, skipped=_skipped(sources.corpora))
+            return _told(gallery, report, sources, run.unlabelled)
         if sources.emptied and run.gone:
             raise GalleryError(
                 f"{sources.emptied} holds no pictures any more; {len(run.gone):,} of the gallery lie there. If its "
@@ -103,7 +105,7 @@ def _follow(
         write_skipped(gallery.storage, report.skipped, under=sources.roots, looked_at=looked_at)
         left = [one.before for one in report.moved_folders if one.left]
         _replace_if_new(gallery, without_moved(gallery.manifest, moved, left, sources))
-        return replace(_told(report, sources.corpora), version=gallery.version())
+        return replace(_told(gallery, report, sources, run.unlabelled), version=gallery.version())
 
 
 def _remember(gallery: GalleryFolder, sources: Sources) -> None:
@@ -124,13 +126,15 @@ def _replace_if_new(gallery: GalleryFolder, manifest: Manifest) -> None:
         gallery.replace_manifest(manifest)
 
 
-def _told(report: SyncReport, corpora: Sequence[Corpus]) -> SyncReport:
-    """The report with what the sources themselves have to say: other files, rows and texts that were not used."""
+def _told(gallery: GalleryFolder, report: SyncReport, sources: Sources, unlabelled: Sequence[Path]) -> SyncReport:
+    """The report with what the sources themselves have to say: other files, rows and texts not used, labels lost."""
+    corpora = sources.corpora
     return replace(
         report,
         files=FileCounts.sum_of(corpus.files for corpus in corpora if corpus.files is not None),
         skipped_rows=tuple(row for corpus in corpora for row in corpus.skipped_rows),
         unused=tuple(one for corpus in corpora for one in corpus.unused),
+        labels_lost=labels_lost(sources, unlabelled, gallery.manifest),
     )
 
 

@@ -17,7 +17,7 @@ def home_gallery() -> Path | str:
     named = os.environ.get(GALLERY_VARIABLE)
     if not named:
         return Path.home() / ".local" / "share" / "crossgraph" / "gallery"
-    return folder_or_address(named) if is_address(named) else Path(named).expanduser()
+    return folder_or_address(named)
 
 
 def no_gallery(place: Path | str, reason: str) -> GalleryError:

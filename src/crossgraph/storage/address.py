@@ -16,6 +16,7 @@ REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 PATIENCE = 20
 """Seconds for which a store that does not answer is asked again."""
 
+_OTHER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
 _WRITTEN = re.compile(r"s3:/{1,2}(?P<bucket>[^/]+)/(?P<prefix>.+)")
 
 
@@ -45,11 +46,20 @@ def is_address(place: Path | str) -> bool:
 
 
 def folder_or_address(place: Path | str) -> Path | str:
-    """`place` as it is kept: an address as it is written, anything else as a `Path`.
+    """`place` as it is kept: an address as it is written, anything else as a `Path`, with the user's folder for `~`.
 
-    Raises `ConfigError` for what begins like an address and is none.
+    Raises `ConfigError` for what begins like an address and is none, or is one of another kind.
     """
-    return str(Address.parse(str(place))) if is_address(place) else Path(place)
+    if is_address(place):
+        return str(Address.parse(str(place)))
+    if other := _OTHER.fullmatch(str(place)):
+        stores = other["scheme"].lower() == "s3"
+        raise ConfigError(
+            f"{str(place)!r} is neither a folder nor an address that is known. "
+            f"Write {SCHEME}{other['rest'].lstrip('/') if stores else 'BUCKET/NAME'}"
+            f"{'' if stores else ', which many stores understand, or a folder'}."
+        )
+    return Path(place).expanduser()
 
 
 def connection(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crossgraph.storage.address import Address, is_address
+from crossgraph.storage.address import Address, folder_or_address
 from crossgraph.storage.folder import Folder
 from crossgraph.storage.interface import Storage
 
@@ -16,8 +16,9 @@ def storage_of(place: Storage | Path | str) -> Storage:
     """
     if not isinstance(place, Path | str):
         return place
-    if not is_address(place):
-        return Folder(Path(place))
+    found = folder_or_address(place)
+    if isinstance(found, Path):
+        return Folder(found)
     from crossgraph.storage.bucket import Bucket
 
-    return Bucket(Address.parse(str(place)))
+    return Bucket(Address.parse(found))

@@ -44,7 +44,7 @@ def build_cascade(
     several = [data] if isinstance(data, Corpus | Path | str) else data
     corpora = [given_corpus(one) for one in several]
     return cascade_model.build_cascade(
-        Path(out),
+        Path(out).expanduser(),
         cache=cache or default_cache(),
         codes=codes if codes is None or codes.startswith((RANDOM, LEARNED)) else str(run_folder(codes, "codes")),
         dense=None if dense is None else run_folder(dense, "dense", "rerank"),
@@ -66,4 +66,6 @@ def pack_cascade(
 
     Arguments as in `gallery.stages.packing.pack_cascade`.
     """
-    return packing.pack_cascade(model_folder(cascade), Path(out), cache=cache or default_cache(), limit=limit)
+    return packing.pack_cascade(
+        model_folder(cascade), Path(out).expanduser(), cache=cache or default_cache(), limit=limit
+    )

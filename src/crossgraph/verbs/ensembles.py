@@ -20,4 +20,6 @@ def ensemble(
     Arguments and errors as in `training.joined_runs.join_runs`.
     """
     folders = [run_folder(run, "dense") for run in runs]
-    return join_runs(folders, Path(out), cache=cache or default_cache(), device=str(checked_device(device)))
+    return join_runs(
+        folders, Path(out).expanduser(), cache=cache or default_cache(), device=str(checked_device(device))
+    )

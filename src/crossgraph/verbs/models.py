@@ -62,7 +62,11 @@ def pretrained(
     the grids of parts. Raises `ConfigError` or `ModelError`.
     """
     return make_pretrained_run(
-        str(model), Path(out), cells=cells, cache=cache or default_cache(), device=str(checked_device(device))
+        str(model),
+        Path(out).expanduser(),
+        cells=cells,
+        cache=cache or default_cache(),
+        device=str(checked_device(device)),
     )
 
 

@@ -39,7 +39,7 @@ def add_query_bank(
     corpus = join_corpora([given_corpus(one) for one in several], progress=progress)
     return write_with_bank(
         run_folder(run, "dense"),
-        Path(out),
+        Path(out).expanduser(),
         corpus,
         cache=cache or default_cache(),
         images=images,

@@ -44,7 +44,7 @@ def teach(
     English first, by the model that finds the shortlist. English sentences are answered as before, to the bit. Raises
     `ConfigError`, `DataError` or `ModelError`.
     """
-    place, target, source = str(checked_device(device)), Path(out), model_folder(model)
+    place, target, source = str(checked_device(device)), Path(out).expanduser(), model_folder(model)
     if target.exists():
         raise ConfigError(f"{target} is there already. Give a new folder, or remove it first.")
     loaded = load_search_model(source, cache=cache or default_cache(), device=place)

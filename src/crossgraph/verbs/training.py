@@ -50,19 +50,21 @@ def train(
     helper = None if shortlist is None else run_folder(shortlist, "dense", "rerank")
     cache, device = cache or default_cache(), str(checked_device(device))
     if workers > 1:
-        job = TrainingJob.of(corpus, config, Path(out), shortlist=helper, resume=resume, cache=cache, device=device)
+        job = TrainingJob.of(
+            corpus, config, Path(out).expanduser(), shortlist=helper, resume=resume, cache=cache, device=device
+        )
         if cluster is None:
             train_in_processes(job, workers=workers, progress=progress)
         else:
             from crossgraph.distributed.ray_training import train_on_ray
 
             train_on_ray(job, workers=workers, cluster=cluster, progress=progress)
-        return TrainedModel(Path(out), cache=cache, device=device)
+        return TrainedModel(Path(out).expanduser(), cache=cache, device=device)
     with workers_of_torchrun(device=device) as joined:
         return train_run(
             corpus,
             config,
-            Path(out),
+            Path(out).expanduser(),
             shortlist=helper,
             resume=resume,
             cache=cache,

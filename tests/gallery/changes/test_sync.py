@@ -507,3 +507,68 @@ def test_work_that_is_stopped_within_a_batch_keeps_the_batches_before(
         gallery.sync([images], batch=5, progress=Heard(gallery, stop_after=8))
     assert len(gallery) == 5
     assert gallery.sync([images]).added == 7
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, model: FakeModel) -> tuple[Gallery, Path]:
+    """A gallery that follows two folders of three pictures each, whose names are labels."""
+    folder = tmp_path / "classes"
+    for number, name in enumerate(("cat", "dog")):
+        draw_images(folder / name, 3, seed=number + 20)
+    gallery = Gallery.create(tmp_path / "labelled", model)
+    assert counts(gallery.sync([folder])) == (6, 0, 0, 0, 0)
+    return gallery, folder
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_labels_that_a_folder_in_a_folder_takes_away_are_told_of(
+    labelled: tuple[Gallery, Path], tmp_path: Path, dry_run: bool
+) -> None:
+    gallery, folder = labelled
+    draw_images(folder / "cat" / "sub", 1, seed=30)
+    report = gallery.sync(dry_run=dry_run)
+    assert counts(report) == (1, 6, 0, 0, 0)
+    assert {change.differs for change in report.changes if change.kind == "change"} == {("labels",)}
+    (lost,) = report.labels_lost
+    assert (lost.source, lost.count) == (str(folder), 6)
+    why = f"{folder} is no longer read as class folders because of {folder}/cat/sub, a folder in such a folder"
+    assert lost.why == why
+
+
+def test_labels_that_go_as_a_part_is_looked_at_by_itself_come_back_with_the_whole(
+    labelled: tuple[Gallery, Path],
+) -> None:
+    gallery, folder = labelled
+    report = gallery.sync([folder / "cat"])
+    assert counts(report) == (0, 3, 0, 0, 0)
+    assert [(lost.count, lost.why) for lost in report.labels_lost] == [
+        (3, f"{folder / 'cat'} was looked at by itself, not as a part of {folder}")
+    ]
+    again = gallery.sync([folder])
+    assert (counts(again), again.labels_lost) == ((0, 3, 0, 0, 3), ())
+
+
+def test_what_differs_of_a_picture_is_told(gallery: Gallery, images: Path, tmp_path: Path) -> None:
+    shutil.copy(draw_images(tmp_path / "other", 1, seed=4) / "000.png", images / "002.png")
+    (images / "003.txt").write_text("a thing", encoding="utf-8")
+    (images / "004.png").rename(images / "moved.png")
+    (images / "moved.txt").write_text("another thing", encoding="utf-8")
+    told = {change.path.name: change.differs for change in gallery.sync(dry_run=True).changes}
+    assert told == {"002.png": ("content",), "003.png": ("captions",), "moved.png": ("captions",)}
+
+
+def test_a_gallery_among_its_pictures_is_not_looked_into(model: FakeModel, images: Path) -> None:
+    made = Gallery.create(images / "gallery", model)
+    for _ in range(2):
+        report = made.sync([images])
+        assert (report.unused, report.skipped, report.files.texts) == ((), (), 0)
+        assert list(report.files.left_out) == ["galleries"]
+
+
+def test_a_picture_whose_place_became_a_folder_is_gone(gallery: Gallery, images: Path) -> None:
+    (images / "003.png").unlink()
+    draw_images(images / "003.png", 1, seed=8)
+    report = gallery.sync()
+    assert counts(report) == (1, 0, 0, 1, 11)
+    assert [change.path for change in report.changes if change.kind == "remove"] == [images / "003.png"]
+    assert verify(gallery).problems == ()

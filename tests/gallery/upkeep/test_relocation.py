@@ -113,7 +113,9 @@ def test_nothing_changes_while_a_picture_is_missing_or_other_unless_the_rest_is_
     version, manifest = gallery.store.version(), Manifest.read(gallery.folder)
     with pytest.raises(GalleryError, match=r"1 are not there .*000\.png.* 1 have other content .*002\.png"):
         move(gallery, captioned, new)
-    assert relocate(gallery, Moves.of([(captioned, new)]), dry_run=True).missing == (new / "000.png",)
+    planned = relocate(gallery, Moves.of([(captioned, new)]), dry_run=True)
+    assert (planned.missing, planned.refused) == ((new / "000.png",), True)
+    assert not relocate(gallery, Moves.of([(captioned, new)]), dry_run=True, allow_missing=True).refused
     assert (gallery.store.version(), Manifest.read(gallery.folder)) == (version, manifest)
     assert [entry.path.parent for entry in read_skipped(gallery.folder)] == [captioned]
 

@@ -29,6 +29,7 @@ from crossgraph.errors import ImageError
 from crossgraph.gallery.changes.empty_folders import in_empty_folders, told_of_empty
 from crossgraph.gallery.changes.endings import Endings
 from crossgraph.gallery.changes.indexing import Batch, Encoder, Entry, FileState, batch_of, describe, store_batch
+from crossgraph.gallery.changes.lost_labels import LostLabels
 from crossgraph.gallery.changes.moved_sources import Digests, MovedSource
 from crossgraph.gallery.changes.rearranged import find_rearranged
 from crossgraph.gallery.changes.returned import Returned
@@ -45,15 +46,20 @@ SETTLED = timedelta(seconds=2)
 NOT_UNICODE = "its name is not valid UTF-8; rename it"
 
 Kind = Literal["add", "change", "move", "remove"]
+Part = Literal["content", "captions", "labels"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One difference between folders and gallery; `before` is where a moved picture was."""
+    """One difference between folders and gallery; `before` is where a moved picture was.
+
+    `differs` is what of a changed or moved one is not as it was.
+    """
 
     kind: Kind
     path: Path
     before: Path | None = None
+    differs: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,8 @@ class SyncReport:
 
     `moved_folders` were recognised by the pictures in them. `files` counts what else is in the folders, `skipped_rows`
     are rows of caption files that could not be used, and `unused` files that look like captions and were not read.
-    So many pictures kept their notes though their content is another now (`notes_kept`).
+    So many pictures kept their notes though their content is another now (`notes_kept`). `labels_lost` says of which
+    sources pictures have no labels any more.
     `version` names the state of the gallery after it (`Gallery.wait_for`); empty after a dry run.
     """
 
@@ -89,6 +96,7 @@ class SyncReport:
     unused: tuple[Skipped, ...] = ()
     version: str = ""
     notes_kept: int = 0
+    labels_lost: tuple[LostLabels, ...] = ()
 
     @property
     def read(self) -> int:
@@ -170,7 +178,7 @@ class Sync:
     `roots` are the folders in which pictures may be found gone; none: nothing goes. Pictures of `moved` sources are
     gone as well, and may be found at a new place, but do not go; `digests` may have been read while that was found
     out. Those in a folder that is there and empty, as where a disk is not connected, do not go either unless
-    `allow_empty`.
+    `allow_empty`. After the run, `unlabelled` are the pictures that had labels and have none any more.
     """
 
     def __init__(
@@ -215,6 +223,7 @@ class Sync:
         self._skipped: list[Skipped] = []
         self._edited: list[str] = []
         self._arrived: list[str] = []
+        self.unlabelled: list[Path] = []
         self._unchanged, self._commits = 0, 0
         self._may_go = bool(roots)
 
@@ -418,6 +427,8 @@ class Sync:
                 self._unchanged += 1
                 continue
             self._note(change)
+            if "labels" in change.differs and not plan.entries[key].labels:
+                self.unlabelled.append(change.path)
             if change.kind == "add" and key in self._returned:
                 self._arrived.append(key)
             if change.kind == "change" and self._known[str(change.path)].digest != plan.entries[key].digest:
@@ -435,9 +446,9 @@ class Sync:
             equal = self._by_digest.get(digest)
             before = self._before.get(path)
             if before is not None and digest == known.digest:
-                change: Change | None = Change("move", image.path, placed(before))
+                change: Change | None = Change("move", image.path, placed(before), _differing(known, image, digest))
             elif digest != known.digest or not same:
-                change = Change("change", image.path)
+                change = Change("change", image.path, differs=_differing(known, image, digest))
             elif (known.bytes, known.modified) == (state.bytes, state.modified) and (
                 _settled(known.indexed_at, state) or not _settled(datetime.now(UTC), state)
             ):
@@ -449,7 +460,8 @@ class Sync:
         if moved is not None:
             if moved.source == BY_HAND:
                 image = SourceImage(image.path, moved.captions, moved.labels, BY_HAND)
-            return self._entry(moved.id, image, digest, state, moved.id), Change("move", image.path, placed(moved.path))
+            change = Change("move", image.path, placed(moved.path), _differing(moved, image, digest))
+            return self._entry(moved.id, image, digest, state, moved.id), change
         key = self._returned.take(digest, path) or fresh_id(image.path, self._ids, self._returned)
         self._ids.add(key)
         return self._entry(key, image, digest, state, self._by_digest.get(digest)), Change("add", image.path)
@@ -497,6 +509,16 @@ class Sync:
 def _labels(corpus: Corpus, row: int) -> tuple[str, ...]:
     assert corpus.labels is not None
     return tuple(corpus.label_names[column] for column in np.flatnonzero(corpus.labels[row]))
+
+
+def _differing(known: Known, image: SourceImage, digest: str) -> tuple[Part, ...]:
+    """What of a picture is not as it was stored."""
+    same: dict[Part, bool] = {
+        "content": known.digest == digest,
+        "captions": known.captions == image.captions,
+        "labels": known.labels == image.labels,
+    }
+    return tuple(part for part, is_same in same.items() if not is_same)
 
 
 def _trusted(known: Known, state: FileState) -> bool:

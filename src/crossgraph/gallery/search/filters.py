@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, assert_never
 
 import numpy as np
@@ -29,7 +30,7 @@ from crossgraph.gallery.search.where import (
     parse_filter,
 )
 from crossgraph.gallery.tables.caption_owners import NOBODY, first_owners
-from crossgraph.gallery.tables.notes import TIME, find_strays, read_date
+from crossgraph.gallery.tables.notes import TIME, find_strays, is_day, read_date
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 Kind = Literal["text", "texts", "number", "date", "flag"]
@@ -48,6 +49,8 @@ _TYPES: dict[Kind, pa.DataType] = {
     "flag": pa.bool_(),
 }
 _SHOWN = 3
+_YEAR = "[12][0-9]{3}"
+_DAY = pa.scalar(timedelta(days=1), pa.duration("us"))
 _COMPARE = {
     "=": pc.equal,
     "!=": pc.not_equal,
@@ -196,6 +199,8 @@ class _Evaluation:
         except GalleryError as error:
             said = "" if name in BUILT_IN or isinstance(value, str) else said_of_strays(self.snapshot, name)
             raise GalleryError(f"{error} {said}".rstrip()) from None
+        if kind == "date" and is_day(_text_of(value) or ""):
+            return _compared_with_day(values, sign, given)
         if kind != "texts":
             return _COMPARE[sign](values, given)
         equal = _any_element(values, lambda texts: pc.equal(texts, given))
@@ -231,12 +236,12 @@ def _arrow(values: pa.ChunkedArray, kind: Kind) -> pa.Array:
 
 
 def _as_kind(name: str, kind: Kind, value: Literals) -> pa.Scalar:
-    """`value` as what the column holds. Raises `GalleryError` if it is of another kind."""
-    shown = value.text if isinstance(value, Bare) else value
-    if kind == "date" and isinstance(shown, str):
-        moment: datetime | None = read_date(shown)
+    """`value` as what the column holds; a day as its first moment. Raises `GalleryError` if it is of another kind."""
+    text = _text_of(value)
+    if kind == "date" and text is not None:
+        moment: datetime | None = read_date(text)
         if moment is None:
-            raise GalleryError(f"filter: {name} is a date, {shown!r} is none; write it like '2024-01-31'.")
+            raise GalleryError(f"filter: {name} is a date, {text!r} is none; write it like '2024-01-31'.")
         return pa.scalar(moment, TIME)
     if kind in ("text", "texts") and isinstance(value, str):
         return pa.scalar(value, pa.string())
@@ -244,8 +249,32 @@ def _as_kind(name: str, kind: Kind, value: Literals) -> pa.Scalar:
         return pa.scalar(value)
     if kind == "number" and isinstance(value, float) and not isinstance(value, bool):
         return pa.scalar(value, pa.float64())
-    quotes = "; put text in quotes" if kind in ("text", "texts") else ""
-    raise GalleryError(f"filter: {name} holds {_KINDS[kind]}, got {shown!r}{quotes}.")
+    shown = repr(value if text is None else text).removesuffix(".0")
+    hint = "; put text in quotes" if kind in ("text", "texts") else ""
+    if kind == "date":
+        hint = f"; write it like {shown if re.fullmatch(_YEAR, shown) else 2024}-01-01"
+    raise GalleryError(f"filter: {name} holds {_KINDS[kind]}, got {shown}{hint}.")
+
+
+def _text_of(value: Literals) -> str | None:
+    """The text of a value that was written as one, in quotes or as a date."""
+    if isinstance(value, Bare):
+        return value.text
+    return value if isinstance(value, str) else None
+
+
+def _compared_with_day(values: pa.Array, sign: str, start: pa.Scalar) -> pa.Array:
+    """Moments compared with the whole day that begins at `start`."""
+    end = pc.add(start, _DAY)
+    match sign:
+        case "<" | ">=":
+            return _COMPARE[sign](values, start)
+        case "<=":
+            return pc.less(values, end)
+        case ">":
+            return pc.greater_equal(values, end)
+    within = pc.and_(pc.greater_equal(values, start), pc.less(values, end))
+    return within if sign == "=" else pc.invert(within)
 
 
 def _any_element(lists: pa.ListArray, fits: Callable[[pa.Array], pa.Array]) -> pa.Array:

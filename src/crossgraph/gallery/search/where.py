@@ -7,8 +7,8 @@
                | ["not"] "between" value "and" value | "is" ["not"] "null"
     value      = 'text' | "text" | number | date | "true" | "false"
 
-Words are read in any case; a quote inside a text is written twice. A filter becomes the tree below, never a string that
-something else reads; `filters.py` evaluates it.
+Words are read in any case; a date without a time is the whole day; a quote inside a text is written twice. A filter
+becomes the tree below, never a string that something else reads; `filters.py` evaluates it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Not:
-    """The contrary; where the value is missing, neither holds."""
+    """The contrary; where the value is missing, neither holds. A list is never missing, it may be empty."""
 
     inner: Filter
 

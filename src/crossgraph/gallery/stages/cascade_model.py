@@ -39,6 +39,7 @@ from crossgraph.gallery.stages.cascade_manifest import (
     Part,
     Planes,
     Role,
+    is_cascade,
     planes_of,
 )
 from crossgraph.gallery.stages.coders import ModelCoder
@@ -72,10 +73,11 @@ def build_cascade(
     """Copy trained runs into the new folder `out` as one cascade; `codes` is a run, `random:BITS` or `itq:BITS`.
 
     Codes by `itq` are learned of the dense vectors of the pictures and captions in one `split` of `data`, of at most
-    `most` of each, drawn evenly from its sources. `blend` is
-    by default the one that the re-ranking run chose, if its shortlist is the dense run, else 0. `explains` is the stage
-    that explains, by default the last. Raises `ConfigError` for parts that do not go together and for a blend that is
-    below 0 or not finite, `ModelError` for a part that is no trained run or gives vectors that are all alike.
+    `most` of each, drawn evenly from its sources. `blend` is by default the one that the re-ranking run chose (or
+    that of the cascade which it is a part of), if that was for the dense run, else 0, and `progress` is told why.
+    `explains` is the stage that explains, by default the last. Raises `ConfigError` for parts that do not go together
+    and for a blend that is below 0 or not finite, `ModelError` for a part that is no trained run or gives vectors that
+    are all alike.
     """
     if blend is not None:
         require_blend(blend)
@@ -107,7 +109,7 @@ def build_cascade(
     if learned is not None and data is not None:
         planes, parts["codes"] = _learned(learned, models, data, split, most, progress)
     if blend is None:
-        blend = _chosen_blend(models)
+        blend = _chosen_blend(models, progress)
     if explains is not None and explains not in models:
         raise ConfigError(
             f"{explains} cannot explain, for there is no such part. Give --{explains}, or leave --explain out."
@@ -293,13 +295,25 @@ def _dense(models: Mapping[Role, TrainedModel], kind: str) -> TrainedModel:
     return dense
 
 
-def _chosen_blend(models: Mapping[Role, TrainedModel]) -> float:
-    """The blend of the re-ranking run, which it chose for its own shortlist and no other."""
-    rerank, dense = models.get("rerank"), models.get("dense")
+def _chosen_blend(models: Mapping[Role, TrainedModel], progress: Progress) -> float:
+    """The blend of the re-ranking run, which was chosen for one shortlist and holds for no other: then 0, and said so.
+
+    A run that is a part of a cascade left its own shortlist behind; the cascade has it, and the blend for it.
+    """
+    rerank = models.get("rerank")
     if rerank is None:
         return 0.0
-    own = rerank.fingerprint if rerank.shortlist is None else rerank.shortlist.fingerprint
-    return rerank.blend if dense is None or dense.fingerprint == own else 0.0
+    chosen, own = rerank.blend, (rerank.shortlist or rerank).fingerprint
+    if is_cascade(rerank.run.parent):
+        whole = CascadeManifest.read(rerank.run.parent)
+        if whole.dense is not None and whole.rerank is not None and whole.rerank.fingerprint == rerank.fingerprint:
+            chosen, own = whole.blend, whole.dense.fingerprint
+    used = (models.get("dense") or rerank.shortlist or rerank).fingerprint
+    if used == own or not chosen:
+        return chosen
+    why = f"{rerank.run} chose {chosen:g} for the dense run {own}, here it is {used}; --blend sets it"
+    progress.note("blend", chosen=0, because=why)
+    return 0.0
 
 
 def _copy_run(run: Path, to: Path, *, with_shortlist: bool) -> None:

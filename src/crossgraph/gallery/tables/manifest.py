@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from crossgraph.errors import GalleryError
 from crossgraph.gallery.home import no_gallery
+from crossgraph.storage.clearing import OWN
 from crossgraph.storage.interface import Storage
 from crossgraph.storage.opening import storage_of
 
@@ -69,6 +70,11 @@ class Manifest(BaseModel):
             _require_format(storage, text)
             return cls.model_validate_json(text)
         except FileNotFoundError:
+            if _was_begun(storage):
+                raise GalleryError(
+                    f"{storage} is no gallery yet: making one was begun there, and stopped before anything was stored. "
+                    f"Run the same again: crossgraph index FOLDER --gallery {storage}."
+                ) from None
             raise no_gallery(str(storage), f"it has no {FILE}") from None
         except (OSError, ValueError) as error:
             raise GalleryError(f"{storage}/{FILE} cannot be read: {error}. Index into a new gallery.") from error
@@ -87,6 +93,15 @@ class Manifest(BaseModel):
             storage.write(FILE, self.model_dump_json(indent=2).encode())
         except OSError as error:
             raise GalleryError(f"{storage}/{FILE} could not be written: {error.strerror}.") from error
+
+
+def _was_begun(storage: Storage) -> bool:
+    """Whether there is nothing in a place but what is made in it before it is a gallery."""
+    try:
+        names = set(storage.names())
+    except (OSError, GalleryError):
+        return False
+    return bool(names) and names <= {*OWN, *(f"{name}.lance" for name in TABLES)}
 
 
 def _require_format(folder: Storage, text: bytes) -> None:

@@ -291,6 +291,16 @@ def _is_kept(number: int) -> bool:
         return False
 
 
+def is_day(text: str) -> bool:
+    """Whether `text` names a whole day (2024-01-31), of which `read_date` gives the first moment.
+
+    >>> is_day("2024-01-31"), is_day("2024-01-31T00:00")
+    (True, False)
+    """
+    match = _DATE.fullmatch(text)
+    return match is not None and match[1] is None
+
+
 def _row(key: str, name: str, value: Cell | None) -> dict[str, Value | None]:
     row: dict[str, Value | None] = {"id": key, "name": name}
     if isinstance(value, AsWritten):

@@ -34,7 +34,8 @@ class Relocation:
     So many `pictures` lie at their new place, those `changed` with other content, which the next sync encodes.
     `missing` are new places at which there is no picture, no folder or another run: what should be there stays as it
     was. `joined` pictures had been added anew at their new place and are one with the old again. `folders` and `run`
-    are old and new places; `hints` says what became of the places that the run itself names.
+    are old and new places; `hints` says what became of the places that the run itself names. A dry run is `refused` if
+    the same without it would be, for what is missing or has other content.
     """
 
     pictures: int
@@ -44,6 +45,7 @@ class Relocation:
     folders: tuple[tuple[str, str], ...]
     run: tuple[str, str] | None
     hints: str | None = None
+    refused: bool = False
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
@@ -82,9 +84,12 @@ def relocate(
             ),
             None if new.run == manifest.run else (str(manifest.run), str(new.run)),
         )
+        some = bool(files.paths or done.folders or done.run)
+        refused = bool(done.missing or done.changed) and not (allow_missing and some)
         if dry_run:
-            return done
-        _require_all(gallery, done, files, allow_missing=allow_missing)
+            return replace(done, refused=refused)
+        if refused:
+            raise _refusal(gallery, done, files)
         run = located_run(gallery.storage, new)
         hints = None if run is None else move_hints(run, moves)
         move_skipped(gallery.storage, moves.place)
@@ -176,14 +181,12 @@ def _join(store: Store, doubles: Mapping[str, str]) -> None:
     store.notes.remove(list(doubles.values()))
 
 
-def _require_all(gallery: Gallery, done: Relocation, files: MovedFiles, *, allow_missing: bool) -> None:
-    """Raise `GalleryError` for what is not there, or has other content, unless the rest is to move and there is any."""
-    if not (done.missing or done.changed) or (allow_missing and (files.paths or done.folders or done.run)):
-        return
+def _refusal(gallery: Gallery, done: Relocation, files: MovedFiles) -> GalleryError:
+    """The error that says what is not there, or has other content."""
     wrong = [f"{len(done.missing):,} are not there ({_some(done.missing)})"] if done.missing else []
     wrong += [f"{len(done.changed):,} have other content ({_some(done.changed)})"] if done.changed else []
     way = "--allow-missing moves the rest." if files.paths else "is the disk connected, and NEW the right place?"
-    raise GalleryError(
+    return GalleryError(
         f"of {len(files.known):,} pictures and the folders that {gallery.storage} is to know at a new place, "
         f"{' and '.join(wrong)}. Nothing was changed. --dry-run names each; {way}"
     )

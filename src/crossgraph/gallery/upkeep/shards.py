@@ -71,9 +71,10 @@ def shard(
 ) -> tuple[ShardedColumn, ...]:
     """Put the rows that are in no shard yet into shards; with `anew` all rows. What has shards afterwards is returned.
 
-    A shard has at most `rows` rows, in `lists` lists (by default the square root of its rows). `each` maps the building
-    of shards over what is to be built, here or elsewhere; nothing is seen by searches before all of a column are there.
-    Tables of fewer than 256 rows get none. Raises `GalleryError` if another process is writing.
+    A shard has at most `rows` rows, or one file of the table, in `lists` lists (by default the square root of its
+    rows). `each` maps the building of shards over what is to be built, here or elsewhere; nothing is seen by searches
+    before all of a column are there. Tables of fewer than 256 rows get none. Raises `GalleryError` if another process
+    is writing.
     """
     done, progress = list[ShardedColumn](), progress or Silent()
     wanted = [(table, column) for table in TABLES for column in COLUMNS]
