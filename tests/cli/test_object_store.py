@@ -50,7 +50,7 @@ def test_a_gallery_in_an_object_store_is_filled_searched_kept_and_served(
     checked = call("gallery", "verify", address, "--json")
     assert (checked.exit_code, json.loads(checked.stdout)["problems"]) == (0, [])
     stats = json.loads(call("gallery", "stats", address, "--json").stdout)
-    assert (stats["folder"], stats["rows"], stats["skipped"]) == (address, 5, 1)
+    assert (stats["folder"], stats["rows"], stats["skipped"], stats["removed"]) == (address, 5, 0, 1)
     assert stats["bytes"] > 0
     exported = call("gallery", "export", address, "--format", "paths").stdout.splitlines()
     assert sorted(Path(path).name for path in exported) == sorted(

@@ -91,7 +91,7 @@ def test_pictures_are_followed_noted_removed_moved_checked_and_compacted(
     assert relocate(gallery, Moves.of([(images, tmp_path / "elsewhere")])).pictures == 4
     optimize(gallery)
     stats = gallery_stats(address)
-    assert (stats.rows, stats.annotated, stats.skipped, stats.folder) == (4, 1, 2, address)
+    assert (stats.rows, stats.annotated, stats.skipped, stats.removed, stats.folder) == (4, 1, 1, 1, address)
     assert stats.bytes == gallery.storage.size()
     assert stats.optimized_at is not None
     assert verify(gallery).problems == ()
