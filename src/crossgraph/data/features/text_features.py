@@ -129,10 +129,9 @@ def extract_text_features(
     """
     distinct = list(dict.fromkeys(captions))
     graph = None if parser is None else _graphs(distinct, encoder, parser, cache, progress=progress).__getitem__
-    if len(distinct) <= FEW:
-        read = dict(zip(distinct, encoder.encode_few(tuple(distinct)), strict=True)).__getitem__
-    elif encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
-        read = dict(zip(distinct, encoder.encode(distinct), strict=True)).__getitem__
+    if encoder.vocabulary_size or len(distinct) <= TEXT_BATCH:
+        encoded = encoder.encode_few(tuple(distinct)) if len(distinct) <= FEW else encoder.encode(distinct)
+        read = dict(zip(distinct, encoded, strict=True)).__getitem__
     else:
         by_reader: dict[TextEncoder, list[str]] = defaultdict(list)
         for caption in distinct:

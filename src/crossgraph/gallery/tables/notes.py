@@ -255,9 +255,14 @@ def checked_value(name: str, value: Cell | None) -> Cell | None:
     return value
 
 
+def plain(number: float) -> float | int:
+    """The same number, a whole one as an `int`."""
+    return int(number) if number.is_integer() and abs(number) <= WHOLE else number
+
+
 def printed(number: float) -> str:
     """A number as a text, a whole one without a point."""
-    return str(int(number)) if number.is_integer() and abs(number) <= WHOLE else repr(number)
+    return repr(plain(number))
 
 
 def said_of_lists(name: str) -> str:

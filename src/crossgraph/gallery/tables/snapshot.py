@@ -86,7 +86,7 @@ class Snapshot:
 
     def item(self, row: int) -> Item:
         """The picture at `row`."""
-        return as_item({name: self.items[name][row].as_py() for name in ITEM_COLUMNS})
+        return self.items_at([row])[0]
 
     def items_at(self, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Item, ...]:
         """The pictures at some rows, in that order."""

@@ -18,7 +18,7 @@ from crossgraph.files import writing_out
 from crossgraph.gallery.gallery import Gallery
 from crossgraph.gallery.search.filters import BUILT_IN, WHERE_THEY_LIE, Kind, column_kinds, read_column, rows_where
 from crossgraph.gallery.tables.csv_cells import guarded
-from crossgraph.gallery.tables.notes import WHOLE
+from crossgraph.gallery.tables.notes import plain
 from crossgraph.gallery.tables.snapshot import Snapshot
 
 Format = Literal["csv", "jsonl", "json", "paths"]
@@ -123,8 +123,8 @@ def _csv_line(values: list[str]) -> str:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and abs(value) <= WHOLE:
-        return int(value)
+    if isinstance(value, float):
+        return plain(value)
     return value.isoformat() if isinstance(value, datetime) else value
 
 
